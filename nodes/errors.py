@@ -1,0 +1,170 @@
+"""Everything this pack raises on purpose.
+
+    LumenfallError              a RuntimeError: message, hint, code, request id, charged
+        InputError              an input is wrong; nothing was sent
+        CredentialError         no usable API key
+        ConnectionFailed        the server was not reached, or broke off
+        ApiError                the server answered with an error
+            AuthenticationFailed
+            InsufficientBalance
+            InvalidRequest
+            ContentPolicyViolation
+            ModelUnavailable
+            PayloadTooLarge
+            RateLimited
+            ProvidersExhausted
+            ServerFault
+        AnswerError             the server answered 200, but not with usable pictures
+        DownloadError           a picture exists on the server but could not be fetched
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any
+
+
+class Charged(str, Enum):
+    """Whether a failed request cost money, as far as the client can know."""
+
+    YES = "charged"
+    NO = "not charged"
+    UNKNOWN = "may have been charged"
+
+
+class LumenfallError(RuntimeError):
+    """An error with an address.
+
+    ``str(error)`` is what a person reads on the node: what happened, what to change, and a last line
+    with the stable code, the request id and whether money was spent.
+    """
+
+    default_code = "LUMENFALL_ERROR"
+    default_hint = ""
+    default_charged = Charged.NO
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # ComfyUI shows and stores the full module name of an exception's class; for a custom node that
+        # would be an absolute path of the user's disk.
+        cls.__module__ = "lumenfall"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        code: str | None = None,
+        request_id: str | None = None,
+        status: int | None = None,
+        charged: Charged | None = None,
+    ) -> None:
+        self.message = message
+        self.hint = self.default_hint if hint is None else hint
+        self.code = code or self.default_code
+        self.request_id = request_id
+        self.status = status
+        self.charged = self.default_charged if charged is None else charged
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        facts = [self.code, *([f"request {self.request_id}"] if self.request_id else []), self.charged.value]
+        sentences = " ".join(part for part in (self.message, self.hint) if part)
+        return f"{sentences}\n[{' | '.join(facts)}]"
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same facts for machines: code, message, hint, request_id, status, charged."""
+        return {
+            "code": self.code,
+            "message": self.message,
+            "hint": self.hint,
+            "request_id": self.request_id,
+            "status": self.status,
+            "charged": self.charged.value,
+        }
+
+
+class InputError(LumenfallError):
+    """An input of a node cannot be used. Raised before anything is sent."""
+
+    default_code = "INVALID_INPUT"
+
+
+class CredentialError(LumenfallError):
+    """There is no API key for the configured server."""
+
+    default_code = "NO_API_KEY"
+
+
+class ConnectionFailed(LumenfallError):
+    """The server was not reached, or the connection broke before the answer was complete."""
+
+    default_code = "CONNECTION_FAILED"
+    default_charged = Charged.UNKNOWN
+
+
+class ApiError(LumenfallError):
+    """The server answered with an error."""
+
+    default_code = "API_ERROR"
+
+
+class AuthenticationFailed(ApiError):
+    default_code = "AUTHENTICATION_FAILED"
+    default_hint = "Check the API key: it may be mistyped, revoked, or meant for another server."
+
+
+class InsufficientBalance(ApiError):
+    default_code = "INSUFFICIENT_BALANCE"
+    default_hint = "Top up the balance in the dashboard of your provider, or choose a cheaper model or a smaller n."
+
+
+class InvalidRequest(ApiError):
+    default_code = "INVALID_REQUEST"
+    default_hint = "Set size, quality and the Request Options to values this model accepts."
+
+
+class ContentPolicyViolation(ApiError):
+    default_code = "CONTENT_POLICY_VIOLATION"
+    default_hint = "Rephrase the prompt, use another picture, or choose another model."
+
+
+class ModelUnavailable(ApiError):
+    default_code = "MODEL_NOT_FOUND"
+    default_hint = "Choose another model; the command `lumenfall models` lists what the server offers now."
+
+
+class PayloadTooLarge(ApiError):
+    default_code = "PAYLOAD_TOO_LARGE"
+    default_hint = "Scale the input picture down, for example with an ImageScale node."
+
+
+class RateLimited(ApiError):
+    default_code = "RATE_LIMITED"
+    default_hint = "Wait a little, then queue again."
+
+
+class ProvidersExhausted(ApiError):
+    default_code = "ALL_PROVIDERS_EXHAUSTED"
+    default_hint = "Every provider failed. Try again later, drop unusual options, or choose another model."
+    default_charged = Charged.UNKNOWN
+
+
+class ServerFault(ApiError):
+    default_code = "INTERNAL_ERROR"
+    default_hint = "The fault is on the server. Look the request up before you send it again."
+    default_charged = Charged.UNKNOWN
+
+
+class AnswerError(LumenfallError):
+    """The server reported success, but what it sent cannot be used."""
+
+    default_code = "UNUSABLE_ANSWER"
+    default_charged = Charged.UNKNOWN
+
+
+class DownloadError(LumenfallError):
+    """A finished picture could not be fetched from its address."""
+
+    default_code = "DOWNLOAD_FAILED"
+    default_charged = Charged.YES
