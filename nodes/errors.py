@@ -1,21 +1,21 @@
 """Everything this pack raises on purpose.
 
-    LumenfallError              a RuntimeError: message, hint, code, request id, charged
-        InputError              an input is wrong; nothing was sent
-        CredentialError         no usable API key
-        ConnectionFailed        the server was not reached, or broke off
-        ApiError                the server answered with an error
-            AuthenticationFailed
-            InsufficientBalance
-            InvalidRequest
-            ContentPolicyViolation
-            ModelUnavailable
-            PayloadTooLarge
-            RateLimited
-            ProvidersExhausted
-            ServerFault
-        AnswerError             the server answered 200, but not with usable pictures
-        DownloadError           a picture exists on the server but could not be fetched
+LumenfallError              a RuntimeError: message, hint, code, request id, charged
+    InputError              an input is wrong; nothing was sent
+    CredentialError         no usable API key
+    ConnectionFailed        the server was not reached, or broke off
+    ApiError                the server answered with an error
+        AuthenticationFailed
+        InsufficientBalance
+        InvalidRequest
+        ContentPolicyViolation
+        ModelUnavailable
+        PayloadTooLarge
+        RateLimited
+        ProvidersExhausted
+        ServerFault
+    AnswerError             the server answered 200, but not with usable pictures
+    DownloadError           a picture exists on the server but could not be fetched
 """
 
 from __future__ import annotations

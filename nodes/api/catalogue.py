@@ -1,0 +1,250 @@
+"""Which models there are and what they take: from the server, from a cache on disk, or from the bundled list.
+
+Nothing depends on a model being listed. The list fills a menu, and tells whether a model takes a seed or has
+its own variations endpoint; every other name is passed on and judged by the server.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from ..errors import LumenfallError
+from .client import Client
+from .flavours import is_loopback
+
+Mode = Literal["generate", "edit", "upscale", "variations"]
+
+MAX_AGE = 24 * 3600.0
+"""Seconds after which a cached list is fetched again."""
+
+RETRY_AFTER_FAILURE = 600.0
+"""Seconds for which a server that did not give its list is not asked again."""
+
+_BUNDLED = Path(__file__).with_name("catalogue.json")
+
+# Words in `capabilities` and `tags`, as Lumenfall's own browser extension looks for them.
+_CAPABILITIES: dict[str, Mode] = {
+    "text-to-image": "generate",
+    "generation": "generate",
+    "image-to-image": "edit",
+    "editing": "edit",
+    "inpainting": "edit",
+    "upscaling": "upscale",
+    "variations": "variations",
+}
+
+
+class Model(BaseModel):
+    """One image model. ``modes`` is empty and ``parameters`` None where nothing is known."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    name: str = ""
+    modes: frozenset[Mode] = frozenset()
+    parameters: frozenset[str] | None = None
+    max_images: int | None = None
+    price: float | None = None
+    ends: date | None = None
+    aliases: tuple[str, ...] = ()
+
+    def fits(self, *modes: Mode) -> bool:
+        """Whether the model does one of ``modes``, or might."""
+        return not self.modes or not self.modes.isdisjoint(modes)
+
+    def takes(self, parameter: str) -> bool:
+        """Whether the model is known to list ``parameter``."""
+        return bool(self.parameters and parameter in self.parameters)
+
+
+@dataclass(frozen=True)
+class ModelList:
+    """Image models, and where the list comes from."""
+
+    models: tuple[Model, ...]
+    source: Literal["server", "cache", "bundled"]
+    fetched_at: float | None = None
+
+    @property
+    def age_seconds(self) -> float | None:
+        """Seconds since the server gave this list; None for the bundled one."""
+        return None if self.fetched_at is None else max(0.0, time.time() - self.fetched_at)
+
+    def find(self, slug: str) -> Model | None:
+        """The entry for a slug, an alias, or ``provider/slug``."""
+        for name in (slug, slug.partition("/")[2]):
+            for model in self.models:
+                if name and (name == model.id or name in model.aliases):
+                    return model
+        return None
+
+    def names(self, *modes: Mode) -> list[str]:
+        """Slugs of the models that fit one of ``modes``: the bundled ones in their order first, then by name."""
+        order = {model.id: place for place, model in enumerate(bundled().models)}
+        fitting = [model.id for model in self.models if model.fits(*modes)]
+        return sorted(fitting, key=lambda slug: (order.get(slug, len(order)), slug))
+
+
+@lru_cache(maxsize=1)
+def bundled() -> ModelList:
+    """The list that ships with the pack, for menus without a network."""
+    content = json.loads(_BUNDLED.read_text(encoding="utf-8"))
+    return ModelList(tuple(TypeAdapter(list[Model]).validate_python(content["models"])), "bundled")
+
+
+@dataclass
+class Catalogue:
+    """The models of one server, cached under ``folder`` for MAX_AGE."""
+
+    folder: Path
+    base_url: str
+
+    def known(self) -> ModelList:
+        """What is known without the network, at once: the cached list whatever its age, else the bundled one."""
+        path = self._path
+        try:
+            return _read_cache(path, path.stat().st_mtime_ns)
+        except (OSError, ValueError):
+            return bundled()
+
+    async def fresh(self, client: Client) -> ModelList:
+        """The server's list, fetched at most once in MAX_AGE. Raises LumenfallError where it cannot be had."""
+        cached = self.known()
+        if cached.age_seconds is not None and cached.age_seconds < MAX_AGE:
+            return cached
+        found = ModelList(tuple(read_models(await client.get("models"))), "server", time.time())
+        self._write(found)
+        return found
+
+    async def model(self, client: Client, slug: str) -> Model:
+        """What is known of ``slug``, asking the server where that is free and quick. Never raises for a failure."""
+        models = await self._fresh_or_known(client)
+        model = models.find(slug) or Model(id=slug)
+        if model.parameters is not None or not client.server.flavour.native:
+            return model
+        try:
+            schema = await client.get(f"models/{slug}", schema="true")
+        except LumenfallError:
+            return model
+        model = model.model_copy(update={"parameters": read_parameters(schema)})
+        if models.source != "bundled" and models.find(slug):
+            kept = tuple(model if entry.id == model.id else entry for entry in models.models)
+            self._write(replace(models, models=kept))
+        return model
+
+    async def _fresh_or_known(self, client: Client) -> ModelList:
+        if time.monotonic() < _failures.get(self.base_url, 0.0):
+            return self.known()
+        try:
+            return await self.fresh(client)
+        except LumenfallError:
+            _failures[self.base_url] = time.monotonic() + RETRY_AFTER_FAILURE
+            return self.known()
+
+    @property
+    def _path(self) -> Path:
+        return self.folder / f"models-{hashlib.sha256(self.base_url.encode()).hexdigest()[:12]}.json"
+
+    def _write(self, models: ModelList) -> None:
+        if is_loopback(self.base_url):
+            return
+        entries = TypeAdapter(tuple[Model, ...]).dump_python(models.models, mode="json")
+        content = {"base_url": self.base_url, "fetched_at": models.fetched_at, "models": entries}
+        self.folder.mkdir(parents=True, exist_ok=True)
+        partial = self._path.with_suffix(".part")
+        partial.write_text(json.dumps(content), encoding="utf-8")
+        partial.replace(self._path)
+
+
+# Until when (time.monotonic) a server that failed is left alone; a plain clock value, bound to no event loop.
+_failures: dict[str, float] = {}
+
+
+@lru_cache(maxsize=8)
+def _read_cache(path: Path, _modified: int) -> ModelList:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    models = TypeAdapter(tuple[Model, ...]).validate_python(content["models"])
+    return ModelList(models, "cache", float(content["fetched_at"]))
+
+
+def read_models(body: Any) -> list[Model]:
+    """The image models in the answer of ``GET /models``.
+
+    Text and video models are left out where the server tells them apart (``modality``, ``modalities.output``,
+    ``capabilities``). Where it tells nothing of any model, all are kept.
+    """
+    entries = body.get("data") if isinstance(body, Mapping) else None
+    found = [entry for entry in entries or () if isinstance(entry, Mapping) and isinstance(entry.get("id"), str)]
+    verdicts = [_is_image(entry) for entry in found]
+    keep_unknown = True not in verdicts
+    models = []
+    for entry, verdict in zip(found, verdicts, strict=True):
+        if verdict or (verdict is None and (keep_unknown or bundled().find(entry["id"]))):
+            models.append(_model(entry))
+    return models
+
+
+def read_parameters(body: Any) -> frozenset[str]:
+    """Parameter names in the answer of ``GET /models/{id}?schema=true``, whose shape is not documented.
+
+    Every object under a ``properties`` key counts, and every ``parameters`` list of names or named objects.
+    """
+    names: set[str] = set()
+    queue = [body]
+    while queue:
+        part = queue.pop()
+        if isinstance(part, list):
+            queue.extend(part)
+        elif isinstance(part, Mapping):
+            names.update(_names(part.get("properties")), _names(part.get("parameters")))
+            queue.extend(part.values())
+    return frozenset(names)
+
+
+def _names(part: Any) -> Iterable[str]:
+    if isinstance(part, Mapping):
+        return (key for key in part if isinstance(key, str))
+    if isinstance(part, list):
+        found = (entry.get("name") if isinstance(entry, Mapping) else entry for entry in part)
+        return (name for name in found if isinstance(name, str))
+    return ()
+
+
+def _is_image(entry: Mapping[str, Any]) -> bool | None:
+    modality = entry.get("modality")
+    if isinstance(modality, str):
+        return modality == "image"
+    modalities = entry.get("modalities")
+    if isinstance(modalities, Mapping) and isinstance(modalities.get("output"), list):
+        return "image" in modalities["output"]
+    return True if _modes(entry) else None
+
+
+def _modes(entry: Mapping[str, Any]) -> frozenset[Mode]:
+    words = [word for key in ("capabilities", "tags") for word in _names(entry.get(key))]
+    return frozenset(_CAPABILITIES[word] for word in words if word in _CAPABILITIES)
+
+
+def _model(entry: Mapping[str, Any]) -> Model:
+    known = bundled().find(entry["id"]) or Model(id=entry["id"])
+    told = {
+        "id": entry["id"],
+        "name": entry.get("name") or known.name,
+        "modes": _modes(entry) or known.modes,
+        "price": entry.get("starting_price") if entry.get("starting_price") is not None else known.price,
+        "aliases": tuple(_names(entry.get("aliases"))) or known.aliases,
+    }
+    try:
+        return Model.model_validate({**known.model_dump(), **told})
+    except ValidationError:
+        return known.model_copy(update={"id": entry["id"]})

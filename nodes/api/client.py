@@ -1,0 +1,222 @@
+"""The one door to the network."""
+
+from __future__ import annotations
+
+import email.utils
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import httpx
+import tenacity
+
+from ..errors import AnswerError, ApiError, Charged, ConnectionFailed, LumenfallError
+from . import downloads
+from .credentials import Server
+from .refusals import error_for
+from .requests import WireRequest
+from .responses import Balance, Estimate, read_balance, read_estimate
+
+TIMEOUT = httpx.Timeout(600.0, connect=10.0, pool=None)
+"""Seconds. Slow models need minutes (documented 95th percentile: 7), so reading waits ten."""
+
+FREE_TIMEOUT = httpx.Timeout(15.0, connect=5.0)
+"""Seconds, for what costs nothing and must not hold a run up: model list, schema, balance."""
+
+MAX_ANSWER_BYTES = 512 * 2**20
+"""Ten 4K pictures as base64 stay far below this."""
+
+ATTEMPTS = 4
+LONGEST_RETRY_AFTER = 60.0
+"""Seconds. A server that asks for more gets an error instead of a node that seems to hang."""
+
+USER_AGENT = "comfyui-lumenfall/0.1"
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An HTTP answer, whole but not understood yet. Header names are lower case."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes = field(repr=False)
+
+
+class _NotSent(Exception):
+    """The connection failed before anything left this machine."""
+
+
+class _Busy(Exception):
+    """The server refused for now and said so; nothing was made."""
+
+    def __init__(self, reply: Reply) -> None:
+        self.reply = reply
+        super().__init__(f"status {reply.status}")
+
+    @property
+    def wait(self) -> float | None:
+        """Seconds that Retry-After asks for, given as a number or a date."""
+        value = self.reply.headers.get("retry-after", "")
+        try:
+            return max(0.0, float(value))
+        except ValueError:
+            pass
+        try:
+            return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+        except ValueError:
+            return None
+
+
+class Client:
+    """Speaks to one server for the length of one ``async with``; nothing of it outlives the event loop.
+
+    Proxies and certificates come from the environment (``HTTPS_PROXY``, ``NO_PROXY``, ``SSL_CERT_FILE``).
+    ``on_status`` receives a short line when something other than waiting for the answer goes on.
+    """
+
+    def __init__(self, server: Server, on_status: Callable[[str], None] = lambda _: None) -> None:
+        self.server = server
+        self._on_status = on_status
+        headers = {"User-Agent": USER_AGENT}
+        # Redirects are never followed: they could carry the key, or a paid body, to another machine.
+        self._media = httpx.AsyncClient(headers=headers, timeout=TIMEOUT)
+        if server.api_key:
+            headers["Authorization"] = f"Bearer {server.api_key}"
+        self._api = httpx.AsyncClient(headers=headers, timeout=TIMEOUT)
+
+    async def __aenter__(self) -> Client:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._api.aclose()
+        await self._media.aclose()
+
+    async def send(self, request: WireRequest) -> Reply:
+        """Send a paid request and return the answer as it came, errors included.
+
+        Sent again only where nothing can have been made: the connection failed, or the server refused with 429,
+        or with 503 and an error of its own. Raises ConnectionFailed, whose ``charged`` says what is known.
+        """
+        url = f"{self.server.base_url}/{request.path}"
+        try:
+            async for attempt in tenacity.AsyncRetrying(
+                retry=tenacity.retry_if_exception(_worth_another_try),
+                stop=tenacity.stop_after_attempt(ATTEMPTS),
+                wait=_pause,
+                before_sleep=self._tell_retry,
+                reraise=True,
+            ):
+                with attempt:
+                    return await self._post(url, request)
+        except _Busy as busy:
+            return busy.reply
+        except _NotSent as error:
+            raise self._unreachable(error) from error
+        raise AssertionError("unreachable: the loop returns or raises")
+
+    async def estimate(self, request: WireRequest) -> Estimate:
+        """Price of ``request`` by dry run. Only for flavours with ``native``; costs nothing, makes nothing."""
+        url = f"{self.server.base_url}/{request.path}"
+        reply = await self._free("POST", url, params={"dryRun": "true"}, **request.content)
+        return read_estimate(reply.status, reply.headers, reply.body)
+
+    async def balance(self) -> Balance:
+        """Prepaid money left. Only for flavours with ``native``."""
+        reply = await self._free("GET", f"{self.server.native_url}/balance")
+        return read_balance(reply.status, reply.headers, reply.body)
+
+    async def get(self, path: str, **params: str) -> Any:
+        """The JSON at ``path`` below the base URL, free of charge. Raises ApiError or AnswerError."""
+        reply = await self._free("GET", f"{self.server.base_url}/{path}", params=params)
+        if reply.status != 200:
+            raise self.redacted(error_for(reply.status, reply.headers, reply.body))
+        try:
+            return httpx.Response(200, content=reply.body).json()
+        except ValueError:
+            raise AnswerError(f"{path} answered with something that is not JSON.", charged=Charged.NO) from None
+
+    async def download(self, url: str, path: Path) -> None:
+        """Fetch a finished picture to ``path``, without the key. Raises DownloadError."""
+        await downloads.download(self._media, self.server, url, path)
+
+    def redacted(self, error: LumenfallError) -> LumenfallError:
+        """``error`` with the key cut out of its text, in case the server quoted it."""
+        error.message = self.server.redact(error.message)
+        return error
+
+    async def _post(self, url: str, request: WireRequest) -> Reply:
+        try:
+            reply = await self._exchange("POST", url, **request.content)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
+            raise _NotSent(_cause(error)) from error
+        except httpx.TimeoutException as error:
+            raise ConnectionFailed(
+                "The server did not answer in time.", hint="Look the request up before you send it again."
+            ) from error
+        except httpx.HTTPError as error:
+            raise ConnectionFailed(
+                f"The connection broke before the answer was complete ({_cause(error)}).",
+                hint="Look the request up before you send it again.",
+            ) from error
+        if reply.status == 429 or (reply.status == 503 and _is_explicit(reply)):
+            raise _Busy(reply)
+        return reply
+
+    async def _free(self, method: str, url: str, **content: Any) -> Reply:
+        try:
+            return await self._exchange(method, url, timeout=FREE_TIMEOUT, **content)
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from error
+
+    async def _exchange(self, method: str, url: str, **content: Any) -> Reply:
+        async with self._api.stream(method, url, **content) as response:
+            body = bytearray()
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > MAX_ANSWER_BYTES:
+                    raise AnswerError(f"The answer is larger than {MAX_ANSWER_BYTES // 2**20} MiB.")
+            return Reply(response.status_code, {k.lower(): v for k, v in response.headers.items()}, bytes(body))
+
+    def _tell_retry(self, state: tenacity.RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        reason = "the server is busy" if isinstance(error, _Busy) else "no connection"
+        seconds = state.next_action.sleep if state.next_action else 0.0
+        self._on_status(f"{reason}, trying again in {seconds:.0f} s")
+
+    def _unreachable(self, error: Exception) -> ConnectionFailed:
+        cause = _cause(error)
+        hint = "Check the network, the proxy settings and the base URL."
+        if "CERTIFICATE" in cause.upper():
+            hint = "Behind a company's proxy, point SSL_CERT_FILE at its certificate."
+        host = httpx.URL(self.server.base_url).host
+        return ConnectionFailed(f"{host} could not be reached ({cause}).", hint=hint, charged=Charged.NO)
+
+
+def _worth_another_try(error: BaseException) -> bool:
+    if isinstance(error, _Busy):
+        return (error.wait or 0.0) <= LONGEST_RETRY_AFTER
+    return isinstance(error, _NotSent)
+
+
+_backoff = tenacity.wait_exponential_jitter(initial=0.5, max=8.0)
+
+
+def _pause(state: tenacity.RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    asked = error.wait if isinstance(error, _Busy) else None
+    return _backoff(state) if asked is None else asked
+
+
+def _is_explicit(reply: Reply) -> bool:
+    """Whether a 503 is the API's own refusal, and not a proxy's page about an answer it gave up on."""
+    error = error_for(reply.status, reply.headers, reply.body)
+    return isinstance(error, ApiError) and error.charged is Charged.NO
+
+
+def _cause(error: BaseException) -> str:
+    return str(error) or type(error).__name__

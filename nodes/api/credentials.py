@@ -1,0 +1,137 @@
+"""Which server is asked, and with which key. The only place that reads either."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from ..errors import CredentialError, InputError
+from .flavours import Flavour, flavour_of, is_loopback
+
+DEFAULT_BASE_URL = "https://api.lumenfall.ai/openai/v1"
+KEY_VARIABLE = "LUMENFALL_API_KEY"
+BASE_URL_VARIABLE = "LUMENFALL_BASE_URL"
+SETTINGS_FILE = "settings.json"
+"""In the pack's private folder: ``{"api_key": "...", "base_url": "..."}``, both optional."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A base URL and the key that belongs to it. The key is kept out of ``repr``."""
+
+    base_url: str
+    api_key: str | None = field(default=None, repr=False)
+
+    @property
+    def flavour(self) -> Flavour:
+        return flavour_of(self.base_url)
+
+    @property
+    def origin(self) -> tuple[str, str | None, int | None]:
+        """Scheme, host and port: what a key is bound to."""
+        return _origin(self.base_url)
+
+    def redact(self, text: str) -> str:
+        """``text`` without the key, should a server quote it back."""
+        return text.replace(self.api_key, "***") if self.api_key else text
+
+    @property
+    def native_url(self) -> str:
+        """Lumenfall's native API beside its OpenAI-compatible one: balance and request log."""
+        return self.base_url.removesuffix("/openai/v1") + "/v1"
+
+
+@dataclass(frozen=True)
+class _Source:
+    name: str
+    base_url: str | None
+    api_key: str | None = field(repr=False)
+
+
+def resolve_server(environ: Mapping[str, str], data_dir: Path) -> Server:
+    """The server to use and its key.
+
+    Sources in order: the environment (``LUMENFALL_API_KEY``, ``LUMENFALL_BASE_URL``), the settings file in
+    ``data_dir``, the login of Lumenfall's own command line (``~/.lumenfall/credentials.json``, its ``api_key``
+    only). The first source that names a base URL decides the server, else it is Lumenfall's. A key is used
+    only with the server of its own source, so no setting can send it elsewhere.
+
+    Raises CredentialError where a key is needed and none fits (a server on this machine needs none) or where it
+    cannot be a key, InputError for a base URL that is no http(s) address.
+    """
+    sources = _sources(environ, data_dir)
+    base_url = _base_url(sources)
+    elsewhere = []
+    for source in sources:
+        if source.api_key:
+            if _origin(source.base_url or DEFAULT_BASE_URL) == _origin(base_url):
+                return Server(base_url, _checked_key(source))
+            elsewhere.append(source.name)
+    if is_loopback(base_url):
+        return Server(base_url)
+    host = urlsplit(base_url).hostname
+    if elsewhere:
+        raise CredentialError(
+            f"The API key in {elsewhere[0]} belongs to another server than {host}.",
+            hint=f"Set {KEY_VARIABLE} and {BASE_URL_VARIABLE} together.",
+        )
+    raise CredentialError(
+        f"No API key for {host}.",
+        hint=f"Create one at https://lumenfall.ai/app/api_keys, set it as the environment variable {KEY_VARIABLE} "
+        "and restart ComfyUI.",
+    )
+
+
+def configured_base_url(environ: Mapping[str, str], data_dir: Path) -> str:
+    """The base URL that :func:`resolve_server` would choose, with no demand for a key."""
+    return _base_url(_sources(environ, data_dir))
+
+
+def _sources(environ: Mapping[str, str], data_dir: Path) -> list[_Source]:
+    settings = _read_json(data_dir / SETTINGS_FILE)
+    folder = environ.get("LUMENFALL_CONFIG_DIR")
+    login = _read_json((Path(folder) if folder else Path.home() / ".lumenfall") / "credentials.json")
+    return [
+        _Source("the environment", environ.get(BASE_URL_VARIABLE), environ.get(KEY_VARIABLE, "").strip()),
+        _Source("the settings file", settings.get("base_url"), settings.get("api_key")),
+        _Source("the login of Lumenfall's command line", None, login.get("api_key")),
+    ]
+
+
+def _read_json(path: Path) -> dict[str, str]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        # The text of a JSON error never quotes the file, so the key stays out of it.
+        raise CredentialError(f"{path.name} in {path.parent.name} cannot be read ({type(error).__name__}).") from None
+    return {k: v.strip() for k, v in found.items() if isinstance(v, str)} if isinstance(found, dict) else {}
+
+
+def _checked_key(source: _Source) -> str:
+    key = source.api_key or ""
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        raise CredentialError(f"The API key in {source.name} holds a space, a line break or a special character.")
+    return key
+
+
+def _base_url(sources: list[_Source]) -> str:
+    base_url = next((source.base_url for source in sources if source.base_url), DEFAULT_BASE_URL)
+    base_url = base_url.strip().rstrip("/")
+    parts = urlsplit(base_url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
+        raise InputError(
+            "The configured base URL is not a usable address.",
+            code="BASE_URL",
+            hint=f"It looks like {DEFAULT_BASE_URL}: http or https, no user name, no query.",
+        )
+    return base_url
+
+
+def _origin(base_url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(base_url)
+    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)

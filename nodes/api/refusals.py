@@ -1,0 +1,146 @@
+"""Error answers, whatever their shape, as the pack's exceptions.
+
+Sources: docs.lumenfall.ai/api-reference/errors and the error reference of Lumenfall's agent skill. Codes
+decide, then the status; never the ``type``, in which the vendor's own pages disagree.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import (
+    ApiError,
+    AuthenticationFailed,
+    Charged,
+    ContentPolicyViolation,
+    InsufficientBalance,
+    InvalidRequest,
+    ModelUnavailable,
+    PayloadTooLarge,
+    ProvidersExhausted,
+    RateLimited,
+    ServerFault,
+)
+
+REQUEST_ID_HEADERS = ("x-lumenfall-request-id", "x-request-id")
+
+_BY_CODE: dict[str, type[ApiError]] = {
+    "AUTHENTICATION_FAILED": AuthenticationFailed,
+    "INVALID_API_KEY": AuthenticationFailed,
+    "INSUFFICIENT_BALANCE": InsufficientBalance,
+    "INSUFFICIENT_QUOTA": InsufficientBalance,
+    "BILLING_HARD_LIMIT_REACHED": InsufficientBalance,
+    "INVALID_REQUEST": InvalidRequest,
+    "CONTENT_POLICY_VIOLATION": ContentPolicyViolation,
+    "MODERATION_BLOCKED": ContentPolicyViolation,
+    "MODEL_NOT_FOUND": ModelUnavailable,
+    "MODEL_DISABLED": ModelUnavailable,
+    "RATE_LIMITED": RateLimited,
+    "RATE_LIMIT_EXCEEDED": RateLimited,
+    "ALL_PROVIDERS_EXHAUSTED": ProvidersExhausted,
+    "UPSTREAM_ERROR": ServerFault,
+    "INTERNAL_ERROR": ServerFault,
+}
+
+_BY_STATUS: dict[int, type[ApiError]] = {
+    400: InvalidRequest,
+    401: AuthenticationFailed,
+    402: InsufficientBalance,
+    403: AuthenticationFailed,
+    404: ModelUnavailable,
+    413: PayloadTooLarge,
+    415: InvalidRequest,
+    422: InvalidRequest,
+    429: RateLimited,
+}
+
+_LONGEST_QUOTE = 600
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """The parts of an error body that could be read."""
+
+    message: str
+    code: str | None
+
+
+def find_refusal(body: Any) -> Refusal | None:
+    """The error in a decoded JSON body, or None.
+
+    Known shapes: ``{"error": {"message", "code"}}``, ``{"error": {"error_code"}}``, ``{"error": "text"}``, flat
+    ``{"error_code", "message"}`` and ``{"detail": ...}``.
+    """
+    if not isinstance(body, Mapping):
+        return None
+    error = body.get("error")
+    if isinstance(error, str) and error:
+        return Refusal(error, _code(body))
+    if isinstance(error, Mapping) and error:
+        return Refusal(str(error.get("message") or error.get("detail") or "no message"), _code(error) or _code(body))
+    if body.get("error_code"):
+        return Refusal(str(body.get("message") or body.get("error_message") or "no message"), _code(body))
+    if "data" not in body and (body.get("detail") or body.get("message")):
+        return Refusal(str(body.get("detail") or body.get("message")), _code(body))
+    return None
+
+
+def error_for(status: int, headers: Mapping[str, str], body: bytes) -> ApiError:
+    """The exception for an error answer: an error status, or a 200 whose body is an error."""
+    refusal = find_refusal(_json(body)) or Refusal(_describe_non_json(headers, body), None)
+    code = refusal.code.upper() if refusal.code else None
+    kind = _BY_CODE.get(code or "") or _BY_STATUS.get(status) or (ServerFault if status >= 500 else ApiError)
+    charged = kind.default_charged
+    if status in (408, 409) or (status < 400 and kind is ApiError):
+        charged = Charged.UNKNOWN
+    if status == 503 and code:
+        charged = Charged.NO
+    return kind(
+        f"The server refused ({status}): {_shorten(refusal.message)}",
+        code=code or _code_without_body(kind, status),
+        request_id=request_id(headers),
+        status=status,
+        charged=charged,
+    )
+
+
+def request_id(headers: Mapping[str, str]) -> str | None:
+    """The id under which the server logs this request, from an answer's headers."""
+    return next((headers[name] for name in REQUEST_ID_HEADERS if headers.get(name)), None)
+
+
+def _code(body: Mapping[str, Any]) -> str | None:
+    found = body.get("code") or body.get("error_code")
+    return found if isinstance(found, str) else None
+
+
+def _code_without_body(kind: type[ApiError], status: int) -> str:
+    return f"HTTP_{status}" if kind in (ApiError, ServerFault) else kind.default_code
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        return None
+
+
+def _describe_non_json(headers: Mapping[str, str], body: bytes) -> str:
+    text = body[:20_000].decode("utf-8", "replace").strip()
+    if not text:
+        return "no explanation"
+    title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
+    if title:
+        return f"a web page titled {_shorten(title.group(1))!r}, which usually comes from a proxy in between"
+    if "html" in headers.get("content-type", ""):
+        return "a web page, which usually comes from a proxy in between"
+    return text
+
+
+def _shorten(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= _LONGEST_QUOTE else text[:_LONGEST_QUOTE] + "..."

@@ -1,0 +1,114 @@
+"""What is asked of the server, and how it is written on the wire."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from ..errors import InputError
+from .flavours import Flavour
+
+Endpoint = Literal["generations", "edits", "variations"]
+
+# /images/variations knows nothing else (OpenAI's openapi.yaml).
+_VARIATION_FIELDS = frozenset({"n", "size", "response_format"})
+
+
+@dataclass(frozen=True)
+class ImageRequest:
+    """One paid call. Pictures and mask are PNG bytes; a mask belongs to the first picture."""
+
+    endpoint: Endpoint
+    model: str
+    prompt: str | None = None
+    images: tuple[bytes, ...] = field(default=(), repr=False)
+    mask: bytes | None = field(default=None, repr=False)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    """Only what the user changed: n, size, quality and so on, by their names on the wire."""
+    seed: int = 0
+    """Sent only where the model lists it; otherwise it only numbers the take."""
+
+
+@dataclass(frozen=True)
+class WireRequest:
+    """A request as httpx takes it, and what was left out on the way."""
+
+    path: str
+    content: dict[str, Any] = field(repr=False)
+    """Keyword arguments of ``httpx.AsyncClient.build_request``: ``json``, or ``data`` and ``files``."""
+    notes: tuple[str, ...] = ()
+
+
+def write(request: ImageRequest, flavour: Flavour, *, takes_seed: bool = False) -> WireRequest:
+    """``request`` in the form that ``flavour`` understands.
+
+    Generations are JSON, edits and variations multipart: ``image`` for one picture, ``image[]`` repeated for
+    several, ``mask``. Fields that the server does not know are left out and named in ``notes``. Raises
+    InputError for what the server would refuse or misread for certain.
+    """
+    parameters, notes = _parameters(request, flavour)
+    if takes_seed:
+        parameters.setdefault("seed", request.seed)
+    body = {"model": request.model}
+    if request.prompt:
+        body["prompt"] = request.prompt
+    body.update(parameters)
+    path = f"images/{request.endpoint}"
+    if request.endpoint == "generations":
+        return WireRequest(path, {"json": body}, notes)
+    return WireRequest(path, {"data": _form(body), "files": _files(request, flavour)}, notes)
+
+
+def _parameters(request: ImageRequest, flavour: Flavour) -> tuple[dict[str, Any], tuple[str, ...]]:
+    parameters = dict(request.parameters)
+    size = parameters.get("size")
+    if size and ":" in size and not flavour.ratio_sizes:
+        raise InputError(
+            f"{flavour.name} takes a size in pixels, not the ratio {size}.", hint="Write it as 1536x1024, or auto."
+        )
+    if flavour.response_format:
+        parameters.setdefault("response_format", flavour.response_format)
+    known = _VARIATION_FIELDS if request.endpoint == "variations" else flavour.fields
+    if known is None:
+        return parameters, ()
+    dropped = sorted(parameters.keys() - known - {"response_format"})
+    notes = tuple(f"{name} was not sent: {flavour.name} does not know it here." for name in dropped)
+    return {name: value for name, value in parameters.items() if name in known}, notes
+
+
+def _form(body: Mapping[str, Any]) -> dict[str, str]:
+    return {name: _text(value) for name, value in body.items()}
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (int, float)):
+        return repr(value)
+    return json.dumps(value)
+
+
+def _files(request: ImageRequest, flavour: Flavour) -> list[tuple[str, tuple[str, bytes, str]]]:
+    name = "image" if len(request.images) == 1 else "image[]"
+    files = []
+    for number, image in enumerate(request.images, start=1):
+        if len(image) > flavour.max_image_bytes:
+            raise InputError(
+                f"Picture {number} is {len(image) / 1e6:.0f} MB as PNG; {flavour.name} takes at most "
+                f"{flavour.max_image_bytes / 1e6:.0f} MB.",
+                hint="Scale it down first, for example with an ImageScale node.",
+            )
+        files.append((name, (f"image-{number}.png", image, "image/png")))
+    if request.mask is not None:
+        if len(request.mask) > flavour.max_mask_bytes:
+            raise InputError(
+                f"The mask is {len(request.mask) / 1e6:.1f} MB as PNG; at most "
+                f"{flavour.max_mask_bytes / 1e6:.0f} MB are taken.",
+                hint="Smooth the mask, or scale picture and mask down.",
+            )
+        files.append(("mask", ("mask.png", request.mask, "image/png")))
+    return files

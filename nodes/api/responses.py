@@ -1,0 +1,221 @@
+"""What the server answered. Strict about content, loose about shape: a field of an unexpected type is ignored
+rather than letting a paid picture go.
+
+Sources: docs.lumenfall.ai/api-reference/images and /cost-estimation, OpenAI's openapi.yaml.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
+
+from ..errors import AnswerError, Charged
+from .refusals import error_for, find_refusal, request_id
+
+
+def _or_none(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return handler(value)
+    except ValidationError:
+        return None
+
+
+Text = Annotated[str | None, WrapValidator(_or_none)]
+Number = Annotated[float | None, WrapValidator(_or_none)]
+Flag = Annotated[bool | None, WrapValidator(_or_none)]
+Whole = Annotated[int | None, WrapValidator(_or_none)]
+
+
+class _Item(BaseModel):
+    url: Text = None
+    b64_json: Text = None
+    revised_prompt: Text = None
+
+
+class _Metadata(BaseModel):
+    executed_model: Text = None
+    provider: Text = None
+    provider_name: Text = None
+    cost: Number = None
+    cost_currency: Text = None
+
+
+class _Answer(BaseModel):
+    id: Text = None
+    data: Annotated[list[Any] | None, WrapValidator(_or_none)] = None
+    metadata: Annotated[_Metadata | None, WrapValidator(_or_none)] = None
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture of an answer: its bytes, or the address to fetch them from."""
+
+    content: bytes | None = None
+    url: str | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A successful answer. ``cost`` is in units of ``currency`` (USD), None where the server does not say."""
+
+    pictures: tuple[Picture, ...]
+    request_id: str | None = None
+    executed_model: str | None = None
+    provider: str | None = None
+    cost: float | None = None
+    currency: str | None = None
+    revised_prompts: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a dry run says a request would cost, in units of ``currency``."""
+
+    cost: float
+    currency: str
+    model: str | None
+    provider: str | None
+
+
+@dataclass(frozen=True)
+class Balance:
+    """Prepaid money left; ``amount`` is None for postpaid accounts and while it is unavailable."""
+
+    amount: float | None
+    currency: str
+
+
+def read_answer(status: int, headers: Mapping[str, str], body: bytes) -> Answer:
+    """The pictures in an answer to generations, edits or variations.
+
+    Raises ApiError for a refusal, also one inside a 200, and AnswerError where no picture can be read. Some
+    unreadable pictures among good ones become a note.
+    """
+    if status != 200:
+        raise error_for(status, headers, body)
+    content = _decode_json(headers, body)
+    if find_refusal(content):
+        raise error_for(status, headers, body)
+    answer = _Answer.model_validate(content)
+    metadata = answer.metadata or _Metadata()
+    found = request_id(headers) or answer.id
+    pictures, prompts, notes = [], [], []
+    for number, entry in enumerate(answer.data or [], start=1):
+        try:
+            item = _Item.model_validate(entry)
+            pictures.append(_picture(item))
+        except (ValidationError, ValueError) as error:
+            notes.append(f"Picture {number} of the answer cannot be used: {_reason(error)}.")
+            continue
+        if item.revised_prompt:
+            prompts.append(item.revised_prompt)
+    if not pictures:
+        raise AnswerError(
+            "The server reported success but sent no usable picture. " + " ".join(notes).strip(),
+            hint="Look the request up in the dashboard before you send it again.",
+            request_id=found,
+            charged=Charged.YES if metadata.cost else Charged.UNKNOWN,
+        )
+    return Answer(
+        pictures=tuple(pictures),
+        request_id=found,
+        executed_model=metadata.executed_model or headers.get("x-lumenfall-model"),
+        provider=metadata.provider_name or metadata.provider or headers.get("x-lumenfall-provider"),
+        cost=metadata.cost,
+        currency=metadata.cost_currency or ("USD" if metadata.cost is not None else None),
+        revised_prompts=tuple(prompts),
+        notes=tuple(notes),
+    )
+
+
+class _EstimateBody(BaseModel):
+    estimated: Flag = None
+    total_cost_micros: Whole = None
+    currency: Text = None
+    model: Text = None
+    provider: Text = None
+
+
+def read_estimate(status: int, headers: Mapping[str, str], body: bytes) -> Estimate:
+    """The price in the answer to a dry run.
+
+    Believed only with ``estimated: true`` and without pictures: a server that does not know ``dryRun`` would
+    have made and billed them. Raises ApiError for a refusal, AnswerError for anything else.
+    """
+    if status != 200:
+        raise error_for(status, headers, body)
+    content = _decode_json(headers, body)
+    if find_refusal(content):
+        raise error_for(status, headers, body)
+    found = _EstimateBody.model_validate(content)
+    if "data" in content:
+        raise AnswerError(
+            "The server answered a dry run with pictures.", request_id=request_id(headers), charged=Charged.UNKNOWN
+        )
+    if not found.estimated or found.total_cost_micros is None:
+        raise AnswerError("The answer to the dry run is no estimate.", charged=Charged.NO)
+    return Estimate(found.total_cost_micros / 1e6, found.currency or "USD", found.model, found.provider)
+
+
+class _Available(BaseModel):
+    amount: Number = None
+    currency: Text = None
+
+
+class _BalanceBody(BaseModel):
+    available: _Available = _Available()
+
+
+def read_balance(status: int, headers: Mapping[str, str], body: bytes) -> Balance:
+    """The answer of ``GET /v1/balance``. Raises ApiError or AnswerError."""
+    if status != 200:
+        raise error_for(status, headers, body)
+    try:
+        available = _BalanceBody.model_validate(_decode_json(headers, body)).available
+    except ValidationError:
+        raise AnswerError("The balance has an unknown shape.", charged=Charged.NO) from None
+    return Balance(available.amount, (available.currency or "usd").upper())
+
+
+def _decode_json(headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
+    try:
+        content = json.loads(body)
+    except ValueError:
+        content = None
+    if isinstance(content, dict):
+        return content
+    what = "cut-off or broken JSON" if body.lstrip()[:1] in (b"{", b"[") else "no JSON"
+    raise AnswerError(
+        f"The server answered 200 with {what} ({len(body):,} bytes).",
+        hint="Look the request up in the dashboard before you send it again.",
+        request_id=request_id(headers),
+    )
+
+
+def _picture(item: _Item) -> Picture:
+    if item.b64_json:
+        return Picture(content=_decode_base64(item.b64_json))
+    if item.url and item.url.startswith("data:"):
+        return Picture(content=_decode_base64(item.url))
+    if item.url:
+        return Picture(url=item.url)
+    raise ValueError("it has neither url nor b64_json")
+
+
+def _decode_base64(text: str) -> bytes:
+    if text.startswith("data:"):
+        text = text.partition(",")[2]
+    return base64.b64decode("".join(text.split()), validate=True)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, binascii.Error):
+        return f"its base64 is damaged ({error})"
+    return "it is not an object" if isinstance(error, ValidationError) else str(error)

@@ -1,0 +1,70 @@
+"""Generate Image: a picture from words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import run
+from .api import ImageRequest
+from .contract import REPORT_TOOLTIP, PaidNode
+from .inputs import (
+    MAX_SIDE,
+    Options,
+    model_input,
+    n_input,
+    options_input,
+    prompt_input,
+    read,
+    read_prompt,
+    seed_input,
+    size_input,
+)
+from .pictures import gather
+from .report import describe, finish
+
+
+class Generate(PaidNode):
+    DESCRIPTION = "Makes pictures from a prompt with any image model of the server."
+    SEARCH_ALIASES = ["text to image", "t2i", "openai", "gpt image", "flux", "gemini", "lumenfall", "dall-e"]
+    OUTPUT_TOOLTIPS = (
+        "The pictures, as one batch. Four channels only where a transparent background was asked for.",
+        "1 where a picture is transparent, as Load Image gives it.",
+        REPORT_TOOLTIP,
+    )
+    FUNCTION = "generate"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, dict[str, Any]]:
+        side = {"forceInput": True, "min": 1, "max": MAX_SIDE}
+        return {
+            "required": {
+                "prompt": prompt_input("What the picture shows."),
+                "model": model_input("generate"),
+                "size": size_input(),
+                "n": n_input(),
+                "seed": seed_input(),
+            },
+            "optional": {
+                "width": ("INT", {**side, "tooltip": "Width in pixels. Wired together with height, wins over size."}),
+                "height": ("INT", {**side, "tooltip": "Height in pixels. Wired together with width, wins over size."}),
+                "options": options_input(),
+            },
+        }
+
+    async def generate(
+        self,
+        prompt: str,
+        model: str,
+        size: str,
+        n: int,
+        seed: int,
+        width: int | None = None,
+        height: int | None = None,
+        options: Options | None = None,
+    ) -> dict[str, Any]:
+        asked = read(model, size, n, options, width=width, height=height)
+        text = read_prompt(prompt, "Describe the picture to make.")
+        request = ImageRequest("generations", asked.model, text, parameters=asked.parameters, seed=seed)
+        deliveries = await run.ask(asked.model, lambda _: [request])
+        images, mask, fitted = gather(deliveries, asked.transparent)
+        return finish(images, mask, describe(asked.model, deliveries, [*asked.notes, *fitted], images))

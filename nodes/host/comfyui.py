@@ -1,0 +1,39 @@
+"""ComfyUI as the host. Its modules are taken from ``sys.modules``: the pack never imports it by itself."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+class ComfyUI:
+    """Progress text on the node, ComfyUI's Stop button, and its user folder."""
+
+    def environ(self) -> Mapping[str, str]:
+        return os.environ
+
+    def data_dir(self) -> Path:
+        """``user/__lumenfall``: a system-user folder, which ComfyUI's routes do not serve (from 0.3.76 on)."""
+        return Path(_module("folder_paths").get_user_directory()) / "__lumenfall"
+
+    def progress(self, text: str) -> None:
+        server = _module("server").PromptServer.instance
+        context = _module("comfy_execution.utils").get_executing_context()
+        # Without a client (a bare POST /prompt) the host would broadcast the text to everybody.
+        if context is not None and server.client_id is not None:
+            server.send_progress_text(text, context.node_id, server.client_id)
+
+    def interrupted(self) -> bool:
+        return bool(_module("comfy.model_management").processing_interrupted())
+
+    def interruption(self) -> BaseException:
+        """ComfyUI's own exception: any other would be shown as an error."""
+        found: BaseException = _module("comfy.model_management").InterruptProcessingException()
+        return found
+
+
+def _module(name: str) -> Any:
+    return sys.modules[name]

@@ -1,0 +1,45 @@
+"""Waiting for something slow while watching for Stop and telling the user how long it takes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from . import Host
+
+T = TypeVar("T")
+
+POLL_SECONDS = 0.1
+"""How often Stop is looked for; ComfyUI only sets a flag."""
+
+
+async def wait(work: Coroutine[Any, Any, T], host: Host, doing: Callable[[], str]) -> T:
+    """The result of ``work``; meanwhile ``doing()`` and the elapsed seconds are shown once a second.
+
+    Stop cancels ``work``, which closes its connections, and raises the host's interruption. So does a
+    cancellation from outside: ComfyUI cancels the tasks of a prompt when another node fails, and a
+    CancelledError that left a node would end its only worker thread.
+    """
+    task = asyncio.ensure_future(work)
+    started = shown = time.monotonic()
+    try:
+        while True:
+            await asyncio.wait({task}, timeout=POLL_SECONDS)
+            if task.done():
+                return task.result()
+            if host.interrupted():
+                raise host.interruption()
+            now = time.monotonic()
+            if now - shown >= 1.0:
+                shown = now
+                host.progress(f"{doing()} ({now - started:.0f} s)")
+    except asyncio.CancelledError:
+        raise host.interruption() from None
+    finally:
+        if not task.done():
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await task

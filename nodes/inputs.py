@@ -1,0 +1,148 @@
+"""The inputs that several nodes share: how they are declared, and how they are read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+from .api import Mode
+from .errors import InputError
+from .run import model_names
+
+MAX_SEED = 2**31 - 1
+"""Providers differ; this is the largest that all of them take."""
+
+MAX_SIDE = 16384
+
+
+class Options(TypedDict):
+    """What the Request Options node hands on. ``model`` is empty where the node's own choice counts."""
+
+    model: str
+    parameters: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The shared inputs, read: the model, and the parameters that the user changed, by their wire names."""
+
+    model: str
+    parameters: Mapping[str, Any]
+    notes: tuple[str, ...]
+
+    @property
+    def transparent(self) -> bool:
+        """Whether a transparent background was asked for, so that pictures keep four channels."""
+        return self.parameters.get("background") == "transparent"
+
+
+def model_input(*modes: Mode) -> tuple[list[str], dict[str, Any]]:
+    """The model menu of a node that needs one of ``modes``."""
+    names = model_names(*modes)
+    tooltip = (
+        "The model that makes the picture. Any other slug works too, also provider/slug such as fal/flux.2-pro: "
+        "wire a text in, or write it into Request Options."
+    )
+    return names, {"default": names[0], "tooltip": tooltip}
+
+
+def prompt_input(tooltip: str) -> tuple[str, dict[str, Any]]:
+    return "STRING", {"multiline": True, "default": "", "dynamicPrompts": True, "tooltip": tooltip}
+
+
+def size_input() -> tuple[str, dict[str, Any]]:
+    tooltip = (
+        "auto leaves it to the model (for edits: as the input). Or pixels, such as 1024x1024, 1536x1024, 1024x1536 "
+        "or 3840x2160, or a ratio, such as 16:9 or 2:3."
+    )
+    return "STRING", {"default": "auto", "tooltip": tooltip}
+
+
+def n_input() -> tuple[str, dict[str, Any]]:
+    tooltip = "How many pictures to make. Each one is paid for."
+    return "INT", {"default": 1, "min": 1, "max": 10, "tooltip": tooltip}
+
+
+def seed_input() -> tuple[str, dict[str, Any]]:
+    tooltip = (
+        "The number of the take: the same inputs and seed are not made again, another seed makes another picture. "
+        "It is sent to models that take a seed."
+    )
+    return "INT", {"default": 0, "min": 0, "max": MAX_SEED, "control_after_generate": True, "tooltip": tooltip}
+
+
+def options_input() -> tuple[str, dict[str, Any]]:
+    return "LUMENFALL_OPTIONS", {"tooltip": "A Request Options node, for settings that are rarely needed."}
+
+
+def read(
+    model: str,
+    size: str,
+    n: int,
+    options: Options | None,
+    *,
+    width: int | None = None,
+    height: int | None = None,
+) -> Asked:
+    """The shared inputs as a request needs them. Raises InputError for a size that is none."""
+    options = options or Options(model="", parameters={})
+    parameters = dict(options["parameters"])
+    notes = []
+    if (width is None) != (height is None):
+        raise InputError("Only one of width and height is wired.", hint="Wire both, or use size.")
+    text = size if width is None else f"{width}x{height}"
+    chosen = read_size(text)
+    if chosen:
+        parameters["size"] = chosen
+        ignored = [name for name in ("aspect_ratio", "resolution") if name in parameters]
+        if ignored and "x" in chosen:
+            notes.append(f"{' and '.join(ignored)} cannot count beside the size {chosen}; set size to auto to use it.")
+    if n != 1:
+        parameters["n"] = n
+    slug = (options["model"] or model or "").strip()
+    if not slug:
+        raise InputError("No model is chosen.", hint="Pick one, or write its slug into Request Options.")
+    return Asked(slug, parameters, tuple(notes))
+
+
+def read_size(text: str) -> str | None:
+    """``auto`` as None, pixels as ``1024x1536``, a ratio as ``16:9``. Raises InputError for anything else."""
+    compact = re.sub(r"\s+", "", text).lower().replace("\N{MULTIPLICATION SIGN}", "x").replace("*", "x")
+    if compact in ("auto", ""):
+        return None
+    pixels = re.fullmatch(r"(\d{1,6})x(\d{1,6})", compact, re.ASCII)
+    if pixels and all(1 <= int(side) <= MAX_SIDE for side in pixels.groups()):
+        return "x".join(str(int(side)) for side in pixels.groups())
+    ratio = re.fullmatch(r"(\d{1,4}(?:\.\d{1,4})?):(\d{1,4}(?:\.\d{1,4})?)", compact, re.ASCII)
+    if ratio and all(float(part) > 0 for part in ratio.groups()):
+        return ":".join(ratio.groups())
+    raise InputError(
+        f"The size {text!r} is not understood.",
+        hint=f"Write auto, pixels up to {MAX_SIDE} such as 1536x1024, or a ratio such as 16:9.",
+    )
+
+
+def read_prompt(prompt: str, what: str) -> str:
+    """The prompt without surrounding space. Raises InputError where there is none."""
+    text = prompt.strip()
+    if not text:
+        raise InputError("The prompt is empty.", hint=what)
+    return text
+
+
+def check_links(declared: Mapping[str, Mapping[str, Any]], linked: Mapping[str, Any]) -> str | None:
+    """What is wrong with the types of linked inputs, or None.
+
+    ComfyUI leaves this check to a node whose VALIDATE_INPUTS names ``input_types``.
+    """
+    expected = {name: spec[0] for group in ("required", "optional") for name, spec in declared.get(group, {}).items()}
+    for name, received in linked.items():
+        wanted = expected.get(name)
+        if wanted is None or isinstance(received, list):
+            continue
+        allowed = {"STRING", "COMBO"} if isinstance(wanted, list) else {str(wanted)}
+        if allowed.isdisjoint(part.strip() for part in str(received).split(",")) and received != "*":
+            return f"{name}: received {received}, needs {' or '.join(sorted(allowed))}"
+    return None

@@ -1,0 +1,120 @@
+"""Request Options: what is rarely needed, for any of the paid nodes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from .errors import InputError
+from .inputs import Options
+
+# The nodes' own inputs, or what would change how an answer must be read.
+_RESERVED = ("model", "prompt", "image", "image[]", "mask", "n", "size", "stream", "partial_images")
+
+_AUTO = "auto"
+_EXAMPLE = 'Write an object such as {"cfg_scale": 4.5}.'
+
+
+class RequestOptions:
+    CATEGORY = "Lumenfall"
+    DESCRIPTION = "Settings for a Lumenfall node. What is left on auto or empty is not sent."
+    SEARCH_ALIASES = ["quality", "aspect ratio", "transparent background", "negative prompt", "output format"]
+    RETURN_TYPES = ("LUMENFALL_OPTIONS",)
+    RETURN_NAMES = ("options",)
+    OUTPUT_TOOLTIPS = ("Wire this into the options input of one or more Lumenfall nodes.",)
+    FUNCTION = "collect"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, dict[str, Any]]:
+        return {
+            "required": {
+                "model": (
+                    "STRING",
+                    {
+                        "default": "",
+                        "tooltip": "Any slug, such as replicate/dall-e-2. Wins over the list.",
+                    },
+                ),
+                "aspect_ratio": _choice(
+                    "1:1 5:4 4:5 4:3 3:4 3:2 2:3 16:9 9:16 21:9 9:21",
+                    "Shape of the picture, where size is auto.",
+                ),
+                "resolution": _choice("0.5K 1K 2K 4K", "Scale of the picture, where size is auto."),
+                "quality": _choice("low medium high standard hd", "Effort, and price, of models that offer a choice."),
+                "background": _choice("transparent opaque", "Transparent pictures come with four channels."),
+                "output_format": _choice("png jpeg gif webp avif", "File format of the answer. png loses nothing."),
+                "output_compression": (
+                    "INT",
+                    {"default": -1, "min": -1, "max": 100, "tooltip": "Quality of lossy formats, 0 to 100. -1: auto."},
+                ),
+                "response_format": _choice(
+                    "url b64_json", "How pictures travel: by link, or inside the answer, which hosts them nowhere."
+                ),
+                "negative_prompt": (
+                    "STRING",
+                    {"multiline": True, "default": "", "tooltip": "What to avoid, for models that list it."},
+                ),
+                "extra": (
+                    "STRING",
+                    {
+                        "multiline": True,
+                        "default": "",
+                        "tooltip": 'More parameters as a JSON object, passed through: {"cfg_scale": 4.5}',
+                    },
+                ),
+            }
+        }
+
+    def collect(
+        self,
+        model: str,
+        aspect_ratio: str,
+        resolution: str,
+        quality: str,
+        background: str,
+        output_format: str,
+        output_compression: int,
+        response_format: str,
+        negative_prompt: str,
+        extra: str,
+    ) -> tuple[Options]:
+        choices = {
+            "aspect_ratio": aspect_ratio,
+            "resolution": resolution,
+            "quality": quality,
+            "background": background,
+            "output_format": output_format,
+            "response_format": response_format,
+        }
+        parameters: dict[str, Any] = {name: value for name, value in choices.items() if value != _AUTO}
+        if output_compression >= 0:
+            parameters["output_compression"] = output_compression
+        if negative_prompt.strip():
+            parameters["negative_prompt"] = negative_prompt.strip()
+        parameters.update(read_extra(extra))
+        return (Options(model=model.strip(), parameters=parameters),)
+
+
+def read_extra(text: str) -> dict[str, Any]:
+    """The extra parameters. Raises InputError for anything but a JSON object without the nodes' own inputs."""
+    if not text.strip():
+        return {}
+    try:
+        found = json.loads(text, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:
+        place = f"{error.msg} in line {error.lineno}, column {error.colno}"
+        raise InputError(f"extra is not JSON: {place}.", hint=_EXAMPLE) from None
+    if not isinstance(found, dict):
+        raise InputError("extra is JSON, but no object.", hint=_EXAMPLE)
+    taken = [name for name in found if name in _RESERVED]
+    if taken:
+        raise InputError(f"extra must not hold {', '.join(taken)}.", hint="Set it on the node itself.")
+    return found
+
+
+def _refuse_constant(name: str) -> None:
+    raise InputError(f"extra holds {name}, which is no JSON number.", hint=_EXAMPLE)
+
+
+def _choice(values: str, tooltip: str) -> tuple[list[str], dict[str, Any]]:
+    return [_AUTO, *values.split()], {"default": _AUTO, "tooltip": f"{tooltip} auto: not sent."}

@@ -1,0 +1,114 @@
+"""IMAGE tensors to PNG bytes, and the bytes of any answer to IMAGE tensors."""
+
+from __future__ import annotations
+
+import io
+import warnings
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
+
+from ..errors import AnswerError, InputError
+from .formats import sniff
+
+MAX_BYTES = 256 * 2**20
+"""Largest file that is decoded. An uncompressed 16-bit RGBA picture of 32 megapixels still fits."""
+
+MAX_PIXELS = 2**27
+"""Most pixels, all frames together, that are decoded: 134 megapixels, above any upscaler's 10K square."""
+
+MAX_FRAMES = 256
+"""Most frames of an animated answer."""
+
+_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+
+# Level 3 costs about a third of the default's time for files a few per cent larger.
+_PNG_LEVEL = 3
+
+
+def to_uint8(image: torch.Tensor) -> npt.NDArray[np.uint8]:
+    """Any float tensor as 8-bit values: clamp to 0..1, times 255, round to nearest. NaN becomes 0."""
+    values = image.detach().to(device="cpu", dtype=torch.float32).nan_to_num(nan=0.0).clamp(0.0, 1.0)
+    array: npt.NDArray[np.uint8] = (values * 255.0).round().to(torch.uint8).contiguous().numpy()
+    return array
+
+
+def encode(image: torch.Tensor) -> bytes:
+    """One picture ``[H, W, C]`` (C = 1, 3 or 4, any dtype, any device) as a PNG without metadata.
+
+    Raises InputError for another shape.
+    """
+    if image.ndim != 3 or image.shape[-1] not in _MODES or 0 in image.shape:
+        raise InputError(
+            f"An IMAGE must be height x width x 1, 3 or 4 channels, not {' x '.join(map(str, image.shape))}.",
+            hint="Check the node that the picture comes from.",
+        )
+    pixels = to_uint8(image)
+    return png(Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels))
+
+
+def png(picture: Image.Image) -> bytes:
+    """A Pillow picture as PNG bytes."""
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG", compress_level=_PNG_LEVEL)
+    return buffer.getvalue()
+
+
+def decode(data: bytes) -> torch.Tensor:
+    """An answer's bytes as float32 ``[frames, H, W, C]`` in 0..1; C is 4 where the file has transparency.
+
+    The values equal those that ComfyUI's LoadImage gives: 8-bit divided by 255, EXIF rotation applied, colour
+    never multiplied by alpha. 16-bit grey is scaled, not clipped. Raises AnswerError for anything that is not
+    a whole picture within MAX_BYTES, MAX_PIXELS and MAX_FRAMES; the limits are checked before decoding.
+    """
+    kind = sniff(data)
+    if kind is None:
+        raise AnswerError("The server sent something that is not a PNG, JPEG, WebP, GIF or AVIF picture.")
+    if len(data) > MAX_BYTES:
+        raise AnswerError(f"The picture file has {len(data):,} bytes, more than the {MAX_BYTES:,} that are decoded.")
+    try:
+        with warnings.catch_warnings():
+            # Pillow only warns at its own, smaller limit; ours is checked below and is an error.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(data), formats=[kind.value]) as picture:
+                _check_limits(picture)
+                frames = [_pixels(frame) for frame in ImageSequence.Iterator(picture)]
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
+        raise AnswerError(f"The {kind.value} picture is damaged or incomplete ({error}).") from error
+    channels = max(frame.shape[-1] for frame in frames)
+    return torch.stack([torch.from_numpy(_with_channels(frame, channels)) for frame in frames])
+
+
+def split_alpha(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """``[B, H, W, 3 or 4]`` as colour ``[B, H, W, 3]`` and MASK ``[B, H, W]`` = 1 - alpha, 0 where opaque."""
+    if images.shape[-1] == 4:
+        return images[..., :3], 1.0 - images[..., 3]
+    return images, torch.zeros(images.shape[:3], dtype=torch.float32)
+
+
+def _check_limits(picture: Image.Image) -> None:
+    frames = getattr(picture, "n_frames", 1)
+    if frames > MAX_FRAMES:
+        raise AnswerError(f"The picture has {frames} frames, more than the {MAX_FRAMES} that are decoded.")
+    pixels = picture.width * picture.height * frames
+    if pixels > MAX_PIXELS:
+        raise AnswerError(
+            f"The picture has {pixels:,} pixels ({picture.width} x {picture.height}, {frames} frames), "
+            f"more than the {MAX_PIXELS:,} that are decoded."
+        )
+
+
+def _pixels(frame: Image.Image) -> npt.NDArray[np.float32]:
+    frame = ImageOps.exif_transpose(frame)
+    if frame.mode.startswith("I;16"):
+        grey = np.asarray(frame, dtype=np.float32) / np.float32(65535.0)
+        return np.repeat(grey[..., None], 3, axis=-1)
+    frame = frame.convert("RGBA" if frame.has_transparency_data else "RGB")
+    return np.asarray(frame, dtype=np.float32) / np.float32(255.0)
+
+
+def _with_channels(frame: npt.NDArray[np.float32], channels: int) -> npt.NDArray[np.float32]:
+    missing = channels - frame.shape[-1]
+    return np.pad(frame, ((0, 0), (0, 0), (0, missing)), constant_values=1.0) if missing else frame

@@ -1,0 +1,78 @@
+"""Masks: checked and fitted before they cost money, written so that every server reads them alike, and used
+afterwards to keep what must not change.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.nn.functional import interpolate
+
+from ..errors import InputError
+from .codec import png
+
+THRESHOLD = 0.5
+"""From this value on a pixel is asked to change. Servers want *fully* transparent, so there is no halfway."""
+
+_PAINT_HINT = (
+    "Paint the part to change: right-click the Load Image node and choose Open in MaskEditor, or wire any MASK "
+    "in which 1 means change."
+)
+
+
+def fit_mask(mask: torch.Tensor, images: torch.Tensor) -> tuple[torch.Tensor, list[str]]:
+    """A MASK ``[H, W]`` or ``[1 or B, H, W]`` made to fit IMAGE ``[B, H, W, C]``, and notes on what was done.
+
+    Returns float32 ``[B, H, W]`` in 0..1. Raises InputError for a mask that asks for no change or belongs to
+    another number of pictures.
+    """
+    count, height, width = images.shape[:3]
+    mask = mask.detach().to(device="cpu", dtype=torch.float32).nan_to_num(nan=0.0).clamp(0.0, 1.0)
+    mask = mask.reshape(-1, *mask.shape[-2:])
+    if mask.shape[1:] == (64, 64) and not mask.any() and (height, width) != (64, 64):
+        raise InputError(
+            "The mask is the empty 64x64 one that Load Image gives for a picture without transparency.",
+            code="EMPTY_MASK",
+            hint=_PAINT_HINT,
+        )
+    if mask.shape[0] not in (1, count):
+        raise InputError(
+            f"There are {mask.shape[0]} masks for {count} picture{'s' * (count != 1)}.",
+            code="MASK_BATCH",
+            hint="Give one mask for all pictures, or one for each.",
+        )
+    notes = []
+    if mask.shape[1:] != (height, width):
+        notes.append(f"The mask was scaled from {mask.shape[2]}x{mask.shape[1]} to the picture's {width}x{height}.")
+        mask = interpolate(mask[:, None], size=(height, width), mode="bilinear", antialias=True)[:, 0].clamp(0.0, 1.0)
+    for number, one in enumerate(mask, start=1):
+        if not (one >= THRESHOLD).any():
+            which = f"Mask {number}" if mask.shape[0] > 1 else "The mask"
+            reason = "is all zero" if not one.any() else f"has no pixel at or above {THRESHOLD}"
+            raise InputError(f"{which} {reason}, so nothing would change.", code="EMPTY_MASK", hint=_PAINT_HINT)
+    return mask.expand(count, -1, -1), notes
+
+
+def encode_mask(mask: torch.Tensor) -> bytes:
+    """One MASK ``[H, W]`` as the PNG that goes on the wire.
+
+    Changed pixels are white with alpha 0, kept ones black with alpha 255, so that a server that reads alpha
+    (OpenAI's rule, and Lumenfall's reference) and one that reads white (Lumenfall's guide) see the same mask.
+    """
+    change = (mask >= THRESHOLD).cpu().numpy()
+    pixels = np.zeros((*change.shape, 4), dtype=np.uint8)
+    pixels[change, :3] = 255
+    pixels[~change, 3] = 255
+    return png(Image.fromarray(pixels))
+
+
+def composite(original: torch.Tensor, result: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """``result`` inside the mask, ``original`` outside; both ``[B, H, W, C]``, mask ``[B, H, W]``.
+
+    Where the mask is 0 the values of ``original`` are taken as they are, bit for bit; where it is 1, those of
+    ``result``; between, they are mixed.
+    """
+    weight = mask[..., None]
+    mixed = original * (1.0 - weight) + result * weight
+    return torch.where(weight == 0.0, original, torch.where(weight == 1.0, result, mixed))

@@ -1,0 +1,58 @@
+"""What a node says about its call, for people and for machines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from .run import Delivery
+
+
+def describe(model: str, deliveries: Sequence[Delivery], notes: Sequence[str], images: torch.Tensor) -> dict[str, Any]:
+    """The report of a node: totals first, then each request.
+
+    ``cost`` is the sum of the confirmed costs in ``currency``, None where the server named none; ``seconds`` is
+    the time of the slowest request; ``sizes`` are those that came, ``size`` that of the tensor handed on;
+    ``originals`` are the files as they came, below the pack's folder of originals.
+    """
+    costs = [delivery.answer.cost for delivery in deliveries if delivery.answer.cost is not None]
+    first = deliveries[0].answer
+    return {
+        "model": model,
+        "executed_model": first.executed_model,
+        "provider": first.provider,
+        "request_id": first.request_id,
+        "cost": round(sum(costs), 9) if costs else None,
+        "currency": next((d.answer.currency for d in deliveries if d.answer.currency), None),
+        "seconds": round(max(delivery.seconds for delivery in deliveries), 2),
+        "count": images.shape[0],
+        "size": f"{images.shape[2]}x{images.shape[1]}",
+        "sizes": [size for delivery in deliveries for size in _sizes(delivery)],
+        "revised_prompts": [prompt for delivery in deliveries for prompt in delivery.answer.revised_prompts],
+        "notes": list(dict.fromkeys([*notes, *(note for delivery in deliveries for note in delivery.notes)])),
+        "requests": [
+            {
+                "executed_model": delivery.answer.executed_model,
+                "provider": delivery.answer.provider,
+                "request_id": delivery.answer.request_id,
+                "cost": delivery.answer.cost,
+                "seconds": round(delivery.seconds, 2),
+                "sizes": _sizes(delivery),
+                "originals": list(delivery.originals),
+            }
+            for delivery in deliveries
+        ],
+    }
+
+
+def finish(images: torch.Tensor, mask: torch.Tensor, report: dict[str, Any]) -> dict[str, Any]:
+    """A node's return value: the outputs, and the report for the browser and the history."""
+    text = json.dumps(report, indent=2, ensure_ascii=False)
+    return {"ui": {"lumenfall": [report]}, "result": (images, mask, text)}
+
+
+def _sizes(delivery: Delivery) -> list[str]:
+    return [f"{picture.shape[2]}x{picture.shape[1]}" for picture in delivery.pictures]
