@@ -203,7 +203,7 @@ def _worth_another_try(error: BaseException) -> bool:
     return isinstance(error, _NotSent)
 
 
-_backoff = tenacity.wait_exponential_jitter(initial=0.5, max=8.0)
+_backoff = tenacity.wait_exponential(multiplier=0.5, max=8.0) + tenacity.wait_random(0.0, 0.5)
 
 
 def _pause(state: tenacity.RetryCallState) -> float:

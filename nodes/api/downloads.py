@@ -37,7 +37,7 @@ async def download(client: httpx.AsyncClient, server: Server, url: str, path: Pa
         async for attempt in tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception_type(_Transient),
             stop=tenacity.stop_after_attempt(_ATTEMPTS),
-            wait=tenacity.wait_exponential_jitter(initial=0.2, max=4),
+            wait=tenacity.wait_exponential(multiplier=0.2, max=4.0) + tenacity.wait_random(0.0, 0.2),
             reraise=True,
         ):
             with attempt:

@@ -1,0 +1,125 @@
+"""Which server is asked, and with which key."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from nodes.api import Server, resolve_server
+from nodes.errors import CredentialError, InputError
+
+ROOT = Path(__file__).parents[2]
+LUMENFALL = "https://api.lumenfall.ai/openai/v1"
+OTHER = "https://images.example.org/v1"
+
+
+class Machine:
+    """A home with the places where a key may lie."""
+
+    def __init__(self, folder: Path) -> None:
+        self.data_dir = folder / "data"
+        self.login_dir = folder / "login"
+        self.environ = {"LUMENFALL_CONFIG_DIR": str(self.login_dir)}
+
+    def settings(self, **content: str) -> None:
+        self.data_dir.mkdir(exist_ok=True)
+        (self.data_dir / "settings.json").write_text(json.dumps(content))
+
+    def login(self, **content: str) -> None:
+        self.login_dir.mkdir(exist_ok=True)
+        (self.login_dir / "credentials.json").write_text(json.dumps(content))
+
+    def resolve(self) -> Server:
+        return resolve_server(self.environ, self.data_dir)
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path)
+
+
+def test_environment_wins_over_settings_over_login(machine: Machine) -> None:
+    machine.login(api_key="from-login", refresh_token="never")
+    assert machine.resolve() == Server(LUMENFALL, "from-login")
+    machine.settings(api_key="from-settings")
+    assert machine.resolve() == Server(LUMENFALL, "from-settings")
+    machine.environ["LUMENFALL_API_KEY"] = " from-environment\n"
+    assert machine.resolve() == Server(LUMENFALL, "from-environment")
+
+
+def test_no_key_says_in_one_sentence_how_to_get_and_set_one(machine: Machine) -> None:
+    with pytest.raises(CredentialError) as caught:
+        machine.resolve()
+    assert "https://lumenfall.ai/app/api_keys" in str(caught.value)
+    assert "LUMENFALL_API_KEY" in str(caught.value)
+    assert "not charged" in str(caught.value)
+
+
+def test_a_key_is_never_used_with_another_sources_server(machine: Machine) -> None:
+    machine.environ["LUMENFALL_BASE_URL"] = OTHER
+    machine.settings(api_key="for-lumenfall")
+    machine.login(api_key="for-lumenfall-too")
+    with pytest.raises(CredentialError, match=r"belongs to another server than images\.example\.org"):
+        machine.resolve()
+    machine.settings(api_key="for-other", base_url=OTHER)
+    assert machine.resolve() == Server(OTHER, "for-other")
+
+
+def test_an_environment_key_alone_is_lumenfalls(machine: Machine) -> None:
+    machine.environ["LUMENFALL_API_KEY"] = "for-lumenfall"
+    machine.settings(base_url=OTHER)
+    with pytest.raises(CredentialError, match="together"):
+        machine.resolve()
+
+
+@pytest.mark.parametrize("other", ["http://api.lumenfall.ai/openai/v1", "https://api.lumenfall.ai:8443/openai/v1"])
+def test_scheme_and_port_are_part_of_the_binding(machine: Machine, other: str) -> None:
+    machine.environ["LUMENFALL_BASE_URL"] = other
+    machine.login(api_key="for-lumenfall")
+    with pytest.raises(CredentialError):
+        machine.resolve()
+
+
+@pytest.mark.parametrize("base", ["http://127.0.0.1:8787/openai/v1/", "http://localhost:1/v1", "http://[::1]:9/v1"])
+def test_a_server_on_this_machine_needs_no_key(machine: Machine, base: str) -> None:
+    machine.login(api_key="for-lumenfall")
+    machine.environ["LUMENFALL_BASE_URL"] = base
+    assert machine.resolve() == Server(base.rstrip("/"), None)
+
+
+@pytest.mark.parametrize("base", ["ftp://x/v1", "api.lumenfall.ai", "https://", "https://me@x/v1", "https://x/v1?a=b"])
+def test_a_base_url_that_is_none_is_refused(machine: Machine, base: str) -> None:
+    machine.environ["LUMENFALL_BASE_URL"] = base
+    with pytest.raises(InputError, match="base URL"):
+        machine.resolve()
+
+
+@pytest.mark.parametrize("key", ["two words", "line\nbreak", "schl\u00fcssel"])
+def test_a_key_that_cannot_be_one_is_refused_and_not_quoted(machine: Machine, key: str) -> None:
+    machine.environ["LUMENFALL_API_KEY"] = key
+    with pytest.raises(CredentialError) as caught:
+        machine.resolve()
+    assert key not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", ["{", "[1]", '"text"', '{"api_key": 5}'])
+def test_a_damaged_settings_file_is_named_or_ignored(machine: Machine, content: str) -> None:
+    machine.data_dir.mkdir()
+    (machine.data_dir / "settings.json").write_text(content)
+    with pytest.raises(CredentialError):
+        machine.resolve()
+
+
+def test_the_key_is_in_no_repr() -> None:
+    assert "secret" not in repr(Server(LUMENFALL, "secret"))
+
+
+def test_only_the_resolver_reads_the_variables() -> None:
+    readers = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "nodes").rglob("*.py")
+        if re.search(r"KEY_VARIABLE|[\"']LUMENFALL_API_KEY", path.read_text(encoding="utf-8"))
+    }
+    # The command line only takes the variable away, before it starts the sandbox.
+    assert readers - {"nodes/headless/cli.py"} == {"nodes/api/credentials.py"}

@@ -1,0 +1,183 @@
+"""Answers of every shape, good and bad."""
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nodes import errors
+from nodes.api import Picture, error_for, read_answer
+from nodes.api.responses import read_balance, read_estimate
+from nodes.errors import AnswerError, ApiError, Charged, LumenfallError
+
+B64 = base64.b64encode(b"picture").decode()
+
+
+def body(content: Any) -> bytes:
+    return json.dumps(content).encode()
+
+
+def test_a_full_answer_is_read() -> None:
+    answer = read_answer(
+        200,
+        {"x-lumenfall-request-id": "req_header"},
+        body(
+            {
+                "id": "req_body",
+                "data": [{"url": "https://media/1"}, {"b64_json": B64, "revised_prompt": "better"}],
+                "metadata": {
+                    "executed_model": "vertex/m",
+                    "provider": "vertex",
+                    "provider_name": "Vertex AI",
+                    "cost": 0.04,
+                    "cost_currency": "USD",
+                    "attempts": [{"anything": 1}],
+                },
+            }
+        ),
+    )
+    assert answer.pictures == (Picture(url="https://media/1"), Picture(content=b"picture"))
+    assert (answer.request_id, answer.executed_model, answer.provider) == ("req_header", "vertex/m", "Vertex AI")
+    assert (answer.cost, answer.currency, answer.revised_prompts) == (0.04, "USD", ("better",))
+
+
+@pytest.mark.parametrize(
+    "metadata", [None, "text", [], {"cost": "n/a"}, {"cost": None, "provider": 5}, {"executed_model": ["x"]}]
+)
+def test_odd_metadata_never_costs_a_picture(metadata: Any) -> None:
+    answer = read_answer(200, {}, body({"data": [{"b64_json": B64}], "metadata": metadata, "created": "soon"}))
+    assert answer.pictures == (Picture(content=b"picture"),) and answer.cost is None
+
+
+@pytest.mark.parametrize(
+    "item", [{"b64_json": f"data:image/png;base64,{B64}"}, {"url": f"data:image/png;base64,{B64}"}]
+)
+def test_data_addresses_are_read(item: dict[str, str]) -> None:
+    assert read_answer(200, {}, body({"data": [item]})).pictures == (Picture(content=b"picture"),)
+
+
+@pytest.mark.parametrize("bad", [{}, "x", {"b64_json": "???"}, {"b64_json": "abc"}, {"url": None}, None])
+def test_a_bad_picture_among_good_ones_becomes_a_note(bad: Any) -> None:
+    answer = read_answer(200, {}, body({"data": [bad, {"b64_json": B64}]}))
+    assert len(answer.pictures) == 1
+    assert answer.notes[0].startswith("Picture 1 of the answer cannot be used")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"<html>", b'{"data": [', b"[]", b"{}", body({"data": None}), body({"data": []}), body({"data": "x"})],
+)
+def test_a_success_without_pictures_is_an_error_with_an_address(content: bytes) -> None:
+    with pytest.raises(AnswerError) as caught:
+        read_answer(200, {"x-lumenfall-request-id": "req_1"}, content)
+    assert caught.value.request_id == "req_1"
+    assert caught.value.charged is Charged.UNKNOWN
+
+
+def test_a_success_without_pictures_but_with_a_cost_was_charged() -> None:
+    with pytest.raises(AnswerError) as caught:
+        read_answer(200, {}, body({"data": [], "metadata": {"cost": 0.1}}))
+    assert caught.value.charged is Charged.YES
+
+
+NO, UNKNOWN = Charged.NO, Charged.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind", "charged"),
+    [
+        (401, "AUTHENTICATION_FAILED", errors.AuthenticationFailed, NO),
+        (402, "INSUFFICIENT_BALANCE", errors.InsufficientBalance, NO),
+        (400, "INVALID_REQUEST", errors.InvalidRequest, NO),
+        (400, "CONTENT_POLICY_VIOLATION", errors.ContentPolicyViolation, NO),
+        (400, "moderation_blocked", errors.ContentPolicyViolation, NO),
+        (404, "MODEL_NOT_FOUND", errors.ModelUnavailable, NO),
+        (404, "MODEL_DISABLED", errors.ModelUnavailable, NO),
+        (429, "RATE_LIMITED", errors.RateLimited, NO),
+        (502, "ALL_PROVIDERS_EXHAUSTED", errors.ProvidersExhausted, UNKNOWN),
+        (500, "UPSTREAM_ERROR", errors.ServerFault, UNKNOWN),
+        (500, "INTERNAL_ERROR", errors.ServerFault, UNKNOWN),
+        (403, None, errors.AuthenticationFailed, NO),
+        (408, None, ApiError, UNKNOWN),
+        (413, None, errors.PayloadTooLarge, NO),
+        (503, None, errors.ServerFault, UNKNOWN),
+        (524, None, errors.ServerFault, UNKNOWN),
+        (400, "something_new", errors.InvalidRequest, NO),
+    ],
+)
+def test_every_code_of_the_documentation(status: int, code: str | None, kind: type[ApiError], charged: Charged) -> None:
+    error = error_for(status, {}, body({"error": {"message": "because", "type": "misleading", "code": code}}))
+    assert type(error) is kind and error.charged is charged and error.status == status
+    assert "because" in str(error) and charged.value in str(error)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"error": {"message": "why", "code": "MODEL_NOT_FOUND"}},
+        {"error": {"message": "why", "error_code": "MODEL_NOT_FOUND"}},
+        {"error_code": "MODEL_NOT_FOUND", "message": "why"},
+        {"error": "why", "code": "MODEL_NOT_FOUND"},
+    ],
+)
+def test_known_shapes_of_an_error_also_inside_a_200(content: dict[str, Any]) -> None:
+    with pytest.raises(errors.ModelUnavailable, match="why"):
+        read_answer(200, {}, body(content))
+
+
+def test_a_proxys_web_page_is_recognised() -> None:
+    error = error_for(502, {"content-type": "text/html"}, b"<html><title>Bad\n Gateway</title>" + b"x" * 9999)
+    assert "web page titled 'Bad Gateway'" in error.message and len(error.message) < 200
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(),
+        lambda x: (
+            st.lists(x)
+            | st.dictionaries(
+                st.sampled_from(["error", "data", "metadata", "message", "code", "url", "b64_json", "id", "detail"]), x
+            )
+        ),
+    )
+)
+def test_no_answer_raises_anything_but_our_errors(content: Any) -> None:
+    for status in (200, 400, 500):
+        try:
+            read_answer(status, {}, json.dumps(content).encode())
+        except LumenfallError as error:
+            assert str(error)
+
+
+def test_an_estimate_is_in_dollars() -> None:
+    estimate = read_estimate(200, {}, body({"estimated": True, "total_cost_micros": 80000, "currency": "USD"}))
+    assert estimate.cost == 0.08
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"total_cost_micros": 1},
+        {"estimated": False, "total_cost_micros": 1},
+        {"estimated": True},
+        {"data": [1]},
+        {"estimated": True, "total_cost_micros": 1, "data": []},
+    ],
+)
+def test_what_is_no_estimate_is_not_believed(content: dict[str, Any]) -> None:
+    with pytest.raises(AnswerError):
+        read_estimate(200, {}, body(content))
+
+
+def test_a_balance_may_be_unavailable() -> None:
+    content = {"object": "balance", "billing_type": "postpaid", "available": {"amount": None, "currency": "usd"}}
+    balance = read_balance(200, {}, body(content))
+    assert balance.amount is None and balance.currency == "USD"
+
+
+def test_errors_do_not_show_where_the_pack_is_installed() -> None:
+    for kind in (AnswerError, ApiError, errors.InputError):
+        assert kind.__module__ == "lumenfall"

@@ -1,0 +1,191 @@
+"""Tensors to files and back."""
+
+import contextlib
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from PIL import Image, ImageOps
+
+from nodes.errors import AnswerError, InputError
+from nodes.pixels import codec, decode, encode, sniff, split_alpha, to_uint8
+
+sides = st.integers(1, 24)
+
+
+def pixels(channels: int) -> st.SearchStrategy[np.ndarray]:
+    return st.tuples(sides, sides).flatmap(lambda size: hnp.arrays(np.uint8, (*size, channels)))
+
+
+def saved(picture: Image.Image, kind: str = "PNG", **options: object) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def as_load_image(content: bytes) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """What ComfyUI's LoadImage makes of a file: colour, and alpha where there is one."""
+    picture = ImageOps.exif_transpose(Image.open(io.BytesIO(content)))
+    colour = torch.from_numpy(np.array(picture.convert("RGB")).astype(np.float32) / 255.0)
+    if "A" not in picture.getbands():
+        return colour, None
+    return colour, torch.from_numpy(np.array(picture.getchannel("A")).astype(np.float32) / 255.0)
+
+
+@given(st.sampled_from([1, 3, 4]).flatmap(pixels))
+def test_8_bit_round_trip_is_the_identity(values: np.ndarray) -> None:
+    tensor = torch.from_numpy(values.astype(np.float32) / 255.0)
+    back = decode(encode(tensor))[0]
+    expected = tensor.expand(*tensor.shape[:2], 3) if tensor.shape[-1] == 1 else tensor
+    assert torch.equal(back, expected)
+
+
+@given(pixels(4), st.sampled_from(["RGB", "RGBA", "L", "LA"]))
+def test_decoding_equals_load_image(values: np.ndarray, mode: str) -> None:
+    content = saved(Image.fromarray(values).convert(mode))
+    colour, alpha = as_load_image(content)
+    decoded = decode(content)[0]
+    assert torch.equal(decoded[..., :3], colour)
+    assert decoded.shape[-1] == (3 if alpha is None else 4)
+    assert alpha is None or torch.equal(decoded[..., 3], alpha)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_rotation_is_applied(orientation: int) -> None:
+    picture = Image.fromarray(np.arange(8 * 6 * 3, dtype=np.uint8).reshape(6, 8, 3))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    content = saved(picture, exif=exif)
+    assert torch.equal(decode(content)[0], as_load_image(content)[0])
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "AVIF"])
+def test_every_format_of_an_answer_is_told_and_read(kind: str) -> None:
+    content = saved(Image.new("RGB", (40, 30), (200, 100, 50)), kind)
+    found = sniff(content)
+    assert found is not None and found.value == kind
+    decoded = decode(content)
+    assert decoded.shape == (1, 30, 40, 3)
+    assert torch.allclose(decoded[0, 15, 20], torch.tensor([200, 100, 50]) / 255, atol=0.03)
+
+
+def test_palette_transparency_becomes_alpha() -> None:
+    picture = Image.new("P", (2, 1))
+    picture.putpalette([255, 0, 0, 0, 255, 0])
+    picture.putpixel((1, 0), 1)
+    decoded = decode(saved(picture, transparency=1))[0]
+    assert decoded[0, 0].tolist() == [1, 0, 0, 1]
+    assert decoded[0, 1].tolist() == [0, 1, 0, 0]
+
+
+def test_16_bit_grey_is_scaled_not_clipped() -> None:
+    picture = Image.fromarray(np.array([[0, 32768, 65535]], dtype=np.uint16))
+    decoded = decode(saved(picture))[0]
+    assert decoded.shape == (1, 3, 3)
+    assert decoded[0, :, 0].tolist() == pytest.approx([0.0, 32768 / 65535, 1.0], abs=1e-6)
+
+
+def test_cmyk_becomes_rgb() -> None:
+    decoded = decode(saved(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG"))[0]
+    assert torch.allclose(decoded[4, 4], torch.tensor([1.0, 0.0, 0.0]), atol=0.05)
+
+
+def test_animated_answer_becomes_a_batch() -> None:
+    frames = [Image.new("RGB", (5, 4), colour) for colour in ("red", "green", "blue")]
+    content = saved(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    assert decode(content).shape[:3] == (3, 4, 5)
+
+
+def test_out_of_range_values_are_clamped_and_rounded() -> None:
+    values = torch.tensor([-0.5, -0.01, 0.4999 / 255, 0.5001 / 255, 1.01, 7.0, float("nan"), float("inf")])
+    assert to_uint8(values).tolist() == [0, 0, 0, 1, 255, 255, 0, 255]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float64, torch.bfloat16])
+def test_other_dtypes_survive(dtype: torch.dtype) -> None:
+    values = torch.tensor([[[0.0, 0.5, 1.0]]], dtype=dtype)
+    assert to_uint8(values).tolist() == [[[0, 128, 255]]]
+
+
+def test_half_precision_mask_inverted_twice_is_exact() -> None:
+    # Where peers truncate, 1 - x turns 159 of the 256 values wrong.
+    values = torch.arange(256, dtype=torch.float32) / 255
+    assert to_uint8(1 - (1 - values)).tolist() == list(range(256))
+
+
+def test_non_contiguous_and_inference_tensors_are_taken() -> None:
+    with torch.inference_mode():
+        tensor = torch.rand(4, 3, 6).permute(2, 0, 1)
+        assert decode(encode(tensor)).shape == (1, 6, 4, 3)
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (4, 4, 2), (0, 4, 3), (1, 4, 4, 3)])
+def test_other_shapes_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(InputError, match="channels"):
+        encode(torch.zeros(shape))
+
+
+def test_split_alpha_gives_load_images_mask() -> None:
+    colour, mask = split_alpha(torch.tensor([[[[0.1, 0.2, 0.3, 0.25]]]]))
+    assert colour.shape == (1, 1, 1, 3) and mask.item() == 0.75
+
+
+# What must be refused
+
+MAGIC = [b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF89a", b"RIFF\0\0\0\0WEBP"]
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>", b"\x89PNG", b"RIFF0000WAVE"])
+def test_what_is_no_picture_is_refused(content: bytes) -> None:
+    with pytest.raises(AnswerError, match="not a PNG"):
+        decode(content)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "AVIF"])
+def test_cut_pictures_are_refused(kind: str) -> None:
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8))
+    content = saved(noise, kind)
+    with pytest.raises(AnswerError, match="damaged or incomplete"):
+        decode(content[: len(content) // 2])
+
+
+@settings(max_examples=300)
+@given(
+    st.binary(max_size=200), st.sampled_from([b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF89a", b"RIFF\0\0\0\0WEBP"])
+)
+def test_garbage_raises_nothing_but_answer_error(garbage: bytes, magic: bytes) -> None:
+    with contextlib.suppress(AnswerError):
+        decode(magic + garbage)
+
+
+def png_header(width: int, height: int) -> bytes:
+    def chunk(name: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("side", [12_000, 60_000])
+def test_decompression_bomb_is_refused_by_its_header(side: int) -> None:
+    with pytest.raises(AnswerError, match=r"pixels|damaged"):
+        decode(png_header(side, side))
+
+
+def test_too_many_frames_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(codec, "MAX_FRAMES", 2)
+    frames = [Image.new("RGB", (2, 2), (shade, 0, 0)) for shade in (0, 90, 180)]
+    with pytest.raises(AnswerError, match="3 frames"):
+        decode(saved(frames[0], "GIF", save_all=True, append_images=frames[1:]))
+
+
+def test_too_many_bytes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(codec, "MAX_BYTES", 50)
+    with pytest.raises(AnswerError, match="bytes"):
+        decode(saved(Image.new("RGB", (20, 20))))
