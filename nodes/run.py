@@ -111,6 +111,7 @@ class _Call:
             # Encoding large pictures takes a while; in a thread it does not hold up other nodes or Stop.
             requests = await asyncio.to_thread(build, model)
             wires = [write(request, server.flavour, takes_seed=model.takes("seed")) for request in requests]
+            self._originals.check_writable()
             self._total = len(wires)
             self._tell(None)
             room = asyncio.Semaphore(MAX_PARALLEL)

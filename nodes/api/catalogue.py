@@ -6,6 +6,7 @@ its own variations endpoint; every other name is passed on and judged by the ser
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import time
@@ -158,23 +159,28 @@ class Catalogue:
     def _write(self, models: ModelList) -> None:
         if is_loopback(self.base_url):
             return
-        entries = TypeAdapter(tuple[Model, ...]).dump_python(models.models, mode="json")
-        content = {"base_url": self.base_url, "fetched_at": models.fetched_at, "models": entries}
-        self.folder.mkdir(parents=True, exist_ok=True)
+        content = _CacheFile(fetched_at=models.fetched_at or 0.0, models=models.models).model_dump_json()
         partial = self._path.with_suffix(".part")
-        partial.write_text(json.dumps(content), encoding="utf-8")
-        partial.replace(self._path)
+        # A cache that cannot be written is no reason to fail.
+        with contextlib.suppress(OSError):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            partial.write_text(content, encoding="utf-8")
+            partial.replace(self._path)
 
 
 # Until when (time.monotonic) a server that failed is left alone; a plain clock value, bound to no event loop.
 _failures: dict[str, float] = {}
 
 
+class _CacheFile(BaseModel):
+    fetched_at: float
+    models: tuple[Model, ...]
+
+
 @lru_cache(maxsize=8)
 def _read_cache(path: Path, _modified: int) -> ModelList:
-    content = json.loads(path.read_text(encoding="utf-8"))
-    models = TypeAdapter(tuple[Model, ...]).validate_python(content["models"])
-    return ModelList(models, "cache", float(content["fetched_at"]))
+    content = _CacheFile.model_validate_json(path.read_text(encoding="utf-8"))
+    return ModelList(content.models, "cache", content.fetched_at)
 
 
 def read_models(body: Any) -> list[Model]:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from ..errors import InputError
+
 
 @dataclass(frozen=True)
 class AnswerFolder:
@@ -45,6 +47,18 @@ class Originals:
     """A folder a day, in it a folder an answer, named after the server's request id."""
 
     root: Path
+
+    def check_writable(self) -> None:
+        """Raise InputError where nothing can be kept, before anything is paid for."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            _write(self.root / ".writable", b"")
+        except OSError as error:
+            raise InputError(
+                f"Pictures cannot be kept on disk ({error.strerror or error}), so none is ordered.",
+                code="NOT_WRITABLE",
+                hint="Make room, or make the pack's folder below ComfyUI's user folder writable.",
+            ) from None
 
     def open(self, request_id: str | None) -> AnswerFolder:
         """A new, empty folder for one answer."""

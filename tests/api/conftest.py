@@ -1,0 +1,59 @@
+"""A small HTTP server for what the sandbox never does: redirects, proxies, odd model lists, TLS."""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+Answer = tuple[int, dict[str, str], bytes]
+
+
+@dataclass
+class OddServer:
+    """Answers every request with ``answer(path)`` and remembers what arrived."""
+
+    port: int = 0
+    seen: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+@contextlib.contextmanager
+def odd_server(answer: Callable[[str], Answer], tls: ssl.SSLContext | None = None) -> Iterator[OddServer]:
+    odd = OddServer()
+
+    class Handler(BaseHTTPRequestHandler):
+        def handle_any(self) -> None:
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            odd.seen.append((self.command, self.path, headers))
+            self.rfile.read(int(headers.get("content-length", 0)))
+            status, extra, body = answer(self.path)
+            self.send_response(status)
+            for name, value in {"content-length": str(len(body)), **extra}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_GET = do_POST = do_CONNECT = handle_any
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    odd.port = server.server_address[1]
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield odd
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

@@ -1,0 +1,142 @@
+"""The model list: from the server, from disk, bundled."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nodes.api import Catalogue, Client, Model, ModelList, Server
+from nodes.api.catalogue import bundled, read_models, read_parameters
+from nodes.headless.host import Headless
+from nodes.headless.sandbox import Sandbox
+from nodes.host import use
+from nodes.run import list_models, model_names
+
+from .conftest import odd_server
+
+
+def listed(*entries: dict[str, Any]) -> list[str]:
+    return [model.id for model in read_models({"object": "list", "data": list(entries)})]
+
+
+def test_image_models_are_told_from_text_and_video(sandbox: Sandbox, host: Headless) -> None:
+    with use(host):
+        found = asyncio.run(list_models())
+    names = {model.id for model in found.models}
+    assert found.source == "server"
+    assert "gpt-image-2" in names and "sandbox-variations" in names
+    assert not names & {"sandbox-chat", "sandbox-video"}
+
+
+@pytest.mark.parametrize(
+    "hint",
+    [
+        {"modality": "image"},
+        {"modalities": {"input": ["text"], "output": ["image"]}},
+        {"capabilities": ["text-to-image"]},
+        {"tags": ["inpainting"]},
+        {"capabilities": [{"name": "editing"}]},
+    ],
+)
+def test_every_known_hint_at_an_image_model(hint: dict[str, Any]) -> None:
+    assert listed({"id": "a", **hint}, {"id": "chat", "modality": "text"}, {"id": "unknown"}) == ["a"]
+
+
+def test_a_server_that_tells_nothing_keeps_all_its_models() -> None:
+    assert listed({"id": "sdxl"}, {"id": "llama"}) == ["sdxl", "llama"]
+
+
+@pytest.mark.parametrize("body", [None, [], "x", {}, {"data": None}, {"data": [None, {"id": 5}, {}, []]}])
+def test_odd_lists_are_empty_not_fatal(body: Any) -> None:
+    assert read_models(body) == []
+
+
+def test_odd_fields_do_not_lose_a_model() -> None:
+    odd = {"id": "a", "modality": "image", "starting_price": "cheap", "capabilities": 5, "aliases": [None, "b"]}
+    assert listed(odd) == ["a"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"schema": {"type": "object", "properties": {"seed": {}, "size": {}}}},
+        {"id": "m", "parameters": [{"name": "seed"}, {"name": "size"}]},
+        {"input": {"parameters": {"seed": {"type": "integer"}, "size": {}}}},
+        {"parameters": ["seed", "size"]},
+    ],
+)
+def test_parameters_are_found_in_any_likely_shape(body: Any) -> None:
+    assert read_parameters(body) >= {"seed", "size"}
+
+
+@pytest.mark.parametrize("body", [None, 5, [], {"properties": [1, None]}, {"parameters": "all"}])
+def test_unknown_schemas_are_empty(body: Any) -> None:
+    assert read_parameters(body) == frozenset()
+
+
+def test_a_model_is_found_by_slug_alias_and_provider() -> None:
+    models = ModelList((Model(id="flux.2-pro", aliases=("flux-2-pro",)),), "server")
+    for slug in ("flux.2-pro", "flux-2-pro", "fal/flux.2-pro", "fal/flux-2-pro"):
+        assert models.find(slug) == models.models[0]
+    assert models.find("other") is None and models.find("") is None and models.find("/") is None
+
+
+REMOTE = "https://images.example.org/v1"
+BODY = json.dumps({"data": [{"id": "only-one", "modality": "image", "capabilities": ["editing"]}]}).encode()
+
+
+async def fetched(catalogue: Catalogue, base_url: str) -> ModelList:
+    async with Client(Server(base_url)) as client:
+        return await catalogue.fresh(client)
+
+
+def test_the_list_is_kept_on_disk_for_a_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    catalogue = Catalogue(tmp_path, REMOTE)
+    assert catalogue.known().source == "bundled"
+    with odd_server(lambda _: (200, {}, BODY)) as odd:
+        assert asyncio.run(fetched(catalogue, odd.url)).source == "server"
+        assert asyncio.run(fetched(catalogue, odd.url)).source == "cache"
+        assert len(odd.seen) == 1
+        later = time.time() + 25 * 3600
+        monkeypatch.setattr(time, "time", lambda: later)
+        assert catalogue.known().age_seconds == pytest.approx(25 * 3600, abs=60)
+        assert asyncio.run(fetched(catalogue, odd.url)).source == "server"
+        assert len(odd.seen) == 2
+
+
+def test_the_menu_comes_from_disk(tmp_path: Path) -> None:
+    host = Headless({"LUMENFALL_BASE_URL": REMOTE, "LUMENFALL_DATA_DIR": str(tmp_path)})
+    with use(host):
+        assert model_names("generate")[0] == bundled().models[0].id
+        with odd_server(lambda _: (200, {}, BODY)) as odd:
+            asyncio.run(fetched(Catalogue(tmp_path, REMOTE), odd.url))
+        assert model_names("edit") == ["only-one"]
+        assert model_names("generate") == ["only-one"], "a menu is never empty"
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"models": 5, "fetched_at": 1}'])
+def test_a_damaged_cache_is_as_good_as_none(tmp_path: Path, content: str) -> None:
+    catalogue = Catalogue(tmp_path, REMOTE)
+    catalogue._path.write_text(content)
+    assert catalogue.known().source == "bundled"
+
+
+def test_a_server_without_a_list_does_not_hold_up_every_run(tmp_path: Path) -> None:
+    async def models(base_url: str) -> None:
+        async with Client(Server(base_url)) as client:
+            for _ in range(3):
+                assert (await Catalogue(tmp_path, base_url).model(client, "anything")).id == "anything"
+
+    with odd_server(lambda _: (404, {}, b"{}")) as odd:
+        asyncio.run(models(odd.url))
+        assert len(odd.seen) == 1
+
+
+def test_the_bundled_list_serves_every_node() -> None:
+    for mode in ("generate", "edit", "upscale"):
+        assert bundled().names(mode)

@@ -1,0 +1,211 @@
+"""The door to the network: what is sent again, where the key goes, proxies and certificates."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import socket
+import ssl
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+import tenacity
+import trustme
+
+from nodes.api import Client, ImageRequest, Reply, Server, client, downloads, error_for, write
+from nodes.errors import AnswerError, Charged, ConnectionFailed, DownloadError, RateLimited
+from nodes.headless.sandbox import FAULTS, Sandbox
+
+from .conftest import odd_server
+
+T = TypeVar("T")
+REQUEST = ImageRequest("generations", "gpt-image-2", "a cat", parameters={"size": "64x64"})
+KEY = "lmnfl_id.secret"
+
+
+@pytest.fixture(autouse=True)
+def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "_backoff", tenacity.wait_none())
+
+
+def using(server: Server, work: Callable[[Client], Awaitable[T]]) -> T:
+    async def main() -> T:
+        async with Client(server) as opened:
+            return await work(opened)
+
+    return asyncio.run(main())
+
+
+def send(server: Server) -> Reply:
+    return using(server, lambda opened: opened.send(write(REQUEST, server.flavour)))
+
+
+def test_dry_run_prices_and_makes_nothing(sandbox: Sandbox) -> None:
+    server = Server(sandbox.base_url)
+    estimate = using(server, lambda opened: opened.estimate(write(REQUEST, server.flavour)))
+    assert estimate.cost > 0 and estimate.currency == "USD" and sandbox.bill == []
+    send(server)
+    assert estimate.cost == pytest.approx(float(sandbox.billed))
+
+
+def test_a_server_that_ignores_dry_run_is_not_believed() -> None:
+    body = json.dumps({"data": [{"b64_json": "AAAA"}]}).encode()
+    with odd_server(lambda _: (200, {}, body)) as odd, pytest.raises(AnswerError, match="with pictures"):
+        server = Server(f"{odd.url}/openai/v1")
+        using(server, lambda opened: opened.estimate(write(REQUEST, server.flavour)))
+
+
+def test_balance_goes_down_by_what_was_billed(sandbox: Sandbox) -> None:
+    server = Server(sandbox.base_url)
+    before = using(server, lambda opened: opened.balance())
+    send(server)
+    after = using(server, lambda opened: opened.balance())
+    assert before.amount and after.amount
+    assert before.amount - after.amount == pytest.approx(float(sandbox.billed))
+
+
+def test_no_connection_is_tried_again_and_not_charged() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    with pytest.raises(ConnectionFailed, match="could not be reached") as caught:
+        send(Server(f"http://127.0.0.1:{port}/openai/v1"))
+    assert caught.value.charged is Charged.NO
+
+
+def test_a_server_that_is_busy_for_too_long_is_not_waited_for(sandbox: Sandbox) -> None:
+    sandbox.fail_next(dataclasses.replace(FAULTS["status-429"], retry_after=3600))
+    reply = send(Server(sandbox.base_url))
+    assert reply.status == 429 and len(sandbox.requests) == 1
+    assert isinstance(error_for(reply.status, reply.headers, reply.body), RateLimited)
+
+
+def test_retry_after_is_honoured(sandbox: Sandbox) -> None:
+    sandbox.fail_next(dataclasses.replace(FAULTS["status-429"], retry_after=1))
+    assert send(Server(sandbox.base_url)).status == 200
+    first, second = sandbox.requests
+    assert second.arrived - (first.finished or 0) >= 1.0
+
+
+def test_it_gives_up_after_some_tries(sandbox: Sandbox) -> None:
+    sandbox.fail_next("status-503:9")
+    assert send(Server(sandbox.base_url)).status == 503
+    assert len(sandbox.requests) == client.ATTEMPTS
+
+
+@pytest.mark.parametrize("when", ["soon", "", "-5", "Wed, 21 Oct 2015 07:28:00 GMT"])
+def test_odd_retry_after_values_do_no_harm(when: str) -> None:
+    with odd_server(lambda _: (429, {"retry-after": when}, b"{}")) as odd:
+        assert send(Server(f"{odd.url}/v1")).status == 429
+        assert len(odd.seen) == client.ATTEMPTS
+
+
+def test_a_paid_body_and_the_key_follow_no_redirect() -> None:
+    with odd_server(lambda _: (200, {}, b"{}")) as elsewhere:
+        with odd_server(lambda _: (307, {"location": f"{elsewhere.url}/steal"}, b"")) as odd:
+            assert send(Server(f"{odd.url}/v1", KEY)).status == 307
+        assert elsewhere.seen == []
+
+
+def test_an_endless_answer_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "MAX_ANSWER_BYTES", 1000)
+    with odd_server(lambda _: (200, {}, b"x" * 5000)) as odd, pytest.raises(AnswerError, match="larger"):
+        send(Server(f"{odd.url}/v1"))
+
+
+def test_a_key_that_the_server_quotes_is_cut_out() -> None:
+    body = json.dumps({"error": {"message": f"Incorrect API key provided: {KEY}"}}).encode()
+    with odd_server(lambda _: (401, {}, body)) as odd:
+        server = Server(f"{odd.url}/v1", KEY)
+        reply = send(server)
+        error = Client(server).redacted(error_for(reply.status, reply.headers, reply.body))
+    assert KEY not in str(error) and "***" in str(error)
+
+
+# Proxies and certificates
+
+
+def test_a_proxy_from_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    with odd_server(lambda _: (200, {}, b"{}")) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        assert send(Server("http://images.example.test/v1")).status == 200
+        assert proxy.seen[0][:2] == ("POST", "http://images.example.test/v1/images/generations")
+
+
+def test_a_proxy_that_refuses_is_not_charged(monkeypatch: pytest.MonkeyPatch) -> None:
+    with odd_server(lambda _: (407, {}, b"")) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        with pytest.raises(ConnectionFailed) as caught:
+            send(Server("https://images.example.test/v1"))
+    assert caught.value.charged is Charged.NO
+
+
+def test_certificates_from_the_environment_are_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    with odd_server(lambda _: (200, {}, b"{}"), context) as odd:
+        server = Server(f"https://127.0.0.1:{odd.port}/v1")
+        with pytest.raises(ConnectionFailed, match="SSL_CERT_FILE") as caught:
+            send(server)
+        assert caught.value.charged is Charged.NO
+        bundle = tmp_path / "company.pem"
+        authority.cert_pem.write_to_path(str(bundle))
+        monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+        assert send(server).status == 200
+
+
+# Downloads
+
+
+def fetch(server: Server, url: str, path: Path) -> None:
+    using(server, lambda opened: opened.download(url, path))
+
+
+LUMENFALL = Server("https://api.lumenfall.ai/openai/v1", KEY)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "file:///etc/passwd",
+        "ftp://media.example.org/1.png",
+        "http://169.254.169.254/latest/meta-data",
+        "http://10.0.0.1/1.png",
+        "http://127.0.0.1:8188/api/users",
+        "http://localhost/1.png",
+        "http://[::1]/1.png",
+        "http://[::ffff:127.0.0.1]/1.png",
+        "http://0.0.0.0/1.png",
+        "no address",
+        "http://",
+    ],
+)
+def test_a_download_goes_to_no_private_machine(url: str, tmp_path: Path) -> None:
+    with pytest.raises(DownloadError):
+        fetch(LUMENFALL, url, tmp_path / "1.image")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_redirect_to_a_private_machine_is_refused(tmp_path: Path) -> None:
+    with odd_server(lambda _: (302, {"location": "http://10.0.0.1/"}, b"")) as odd:
+        with pytest.raises(DownloadError, match="private"):
+            fetch(Server(f"{odd.url}/v1", KEY), f"{odd.url}/1.png", tmp_path / "1.image")
+        assert "authorization" not in odd.seen[0][2]
+
+
+def test_a_redirect_is_followed_without_the_key(tmp_path: Path) -> None:
+    with odd_server(lambda path: (200, {}, b"png") if path == "/b" else (302, {"location": "/b"}, b"")) as odd:
+        fetch(Server(f"{odd.url}/v1", KEY), f"{odd.url}/a", tmp_path / "1.image")
+        assert [path for _, path, _ in odd.seen] == ["/a", "/b"]
+        assert all("authorization" not in headers for _, _, headers in odd.seen)
+    assert (tmp_path / "1.image").read_bytes() == b"png"
+
+
+def test_a_download_that_is_too_large_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(downloads, "MAX_BYTES", 1000)
+    with odd_server(lambda _: (200, {}, b"x" * 5000)) as odd, pytest.raises(DownloadError, match="larger"):
+        fetch(Server(f"{odd.url}/v1"), f"{odd.url}/1.png", tmp_path / "1.image")
+    assert list(tmp_path.iterdir()) == []

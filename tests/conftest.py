@@ -1,0 +1,74 @@
+"""What the tests share: a clean environment, the sandbox, and a host that can be stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from nodes import NODE_CLASS_MAPPINGS
+from nodes.api import catalogue
+from nodes.headless.host import Headless
+from nodes.headless.sandbox import Sandbox, running
+from nodes.host import use
+
+PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "ssl_cert_file", "ssl_cert_dir")
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No key, proxy or login of the person who runs the tests reaches them."""
+    for name in (*PROXIES, *(name.upper() for name in PROXIES), "LUMENFALL_API_KEY", "LUMENFALL_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("LUMENFALL_CONFIG_DIR", str(tmp_path / "no-login"))
+    monkeypatch.setenv("LUMENFALL_DATA_DIR", str(tmp_path / "data"))
+    catalogue._failures.clear()
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with running() as started:
+        yield started
+
+
+@pytest.fixture
+def host(sandbox: Sandbox) -> Headless:
+    return Headless({"LUMENFALL_BASE_URL": sandbox.base_url})
+
+
+class Outcome:
+    """What a node returned."""
+
+    def __init__(self, answer: dict[str, Any]) -> None:
+        self.images: torch.Tensor
+        self.mask: torch.Tensor
+        self.images, self.mask, text = answer["result"]
+        self.report: dict[str, Any] = json.loads(text)
+        assert answer["ui"] == {"lumenfall": [self.report]}
+
+
+class Nodes:
+    """Runs nodes as ComfyUI does: a new event loop for each prompt, inference mode, defaults filled in."""
+
+    def __init__(self, host: Headless) -> None:
+        self.host = host
+
+    async def start(self, node_id: str, **inputs: Any) -> Outcome:
+        node = NODE_CLASS_MAPPINGS[node_id]
+        declared = node.INPUT_TYPES()["required"]
+        defaults = {name: spec[1]["default"] for name, spec in declared.items() if "default" in spec[-1]}
+        return Outcome(await getattr(node(), node.FUNCTION)(**{**defaults, **inputs}))
+
+    def __call__(self, node_id: str, **inputs: Any) -> Outcome:
+        with use(self.host), torch.inference_mode():
+            return asyncio.run(self.start(node_id, **inputs))
+
+
+@pytest.fixture
+def nodes(host: Headless) -> Nodes:
+    return Nodes(host)

@@ -1,0 +1,176 @@
+"""What the way from inputs to tensors promises: Stop, event loops, parallel calls, and that nothing paid is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from nodes import errors
+from nodes.errors import Charged
+from nodes.headless.sandbox import Sandbox
+from nodes.host import Interrupted, use
+
+from .conftest import Nodes, Outcome
+
+SMALL = {"prompt": "a cat", "size": "64x64"}
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for something another thread does, at most ten seconds."""
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, "it never happened"
+        threading.Event().wait(0.01)
+
+
+def test_a_node_works_in_one_event_loop_after_another(nodes: Nodes) -> None:
+    for seed in range(3):
+        assert nodes("LumenfallGenerate", **SMALL, seed=seed).images.shape == (1, 64, 64, 3)
+
+
+def test_two_nodes_wait_at_the_same_time(nodes: Nodes, sandbox: Sandbox) -> None:
+    async def both() -> list[Outcome]:
+        return await asyncio.gather(*(nodes.start("LumenfallGenerate", **SMALL, seed=seed) for seed in (1, 2)))
+
+    sandbox.latency = 0.5
+    with use(nodes.host):
+        asyncio.run(both())
+    first, second = (request for request in sandbox.requests if request.endpoint == "images/generations")
+    assert max(first.arrived, second.arrived) < min(first.finished or 0, second.finished or 0)
+
+
+def test_a_batch_is_sent_in_parallel_but_bounded(nodes: Nodes, sandbox: Sandbox) -> None:
+    from nodes.run import MAX_PARALLEL
+
+    sandbox.latency = 0.3
+    nodes("LumenfallVariations", image=torch.rand(MAX_PARALLEL + 2, 64, 64, 3))
+    spans = [(one.arrived, one.finished) for one in sandbox.requests if one.endpoint == "images/edits"]
+    together = max(sum(start <= moment < (end or 0) for start, end in spans) for moment, _ in spans)
+    assert together == MAX_PARALLEL
+
+
+def test_stop_aborts_the_call_at_once_and_is_shown_as_interrupted(nodes: Nodes, sandbox: Sandbox) -> None:
+    sandbox.fail_next("hang")
+    stopped: list[float] = []
+
+    def press_stop() -> None:
+        until(lambda: any(request.finished for request in sandbox.requests if request.method == "POST"))
+        stopped.append(time.monotonic())
+        nodes.host.stop()
+
+    thread = threading.Thread(target=press_stop)
+    thread.start()
+    with pytest.raises(Interrupted):
+        nodes("LumenfallGenerate", **SMALL)
+    assert time.monotonic() - stopped[0] < 0.3
+    thread.join()
+
+
+def test_a_cancellation_from_outside_leaves_the_node_as_an_interruption(nodes: Nodes, sandbox: Sandbox) -> None:
+    sandbox.fail_next("hang")
+
+    async def cancelled() -> BaseException:
+        task = asyncio.create_task(nodes.start("LumenfallGenerate", **SMALL))
+        await asyncio.to_thread(until, lambda: any(one.finished for one in sandbox.requests if one.method == "POST"))
+        task.cancel()
+        done, _ = await asyncio.wait({task})
+        assert not next(iter(done)).cancelled(), "a CancelledError would end ComfyUI's worker thread"
+        return task.exception() or AssertionError("it finished")
+
+    with use(nodes.host):
+        assert isinstance(asyncio.run(cancelled()), Interrupted)
+
+
+def test_progress_says_what_is_waited_for(nodes: Nodes, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[str] = []
+    monkeypatch.setattr(nodes.host, "progress", lines.append)
+    sandbox.latency = 1.3
+    nodes("LumenfallGenerate", **SMALL, model="flux.2-pro")
+    assert lines[0] == "waiting for flux.2-pro" and "waiting for flux.2-pro (1 s)" in lines
+
+
+# Failures
+
+
+def test_a_refusal_is_readable_on_the_node(nodes: Nodes, sandbox: Sandbox) -> None:
+    with pytest.raises(errors.ContentPolicyViolation) as caught:
+        nodes("LumenfallGenerate", prompt="something forbidden", size="64x64")
+    text = str(caught.value)
+    assert "Rephrase the prompt" in text and "CONTENT_POLICY_VIOLATION" in text and "not charged" in text
+    assert caught.value.request_id and caught.value.request_id in text
+    assert sandbox.bill == []
+
+
+def test_when_one_of_a_batch_fails_the_others_are_on_disk(nodes: Nodes, sandbox: Sandbox) -> None:
+    sandbox.fail_next("status-500")
+    with pytest.raises(errors.ServerFault) as caught:
+        nodes("LumenfallVariations", image=torch.rand(3, 64, 64, 3))
+    assert "2 of the 3 requests of this node succeeded" in str(caught.value)
+    assert len(sandbox.bill) == 2
+    kept = list((nodes.host.data_dir() / "originals").rglob("*.png"))
+    assert len(kept) == 2 and all(path.name.startswith("1.") for path in kept)
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "charged"),
+    [
+        ("reset-before-headers", errors.ConnectionFailed, Charged.UNKNOWN),
+        ("reset-mid-body", errors.ConnectionFailed, Charged.UNKNOWN),
+        ("cut-json", errors.AnswerError, Charged.UNKNOWN),
+        ("empty-data", errors.AnswerError, Charged.YES),
+        ("null-data", errors.AnswerError, Charged.YES),
+        ("bad-base64", errors.AnswerError, Charged.YES),
+        ("not-a-picture", errors.AnswerError, Charged.YES),
+        ("cut-picture", errors.AnswerError, Charged.YES),
+        ("error-in-200", errors.ServerFault, Charged.UNKNOWN),
+        ("flat-error", errors.ServerFault, Charged.UNKNOWN),
+        ("html-503", errors.ServerFault, Charged.UNKNOWN),
+        ("status-502", errors.ProvidersExhausted, Charged.UNKNOWN),
+        ("expired-link", errors.DownloadError, Charged.YES),
+        ("redirect-loop", errors.DownloadError, Charged.YES),
+    ],
+)
+def test_a_broken_call_is_sent_once_and_tells_the_truth_about_money(
+    nodes: Nodes, sandbox: Sandbox, fault: str, kind: type[errors.LumenfallError], charged: Charged
+) -> None:
+    sandbox.fail_next(fault)
+    with pytest.raises(kind) as caught:
+        nodes("LumenfallGenerate", **SMALL)
+    assert caught.value.charged is charged
+    assert len([request for request in sandbox.requests if request.method == "POST"]) == 1
+    billed = len(sandbox.bill)
+    assert charged is Charged.UNKNOWN or billed == (charged is Charged.YES)
+
+
+def test_an_answer_that_cannot_be_used_stays_on_disk(nodes: Nodes, sandbox: Sandbox) -> None:
+    sandbox.fail_next("cut-picture")
+    with pytest.raises(errors.AnswerError):
+        nodes("LumenfallGenerate", **SMALL)
+    folder = nodes.host.data_dir() / "originals"
+    assert [path.name for path in folder.rglob("*") if path.is_file()].count("answer.json") == 1
+
+
+def test_a_download_that_breaks_is_fetched_again_without_paying_again(nodes: Nodes, sandbox: Sandbox) -> None:
+    sandbox.fail_next("download-reset", "download-reset")
+    made = nodes("LumenfallGenerate", **SMALL)
+    assert made.images.shape == (1, 64, 64, 3) and len(sandbox.bill) == 1
+
+
+@pytest.mark.parametrize("fault", ["status-429:2", "status-503:2"])
+def test_an_explicit_not_now_is_tried_again(nodes: Nodes, sandbox: Sandbox, fault: str) -> None:
+    sandbox.fail_next(fault)
+    nodes("LumenfallGenerate", **SMALL)
+    assert len(sandbox.bill) == 1
+
+
+def test_nothing_is_ordered_that_could_not_be_kept(nodes: Nodes, sandbox: Sandbox) -> None:
+    nodes.host.data_dir().mkdir()
+    (nodes.host.data_dir() / "originals").write_text("a file in the way")
+    with pytest.raises(errors.InputError, match="cannot be kept"):
+        nodes("LumenfallGenerate", **SMALL)
+    assert all(request.method == "GET" for request in sandbox.requests)
