@@ -67,8 +67,8 @@ def n_input() -> tuple[str, dict[str, Any]]:
 
 def seed_input() -> tuple[str, dict[str, Any]]:
     tooltip = (
-        "The number of the take: the same inputs and seed are not made again, another seed makes another picture. "
-        "It is sent to models that take a seed."
+        "The number of the take: queued again unchanged, the node is not run again; another number buys another "
+        "picture. Sent to models that take a seed."
     )
     return "INT", {"default": 0, "min": 0, "max": MAX_SEED, "control_after_generate": True, "tooltip": tooltip}
 

@@ -119,7 +119,10 @@ class _Call:
                 *(self._one(client, room, *pair) for pair in zip(requests, wires, strict=True)),
                 return_exceptions=True,
             )
-        return _all_or_error(outcomes)
+        deliveries = _all_or_error(outcomes)
+        # Some browsers keep the last line on the node after the run.
+        self._host.progress(_summary(deliveries))
+        return deliveries
 
     def _tell(self, status: str | None) -> None:
         self._status = status
@@ -194,6 +197,14 @@ def _all_or_error(outcomes: Sequence[Delivery | BaseException]) -> list[Delivery
         if isinstance(outcome, BaseException):
             raise outcome
     return deliveries
+
+
+def _summary(deliveries: Sequence[Delivery]) -> str:
+    costs = [delivery.answer.cost for delivery in deliveries if delivery.answer.cost is not None]
+    seconds = max(delivery.seconds for delivery in deliveries)
+    count = sum(len(delivery.pictures) for delivery in deliveries)
+    price = f", {sum(costs):.4g} {deliveries[0].answer.currency}" if costs else ""
+    return f"{count} picture{'s' * (count != 1)} in {seconds:.0f} s{price}"
 
 
 def _with_answer(error: BaseException, answer: Answer) -> BaseException:

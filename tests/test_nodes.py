@@ -317,6 +317,7 @@ def test_a_key_is_nowhere_but_in_the_header(
         for request in sandbox.requests:
             expected = None if request.endpoint.startswith("media") else f"Bearer {key}"
             assert request.headers.get("authorization") == expected
+    assert "/media/" not in caplog.text, "the log is open to everybody, and so are the links"
     assert "TOPSECRET" not in json.dumps(made.report) + str(caught.value) + repr(caught.value) + caplog.text
     for path in tmp_path.rglob("*"):
         assert path.is_dir() or b"TOPSECRET" not in path.read_bytes()

@@ -92,6 +92,7 @@ def test_progress_says_what_is_waited_for(nodes: Nodes, sandbox: Sandbox, monkey
     sandbox.latency = 1.3
     nodes("LumenfallGenerate", **SMALL, model="flux.2-pro")
     assert lines[0] == "waiting for flux.2-pro" and "waiting for flux.2-pro (1 s)" in lines
+    assert lines[-1] == f"1 picture in 1 s, {float(sandbox.billed)} USD"
 
 
 # Failures

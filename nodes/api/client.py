@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import email.utils
+import logging
 import time
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -70,6 +72,21 @@ class _Busy(Exception):
             return None
 
 
+_ours: ContextVar[bool] = ContextVar("lumenfall_http", default=False)
+
+
+class _Discreet(logging.Filter):
+    """Drops httpx's line for each of our requests: it holds the links to finished pictures, which need no key,
+    and ComfyUI serves its log to everybody.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not _ours.get()
+
+
+_discreet = _Discreet()
+
+
 class Client:
     """Speaks to one server for the length of one ``async with``; nothing of it outlives the event loop.
 
@@ -80,6 +97,7 @@ class Client:
     def __init__(self, server: Server, on_status: Callable[[str], None] = lambda _: None) -> None:
         self.server = server
         self._on_status = on_status
+        logging.getLogger("httpx").addFilter(_discreet)
         headers = {"User-Agent": USER_AGENT}
         # Redirects are never followed: they could carry the key, or a paid body, to another machine.
         self._media = httpx.AsyncClient(headers=headers, timeout=TIMEOUT)
@@ -88,11 +106,13 @@ class Client:
         self._api = httpx.AsyncClient(headers=headers, timeout=TIMEOUT)
 
     async def __aenter__(self) -> Client:
+        _ours.set(True)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        _ours.set(False)
         await self._api.aclose()
         await self._media.aclose()
 

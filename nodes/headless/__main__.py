@@ -1,0 +1,5 @@
+"""``python -m nodes.headless`` from a checkout, for ``lumenfall`` of an installed package."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,256 @@
+"""The command line: ``lumenfall run``, ``lumenfall sandbox``, ``lumenfall models``.
+
+torch and the nodes take a while to import, so commands import what they use.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import json
+import logging
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from enum import Enum
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..errors import Charged, InputError, LumenfallError
+from ..host import use
+from .host import Headless
+from .problems import NeedsComfyUI
+
+if TYPE_CHECKING:
+    from .console import Rows
+    from .folders import Folders
+    from .summary import Summary
+    from .workflow import Prompt
+
+log = logging.getLogger(__name__)
+
+DONE, FAILED, WRONG, NEEDS_COMFYUI, INTERRUPTED = 0, 1, 2, 3, 130
+
+EXIT_CODES = """\b
+Exit codes:
+    0  all done
+    1  a node failed; what the others made is saved
+    2  the workflow or the command line is wrong; nothing was sent
+    3  the graph has nodes that need ComfyUI
+  130  interrupted"""
+
+app = typer.Typer(
+    help="Lumenfall image workflows without ComfyUI.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+class ModelMode(str, Enum):
+    GENERATE = "generate"
+    EDIT = "edit"
+    UPSCALE = "upscale"
+
+
+def main() -> None:
+    """The console script."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a title may have letters that the console has not
+    try:
+        app(prog_name="lumenfall")
+    except SystemExit as stop:
+        # Typer has already told the person; whoever reads --json gets the object that every run ends with.
+        usage = getattr(stop.__context__, "format_message", None)
+        if usage is not None and "--json" in sys.argv:
+            from .summary import of_usage
+
+            print(json.dumps(of_usage(usage())))
+        raise
+
+
+@app.command(epilog=EXIT_CODES)
+def run(
+    workflow: Annotated[Path, typer.Argument(metavar="WORKFLOW.json", help="A workflow in API format.")],
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NODE.INPUT=VALUE", help="Change an input. NODE is an id, a title or a class."),
+    ] = None,
+    input_folder: Annotated[
+        Path | None,
+        typer.Option("--input", metavar="DIR", help="Where LoadImage looks. Default: input beside or above."),
+    ] = None,
+    output_folder: Annotated[Path, typer.Option("--output", metavar="DIR", help="Where SaveImage writes.")] = Path(
+        "output"
+    ),
+    sandbox: Annotated[
+        bool, typer.Option("--sandbox", help="Use a built-in stand-in for the API: no key, no cost.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+) -> None:
+    """Run a workflow. Ctrl-C stops it, a second Ctrl-C breaks it off."""
+    from .console import Rows, show
+    from .summary import of_break_off, of_error
+
+    input_folder = input_folder or _input_beside(workflow)
+    try:
+        with Rows(silent=as_json) as rows:
+            summary = _run(workflow, settings or [], input_folder, output_folder, sandbox, rows)
+        code = {"success": DONE, "error": FAILED, "interrupted": INTERRUPTED}[summary["status"]]
+    except LumenfallError as error:
+        summary, code = of_error(error), NEEDS_COMFYUI if isinstance(error, NeedsComfyUI) else WRONG
+    except KeyboardInterrupt:
+        summary, code = of_break_off(), INTERRUPTED
+    except Exception as error:
+        log.exception("This is a bug of the command line")
+        message = f"{type(error).__name__}: {error}"
+        summary, code = of_error(LumenfallError(message, code="UNEXPECTED", charged=Charged.UNKNOWN)), FAILED
+    if as_json:
+        print(json.dumps(summary))
+    else:
+        show(summary)
+        if sandbox and summary["reports"]:
+            print("This was the sandbox: nothing was really paid.")
+    raise typer.Exit(code)
+
+
+@app.command()
+def sandbox(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8787,
+    latency: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="Wait before each answer.")] = 0.0,
+    faults: Annotated[
+        list[str] | None,
+        typer.Option("--fault", metavar="NAME[:COUNT]", help="Fail on purpose; may be given several times."),
+    ] = None,
+) -> None:
+    """Serve a stand-in for the API until Ctrl-C: deterministic pictures, no key, no cost."""
+    from .sandbox import FAULTS, running
+
+    try:
+        with (
+            contextlib.suppress(KeyboardInterrupt),
+            running(port=port, latency=latency, faults=faults or []) as server,
+        ):
+            print("Start ComfyUI with this variable; no API key is needed. Ctrl-C ends the sandbox.")
+            print(f"LUMENFALL_BASE_URL={server.base_url}", flush=True)
+            while True:
+                time.sleep(3600)
+    except ValueError as error:
+        typer.echo(f"{error}. Faults: {', '.join(FAULTS)}", err=True)
+        raise typer.Exit(WRONG) from None
+    except OSError as error:
+        typer.echo(f"Port {port} cannot be used: {error.strerror}", err=True)
+        raise typer.Exit(WRONG) from None
+
+
+@app.command()
+def models(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    mode: Annotated[ModelMode | None, typer.Option(help="Only models that do this.")] = None,
+) -> None:
+    """List the image models of the server."""
+    from .listing import as_dict, show
+
+    host = Headless()
+    try:
+        with use(host):
+            from ..run import list_models
+
+            listed = asyncio.run(list_models())
+    except LumenfallError as error:
+        if as_json:
+            print(json.dumps({"error": error.as_dict()}))
+        typer.echo(str(error), err=True)
+        raise typer.Exit(FAILED) from None
+    chosen = [model for model in listed.models if mode is None or mode.value in model.modes]
+    if as_json:
+        print(json.dumps(as_dict(listed, chosen)))
+    else:
+        show(listed, chosen)
+
+
+def _run(
+    workflow: Path, settings: list[str], input_folder: Path, output_folder: Path, in_sandbox: bool, rows: Rows
+) -> Summary:
+    """Load, check and run; raises LumenfallError for what keeps the run from starting."""
+    from .folders import Folders
+    from .workflow import browser_form, load
+
+    prompt = load(workflow)
+    # With --set the browser's form would no longer say what was run; the prompt still does.
+    drawn = None if settings else browser_form(workflow)
+    try:
+        output_folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"The output folder {output_folder} cannot be made: {error.strerror}") from error
+    with contextlib.ExitStack() as stack:
+        overrides: dict[str, str | None] = {}
+        if in_sandbox:
+            from .sandbox import running
+
+            base_url = stack.enter_context(running()).base_url
+            data_dir = str(output_folder.resolve() / ".lumenfall")
+            overrides = {"LUMENFALL_BASE_URL": base_url, "LUMENFALL_API_KEY": None, "LUMENFALL_DATA_DIR": data_dir}
+        host = Headless(overrides, rows.say)
+        folders = Folders(input_folder, output_folder, Path(stack.enter_context(_previews())))
+        stack.enter_context(_stopping(host))
+        return asyncio.run(_execute(prompt, drawn, settings, folders, host, rows))
+
+
+async def _execute(
+    prompt: Prompt,
+    drawn: Mapping[str, Any] | None,
+    settings: list[str],
+    folders: Folders,
+    host: Headless,
+    rows: Rows,
+) -> Summary:
+    from .. import NODE_CLASS_MAPPINGS
+    from .core_nodes import table
+    from .executor import execute
+    from .graph import build
+    from .summary import of_result
+
+    with use(host):
+        graph = await build(prompt, {**table(folders), **NODE_CLASS_MAPPINGS}, settings)
+        return of_result(graph, await execute(graph, host, workflow=drawn, notify=rows.show), folders)
+
+
+def _input_beside(workflow: Path) -> Path:
+    candidates = (workflow.parent / "input", workflow.parent.parent / "input")
+    return next((folder for folder in candidates if folder.is_dir()), workflow.parent)
+
+
+@contextlib.contextmanager
+def _previews() -> Iterator[str]:
+    """A folder for PreviewImage. It outlives the run if there is something in it: the paths are printed."""
+    folder = tempfile.mkdtemp(prefix="lumenfall-preview-")
+    try:
+        yield folder
+    finally:
+        with contextlib.suppress(OSError):
+            Path(folder).rmdir()
+
+
+@contextlib.contextmanager
+def _stopping(host: Headless) -> Iterator[None]:
+    """Ctrl-C asks the nodes to stop; the next one raises KeyboardInterrupt."""
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if host.interrupted():
+            raise KeyboardInterrupt
+        host.stop()
+
+    before = signal.signal(signal.SIGINT, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

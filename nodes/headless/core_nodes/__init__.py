@@ -1,0 +1,26 @@
+"""The core image nodes of ComfyUI that the pack's graphs use, with the same ids, inputs and pixels.
+
+Matches ComfyUI 0.33 (its ``nodes.py`` and ``comfy_extras/nodes_mask.py``).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..folders import Folders
+from .files import LoadImage, LoadImageMask, PreviewImage, SaveImage
+from .masks import GrowMask, ImageToMask, InvertMask, MaskToImage, SolidMask
+from .pictures import EmptyImage, ImageBatch, ImageScale, ImageScaleBy
+
+
+def table(folders: Folders) -> dict[str, type[Any]]:
+    """Class id -> node class; those that touch files are bound to ``folders``."""
+    bound = [
+        type(node.__name__, (node,), {"folders": folders})
+        for node in (LoadImage, LoadImageMask, SaveImage, PreviewImage)
+    ]
+    free = [
+        *(ImageScale, ImageScaleBy, ImageBatch, EmptyImage),
+        *(InvertMask, ImageToMask, MaskToImage, SolidMask, GrowMask),
+    ]
+    return {node.__name__: node for node in (*bound, *free)}

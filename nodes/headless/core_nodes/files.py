@@ -1,0 +1,171 @@
+"""Nodes that read and write picture files."""
+
+from __future__ import annotations
+
+import json
+import mimetypes
+import secrets
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
+
+from ...errors import InputError
+from ..folders import Folders, destination, next_name
+
+Inputs = dict[str, dict[str, Any]]
+
+
+class LoadImage:
+    """A picture of the input folder: IMAGE [B,H,W,3], and MASK = 1 - alpha, or zeros [B,64,64] without alpha."""
+
+    folders: Folders
+
+    RETURN_TYPES: tuple[str, ...] = ("IMAGE", "MASK")
+    FUNCTION = "load_image"
+    CATEGORY = "image"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> Inputs:
+        folder = cls.folders.input
+        names = sorted(path.name for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
+        pictures = [name for name in names if (mimetypes.guess_type(name)[0] or "").startswith("image/")]
+        return {"required": {"image": (pictures, {"image_upload": True})}}
+
+    @classmethod
+    def VALIDATE_INPUTS(cls, image: str | None) -> bool | str:
+        if image is None:  # linked, not known yet
+            return True
+        try:
+            path = cls.folders.source(image)
+        except InputError as error:
+            return error.message
+        return True if path.is_file() else f"there is no picture {image!r} in {path.parent}"
+
+    def load_image(self, image: str) -> tuple[torch.Tensor, ...]:
+        return decode(self.folders.source(image))
+
+
+class LoadImageMask(LoadImage):
+    """One channel of a picture as MASK [B,H,W]. "alpha" is inverted and behaves as the mask of LoadImage."""
+
+    RETURN_TYPES = ("MASK",)
+    FUNCTION = "load_image_mask"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> Inputs:
+        return {"required": {**super().INPUT_TYPES()["required"], "channel": (["alpha", "red", "green", "blue"],)}}
+
+    def load_image_mask(self, image: str, channel: str) -> tuple[torch.Tensor]:
+        picture, mask = self.load_image(image)
+        return (mask if channel == "alpha" else picture[..., "rgb".index(channel[0])].clone(),)
+
+
+class SaveImage:
+    """Pictures as ``<prefix>_00001_.png`` with the graph inside, counted on from what is there."""
+
+    folders: Folders
+
+    RETURN_TYPES = ("IMAGE",)
+    RETURN_NAMES = ("images",)
+    FUNCTION = "save_images"
+    OUTPUT_NODE = True
+    CATEGORY = "image"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> Inputs:
+        return {
+            "required": {"images": ("IMAGE",), "filename_prefix": ("STRING", {"default": "ComfyUI"})},
+            "hidden": {"prompt": "PROMPT", "extra_pnginfo": "EXTRA_PNGINFO"},
+        }
+
+    @classmethod
+    def VALIDATE_INPUTS(cls, filename_prefix: str | None = None) -> bool | str:
+        # ComfyUI finds this out when it saves; here the picture is not even paid for.
+        try:
+            destination(cls.folders.output, filename_prefix or "")
+        except InputError as error:
+            return error.message
+        return True
+
+    def save_images(
+        self,
+        images: torch.Tensor,
+        filename_prefix: str = "ComfyUI",
+        prompt: Any = None,
+        extra_pnginfo: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        written = write(self.folders.output, filename_prefix, images, prompt, extra_pnginfo, compression=4)
+        return {"ui": {"images": [{**image, "type": "output"} for image in written]}, "result": (images,)}
+
+
+class PreviewImage(SaveImage):
+    """The same into the folder for temporary files, under a name of its own."""
+
+    @classmethod
+    def INPUT_TYPES(cls) -> Inputs:
+        return {"required": {"images": ("IMAGE",)}, "hidden": super().INPUT_TYPES()["hidden"]}
+
+    def save_images(
+        self,
+        images: torch.Tensor,
+        filename_prefix: str = "ComfyUI",
+        prompt: Any = None,
+        extra_pnginfo: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        prefix = f"{filename_prefix}_temp_{secrets.token_hex(3)}"
+        written = write(self.folders.temp, prefix, images, prompt, extra_pnginfo, compression=1)
+        return {"ui": {"images": [{**image, "type": "temp"} for image in written]}, "result": (images,)}
+
+
+def decode(path: Path) -> tuple[torch.Tensor, torch.Tensor]:
+    """Every frame of a picture file, turned upright: float32 [B,H,W,3] and [B,H,W] or zeros [B,64,64], in 0..1.
+
+    Frames of another size than the first are left out. Raises InputError for what is not a picture.
+    """
+    try:
+        with Image.open(path) as file:
+            # The further frames of a multi-picture JPEG are other views of it, not an animation.
+            frames = [file.copy()] if file.format == "MPO" else [frame.copy() for frame in ImageSequence.Iterator(file)]
+    except (UnidentifiedImageError, OSError) as error:
+        raise InputError(f"{path} cannot be read as a picture: {error}") from error
+    frames = [ImageOps.exif_transpose(frame) for frame in frames]
+    frames = [frame for frame in frames if frame.size == frames[0].size]
+    transparent = any(frame.has_transparency_data for frame in frames)
+    pixels = torch.from_numpy(np.stack([_pixels(frame, "RGBA" if transparent else "RGB") for frame in frames]))
+    if not transparent:
+        return pixels, torch.zeros((len(frames), 64, 64))
+    return pixels[..., :3].contiguous(), 1.0 - pixels[..., 3]
+
+
+def _pixels(frame: Image.Image, mode: str) -> np.ndarray[Any, np.dtype[np.float32]]:
+    if frame.mode.startswith("I"):
+        # 16 bit grey: Pillow's conversion to RGB would clip it to white, ComfyUI keeps its range.
+        grey = np.asarray(frame).astype(np.float32) / np.float32(65535)
+        return np.repeat(grey[..., None], 3, axis=-1)
+    return np.asarray(frame.convert(mode)).astype(np.float32) / np.float32(255)
+
+
+def write(
+    folder: Path, prefix: str, images: torch.Tensor, prompt: Any, extra: dict[str, Any] | None, *, compression: int
+) -> list[dict[str, str]]:
+    """Write [B,H,W,3|4] as 8 bit PNGs with ``prompt`` and ``extra`` in text chunks; their names and subfolders.
+
+    Values are cut, not rounded, to 8 bit: that is what ComfyUI does, and pixels that came from 8 bit survive it.
+    """
+    directory, stem, number = next_name(folder, prefix, images.shape[2], images.shape[1])
+    texts = {**({} if prompt is None else {"prompt": prompt}), **(extra or {})}
+    written = []
+    for index, image in enumerate(images):
+        metadata = PngInfo()
+        for key, value in texts.items():
+            metadata.add_text(key, json.dumps(value))
+        name = f"{stem.replace('%batch_num%', str(index))}_{number + index:05}_.png"
+        pixels = np.clip(255.0 * image.cpu().numpy(), 0, 255).astype(np.uint8)
+        Image.fromarray(pixels).save(directory / name, pnginfo=metadata, compress_level=compression)
+        subfolder = directory.relative_to(folder).as_posix()
+        written.append({"filename": name, "subfolder": "" if subfolder == "." else subfolder})
+    return written

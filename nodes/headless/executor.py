@@ -1,0 +1,186 @@
+"""Runs a checked graph.
+
+Independent nodes run at the same time: asynchronous ones truly, synchronous ones in line, as in ComfyUI. Unlike
+there, a failing node takes only its own descendants with it: what other branches pay for is finished and saved.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+
+from ..errors import LumenfallError
+from ..host import Interrupted, use
+from .graph import Graph, Link, Node
+from .host import Headless, running_node
+
+log = logging.getLogger(__name__)
+
+State = Literal["running", "done", "failed", "skipped", "stopped"]
+
+
+@dataclass(frozen=True)
+class Event:
+    """A node changed its state. ``ui`` comes with "done", ``error`` with "failed"."""
+
+    node: Node
+    state: State
+    ui: Mapping[str, Any] = field(default_factory=dict)
+    error: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run left behind, by node id. ``errors`` are in the shape of ``LumenfallError.as_dict()``."""
+
+    status: Literal["success", "error", "interrupted"]
+    ui: Mapping[str, Mapping[str, Any]]
+    errors: Mapping[str, Mapping[str, Any]]
+    seconds: float
+
+    @property
+    def images(self) -> dict[str, list[Mapping[str, str]]]:
+        """Written pictures as {"filename", "subfolder", "type"}; see :meth:`.folders.Folders.locate`."""
+        return {node_id: list(ui["images"]) for node_id, ui in self.ui.items() if ui.get("images")}
+
+    @property
+    def reports(self) -> dict[str, Mapping[str, Any]]:
+        """The report of each node of this pack that finished."""
+        return {node_id: ui["lumenfall"][0] for node_id, ui in self.ui.items() if ui.get("lumenfall")}
+
+    @property
+    def currency(self) -> str | None:
+        """The one currency of all known costs, else None."""
+        currencies = {report.get("currency") for report in self.reports.values() if report.get("cost") is not None}
+        return currencies.pop() if len(currencies) == 1 else None
+
+    @property
+    def cost(self) -> float | None:
+        """The sum of the costs that are known; None if none is, or if they cannot be added."""
+        known = [report["cost"] for report in self.reports.values() if report.get("cost") is not None]
+        return math.fsum(known) if known and self.currency else None
+
+
+async def execute(
+    graph: Graph,
+    host: Headless,
+    *,
+    workflow: Mapping[str, Any] | None = None,
+    notify: Callable[[Event], None] | None = None,
+) -> Result:
+    """Run every node of ``graph``. One at a time in a thread: PyTorch's inference mode belongs to the thread.
+
+    ``workflow`` is the browser's form of the graph, for the nodes that ask for EXTRA_PNGINFO. ``notify`` is called
+    in the loop for every change of a node's state. A node's failure is part of the result and never raised.
+    """
+    with torch.inference_mode(), use(host):
+        return await _Run(graph, host, workflow, notify or (lambda event: None)).finish()
+
+
+class _Run:
+    def __init__(
+        self, graph: Graph, host: Headless, workflow: Mapping[str, Any] | None, notify: Callable[[Event], None]
+    ) -> None:
+        self._graph = graph
+        self._host = host
+        self._hidden = {"PROMPT": graph.prompt, "EXTRA_PNGINFO": None if workflow is None else {"workflow": workflow}}
+        self._notify = notify
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._values: dict[str, tuple[Any, ...]] = {}
+        self._ui: dict[str, Mapping[str, Any]] = {}
+        self._errors: dict[str, Mapping[str, Any]] = {}
+        self._stopped = False
+        self._closing = False
+
+    async def finish(self) -> Result:
+        started = time.perf_counter()
+        self._tasks = {node.id: asyncio.create_task(self._node(node)) for node in self._graph.nodes.values()}
+        try:
+            await asyncio.wait(self._tasks.values())
+        finally:
+            self._closing = True
+            for task in self._tasks.values():
+                task.cancel()
+            await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        for task in self._tasks.values():
+            task.result()
+        status: Literal["success", "error", "interrupted"] = "error" if self._errors else "success"
+        if self._stopped:
+            status = "interrupted"
+        return Result(status, self._ui, self._errors, time.perf_counter() - started)
+
+    async def _node(self, node: Node) -> None:
+        if node.parents:
+            await asyncio.wait([self._tasks[parent] for parent in node.parents])
+        if self._host.interrupted():
+            self._stop(node)
+        elif not node.parents <= self._values.keys():
+            self._notify(Event(node, "skipped"))
+        else:
+            running_node.set(node.id)
+            self._notify(Event(node, "running"))
+            await self._attempt(node)
+
+    async def _attempt(self, node: Node) -> None:
+        try:
+            answer = await self._call(node)
+        except Interrupted:
+            self._stop(node)
+        except LumenfallError as error:
+            self._fail(node, error.as_dict())
+        except asyncio.CancelledError:
+            if self._closing:
+                raise
+            # Nobody cancelled this task: the node let out a cancellation of something of its own.
+            self._fail(
+                node, _generic("NODE_CANCELLED", "The node gave up: something it was waiting for was cancelled.")
+            )
+        except Exception as error:
+            log.error("Node %s (%s) failed", node.id, node.class_type, exc_info=error)
+            self._fail(node, _generic("NODE_FAILED", f"{type(error).__name__}: {error}"))
+        else:
+            if not isinstance(answer, dict):
+                answer = {"result": answer}
+            self._values[node.id] = tuple(answer.get("result") or ())
+            ui = answer.get("ui") or {}
+            if ui:
+                self._ui[node.id] = ui
+            self._notify(Event(node, "done", ui))
+
+    async def _call(self, node: Node) -> Any:
+        arguments = {name: self._resolved(value) for name, value in node.inputs.items()}
+        for name, kind in node.node_class.INPUT_TYPES().get("hidden", {}).items():
+            if kind == "UNIQUE_ID":
+                arguments[name] = node.id
+            elif kind in self._hidden:
+                arguments[name] = self._hidden[kind]
+        answer = getattr(node.node_class(), node.node_class.FUNCTION)(**arguments)
+        return await answer if inspect.isawaitable(answer) else answer
+
+    def _resolved(self, value: Any) -> Any:
+        if not isinstance(value, Link):
+            return value
+        values = self._values[value.node]
+        # A node may leave trailing outputs out; ComfyUI hands None on.
+        return values[value.slot] if value.slot < len(values) else None
+
+    def _stop(self, node: Node) -> None:
+        self._stopped = True
+        self._notify(Event(node, "stopped"))
+
+    def _fail(self, node: Node, error: Mapping[str, Any]) -> None:
+        self._errors[node.id] = error
+        self._notify(Event(node, "failed", error=error))
+
+
+def _generic(code: str, message: str) -> dict[str, Any]:
+    # `charged` is None: an error outside the pack's tree says nothing about money.
+    return {"code": code, "message": message, "hint": "", "request_id": None, "status": None, "charged": None}

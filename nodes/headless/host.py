@@ -1,0 +1,49 @@
+"""The host of the command line: overridable environment, progress by node, and Stop."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+
+from ..host import Interrupted
+from ..host.bare import Bare
+
+running_node: ContextVar[str | None] = ContextVar("lumenfall_running_node", default=None)
+"""The id of the node that runs in this task. The executor sets it."""
+
+
+class Headless(Bare):
+    """A plain process whose nodes report progress and can be stopped.
+
+    ``overrides`` are merged over ``os.environ``, which stays as it is; ``None`` removes a variable.
+    ``on_progress`` receives the node id and one short line.
+    """
+
+    def __init__(
+        self,
+        overrides: Mapping[str, str | None] | None = None,
+        on_progress: Callable[[str, str], None] | None = None,
+    ) -> None:
+        self._overrides = dict(overrides or {})
+        self._on_progress = on_progress
+        self._stopped = False
+
+    def environ(self) -> Mapping[str, str]:
+        merged = {**os.environ, **self._overrides}
+        return {name: value for name, value in merged.items() if value is not None}
+
+    def progress(self, text: str) -> None:
+        node_id = running_node.get()
+        if self._on_progress is not None and node_id is not None:
+            self._on_progress(node_id, text)
+
+    def stop(self) -> None:
+        """Ask the nodes to stop. They notice when they poll :meth:`interrupted`."""
+        self._stopped = True
+
+    def interrupted(self) -> bool:
+        return self._stopped
+
+    def interruption(self) -> BaseException:
+        return Interrupted()

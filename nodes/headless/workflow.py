@@ -1,0 +1,133 @@
+"""Workflow files, and the values that ``--set`` writes into them."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from .inputs import COERCIONS, Field, declared
+from .problems import Problem, WorkflowError
+
+Prompt = dict[str, dict[str, Any]]
+"""API format: node id -> {"class_type", "inputs", "_meta": {"title"}}. A link is ``["id", slot]``."""
+
+
+def load(path: Path) -> Prompt:
+    """Read an API-format workflow; raises WorkflowError if it is anything else."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise _refused(f"{path} cannot be read: {error.strerror or error}") from error
+    except ValueError as error:
+        raise _refused(f"{path} is not JSON: {error}") from error
+    if not isinstance(content, dict) or not content:
+        raise _refused(f"{path} is not a workflow in API format: it must be one object with a node for each id.")
+    if _is_browser_form(content):
+        twin = path.parent / "api" / path.name
+        advice = f"Run {twin} instead." if twin.is_file() else "Use Export (API) in ComfyUI's workflow menu."
+        raise _refused(
+            f"{path} is a workflow as the browser saves it, not in API format. {advice} "
+            "The examples of this pack have a twin of the same name in example_workflows/api/."
+        )
+    problems = [
+        Problem("missing_node_type", "is not a node: it needs a class_type and inputs", node_id)
+        for node_id, node in content.items()
+        if not (
+            isinstance(node, dict)
+            and isinstance(node.get("class_type"), str)
+            and isinstance(node.get("inputs"), dict)
+            and isinstance(node.get("_meta", {}), dict)
+        )
+    ]
+    if problems:
+        raise WorkflowError(problems)
+    return content
+
+
+def browser_form(path: Path) -> dict[str, Any] | None:
+    """The same workflow as the browser saves it, if it lies one folder up under the same name, as the examples do.
+
+    Saved pictures carry it, so that dropping one on ComfyUI's canvas brings the graph back as it was laid out.
+    """
+    try:
+        content = json.loads((path.resolve().parent.parent / path.name).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content if _is_browser_form(content) else None
+
+
+def title_of(node: Mapping[str, Any]) -> str:
+    """The title a person gave the node, else its class."""
+    return str(node.get("_meta", {}).get("title") or node["class_type"])
+
+
+def override(prompt: Prompt, table: Mapping[str, type[Any]], settings: Iterable[str]) -> Prompt:
+    """A copy of ``prompt`` with each ``NODE.INPUT=VALUE`` written in.
+
+    NODE is an id, else a title, else a class, whichever names exactly one node. VALUE is read as JSON where the
+    input is a number or a boolean, else taken as text. Every class must be in ``table``. Raises WorkflowError.
+    """
+    changed = copy.deepcopy(prompt)
+    problems: list[Problem] = []
+    for setting in settings:
+        try:
+            node_id, name, value = _parsed(changed, table, setting)
+        except ValueError as error:
+            problems.append(Problem("invalid_setting", f"--set {setting}: {error}"))
+        else:
+            changed[node_id]["inputs"][name] = value
+    if problems:
+        raise WorkflowError(problems)
+    return changed
+
+
+def _is_browser_form(content: Any) -> bool:
+    return isinstance(content, dict) and isinstance(content.get("nodes"), list) and "links" in content
+
+
+def _refused(message: str) -> WorkflowError:
+    return WorkflowError([Problem("invalid_workflow", message)])
+
+
+def _parsed(prompt: Prompt, table: Mapping[str, type[Any]], setting: str) -> tuple[str, str, Any]:
+    address, equals, text = setting.partition("=")
+    place, dot, name = address.rpartition(".")  # a title may have dots, an input's name has none
+    if not (equals and dot and place and name):
+        raise ValueError("expected NODE.INPUT=VALUE")
+    node_id = _found(prompt, place)
+    fields = declared(table[prompt[node_id]["class_type"]])
+    if name not in fields:
+        raise ValueError(f"node {node_id} has no input {name!r}; it has: {', '.join(fields)}")
+    return node_id, name, _value(fields[name], text)
+
+
+def _found(prompt: Prompt, place: str) -> str:
+    if place in prompt:
+        return place
+    by_title = [node_id for node_id, node in prompt.items() if title_of(node) == place]
+    matches = by_title or [node_id for node_id, node in prompt.items() if node["class_type"] == place]
+    if len(matches) == 1:
+        return matches[0]
+    choices = [f"{node_id} ({title_of(prompt[node_id])})" for node_id in matches or prompt]
+    reason = "names several nodes, use an id" if matches else "names no node"
+    raise ValueError(f"{place!r} {reason}: {', '.join(choices)}")
+
+
+def _value(field: Field, text: str) -> Any:
+    if field.is_tensor:
+        raise ValueError(f"{field.kind} cannot be set from the command line")
+    if field.choices is not None:
+        # Choices need not be text; the one that reads the same is meant.
+        return next((choice for choice in field.choices if str(choice) == text), text)
+    if field.kind == "STRING" or field.kind not in COERCIONS:
+        return text
+    try:
+        value = json.loads(text)
+    except ValueError:
+        raise ValueError(f"{text!r} does not read as {field.kind}") from None
+    if isinstance(value, bool) is not (field.kind == "BOOLEAN") or not isinstance(value, (int, float)):
+        raise ValueError(f"{text!r} does not read as {field.kind}")
+    return value

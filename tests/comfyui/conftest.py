@@ -1,0 +1,118 @@
+"""A real ComfyUI, where COMFYUI_DIR names a checkout and COMFYUI_PYTHON an interpreter that can run it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nodes.headless.sandbox import Sandbox, running
+
+PACK = Path(__file__).parents[2]
+EXAMPLES = PACK / "example_workflows"
+KEY = "lmnfl_id.comfyui-test-secret"
+
+
+class ComfyUI:
+    """One running ComfyUI with this pack as its only custom node, and the sandbox behind it."""
+
+    def __init__(self, url: str, log: Path, sandbox: Sandbox) -> None:
+        self.url = url
+        self._log = log
+        self.sandbox = sandbox
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text(encoding="utf-8", errors="replace")
+
+    def get(self, path: str) -> bytes:
+        with urllib.request.urlopen(f"{self.url}{path}", timeout=30) as response:
+            return bytes(response.read())
+
+    def json(self, path: str) -> Any:
+        return json.loads(self.get(path))
+
+    def post(self, path: str, content: Any) -> Any:
+        request = urllib.request.Request(
+            f"{self.url}{path}", json.dumps(content).encode(), {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return json.loads(response.read() or b"null")
+
+    def queue(self, prompt: dict[str, Any]) -> str:
+        """Queue an API-format graph. Raises HTTPError where ComfyUI refuses it."""
+        return str(self.post("/prompt", {"prompt": prompt})["prompt_id"])
+
+    def finished(self, prompt_id: str) -> dict[str, Any]:
+        """The history entry of a prompt, once it has one."""
+        found: dict[str, Any] = {}
+
+        def ended() -> bool:
+            found.update(self.json(f"/history/{prompt_id}"))
+            return prompt_id in found
+
+        until(ended, 60)
+        entry: dict[str, Any] = found[prompt_id]
+        return entry
+
+    def run(self, prompt: dict[str, Any]) -> dict[str, Any]:
+        return self.finished(self.queue(prompt))
+
+    def pictures(self, entry: dict[str, Any]) -> list[bytes]:
+        """The files that a run saved."""
+        images = [image for output in entry["outputs"].values() for image in output.get("images", [])]
+        return [self.get(f"/view?filename={i['filename']}&subfolder={i['subfolder']}&type={i['type']}") for i in images]
+
+
+def until(condition: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it never happened"
+        threading.Event().wait(0.05)
+
+
+@pytest.fixture(scope="session")
+def comfyui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyUI]:
+    checkout = os.environ.get("COMFYUI_DIR")
+    if not checkout:
+        pytest.skip("no real ComfyUI: set COMFYUI_DIR (and COMFYUI_PYTHON) to run these tests")
+    base = tmp_path_factory.mktemp("comfyui")
+    (base / "custom_nodes").mkdir()
+    (base / "input").mkdir()
+    ignored = shutil.ignore_patterns(".*", "output", "tests", "__pycache__")
+    shutil.copytree(PACK, base / "custom_nodes" / "comfyui-lumenfall", ignore=ignored)
+    shutil.copy(EXAMPLES / "input" / "balloon.png", base / "input")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with running(api_key=KEY) as sandbox, (base / "log").open("wb") as log:
+        environ = {**os.environ, "LUMENFALL_BASE_URL": sandbox.base_url, "LUMENFALL_API_KEY": KEY}
+        command = [os.environ.get("COMFYUI_PYTHON", sys.executable), "main.py", "--cpu", "--disable-auto-launch"]
+        command += ["--listen", "127.0.0.1", "--port", str(port), "--base-directory", str(base)]
+        process = subprocess.Popen(command, cwd=checkout, env=environ, stdout=log, stderr=subprocess.STDOUT)
+        host = ComfyUI(f"http://127.0.0.1:{port}", base / "log", sandbox)
+        try:
+            until(lambda: _answers(host) or process.poll() is not None, 180)
+            assert process.poll() is None, host.log[-3000:]
+            yield host
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def _answers(host: ComfyUI) -> bool:
+    try:
+        return bool(host.json("/system_stats"))
+    except (urllib.error.URLError, ConnectionError):
+        return False

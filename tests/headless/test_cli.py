@@ -1,0 +1,300 @@
+"""The command line, as its users call it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+import nodes
+from nodes.headless import cli
+from nodes.headless.sandbox import running
+
+ROOT = Path(__file__).parents[2]
+
+
+def workflow(**changed: Any) -> dict[str, Any]:
+    return {
+        "1": {"class_type": "LoadImage", "inputs": {"image": "a.png"}},
+        "2": {
+            "class_type": "SaveImage",
+            "inputs": {"images": ["1", 0], "filename_prefix": "p"},
+            "_meta": {"title": "Out"},
+        },
+        **changed,
+    }
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A folder with a picture in ``input`` and a workflow that copies it."""
+    (tmp_path / "input").mkdir()
+    Image.new("RGB", (8, 4), (1, 2, 3)).save(tmp_path / "input" / "a.png")
+    (tmp_path / "w.json").write_text(json.dumps(workflow()))
+    return tmp_path
+
+
+def spawned(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "cp1252"}
+    command = [sys.executable, "-m", "nodes.headless", *arguments]
+    return subprocess.run(command, cwd=place, env=environ, capture_output=True, text=True, timeout=60)
+
+
+def run(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, place: Path, *arguments: str
+) -> tuple[int, str, str]:
+    """The same in this process: exit code, stdout, stderr."""
+    monkeypatch.chdir(place)
+    monkeypatch.setattr(sys, "argv", ["lumenfall", *arguments])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    out, err = capsys.readouterr()
+    assert isinstance(stop.value.code, int)
+    return stop.value.code, out, err
+
+
+def test_a_run_exits_0_and_prints_one_object(place: Path) -> None:
+    done = spawned(place, "run", "w.json", "--json", "--set", "Out.filename_prefix=q")
+    summary = json.loads(done.stdout)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert summary["status"] == "success"
+    assert summary["outputs"] == {
+        "2": {
+            "title": "Out",
+            "class_type": "SaveImage",
+            "images": [str((place / "output" / "q_00001_.png").resolve())],
+        }
+    }
+    assert (summary["cost"], summary["errors"], summary["reports"]) == (None, [], {})
+    assert (place / "output" / "q_00001_.png").is_file()
+
+
+def test_a_wrong_workflow_exits_2_and_is_told_on_stderr(place: Path) -> None:
+    title = "\u4f60\u597d"  # not in the console's encoding
+    broken = workflow(**{"3": {"class_type": "ImageScale", "inputs": {}, "_meta": {"title": title}}})
+    broken["2"]["inputs"]["images"] = ["3", 0]
+    (place / "w.json").write_text(json.dumps(broken))
+    done = spawned(place, "run", "w.json")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert 'Node 3 "??": input "image": required, but missing' in done.stderr
+    assert "[required_input_missing | not charged]" in done.stderr
+
+
+def test_a_graph_for_comfyui_exits_3(place: Path) -> None:
+    (place / "w.json").write_text(json.dumps(workflow(**{"9": {"class_type": "KSampler", "inputs": {}}})))
+    done = spawned(place, "run", "w.json", "--json")
+    (error,) = json.loads(done.stdout)["errors"]
+    assert (done.returncode, error["code"]) == (3, "NEEDS_COMFYUI")
+    assert "KSampler" in error["message"]
+    assert "comfy-cli" in error["hint"]
+
+
+def test_bad_usage_exits_2_with_an_object_for_json(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, place: Path
+) -> None:
+    code, out, err = run(capsys, monkeypatch, place, "run", "w.json", "--nonsense", "--json")
+    summary = json.loads(out)
+    assert (code, summary["status"], summary["errors"][0]["code"]) == (2, "error", "invalid_usage")
+    assert "--nonsense" in summary["errors"][0]["message"]
+    assert "--nonsense" in err
+
+
+@pytest.mark.parametrize("arguments", [["run", "absent.json"], ["run", "w.json", "--output", "w.json"]])
+def test_what_cannot_be_read_or_written_exits_2_before_the_run(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, place: Path, arguments: list[str]
+) -> None:
+    code, out, _ = run(capsys, monkeypatch, place, *arguments, "--json")
+    assert (code, json.loads(out)["status"]) == (2, "error")
+
+
+class Paid:
+    """A node of this pack, as far as the command line can tell."""
+
+    RETURN_TYPES = ("IMAGE",)
+    FUNCTION = "go"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {"required": {"image": ("IMAGE",), "mood": ("STRING", {})}}
+
+    def go(self, image: Any, mood: str) -> dict[str, Any]:
+        if mood == "bad":
+            raise ValueError("[no] way")
+        if mood == "stop":
+            os.kill(os.getpid(), signal.SIGINT)
+        if mood == "break":
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+        report = {"model": "m", "cost": 0.04, "currency": "USD", "notes": ["a [note]"]}
+        return {"ui": {"lumenfall": [report]}, "result": (image,)}
+
+
+@pytest.fixture
+def paid(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(nodes, "NODE_CLASS_MAPPINGS", {"Paid": Paid})
+    graph = workflow(
+        **{
+            "3": {"class_type": "Paid", "inputs": {"image": ["1", 0], "mood": "good"}},
+            "4": {"class_type": "SaveImage", "inputs": {"images": ["3", 0], "filename_prefix": "r"}},
+        }
+    )
+    (place / "w.json").write_text(json.dumps(graph))
+    return place
+
+
+def test_people_see_files_cost_and_notes(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, paid: Path
+) -> None:
+    code, out, err = run(capsys, monkeypatch, paid, "run", "w.json")
+    assert (code, err) == (0, "")
+    assert str(paid / "output" / "r_00001_.png") in out.splitlines()
+    assert "Cost: 0.04 USD" in out
+    assert "Note of node 3 (m): a [note]" in out
+
+
+def test_a_failed_node_exits_1_and_the_other_branch_is_saved(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, paid: Path
+) -> None:
+    code, out, _ = run(capsys, monkeypatch, paid, "run", "w.json", "--json", "--set", "3.mood=bad")
+    summary = json.loads(out)
+    assert (code, summary["status"], list(summary["outputs"])) == (1, "error", ["2"])
+    (error,) = summary["errors"]
+    assert (error["node_id"], error["class_type"], error["code"]) == ("3", "Paid", "NODE_FAILED")
+    code, _, err = run(capsys, monkeypatch, paid, "run", "w.json", "--set", "3.mood=bad")
+    assert code == 1
+    assert 'Node 3 "Paid": ValueError: [no] way' in err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="os.kill there ends the process")
+@pytest.mark.parametrize(("mood", "reports"), [("stop", ["3"]), ("break", [])])
+def test_ctrl_c_exits_130(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, paid: Path, mood: str, reports: list[str]
+) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    code, out, _ = run(capsys, monkeypatch, paid, "run", "w.json", "--json", "--set", f"3.mood={mood}")
+    summary = json.loads(out)
+    assert (code, summary["status"], list(summary["reports"])) == (130, "interrupted", reports)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_bug_still_prints_one_object(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, paid: Path
+) -> None:
+    def broken(cls: type) -> dict[str, Any]:
+        raise KeyError("oops")
+
+    monkeypatch.setattr(Paid, "INPUT_TYPES", classmethod(broken))
+    code, out, _ = run(capsys, monkeypatch, paid, "run", "w.json", "--json")
+    assert (code, json.loads(out)["errors"][0]["code"]) == (1, "UNEXPECTED")
+
+
+@pytest.mark.parametrize(("inside", "found"), [("w.json", "input"), ("api/w.json", "input"), ("a/b/w.json", "a/b")])
+def test_the_input_folder_is_looked_for_beside_and_above(place: Path, inside: str, found: str) -> None:
+    (place / inside).parent.mkdir(parents=True, exist_ok=True)
+    assert cli._input_beside(place / inside).resolve() == place / found
+
+
+def test_the_help_names_the_exit_codes(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, place: Path
+) -> None:
+    code, out, _ = run(capsys, monkeypatch, place, "run", "--help")
+    assert code == 0
+    for meaning in ("0  all done", "1  a node failed", "2  the workflow", "3  the graph", "130  interrupted"):
+        assert meaning in out
+    assert out.isascii()
+
+
+def test_the_sandbox_needs_no_key_and_keeps_to_itself(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, place: Path
+) -> None:
+    inputs = {"prompt": "a cat", "model": "gpt-image-1.5", "size": "64x32", "n": 2, "seed": 0}
+    graph = {
+        "1": {"class_type": "LumenfallGenerate", "inputs": inputs},
+        "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "cat"}},
+    }
+    (place / "w.json").write_text(json.dumps(graph))
+    monkeypatch.setenv("LUMENFALL_API_KEY", "must not be used")
+    before = dict(os.environ)
+    code, out, err = run(capsys, monkeypatch, place, "run", "w.json", "--sandbox", "--json")
+    summary = json.loads(out)
+    assert (code, summary["errors"], err) == (0, [], "")
+    assert len(summary["outputs"]["2"]["images"]) == 2
+    assert summary["cost"] == summary["reports"]["1"]["cost"] > 0
+    assert summary["currency"] == "USD"
+    assert (place / "output" / ".lumenfall").is_dir()
+    assert dict(os.environ) == before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGINT cannot be sent to a child there")
+@pytest.mark.skipif(signal.getsignal(signal.SIGINT) is signal.SIG_IGN, reason="a child would ignore it too")
+def test_the_sandbox_serves_until_ctrl_c() -> None:
+    command = [sys.executable, "-m", "nodes.headless", "sandbox", "--port", "0"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            process.stdout.readline()
+            variable, _, base_url = process.stdout.readline().strip().partition("=")
+            assert variable == "LUMENFALL_BASE_URL"
+            with urllib.request.urlopen(f"{base_url}/models", timeout=10) as answer:
+                assert json.load(answer)["data"]
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=20)
+        finally:
+            process.kill()
+    assert (process.returncode, err) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--fault", "flood"], "unknown fault 'flood'"),
+        (["--latency", "-1"], "--latency"),
+        (["--port", "70000"], "--port"),
+    ],
+)
+def test_a_sandbox_that_cannot_be_meant_exits_2(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    place: Path,
+    arguments: list[str],
+    reason: str,
+) -> None:
+    code, _, err = run(capsys, monkeypatch, place, "sandbox", *arguments)
+    assert code == 2
+    assert reason in err
+
+
+def test_models_are_listed_for_people_and_machines(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, place: Path
+) -> None:
+    monkeypatch.setenv("LUMENFALL_DATA_DIR", str(place / "data"))
+    with running() as server:
+        monkeypatch.setenv("LUMENFALL_BASE_URL", server.base_url)
+        code, out, _ = run(capsys, monkeypatch, place, "models", "--json", "--mode", "edit")
+        listed = json.loads(out)
+        assert (code, listed["source"]) == (0, "server")
+        assert listed["models"]
+        assert all("edit" in model["modes"] for model in listed["models"])
+        code, out, _ = run(capsys, monkeypatch, place, "models", "--mode", "edit")
+        assert code == 0
+        assert all(model["id"] in out for model in listed["models"])
+        assert out.splitlines()[-1].startswith(f"{len(listed['models'])} models (server")
+
+
+def test_models_without_a_key_exit_1(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, place: Path
+) -> None:
+    for variable in ("LUMENFALL_API_KEY", "LUMENFALL_BASE_URL"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("LUMENFALL_DATA_DIR", str(place / "data"))
+    code, out, err = run(capsys, monkeypatch, place, "models", "--json")
+    assert (code, json.loads(out)["error"]["code"]) == (1, "NO_API_KEY")
+    assert "LUMENFALL_API_KEY" in err

@@ -1,0 +1,140 @@
+"""The core nodes against ComfyUI's pixels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from nodes.headless.core_nodes import table
+from nodes.headless.core_nodes.masks import GrowMask, ImageToMask, InvertMask, MaskToImage, SolidMask
+from nodes.headless.core_nodes.pictures import EmptyImage, ImageBatch, ImageScale, ImageScaleBy
+from nodes.headless.core_nodes.scaling import METHODS
+from nodes.headless.folders import Folders
+
+sides = st.integers(1, 6)
+masks = st.tuples(st.integers(1, 3), sides, sides).flatmap(
+    lambda shape: arrays(np.float32, shape, elements=st.floats(0, 1, width=32))
+)
+
+
+def images(channels: st.SearchStrategy[int]) -> st.SearchStrategy[Any]:
+    return st.tuples(st.integers(1, 3), sides, sides, channels).flatmap(
+        lambda shape: arrays(np.float32, shape, elements=st.floats(0, 1, width=32))
+    )
+
+
+def test_ids_input_names_and_orders_are_comfyuis(tmp_path: Path) -> None:
+    nodes = table(Folders(tmp_path, tmp_path, tmp_path))
+    declared = {name: (list(node.INPUT_TYPES()["required"]), node.RETURN_TYPES) for name, node in nodes.items()}
+    assert declared == {
+        "LoadImage": (["image"], ("IMAGE", "MASK")),
+        "LoadImageMask": (["image", "channel"], ("MASK",)),
+        "SaveImage": (["images", "filename_prefix"], ("IMAGE",)),
+        "PreviewImage": (["images"], ("IMAGE",)),
+        "ImageScale": (["image", "upscale_method", "width", "height", "crop"], ("IMAGE",)),
+        "ImageScaleBy": (["image", "upscale_method", "scale_by"], ("IMAGE",)),
+        "ImageBatch": (["image1", "image2"], ("IMAGE",)),
+        "EmptyImage": (["width", "height", "batch_size", "color"], ("IMAGE",)),
+        "InvertMask": (["mask"], ("MASK",)),
+        "ImageToMask": (["image", "channel"], ("MASK",)),
+        "MaskToImage": (["mask"], ("IMAGE",)),
+        "SolidMask": (["value", "width", "height"], ("MASK",)),
+        "GrowMask": (["mask", "expand", "tapered_corners"], ("MASK",)),
+    }
+
+
+@given(masks)
+@settings(max_examples=30)
+def test_invert_mask_is_one_minus(mask: Any) -> None:
+    (inverted,) = InvertMask().invert(torch.from_numpy(mask))
+    assert torch.equal(inverted, torch.from_numpy(np.float32(1) - mask))
+
+
+@given(masks)
+@settings(max_examples=30)
+def test_a_mask_survives_the_way_through_a_picture(mask: Any) -> None:
+    (image,) = MaskToImage().mask_to_image(torch.from_numpy(mask))
+    assert image.shape == (*mask.shape, 3)
+    for channel in ("red", "green", "blue"):
+        assert torch.equal(ImageToMask().image_to_mask(image, channel)[0], torch.from_numpy(mask))
+
+
+@given(images(st.sampled_from([3, 4])), images(st.sampled_from([3, 4])))
+@settings(deadline=None, max_examples=30)
+def test_image_batch_has_the_first_pictures_size_and_keeps_its_pixels(first: Any, second: Any) -> None:
+    (batch,) = ImageBatch().batch(torch.from_numpy(first), torch.from_numpy(second))
+    channels = max(first.shape[-1], second.shape[-1])
+    assert batch.shape == (first.shape[0] + second.shape[0], *first.shape[1:3], channels)
+    assert torch.equal(batch[: first.shape[0], ..., : first.shape[-1]], torch.from_numpy(first))
+    if first.shape[-1] < channels:
+        assert (batch[: first.shape[0], ..., 3] == 1).all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("crop", ["disabled", "center"])
+def test_scaling_a_plain_picture_keeps_its_colour(method: str, crop: str) -> None:
+    image = torch.full((2, 10, 20, 3), 51 / 255)
+    (scaled,) = ImageScale().upscale(image, method, 7, 9, crop)
+    assert scaled.shape == (2, 9, 7, 3)
+    assert torch.allclose(scaled, torch.full_like(scaled, 51 / 255), atol=1e-6)
+
+
+def test_scaling_gives_the_known_pixels() -> None:
+    image = torch.tensor([0.0, 0.2, 0.6, 1.0]).reshape(1, 1, 4, 1)
+
+    def row(method: str, width: int) -> list[float]:
+        scaled = ImageScale().upscale(image, method, width, 1, "disabled")[0]
+        return [round(value, 4) for value in scaled.flatten().tolist()]
+
+    assert row("nearest-exact", 2) == [0.2, 1.0]
+    assert row("bilinear", 2) == [0.1, 0.8]
+    assert row("area", 2) == [0.1, 0.8]
+    assert row("bicubic", 2) == [0.0625, 0.8375]  # a = -0.75, edges repeated
+    assert row("lanczos", 2) == [round(28 / 255, 4), round(197 / 255, 4)]  # by way of 8 bit
+
+
+def test_a_centred_crop_takes_the_middle() -> None:
+    wide = torch.arange(9.0).reshape(1, 1, 9, 1).expand(1, 3, 9, 3)
+    for image in (wide, wide.movedim(1, 2)):
+        (scaled,) = ImageScale().upscale(image, "nearest-exact", 3, 3, "center")
+        assert scaled.unique().tolist() == [3.0, 4.0, 5.0]
+
+
+@pytest.mark.parametrize(
+    ("asked", "size"), [((0, 0), (10, 20)), ((10, 0), (5, 10)), ((0, 1), (1, 2)), ((1, 0), (1, 1))]
+)
+def test_a_side_of_zero_follows_the_other(asked: tuple[int, int], size: tuple[int, int]) -> None:
+    (scaled,) = ImageScale().upscale(torch.zeros(1, 10, 20, 3), "area", *asked, "disabled")
+    assert tuple(scaled.shape[1:3]) == size
+
+
+def test_scaling_by_a_factor_rounds_the_sides() -> None:
+    (scaled,) = ImageScaleBy().upscale(torch.zeros(1, 5, 3, 4), "bilinear", 1.5)
+    assert scaled.shape == (1, 8, 4, 4)
+
+
+def test_empty_image_and_solid_mask() -> None:
+    (image,) = EmptyImage().generate(3, 2, 4, 0xFF8000)
+    assert image.shape == (4, 2, 3, 3)
+    assert image.dtype == torch.float32
+    assert (image * 255).round()[3, 1, 2].tolist() == [255, 128, 0]
+    (mask,) = SolidMask().solid(0.25, 3, 2)
+    assert torch.equal(mask, torch.full((1, 2, 3), 0.25))
+
+
+def test_grow_mask_makes_a_diamond_or_a_square_and_shrinks_back() -> None:
+    mask = torch.zeros(2, 7, 7)
+    mask[:, 3, 3] = 0.5
+    (diamond,) = GrowMask().expand_mask(mask, 2, True)
+    (square,) = GrowMask().expand_mask(mask, 2, False)
+    assert [(shape > 0).sum().item() for shape in (diamond[0], square[1])] == [13, 25]
+    assert square.max() == 0.5
+    assert torch.equal(GrowMask().expand_mask(square, -2, False)[0], mask)
+    assert torch.equal(GrowMask().expand_mask(mask[0], 0, True)[0], mask[:1])

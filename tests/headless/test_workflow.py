@@ -1,0 +1,114 @@
+"""Workflow files and ``--set``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nodes.headless.problems import WorkflowError
+from nodes.headless.workflow import load, override
+
+
+class Knobs:
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {
+            "required": {"count": ("INT", {}), "strength": ("FLOAT", {}), "on": ("BOOLEAN", {})},
+            "optional": {"text": ("STRING", {}), "size": ([1, 2, "auto"],), "image": ("IMAGE",)},
+        }
+
+
+TABLE = {"Knobs": Knobs, "Other": Knobs}
+
+
+def prompt() -> dict[str, dict[str, Any]]:
+    return {
+        "3": {"class_type": "Knobs", "inputs": {"count": 1}, "_meta": {"title": "v1.5 twin"}},
+        "4": {"class_type": "Knobs", "inputs": {}, "_meta": {"title": "twin"}},
+        "5": {"class_type": "Knobs", "inputs": {}, "_meta": {"title": "twin"}},
+        "6": {"class_type": "Other", "inputs": {"text": ["3", 0]}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("setting", "node_id", "name", "value"),
+    [
+        ("3.count=7", "3", "count", 7),
+        ("v1.5 twin.count=7", "3", "count", 7),
+        ("Other.strength=0.5", "6", "strength", 0.5),
+        ("3.on=false", "3", "on", False),
+        ("3.text=7", "3", "text", "7"),
+        ("3.text=a=b", "3", "text", "a=b"),
+        ("3.text=", "3", "text", ""),
+        ("3.size=2", "3", "size", 2),
+        ("3.size=auto", "3", "size", "auto"),
+        ("3.size=new", "3", "size", "new"),
+        ("6.text=plain", "6", "text", "plain"),
+    ],
+)
+def test_a_setting_is_written_as_the_input_wants_it(setting: str, node_id: str, name: str, value: Any) -> None:
+    written = override(prompt(), TABLE, [setting])[node_id]["inputs"][name]
+    assert (written, type(written)) == (value, type(value))
+
+
+def test_the_given_workflow_stays_as_it_is() -> None:
+    given = prompt()
+    override(given, TABLE, ["3.count=7"])
+    assert given == prompt()
+
+
+@pytest.mark.parametrize(
+    ("setting", "reason"),
+    [
+        ("3.count", "expected NODE.INPUT=VALUE"),
+        ("count=3", "expected NODE.INPUT=VALUE"),
+        ("3.count=many", "'many' does not read as INT"),
+        ("3.count=true", "does not read as INT"),
+        ('3.count="7"', "does not read as INT"),
+        ("3.on=1", "does not read as BOOLEAN"),
+        ("3.image=cat.png", "IMAGE cannot be set"),
+        ("3.cuont=1", "no input 'cuont'; it has: count, strength, on, text, size, image"),
+        ("twin.count=1", "names several nodes, use an id: 4 (twin), 5 (twin)"),
+        ("Knobs.count=1", "names several nodes, use an id: 3 (v1.5 twin), 4 (twin), 5 (twin)"),
+        ("9.count=1", "names no node: 3 (v1.5 twin), 4 (twin), 5 (twin), 6 (Other)"),
+    ],
+)
+def test_a_setting_that_cannot_be_meant_is_refused(setting: str, reason: str) -> None:
+    with pytest.raises(WorkflowError) as caught:
+        override(prompt(), TABLE, [setting])
+    assert reason in caught.value.message
+
+
+def test_all_bad_settings_are_told_together() -> None:
+    with pytest.raises(WorkflowError) as caught:
+        override(prompt(), TABLE, ["3.count=x", "9.count=1", "3.count=2"])
+    assert len(caught.value.problems) == 2
+
+
+def test_an_api_workflow_is_loaded(tmp_path: Path) -> None:
+    path = tmp_path / "w.json"
+    path.write_text("\ufeff" + json.dumps(prompt()), encoding="utf-8")
+    assert load(path) == prompt()
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"1": 2}', '{"1": {"class_type": "X"}}', "\xff"])
+def test_what_is_no_workflow_is_refused(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "w.json"
+    path.write_bytes(content.encode("latin-1"))
+    with pytest.raises(WorkflowError):
+        load(path)
+
+
+def test_a_browser_workflow_is_sent_to_export_or_to_its_twin(tmp_path: Path) -> None:
+    path = tmp_path / "w.json"
+    path.write_text('{"nodes": [], "links": []}')
+    with pytest.raises(WorkflowError, match=r"Export \(API\)"):
+        load(path)
+    (tmp_path / "api").mkdir()
+    (tmp_path / "api" / "w.json").write_text("{}")
+    with pytest.raises(WorkflowError) as caught:
+        load(path)
+    assert f"Run {tmp_path / 'api' / 'w.json'} instead" in caught.value.message

@@ -1,0 +1,108 @@
+"""The example workflows: they run, their two forms agree, and they are fit to be shared."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nodes import NODE_CLASS_MAPPINGS
+from nodes.headless import cli
+
+EXAMPLES = Path(__file__).parents[1] / "example_workflows"
+NAMES = sorted(path.stem for path in EXAMPLES.glob("*.json"))
+
+
+def ui(name: str) -> dict[str, Any]:
+    return dict(json.loads((EXAMPLES / f"{name}.json").read_text(encoding="utf-8")))
+
+
+def api(name: str) -> dict[str, Any]:
+    return dict(json.loads((EXAMPLES / "api" / f"{name}.json").read_text(encoding="utf-8")))
+
+
+def run(
+    name: str, output: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *more: str
+) -> tuple[int, dict[str, Any]]:
+    """What `lumenfall run` returns and prints for an example."""
+    command = ["lumenfall", "run", str(EXAMPLES / "api" / f"{name}.json"), "--sandbox", "--json", *more]
+    monkeypatch.setattr("sys.argv", [*command, "--output", str(output)])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert isinstance(stop.value.code, int)
+    return stop.value.code, json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(("name", "count"), [("generate", 1), ("inpaint", 1), ("variations", 3)])
+def test_an_example_makes_pictures_without_a_key(
+    name: str, count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, printed = run(name, tmp_path, monkeypatch, capsys)
+    assert (code, printed["status"], printed["errors"]) == (0, "success", [])
+    paths = [Path(path) for output in printed["outputs"].values() for path in output["images"]]
+    assert len(paths) == count and all(tmp_path in path.parents for path in paths)
+    with Image.open(paths[0]) as picture:
+        assert json.loads(picture.info["prompt"]) == api(name)
+        assert json.loads(picture.info["workflow"]) == ui(name)
+
+
+def test_the_inpainted_example_is_untouched_outside_its_mask(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, printed = run("inpaint", tmp_path, monkeypatch, capsys)
+    (path,) = [path for output in printed["outputs"].values() for path in output["images"]]
+    original = np.asarray(Image.open(EXAMPLES / "input" / "balloon.png"))
+    made, kept = np.asarray(Image.open(path)), original[..., 3] == 255
+    assert (made[kept] == original[..., :3][kept]).all() and (made[~kept] != original[..., :3][~kept]).any()
+
+
+def test_a_changed_input_leaves_out_the_drawing_that_no_longer_tells_the_truth(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, printed = run("generate", tmp_path, monkeypatch, capsys, "--set", "LumenfallGenerate.size=64x64")
+    (path,) = [path for output in printed["outputs"].values() for path in output["images"]]
+    with Image.open(path) as picture:
+        assert picture.size == (64, 64) and "workflow" not in picture.info and "64x64" in picture.info["prompt"]
+
+
+def test_the_example_with_local_models_is_sent_to_comfyui(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, printed = run("mix-with-local-models", tmp_path, monkeypatch, capsys)
+    assert code == 3 and "KSampler" in printed["errors"][0]["message"] and "ComfyUI" in printed["errors"][0]["hint"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_saved_widgets_match_the_nodes(name: str) -> None:
+    """Values are stored by position: a node whose inputs moved would read them wrong."""
+    twin = api(name)
+    for node in ui(name)["nodes"]:
+        if node["type"] not in NODE_CLASS_MAPPINGS:
+            continue
+        declared = NODE_CLASS_MAPPINGS[node["type"]].INPUT_TYPES()
+        expected: list[tuple[str, Any]] = []
+        for group in ("required", "optional"):
+            for input_name, spec in declared.get(group, {}).items():
+                is_widget = isinstance(spec[0], list) or spec[0] in ("STRING", "INT", "BOOLEAN")
+                if not is_widget or spec[-1].get("forceInput"):
+                    continue
+                expected.append((input_name, twin[str(node["id"])]["inputs"][input_name]))
+                if spec[-1].get("control_after_generate"):
+                    expected.append(("control_after_generate", "fixed"))
+        assert node["widgets_values"] == [value for _, value in expected]
+        assert node["properties"]["cnr_id"] == "lumenfall" and node["properties"]["ver"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_example_is_fit_to_be_shared(name: str) -> None:
+    with Image.open(EXAMPLES / f"{name}.jpg") as thumbnail:
+        assert thumbnail.format == "JPEG"
+    for node in api(name).values():
+        assert node["_meta"]["title"]
+    text = (EXAMPLES / f"{name}.json").read_text(encoding="utf-8") + json.dumps(api(name))
+    assert not re.search(r"lmnfl_|sk-[A-Za-z0-9]|/home/|/Users/|[A-Z]:\\\\", text)

@@ -1,0 +1,92 @@
+"""The contract with saved workflows: ids, input names, positions and types never change."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nodes import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS
+
+SNAPSHOT = Path(__file__).with_name("node_table.json")
+
+
+def described(node: Any) -> dict[str, Any]:
+    inputs = node.INPUT_TYPES()
+    return {
+        "inputs": {
+            group: {name: "COMBO" if isinstance(spec[0], list) else spec[0] for name, spec in inputs[group].items()}
+            for group in ("required", "optional")
+            if group in inputs
+        },
+        "outputs": dict(zip(node.RETURN_NAMES, node.RETURN_TYPES, strict=True)),
+    }
+
+
+def test_the_table_only_ever_grows_at_its_end() -> None:
+    """A node may gain optional inputs after its last one, and the table new nodes; nothing else may change."""
+    saved = json.loads(SNAPSHOT.read_text(encoding="utf-8"))
+    for node_id, before in saved.items():
+        now = described(NODE_CLASS_MAPPINGS[node_id])
+        assert now["outputs"] == before["outputs"]
+        assert list(now["inputs"]["required"].items()) == list(before["inputs"]["required"].items())
+        optional = list(before["inputs"].get("optional", {}).items())
+        assert list(now["inputs"].get("optional", {}).items())[: len(optional)] == optional
+    missing = {name: described(node) for name, node in NODE_CLASS_MAPPINGS.items() if name not in saved}
+    assert not missing, f"add to {SNAPSHOT.name}: {json.dumps(missing)}"
+
+
+@pytest.mark.parametrize("node_id", NODE_CLASS_MAPPINGS)
+def test_every_node_explains_itself(node_id: str) -> None:
+    node = NODE_CLASS_MAPPINGS[node_id]
+    inputs = node.INPUT_TYPES()
+    specs = {name: spec for group in inputs.values() for name, spec in group.items()}
+    assert all(spec[1]["tooltip"] for spec in specs.values())
+    assert len(node.OUTPUT_TOOLTIPS) == len(node.RETURN_TYPES) and all(node.OUTPUT_TOOLTIPS)
+    assert node.DESCRIPTION and node.SEARCH_ALIASES and node.CATEGORY == "Lumenfall"
+    assert NODE_DISPLAY_NAME_MAPPINGS[node_id]
+
+
+@pytest.mark.parametrize("node_id", NODE_CLASS_MAPPINGS)
+def test_every_node_keeps_the_hosts_contract(node_id: str) -> None:
+    node = NODE_CLASS_MAPPINGS[node_id]
+    function = getattr(node, node.FUNCTION)
+    declared = [name for group in node.INPUT_TYPES().values() for name in group]
+    assert list(inspect.signature(function).parameters)[1:] == declared
+    # Either would put a third-party node behind Comfy's own account.
+    assert not hasattr(node, "API_NODE") and not hasattr(node, "is_api_node")
+    if node_id != "LumenfallOptions":
+        assert inspect.iscoroutinefunction(function)
+        assert list(inspect.signature(node.VALIDATE_INPUTS).parameters) == ["model", "input_types"]
+
+
+PAID = [name for name in NODE_CLASS_MAPPINGS if name != "LumenfallOptions"]
+
+
+@pytest.mark.parametrize("node_id", PAID)
+@pytest.mark.parametrize(
+    ("model", "links", "accepted"),
+    [
+        ("gpt-image-2", {}, True),
+        ("brand-new/slug", {}, True),
+        (None, {"model": "STRING"}, True),
+        (None, {"model": "COMBO"}, True),
+        (None, {"model": ["a", "b"]}, True),
+        (None, {"model": "*"}, True),
+        (None, {"model": "STRING,INT"}, True),
+        (None, {"model": "MASK"}, False),
+        ("m", {"n": "INT"}, True),
+        ("m", {"n": "IMAGE"}, False),
+        ("m", {"options": "LUMENFALL_OPTIONS"}, True),
+        ("m", {"options": "IMAGE"}, False),
+        ("", {}, False),
+        ("  ", {}, False),
+    ],
+)
+def test_any_model_name_is_accepted_and_any_wrong_link_is_not(
+    node_id: str, model: str | None, links: dict[str, Any], accepted: bool
+) -> None:
+    assert (NODE_CLASS_MAPPINGS[node_id].VALIDATE_INPUTS(model, links) is True) is accepted
