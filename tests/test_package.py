@@ -70,6 +70,14 @@ def test_comfyui_installs_what_the_package_needs() -> None:
     assert f"dependencies = {lines!s}".replace("'", '"') in pyproject
 
 
+def test_the_wheel_holds_every_package() -> None:
+    """setuptools cannot find packages that it is to rename, so they are listed by hand."""
+    found = {path.parent.relative_to(ROOT / "nodes").parts for path in SOURCES if path.name == "__init__.py"}
+    pyproject = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    for parts in found:
+        assert f'"{".".join(("lumenfall_nodes", *parts))}",' in pyproject
+
+
 LOADER = """
 import importlib.util, json, sys, threading
 before = set(sys.modules)
