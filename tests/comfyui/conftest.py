@@ -17,12 +17,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Error, Page, sync_playwright
 
 from nodes.headless.sandbox import Sandbox, running
 
 PACK = Path(__file__).parents[2]
 EXAMPLES = PACK / "example_workflows"
 KEY = "lmnfl_id.comfyui-test-secret"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    if "COMFYUI_DIR" not in os.environ:
+        pytest.skip("no real ComfyUI: set COMFYUI_DIR and COMFYUI_PYTHON to run these tests")
 
 
 class ComfyUI:
@@ -49,7 +56,8 @@ class ComfyUI:
             f"{self.url}{path}", json.dumps(content).encode(), {"Content-Type": "application/json"}
         )
         with urllib.request.urlopen(request, timeout=30) as response:
-            return json.loads(response.read() or b"null")
+            body = response.read()
+            return json.loads(body) if body else None
 
     def queue(self, prompt: dict[str, Any]) -> str:
         """Queue an API-format graph. Raises HTTPError where ComfyUI refuses it."""
@@ -85,9 +93,6 @@ def until(condition: Callable[[], bool], seconds: float) -> None:
 
 @pytest.fixture(scope="session")
 def comfyui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyUI]:
-    checkout = os.environ.get("COMFYUI_DIR")
-    if not checkout:
-        pytest.skip("no real ComfyUI: set COMFYUI_DIR (and COMFYUI_PYTHON) to run these tests")
     base = tmp_path_factory.mktemp("comfyui")
     (base / "custom_nodes").mkdir()
     (base / "input").mkdir()
@@ -100,7 +105,9 @@ def comfyui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyUI]:
         environ = {**os.environ, "LUMENFALL_BASE_URL": sandbox.base_url, "LUMENFALL_API_KEY": KEY}
         command = [os.environ.get("COMFYUI_PYTHON", sys.executable), "main.py", "--cpu", "--disable-auto-launch"]
         command += ["--listen", "127.0.0.1", "--port", str(port), "--base-directory", str(base)]
-        process = subprocess.Popen(command, cwd=checkout, env=environ, stdout=log, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            command, cwd=os.environ["COMFYUI_DIR"], env=environ, stdout=log, stderr=subprocess.STDOUT
+        )
         host = ComfyUI(f"http://127.0.0.1:{port}", base / "log", sandbox)
         try:
             until(lambda: _answers(host) or process.poll() is not None, 180)
@@ -109,6 +116,27 @@ def comfyui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyUI]:
         finally:
             process.terminate()
             process.wait(30)
+
+
+@pytest.fixture(scope="session")
+def page(comfyui: ComfyUI) -> Iterator[Page]:
+    """ComfyUI's page in Chromium, ready, and cut off from everything but its server."""
+    comfyui.post("/settings/Comfy.TutorialCompleted", True)
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+    with sync_playwright() as playwright:
+        try:
+            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=flags)
+        except Error:
+            pytest.skip("no Chromium: install it with apt, or with `playwright install chromium`")
+        opened = browser.new_page(viewport={"width": 1600, "height": 900})
+        local = (comfyui.url, "data:", "blob:")
+        opened.route("**/*", lambda it: it.continue_() if it.request.url.startswith(local) else it.abort())
+        opened.goto(comfyui.url, wait_until="domcontentloaded")
+        # Set in this order: extensions are done, the graph is there, the last workflow is restored.
+        ready = "() => window.app && window.graph && window.app.extensionManager?.spinner === false"
+        opened.wait_for_function(ready, timeout=120_000)
+        yield opened
+        browser.close()
 
 
 def _answers(host: ComfyUI) -> bool:

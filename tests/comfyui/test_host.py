@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from playwright.sync_api import Page
 
 from nodes import NODE_CLASS_MAPPINGS
 from nodes.headless.sandbox import FAULTS
@@ -178,3 +179,19 @@ def test_the_key_is_in_nothing_that_comfyui_serves(comfyui: ComfyUI) -> None:
     served = [comfyui.get(path) for path in ("/history", "/queue", "/object_info", "/internal/logs", "/settings")]
     for content in (*served, *comfyui.pictures(entry), comfyui.log.encode()):
         assert KEY.partition(".")[2].encode() not in content
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in EXAMPLES.glob("*.json")))
+def test_an_example_opens_and_means_what_its_twin_says(page: Page, name: str) -> None:
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    saved = json.loads((EXAMPLES / f"{name}.json").read_text(encoding="utf-8"))
+    page.evaluate("async graph => { await window.app.loadGraphData(graph) }", saved)
+    prompt = page.evaluate("async () => (await window.app.graphToPrompt()).output")
+    twin = json.loads((EXAMPLES / "api" / f"{name}.json").read_text(encoding="utf-8"))
+
+    def meaning(graph: dict[str, Any]) -> dict[str, Any]:
+        return {node_id: (node["class_type"], node["inputs"]) for node_id, node in graph.items()}
+
+    assert meaning(prompt) == meaning(twin)
+    assert not [text for text in complaints if "lumenfall" in text.lower()]

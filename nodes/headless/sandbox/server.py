@@ -56,6 +56,7 @@ class Sandbox:
         self._offer = Offer()
         self._shelf = Shelf(link_lifetime)
         self._runner: web.AppRunner | None = None
+        self._serving: set[asyncio.Task[Any]] = set()
         self._origin = ""
         self.fail_next(*faults)
 
@@ -97,11 +98,16 @@ class Sandbox:
         self._origin = f"http://{f'[{host}]' if ':' in host else host}:{runner.addresses[0][1]}"
 
     async def stop(self) -> None:
-        """Let go of everything that hangs, finish what is being answered, close."""
+        """Let go of everything that hangs, finish what is being answered, close.
+
+        Work whose client has left is finished and billed too, as a real gateway would; aiohttp does not wait for it.
+        """
         runner, self._runner = self._runner, None
         if runner is not None:
             runner.app[STOPPING].set()
             await runner.cleanup()
+        if self._serving:
+            await asyncio.wait(self._serving)
 
     def _add_routes(self, app: web.Application) -> None:
         openai: list[tuple[str, str, Handler]] = [
@@ -125,32 +131,42 @@ class Sandbox:
         app.router.add_route("*", "/{anything:.*}", self._endpoint("", self._nowhere))
 
     def _endpoint(self, name: str, handler: Handler) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-        """The life of one request, whatever its handler does."""
+        """A route's handler for aiohttp. Keeps track of what is in the air."""
 
         async def serve(request: web.Request) -> web.StreamResponse:
-            received = Received.from_request(request, name)
-            self.requests.append(received)
-            fault: Fault | None = None
+            task = asyncio.current_task()
+            assert task is not None
+            self._serving.add(task)
             try:
-                await received.read(request)
-                self._authenticate(received)
-                if request.method == "POST":
-                    await self._pause(request)
-                fault = self._next_fault(received)
-                if fault and fault.instead:
-                    received.error = Refusal("UPSTREAM_ERROR", fault.about)
-                    response = fault.instead(fault, request)
-                else:
-                    response = await handler(request, received, fault)
-            except Refusal as refusal:
-                received.error = refusal
-                response = refusal.answer()
-                if fault and fault.billed:
-                    self.faults.insert(0, fault)
-                    fault = None
-            return await self._send(request, received, response, fault)
+                return await self._serve(request, name, handler)
+            finally:
+                self._serving.discard(task)
 
         return serve
+
+    async def _serve(self, request: web.Request, name: str, handler: Handler) -> web.StreamResponse:
+        """The life of one request, whatever its handler does."""
+        received = Received.from_request(request, name)
+        self.requests.append(received)
+        fault: Fault | None = None
+        try:
+            await received.read(request)
+            self._authenticate(received)
+            if request.method == "POST":
+                await self._pause(request)
+            fault = self._next_fault(received)
+            if fault and fault.instead:
+                received.error = Refusal("UPSTREAM_ERROR", fault.about)
+                response = fault.instead(fault, request)
+            else:
+                response = await handler(request, received, fault)
+        except Refusal as refusal:
+            received.error = refusal
+            response = refusal.answer()
+            if fault and fault.billed:
+                self.faults.insert(0, fault)
+                fault = None
+        return await self._send(request, received, response, fault)
 
     async def _send(
         self, request: web.Request, received: Received, response: web.Response, fault: Fault | None

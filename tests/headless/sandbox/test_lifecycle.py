@@ -56,6 +56,13 @@ def test_the_end_cuts_latency_short() -> None:
     assert time.monotonic() - begun < 4
 
 
+def test_work_whose_client_has_left_is_finished_and_billed() -> None:
+    with running() as sandbox, pytest.raises(httpx.ReadTimeout):
+        body = {"model": "mock-image", "prompt": "a fox", "size": "2048x2048", "n": 2}
+        httpx.post(sandbox.base_url + "/images/generations", json=body, timeout=0.1)
+    assert len(sandbox.bill) == 1
+
+
 def test_latency_can_be_changed_while_it_runs(sandbox: Sandbox, http: httpx.Client) -> None:
     sandbox.latency = 0.2
     begun = time.monotonic()
