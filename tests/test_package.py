@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -94,7 +95,8 @@ print(json.dumps([sorted(pack.NODE_CLASS_MAPPINGS), sorted(heavy), threading.act
 def test_it_loads_as_comfyui_loads_it_and_does_nothing_yet(tmp_path: Path) -> None:
     """Under a name that is a path, from a folder whose name is no identifier, writing nothing."""
     folder = tmp_path / "1-comfyui-lumenfall"
-    folder.symlink_to(ROOT, target_is_directory=True)
+    shutil.copytree(ROOT / "nodes", folder / "nodes", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "__init__.py", folder)
     code = LOADER.format(name=str(folder).replace(".", "_x_"), path=str(folder / "__init__.py"), folder=str(folder))
     environ = {**os.environ, "HOME": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
     printed = subprocess.check_output([sys.executable, "-c", code], text=True, env=environ, cwd=tmp_path)
