@@ -128,7 +128,7 @@ def sandbox(
     latency: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="Wait before each answer.")] = 0.0,
     faults: Annotated[
         list[str] | None,
-        typer.Option("--fault", metavar="NAME[:COUNT]", help="Fail on purpose; may be given several times."),
+        typer.Option("--fault", metavar="NAME[:COUNT]", help="Fail on purpose, once or COUNT times. A wrong name lists all."),
     ] = None,
 ) -> None:
     """Serve a stand-in for the API until Ctrl-C: deterministic pictures, no key, no cost."""
@@ -144,7 +144,7 @@ def sandbox(
             while True:
                 time.sleep(3600)
     except ValueError as error:
-        typer.echo(f"{error}. Faults: {', '.join(FAULTS)}", err=True)
+        typer.echo(f"{error}\nFaults: {', '.join(FAULTS)}", err=True)
         raise typer.Exit(WRONG) from None
     except OSError as error:
         typer.echo(f"Port {port} cannot be used: {error.strerror}", err=True)

@@ -56,7 +56,7 @@ def parse(text: str) -> list[Fault]:
     name, colon, count = text.partition(":")
     if name not in FAULTS:
         close = difflib.get_close_matches(name, FAULTS, n=1)
-        raise ValueError(f"unknown fault '{name}', " + (f"did you mean '{close[0]}'?" if close else "see FAULTS"))
+        raise ValueError(f"unknown fault '{name}'" + (f", did you mean '{close[0]}'?" if close else ""))
     if colon and not (count.isascii() and count.isdigit() and int(count)):
         raise ValueError(f"'{text}' needs a count of 1 or more after the colon")
     return [FAULTS[name]] * (int(count) if colon else 1)
