@@ -128,7 +128,7 @@ def sandbox(
     latency: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="Wait before each answer.")] = 0.0,
     faults: Annotated[
         list[str] | None,
-        typer.Option("--fault", metavar="NAME[:COUNT]", help="Fail on purpose, once or COUNT times. A wrong name lists all."),
+        typer.Option("--fault", metavar="NAME[:COUNT]", help="Fail COUNT times; a wrong name lists all."),
     ] = None,
 ) -> None:
     """Serve a stand-in for the API until Ctrl-C: deterministic pictures, no key, no cost."""
