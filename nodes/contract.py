@@ -27,7 +27,7 @@ class PaidNode:
         if wrong:
             return wrong
         # None: the model comes over a link and is not known yet.
-        return True if model is None or model.strip() else "model is empty: pick one from the list"
+        return True if model is None or str(model).strip() else "model is empty: pick one from the list"
 
 
 REPORT_TOOLTIP = "JSON text: model, provider, request id, cost, seconds, sizes, notes."

@@ -10,6 +10,7 @@ LumenfallError              a RuntimeError: message, hint, code, request id, cha
         InvalidRequest
         ContentPolicyViolation
         ModelUnavailable
+        NotFound
         PayloadTooLarge
         RateLimited
         ProvidersExhausted
@@ -132,6 +133,11 @@ class ContentPolicyViolation(ApiError):
 class ModelUnavailable(ApiError):
     default_code = "MODEL_NOT_FOUND"
     default_hint = "Choose another model; the command `lumenfall models` lists what the server offers now."
+
+
+class NotFound(ApiError):
+    default_code = "NOT_FOUND"
+    default_hint = "Check the base URL: Lumenfall's ends in /openai/v1, OpenAI's and most others' in /v1."
 
 
 class PayloadTooLarge(ApiError):

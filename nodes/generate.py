@@ -28,7 +28,7 @@ class Generate(PaidNode):
     SEARCH_ALIASES = ["text to image", "t2i", "openai", "gpt image", "flux", "gemini", "lumenfall", "dall-e"]
     OUTPUT_TOOLTIPS = (
         "The pictures, as one batch. Four channels only where a transparent background was asked for.",
-        "1 where a picture is transparent, as Load Image gives it.",
+        "The mask: 1 where a picture is transparent, 0 where it is opaque, as Load Image gives it.",
         REPORT_TOOLTIP,
     )
     FUNCTION = "generate"
@@ -51,6 +51,7 @@ class Generate(PaidNode):
             },
         }
 
+    @run.paid_node
     async def generate(
         self,
         prompt: str,

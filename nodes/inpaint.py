@@ -22,8 +22,8 @@ from .inputs import (
 )
 from .pictures import gather, read_images
 from .pixels import composite, encode, encode_mask, fit_mask, match_channels, resize
+from .receive import Delivery
 from .report import describe, finish
-from .run import Delivery
 
 
 class Inpaint(PaidNode):
@@ -34,7 +34,7 @@ class Inpaint(PaidNode):
     SEARCH_ALIASES = ["inpainting", "mask edit", "fill", "replace object", "remove object", "openai", "lumenfall"]
     OUTPUT_TOOLTIPS = (
         "The pictures, as one batch; for several inputs those of the first come first.",
-        "What was changed: the mask as it was used, or 1 everywhere with keep_unmasked off.",
+        "The mask: 1 where the picture was changed; everywhere with keep_unmasked off.",
         REPORT_TOOLTIP,
     )
     FUNCTION = "inpaint"
@@ -65,6 +65,7 @@ class Inpaint(PaidNode):
             "optional": {"options": options_input()},
         }
 
+    @run.paid_node
     async def inpaint(
         self,
         image: torch.Tensor,

@@ -9,6 +9,7 @@ from typing import Any, TypedDict
 
 from .api import Mode
 from .errors import InputError
+from .pixels import readable
 from .run import model_names
 
 MAX_SEED = 2**31 - 1
@@ -43,7 +44,7 @@ def model_input(*modes: Mode) -> tuple[list[str], dict[str, Any]]:
     names = model_names(*modes)
     tooltip = (
         "The model that makes the picture. Any other slug works too, also provider/slug such as fal/flux.2-pro: "
-        "wire a text in, or write it into Request Options."
+        "write it into Request Options."
     )
     return names, {"default": names[0], "tooltip": tooltip}
 
@@ -104,6 +105,13 @@ def read(
     slug = (options["model"] or model or "").strip()
     if not slug:
         raise InputError("No model is chosen.", hint="Pick one, or write its slug into Request Options.")
+    if not re.fullmatch(r"[!-~]{1,200}", slug) or ".." in slug:
+        raise InputError("The model's slug holds a space or a special character.", hint="It looks like flux.2-pro.")
+    output_format = parameters.get("output_format")
+    if output_format and not readable(f".{output_format}"):
+        raise InputError(
+            f"The installed Pillow cannot open {output_format} pictures.", hint="Choose png, or install a newer Pillow."
+        )
     return Asked(slug, parameters, tuple(notes))
 
 
@@ -129,7 +137,16 @@ def read_prompt(prompt: str, what: str) -> str:
     text = prompt.strip()
     if not text:
         raise InputError("The prompt is empty.", hint=what)
+    check_text("The prompt", text)
     return text
+
+
+def check_text(name: str, text: str) -> None:
+    """Raise InputError for text that cannot be sent, such as half of an emoji."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InputError(f"{name} holds half a character at position {error.start}.", hint="Write it again.") from None
 
 
 def check_links(declared: Mapping[str, Mapping[str, Any]], linked: Mapping[str, Any]) -> str | None:

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from .errors import InputError
-from .inputs import Options
+from .inputs import Options, check_text
 
 # The nodes' own inputs, or what would change how an answer must be read.
 _RESERVED = ("model", "prompt", "image", "image[]", "mask", "n", "size", "stream", "partial_images")
@@ -89,6 +89,7 @@ class RequestOptions:
         parameters: dict[str, Any] = {name: value for name, value in choices.items() if value != _AUTO}
         if output_compression >= 0:
             parameters["output_compression"] = output_compression
+        check_text("negative_prompt", negative_prompt)
         if negative_prompt.strip():
             parameters["negative_prompt"] = negative_prompt.strip()
         parameters.update(read_extra(extra))
@@ -99,11 +100,15 @@ def read_extra(text: str) -> dict[str, Any]:
     """The extra parameters. Raises InputError for anything but a JSON object without the nodes' own inputs."""
     if not text.strip():
         return {}
+    check_text("extra", text)
     try:
         found = json.loads(text, parse_constant=_refuse_constant)
+        json.dumps(found, allow_nan=False)  # such as 1e999
     except json.JSONDecodeError as error:
         place = f"{error.msg} in line {error.lineno}, column {error.colno}"
         raise InputError(f"extra is not JSON: {place}.", hint=_EXAMPLE) from None
+    except (ValueError, RecursionError):
+        raise InputError("extra holds a number that is too large, or is nested too deeply.", hint=_EXAMPLE) from None
     if not isinstance(found, dict):
         raise InputError("extra is JSON, but no object.", hint=_EXAMPLE)
     taken = [name for name in found if name in _RESERVED]

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 
 from .errors import InputError
-from .pixels import fit_to_first, match_channels, split_alpha
-from .run import Delivery
+from .pixels import as_float, fit_to_first, match_channels, split_alpha
+from .receive import Delivery
 
 
 def read_images(image: torch.Tensor) -> torch.Tensor:
@@ -19,7 +19,7 @@ def read_images(image: torch.Tensor) -> torch.Tensor:
         raise InputError(
             f"An IMAGE must be batch x height x width x 1, 3 or 4 channels, not {' x '.join(map(str, image.shape))}."
         )
-    return image.detach().to(device="cpu", dtype=torch.float32)
+    return as_float(image)
 
 
 def gather(deliveries: Sequence[Delivery], transparent: bool) -> tuple[torch.Tensor, torch.Tensor, list[str]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from .run import Delivery
+from .receive import Delivery
 
 
 def describe(model: str, deliveries: Sequence[Delivery], notes: Sequence[str], images: torch.Tensor) -> dict[str, Any]:

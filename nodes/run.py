@@ -8,76 +8,95 @@ Whatever was paid for is on disk before anything is done with it, so that a late
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-
-import torch
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import Any
 
 from . import host
 from .api import (
-    Answer,
     Catalogue,
     Client,
     ImageRequest,
     Mode,
     Model,
     ModelList,
-    Picture,
     WireRequest,
+    bundled,
     configured_base_url,
     error_for,
-    read_answer,
     resolve_server,
     write,
 )
-from .errors import AnswerError, Charged, LumenfallError
+from .errors import AuthenticationFailed, LumenfallError
 from .host.waiting import wait
-from .pixels import decode, sniff
-from .spend import AnswerFolder, Originals
+from .receive import Delivery, receive
+from .spend import Originals
+
+NodeFunction = Callable[..., Awaitable[dict[str, Any]]]
 
 MAX_PARALLEL = 4
 """Requests of one node in the air at once. More gains little and runs into providers' limits."""
 
 
-@dataclass(frozen=True)
-class Delivery:
-    """What one request brought: its pictures ``[frames, H, W, C]`` in order, and the facts for the report."""
-
-    pictures: tuple[torch.Tensor, ...]
-    answer: Answer
-    seconds: float
-    originals: tuple[str, ...]
-    notes: tuple[str, ...]
-
-
 async def ask(slug: str, build: Callable[[Model], Sequence[ImageRequest]]) -> list[Delivery]:
     """Send the requests that ``build`` makes for the model ``slug`` and return what they brought, in order.
 
-    All requests are checked before the first is sent; they run together, MAX_PARALLEL at a time. When one fails,
-    the others are still brought to disk before its LumenfallError is raised. Stop raises the host's interruption.
+    All requests are checked before the first is sent; they run together, MAX_PARALLEL at a time. When one fails, no
+    more are sent, and those in the air are brought to disk before its LumenfallError is raised. Stop raises the
+    host's interruption.
     """
     surroundings = host.current()
     call = _Call(surroundings, slug)
     return await wait(call.run(build), surroundings, call.doing)
 
 
+def paid_node(function: NodeFunction) -> NodeFunction:
+    """Decorates the function of a node so that the node itself says why it ended early.
+
+    ComfyUI's browser hides the text of an error behind a click, and leaves the last line of progress standing.
+    """
+
+    @functools.wraps(function)
+    async def telling(*args: Any, **inputs: Any) -> dict[str, Any]:
+        try:
+            return await function(*args, **inputs)
+        except LumenfallError as error:
+            host.say(host.current(), f"{error.message} {error.hint}".strip())
+            raise
+        except BaseException:
+            host.say(host.current(), "stopped")
+            raise
+
+    return telling
+
+
 def model_names(*modes: Mode) -> list[str]:
-    """Slugs for a node's menu, without touching the network. Never empty."""
-    known = _catalogue().known()
+    """Slugs for a node's menu, without touching the network. Never empty, and never raises for bad settings: a node
+    whose menu fails would vanish from ComfyUI; the settings are complained of when it runs.
+    """
+    try:
+        known = _catalogue().known()
+    except (LumenfallError, ValueError):
+        known = bundled()
     return known.names(*modes) or known.names("generate", "edit", "upscale", "variations")
 
 
 async def list_models() -> ModelList:
-    """The server's models: fresh if it answers, else those known. Raises CredentialError without a key."""
+    """The server's models if it answers, else those known, with the reason in ``failure``.
+
+    Raises CredentialError without a key and AuthenticationFailed with a wrong one.
+    """
     surroundings = host.current()
     server = resolve_server(surroundings.environ(), surroundings.data_dir())
     async with Client(server) as client:
         try:
             return await _catalogue().fresh(client)
-        except LumenfallError:
-            return _catalogue().known()
+        except AuthenticationFailed:
+            raise
+        except LumenfallError as error:
+            return replace(_catalogue().known(), failure=error.message)
 
 
 def _catalogue() -> Catalogue:
@@ -95,6 +114,7 @@ class _Call:
         self._status: str | None = None
         self._total = 0
         self._done = 0
+        self._failed = False
         self._originals = Originals(surroundings.data_dir() / "originals")
 
     def doing(self) -> str:
@@ -121,81 +141,56 @@ class _Call:
             )
         deliveries = _all_or_error(outcomes)
         # Some browsers keep the last line on the node after the run.
-        self._host.progress(_summary(deliveries))
+        host.say(self._host, _summary(deliveries))
         return deliveries
 
     def _tell(self, status: str | None) -> None:
         self._status = status
-        self._host.progress(self.doing())
+        host.say(self._host, self.doing())
 
     async def _one(self, client: Client, room: asyncio.Semaphore, request: ImageRequest, wire: WireRequest) -> Delivery:
         async with room:
+            if self._failed:
+                raise _NotSent
             started = time.monotonic()
             try:
-                return await self._deliver(client, request, wire, started)
-            except LumenfallError as error:
-                raise client.redacted(error) from error.__cause__
+                reply = await client.send(wire)
+                if not reply.is_success:
+                    raise error_for(reply.status, reply.headers, reply.body)
+                delivery = await receive(client, reply, self._originals)
+            except Exception:
+                self._failed = True
+                raise
             finally:
                 self._done += 1
-
-    async def _deliver(self, client: Client, request: ImageRequest, wire: WireRequest, started: float) -> Delivery:
-        reply = await client.send(wire)
-        self._tell(None)
-        if reply.status != 200:
-            raise error_for(reply.status, reply.headers, reply.body)
-        folder = self._originals.open(reply.headers.get("x-lumenfall-request-id"))
-        folder.keep_answer(reply.body)
-        answer = read_answer(reply.status, reply.headers, reply.body)
-        fetched = await asyncio.gather(
-            *(self._fetch(client, folder, number, picture) for number, picture in enumerate(answer.pictures, start=1)),
-            return_exceptions=True,
-        )
-        pictures, files, notes = [], [], [*wire.notes, *answer.notes]
-        failures: list[BaseException] = []
-        for number, outcome in enumerate(fetched, start=1):
-            if isinstance(outcome, BaseException):
-                failures.append(outcome)
-                notes.append(f"Picture {number} was lost: {_sentence(outcome)}")
-            else:
-                pictures.append(outcome[0])
-                files.append(folder.name(outcome[1]))
-        if not failures:
-            folder.complete()
-        if not pictures:
-            raise _with_answer(failures[0], answer)
+                self._tell(None)
+        notes = [*wire.notes, *delivery.notes]
         asked = int(request.parameters.get("n", 1))
-        if len(answer.pictures) < asked:
-            notes.append(f"{asked} pictures were asked for, {len(answer.pictures)} came.")
-        return Delivery(tuple(pictures), answer, time.monotonic() - started, tuple(files), tuple(notes))
+        if len(delivery.answer.pictures) < asked:
+            notes.append(f"{asked} pictures were asked for, {len(delivery.answer.pictures)} came.")
+        return replace(delivery, notes=tuple(notes), seconds=time.monotonic() - started)
 
-    async def _fetch(
-        self, client: Client, folder: AnswerFolder, number: int, picture: Picture
-    ) -> tuple[torch.Tensor, Path]:
-        if picture.url is not None:
-            path = folder.picture_path(number)
-            await client.download(picture.url, path)
-            content = path.read_bytes()
-            kind = sniff(content)
-            if kind is not None:
-                path = path.replace(path.with_suffix(kind.extension))
-        else:
-            content = picture.content or b""
-            kind = sniff(content)
-            path = folder.keep_picture(number, content, kind.extension if kind else ".bin")
-        return await asyncio.to_thread(decode, content), path
+
+class _NotSent(Exception):
+    """Another request of the same node had failed before this one's turn came."""
 
 
 def _all_or_error(outcomes: Sequence[Delivery | BaseException]) -> list[Delivery]:
     deliveries = [outcome for outcome in outcomes if isinstance(outcome, Delivery)]
-    for outcome in outcomes:
-        if isinstance(outcome, LumenfallError) and deliveries:
+    errors = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+    unsent = sum(isinstance(error, _NotSent) for error in errors)
+    for error in errors:
+        if isinstance(error, _NotSent):
+            continue
+        if isinstance(error, LumenfallError) and deliveries:
             kept = ", ".join(name for delivery in deliveries for name in delivery.originals)
-            outcome.hint += (
+            error.hint += (
                 f" {len(deliveries)} of the {len(outcomes)} requests of this node succeeded; "
                 f"their pictures are kept in the originals folder: {kept}."
             )
-        if isinstance(outcome, BaseException):
-            raise outcome
+        if isinstance(error, LumenfallError) and unsent:
+            error.hint += f" {unsent} were not sent any more."
+        raise error
     return deliveries
 
 
@@ -205,15 +200,3 @@ def _summary(deliveries: Sequence[Delivery]) -> str:
     count = sum(len(delivery.pictures) for delivery in deliveries)
     price = f", {sum(costs):.4g} {deliveries[0].answer.currency}" if costs else ""
     return f"{count} picture{'s' * (count != 1)} in {seconds:.0f} s{price}"
-
-
-def _with_answer(error: BaseException, answer: Answer) -> BaseException:
-    if isinstance(error, LumenfallError):
-        error.request_id = error.request_id or answer.request_id
-        if isinstance(error, AnswerError) and answer.cost:
-            error.charged = Charged.YES
-    return error
-
-
-def _sentence(error: BaseException) -> str:
-    return error.message if isinstance(error, LumenfallError) else f"{type(error).__name__}: {error}"

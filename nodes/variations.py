@@ -9,7 +9,18 @@ import torch
 from . import run
 from .api import ImageRequest, Model
 from .contract import REPORT_TOOLTIP, PaidNode
-from .inputs import Asked, Options, model_input, n_input, options_input, prompt_input, read, seed_input, size_input
+from .inputs import (
+    Asked,
+    Options,
+    check_text,
+    model_input,
+    n_input,
+    options_input,
+    prompt_input,
+    read,
+    seed_input,
+    size_input,
+)
 from .pictures import gather, read_images
 from .pixels import central_square, encode, resize
 from .report import describe, finish
@@ -41,7 +52,7 @@ class Variations(PaidNode):
     SEARCH_ALIASES = ["variation", "similar image", "remix", "image to image", "i2i", "openai", "lumenfall"]
     OUTPUT_TOOLTIPS = (
         "The variations, as one batch; for several inputs those of the first come first.",
-        "1 where a picture is transparent, as Load Image gives it.",
+        "The mask: 1 where a picture is transparent, 0 where it is opaque, as Load Image gives it.",
         REPORT_TOOLTIP,
     )
     FUNCTION = "vary"
@@ -66,6 +77,7 @@ class Variations(PaidNode):
             },
         }
 
+    @run.paid_node
     async def vary(
         self,
         image: torch.Tensor,
@@ -102,6 +114,7 @@ def _has_endpoint(model: Model, prompt: str) -> bool:
 def _by_instruction(
     asked: Asked, images: torch.Tensor, seed: int, similarity: str, prompt: str
 ) -> tuple[list[ImageRequest], str]:
+    check_text("The prompt", prompt)
     text = f"{INSTRUCTIONS[similarity]} {prompt.strip()}".strip()
     requests = [
         ImageRequest("edits", asked.model, text, (encode(one),), parameters=asked.parameters, seed=seed)

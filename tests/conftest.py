@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import torch
 
-from nodes import NODE_CLASS_MAPPINGS
 from nodes.api import catalogue
 from nodes.headless.host import Headless
 from nodes.headless.sandbox import Sandbox, running
 from nodes.host import use
+from nodes.table import NODE_CLASS_MAPPINGS
 
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "ssl_cert_file", "ssl_cert_dir")
 

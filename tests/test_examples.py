@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nodes import NODE_CLASS_MAPPINGS
 from nodes.headless import cli
+from nodes.table import NODE_CLASS_MAPPINGS
 
 EXAMPLES = Path(__file__).parents[1] / "example_workflows"
 NAMES = sorted(path.stem for path in EXAMPLES.glob("*.json"))

@@ -13,8 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from nodes import NODE_CLASS_MAPPINGS, errors
+from nodes import errors
 from nodes.headless.sandbox import Sandbox
+from nodes.pixels import encode, encode_mask
+from nodes.table import NODE_CLASS_MAPPINGS
 
 from .conftest import Nodes
 
@@ -147,6 +149,9 @@ def test_fewer_pictures_than_asked_are_still_handed_on(nodes: Nodes, sandbox: Sa
         ({"prompt": "a cat", "size": "99999x100"}, "size"),
         ({"prompt": "a cat", "size": "0:1"}, "size"),
         ({"prompt": "a cat", "model": " "}, "No model"),
+        ({"prompt": "a cat", "model": "a\nb"}, "slug"),
+        ({"prompt": "a cat", "model": "../../v1/balance"}, "slug"),
+        ({"prompt": "half an emoji \ud83d"}, "half a character"),
     ],
 )
 def test_bad_input_is_refused_before_anything_is_sent(
@@ -157,7 +162,9 @@ def test_bad_input_is_refused_before_anything_is_sent(
     assert sandbox.requests == [] and "not charged" in str(caught.value)
 
 
-@pytest.mark.parametrize("extra", ["{", "[1]", '{"n": 4}', '{"model": "x"}', '{"stream": true}', '{"a": NaN}'])
+@pytest.mark.parametrize(
+    "extra", ["{", "[1]", '{"n": 4}', '{"model": "x"}', '{"stream": true}', '{"a": NaN}', '{"a": 1e999}', "[" * 9999]
+)
 def test_bad_extra_is_refused(extra: str) -> None:
     with pytest.raises(errors.InputError, match="extra"):
         options(extra=extra)
@@ -221,6 +228,9 @@ def test_a_batch_makes_one_request_each_in_order_with_its_own_mask(nodes: Nodes,
         kept = masks[place // 2] == 0
         assert torch.equal(made.images[place][kept], images[place // 2][kept])
     assert torch.equal(made.mask, masks.repeat_interleave(2, dim=0))
+    by_shade = {request.files["image"][0]: request.files["mask"][0] for request in sent(sandbox)}
+    expected = {encode(image): encode_mask(mask) for image, mask in zip(images, masks, strict=True)}
+    assert by_shade == expected, "each picture goes out with its own mask"
     assert made.report["cost"] == pytest.approx(float(sandbox.billed))
     assert [one["request_id"] for one in made.report["requests"]] != []
 

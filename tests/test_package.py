@@ -20,7 +20,8 @@ ALLOWED = {
     "pixels": {"errors"},
     "spend": {"errors"},
     "host": {"errors"},
-    "run": {"api", "errors", "host", "pixels", "spend"},
+    "receive": {"api", "errors", "pixels", "spend"},
+    "run": {"api", "errors", "host", "receive", "spend"},
 }
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -12,7 +14,7 @@ import torch
 
 from nodes import errors
 from nodes.errors import Charged
-from nodes.headless.sandbox import Sandbox
+from nodes.headless.sandbox import FAULTS, Sandbox
 from nodes.host import Interrupted, use
 
 from .conftest import Nodes, Outcome
@@ -92,7 +94,22 @@ def test_progress_says_what_is_waited_for(nodes: Nodes, sandbox: Sandbox, monkey
     sandbox.latency = 1.3
     nodes("LumenfallGenerate", **SMALL, model="flux.2-pro")
     assert lines[0] == "waiting for flux.2-pro" and "waiting for flux.2-pro (1 s)" in lines
-    assert lines[-1] == f"1 picture in 1 s, {float(sandbox.billed)} USD"
+    assert lines[-1].startswith("1 picture in") and lines[-1].endswith(f" s, {float(sandbox.billed)} USD")
+
+
+def test_what_went_wrong_stays_on_the_node(nodes: Nodes, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[str] = []
+    monkeypatch.setattr(nodes.host, "progress", lines.append)
+    with pytest.raises(errors.ContentPolicyViolation):
+        nodes("LumenfallGenerate", prompt="something forbidden", size="64x64")
+    assert "Rephrase the prompt" in lines[-1]
+    with pytest.raises(errors.InputError):
+        nodes("LumenfallGenerate", prompt="")
+    assert "prompt is empty" in lines[-1]
+    nodes.host.stop()
+    with pytest.raises(Interrupted):
+        nodes("LumenfallGenerate", **SMALL)
+    assert lines[-1] == "stopped"
 
 
 # Failures
@@ -108,6 +125,7 @@ def test_a_refusal_is_readable_on_the_node(nodes: Nodes, sandbox: Sandbox) -> No
 
 
 def test_when_one_of_a_batch_fails_the_others_are_on_disk(nodes: Nodes, sandbox: Sandbox) -> None:
+    sandbox.latency = 0.3  # so that all three are in the air when the first fails
     sandbox.fail_next("status-500")
     with pytest.raises(errors.ServerFault) as caught:
         nodes("LumenfallVariations", image=torch.rand(3, 64, 64, 3))
@@ -148,12 +166,57 @@ def test_a_broken_call_is_sent_once_and_tells_the_truth_about_money(
     assert charged is Charged.UNKNOWN or billed == (charged is Charged.YES)
 
 
-def test_an_answer_that_cannot_be_used_stays_on_disk(nodes: Nodes, sandbox: Sandbox) -> None:
-    sandbox.fail_next("cut-picture")
-    with pytest.raises(errors.AnswerError):
+def test_after_a_failure_the_rest_of_a_batch_is_not_bought(nodes: Nodes, sandbox: Sandbox) -> None:
+    with pytest.raises(errors.ContentPolicyViolation, match="were not sent any more"):
+        nodes("LumenfallVariations", image=torch.rand(12, 64, 64, 3), prompt="something forbidden")
+    assert len([one for one in sandbox.requests if one.method == "POST"]) <= 8
+
+
+@pytest.mark.parametrize("fault", ["cut-picture", "not-a-picture", "bad-base64", "empty-data", "null-data", "cut-json"])
+def test_an_answer_that_cannot_be_used_stays_on_disk_and_the_error_says_where(
+    nodes: Nodes, sandbox: Sandbox, fault: str
+) -> None:
+    sandbox.fail_next(fault)
+    with pytest.raises(errors.AnswerError) as caught:
         nodes("LumenfallGenerate", **SMALL)
-    folder = nodes.host.data_dir() / "originals"
-    assert [path.name for path in folder.rglob("*") if path.is_file()].count("answer.json") == 1
+    (answer,) = (nodes.host.data_dir() / "originals").rglob("answer.json")
+    assert answer.stat().st_size > 0
+    assert answer.parent.relative_to(nodes.host.data_dir() / "originals").as_posix() in str(caught.value)
+
+
+def test_a_picture_that_cannot_be_read_is_kept_beside_the_good_ones(nodes: Nodes, sandbox: Sandbox) -> None:
+    def spoil_second(text: str) -> str:
+        answer = json.loads(text)
+        answer["data"][1] = {"b64_json": "A"}
+        return json.dumps(answer)
+
+    sandbox.fail_next(dataclasses.replace(FAULTS["cut-json"], spoil_text=spoil_second))
+    made = nodes("LumenfallGenerate", **SMALL, n=3)
+    assert made.images.shape[0] == 2
+    assert any("Picture 2 of the answer cannot be used" in note for note in made.report["notes"])
+    assert len(list((nodes.host.data_dir() / "originals").rglob("answer.json"))) == 1
+
+
+def test_a_full_disk_does_not_lose_the_picture_that_is_here(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    from nodes.spend import AnswerFolder
+
+    from .test_nodes import options
+
+    monkeypatch.setattr(AnswerFolder, "keep_answer", full)
+    made = nodes("LumenfallGenerate", **SMALL, options=options(response_format="b64_json"))
+    assert made.images.shape == (1, 64, 64, 3)
+    assert any("No space left" in note for note in made.report["notes"])
+
+
+def test_what_cannot_be_shown_does_not_stop_the_call(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: str) -> None:
+        raise RuntimeError("the browser has gone")
+
+    monkeypatch.setattr(nodes.host, "progress", broken)
+    assert nodes("LumenfallGenerate", **SMALL).images.shape == (1, 64, 64, 3)
 
 
 def test_a_download_that_breaks_is_fetched_again_without_paying_again(nodes: Nodes, sandbox: Sandbox) -> None:

@@ -1,9 +1,9 @@
 """Lumenfall's unified image API, and any server that speaks OpenAI's."""
 
-from .catalogue import Catalogue, Mode, Model, ModelList
+from .catalogue import Catalogue, Mode, Model, ModelList, bundled
 from .client import Client, Reply
 from .credentials import Server, configured_base_url, resolve_server
-from .refusals import error_for
+from .refusals import error_for, request_id
 from .requests import ImageRequest, WireRequest, write
 from .responses import Answer, Balance, Estimate, Picture, read_answer
 
@@ -21,9 +21,11 @@ __all__ = [
     "Reply",
     "Server",
     "WireRequest",
+    "bundled",
     "configured_base_url",
     "error_for",
     "read_answer",
+    "request_id",
     "resolve_server",
     "write",
 ]

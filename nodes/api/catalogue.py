@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import secrets
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -16,10 +17,11 @@ from datetime import date
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from ..errors import LumenfallError
+from ..errors import AnswerError, ApiError, Charged, LumenfallError
 from .client import Client
 from .flavours import is_loopback
 
@@ -75,6 +77,8 @@ class ModelList:
     models: tuple[Model, ...]
     source: Literal["server", "cache", "bundled"]
     fetched_at: float | None = None
+    failure: str | None = None
+    """Why the server's own list could not be had, where it was asked for."""
 
     @property
     def age_seconds(self) -> float | None:
@@ -124,6 +128,8 @@ class Catalogue:
         if cached.age_seconds is not None and cached.age_seconds < MAX_AGE:
             return cached
         found = ModelList(tuple(read_models(await client.get("models"))), "server", time.time())
+        if not found.models:
+            raise AnswerError("The server lists no image models.", charged=Charged.NO)
         self._write(found)
         return found
 
@@ -131,11 +137,14 @@ class Catalogue:
         """What is known of ``slug``, asking the server where that is free and quick. Never raises for a failure."""
         models = await self._fresh_or_known(client)
         model = models.find(slug) or Model(id=slug)
-        if model.parameters is not None or not client.server.flavour.native:
+        if model.parameters is not None or not client.server.flavour.native or self._is_failing():
             return model
         try:
-            schema = await client.get(f"models/{slug}", schema="true")
+            schema = await client.get(f"models/{quote(slug, safe='/')}", schema="true")
+        except ApiError:
+            return model
         except LumenfallError:
+            self._note_failure()
             return model
         model = model.model_copy(update={"parameters": read_parameters(schema)})
         if models.source != "bundled" and models.find(slug):
@@ -144,13 +153,19 @@ class Catalogue:
         return model
 
     async def _fresh_or_known(self, client: Client) -> ModelList:
-        if time.monotonic() < _failures.get(self.base_url, 0.0):
+        if self._is_failing():
             return self.known()
         try:
             return await self.fresh(client)
         except LumenfallError:
-            _failures[self.base_url] = time.monotonic() + RETRY_AFTER_FAILURE
+            self._note_failure()
             return self.known()
+
+    def _is_failing(self) -> bool:
+        return time.monotonic() < _failures.get(self.base_url, 0.0)
+
+    def _note_failure(self) -> None:
+        _failures[self.base_url] = time.monotonic() + RETRY_AFTER_FAILURE
 
     @property
     def _path(self) -> Path:
@@ -160,7 +175,7 @@ class Catalogue:
         if is_loopback(self.base_url):
             return
         content = _CacheFile(fetched_at=models.fetched_at or 0.0, models=models.models).model_dump_json()
-        partial = self._path.with_suffix(".part")
+        partial = self._path.with_suffix(f".{secrets.token_hex(4)}.part")
         # A cache that cannot be written is no reason to fail.
         with contextlib.suppress(OSError):
             self.folder.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+import json
 import logging
 import time
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from typing import Any
 import httpx
 import tenacity
 
-from ..errors import AnswerError, ApiError, Charged, ConnectionFailed, LumenfallError
+from ..errors import AnswerError, Charged, ConnectionFailed, InputError, InsufficientBalance
 from . import downloads
 from .credentials import Server
 from .refusals import error_for
@@ -45,6 +46,10 @@ class Reply:
     status: int
     headers: dict[str, str]
     body: bytes = field(repr=False)
+
+    @property
+    def is_success(self) -> bool:
+        return 200 <= self.status < 300
 
 
 class _NotSent(Exception):
@@ -85,6 +90,8 @@ class _Discreet(logging.Filter):
 
 
 _discreet = _Discreet()
+# httpcore says the same, and where redirects lead to, when logging is at DEBUG.
+_NETWORK_LOGS = ("httpx", "httpcore.connection", "httpcore.http11", "httpcore.http2", "httpcore.proxy")
 
 
 class Client:
@@ -97,13 +104,18 @@ class Client:
     def __init__(self, server: Server, on_status: Callable[[str], None] = lambda _: None) -> None:
         self.server = server
         self._on_status = on_status
-        logging.getLogger("httpx").addFilter(_discreet)
+        for name in _NETWORK_LOGS:
+            logging.getLogger(name).addFilter(_discreet)
         headers = {"User-Agent": USER_AGENT}
         # Redirects are never followed: they could carry the key, or a paid body, to another machine.
         self._media = httpx.AsyncClient(headers=headers, timeout=TIMEOUT)
         if server.api_key:
             headers["Authorization"] = f"Bearer {server.api_key}"
-        self._api = httpx.AsyncClient(headers=headers, timeout=TIMEOUT)
+        self._api = httpx.AsyncClient(headers=headers, timeout=FREE_TIMEOUT)
+        # Paid calls never go over a kept connection, which the server may close just as the body leaves.
+        self._paid = httpx.AsyncClient(
+            headers=headers, timeout=TIMEOUT, limits=httpx.Limits(max_keepalive_connections=0)
+        )
 
     async def __aenter__(self) -> Client:
         _ours.set(True)
@@ -114,6 +126,7 @@ class Client:
     ) -> None:
         _ours.set(False)
         await self._api.aclose()
+        await self._paid.aclose()
         await self._media.aclose()
 
     async def send(self, request: WireRequest) -> Reply:
@@ -140,13 +153,17 @@ class Client:
         raise AssertionError("unreachable: the loop returns or raises")
 
     async def estimate(self, request: WireRequest) -> Estimate:
-        """Price of ``request`` by dry run. Only for flavours with ``native``; costs nothing, makes nothing."""
+        """Price of ``request`` by dry run, which makes nothing. Raises InputError for a flavour without it: another
+        server would make the pictures and bill them.
+        """
+        self._require_native("dry run")
         url = f"{self.server.base_url}/{request.path}"
         reply = await self._free("POST", url, params={"dryRun": "true"}, **request.content)
         return read_estimate(reply.status, reply.headers, reply.body)
 
     async def balance(self) -> Balance:
-        """Prepaid money left. Only for flavours with ``native``."""
+        """Prepaid money left. Raises InputError for a flavour without it."""
+        self._require_native("balance")
         reply = await self._free("GET", f"{self.server.native_url}/balance")
         return read_balance(reply.status, reply.headers, reply.body)
 
@@ -154,24 +171,23 @@ class Client:
         """The JSON at ``path`` below the base URL, free of charge. Raises ApiError or AnswerError."""
         reply = await self._free("GET", f"{self.server.base_url}/{path}", params=params)
         if reply.status != 200:
-            raise self.redacted(error_for(reply.status, reply.headers, reply.body))
+            raise error_for(reply.status, reply.headers, reply.body)
         try:
-            return httpx.Response(200, content=reply.body).json()
-        except ValueError:
+            return json.loads(reply.body)
+        except (ValueError, RecursionError):
             raise AnswerError(f"{path} answered with something that is not JSON.", charged=Charged.NO) from None
 
     async def download(self, url: str, path: Path) -> None:
         """Fetch a finished picture to ``path``, without the key. Raises DownloadError."""
         await downloads.download(self._media, self.server, url, path)
 
-    def redacted(self, error: LumenfallError) -> LumenfallError:
-        """``error`` with the key cut out of its text, in case the server quoted it."""
-        error.message = self.server.redact(error.message)
-        return error
+    def _require_native(self, what: str) -> None:
+        if not self.server.flavour.native:
+            raise InputError(f"{self.server.flavour.name} servers have no {what}.")
 
     async def _post(self, url: str, request: WireRequest) -> Reply:
         try:
-            reply = await self._exchange("POST", url, **request.content)
+            reply = await self._exchange(self._paid, "POST", url, **request.content)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
             raise _NotSent(_cause(error)) from error
         except httpx.TimeoutException as error:
@@ -183,24 +199,25 @@ class Client:
                 f"The connection broke before the answer was complete ({_cause(error)}).",
                 hint="Look the request up before you send it again.",
             ) from error
-        if reply.status == 429 or (reply.status == 503 and _is_explicit(reply)):
+        if _refused_for_now(reply):
             raise _Busy(reply)
         return reply
 
     async def _free(self, method: str, url: str, **content: Any) -> Reply:
         try:
-            return await self._exchange(method, url, timeout=FREE_TIMEOUT, **content)
+            return await self._exchange(self._api, method, url, **content)
         except httpx.HTTPError as error:
             raise self._unreachable(error) from error
 
-    async def _exchange(self, method: str, url: str, **content: Any) -> Reply:
-        async with self._api.stream(method, url, **content) as response:
+    async def _exchange(self, client: httpx.AsyncClient, method: str, url: str, **content: Any) -> Reply:
+        async with client.stream(method, url, **content) as response:
             body = bytearray()
             async for chunk in response.aiter_bytes():
                 body += chunk
                 if len(body) > MAX_ANSWER_BYTES:
                     raise AnswerError(f"The answer is larger than {MAX_ANSWER_BYTES // 2**20} MiB.")
-            return Reply(response.status_code, {k.lower(): v for k, v in response.headers.items()}, bytes(body))
+            headers = {name.lower(): self.server.redact(value) for name, value in response.headers.items()}
+            return Reply(response.status_code, headers, self.server.redact_bytes(bytes(body)))
 
     def _tell_retry(self, state: tenacity.RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
@@ -213,7 +230,7 @@ class Client:
         hint = "Check the network, the proxy settings and the base URL."
         if "CERTIFICATE" in cause.upper():
             hint = "Behind a company's proxy, point SSL_CERT_FILE at its certificate."
-        host = httpx.URL(self.server.base_url).host
+        host = httpx.URL(self.server.base_url).netloc.decode("ascii")
         return ConnectionFailed(f"{host} could not be reached ({cause}).", hint=hint, charged=Charged.NO)
 
 
@@ -232,10 +249,12 @@ def _pause(state: tenacity.RetryCallState) -> float:
     return _backoff(state) if asked is None else asked
 
 
-def _is_explicit(reply: Reply) -> bool:
-    """Whether a 503 is the API's own refusal, and not a proxy's page about an answer it gave up on."""
+def _refused_for_now(reply: Reply) -> bool:
+    """Whether the server says that it has not begun: 429, or 503 with a code of its own that means the same."""
+    if reply.status not in (429, 503):
+        return False
     error = error_for(reply.status, reply.headers, reply.body)
-    return isinstance(error, ApiError) and error.charged is Charged.NO
+    return error.charged is Charged.NO and not isinstance(error, InsufficientBalance)
 
 
 def _cause(error: BaseException) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -38,6 +38,10 @@ class Server:
         """``text`` without the key, should a server quote it back."""
         return text.replace(self.api_key, "***") if self.api_key else text
 
+    def redact_bytes(self, content: bytes) -> bytes:
+        """The same for a body that is not decoded yet."""
+        return content.replace(self.api_key.encode(), b"***") if self.api_key else content
+
     @property
     def native_url(self) -> str:
         """Lumenfall's native API beside its OpenAI-compatible one: balance and request log."""
@@ -62,10 +66,9 @@ def resolve_server(environ: Mapping[str, str], data_dir: Path) -> Server:
     Raises CredentialError where a key is needed and none fits (a server on this machine needs none) or where it
     cannot be a key, InputError for a base URL that is no http(s) address.
     """
-    sources = _sources(environ, data_dir)
-    base_url = _base_url(sources)
+    base_url = configured_base_url(environ, data_dir)
     elsewhere = []
-    for source in sources:
+    for source in _sources(environ, data_dir):
         if source.api_key:
             if _origin(source.base_url or DEFAULT_BASE_URL) == _origin(base_url):
                 return Server(base_url, _checked_key(source))
@@ -78,58 +81,65 @@ def resolve_server(environ: Mapping[str, str], data_dir: Path) -> Server:
             f"The API key in {elsewhere[0]} belongs to another server than {host}.",
             hint=f"Set {KEY_VARIABLE} and {BASE_URL_VARIABLE} together.",
         )
-    raise CredentialError(
-        f"No API key for {host}.",
-        hint=f"Create one at https://lumenfall.ai/app/api_keys, set it as the environment variable {KEY_VARIABLE} "
-        "and restart ComfyUI.",
-    )
+    if _origin(base_url) == _origin(DEFAULT_BASE_URL):
+        advice = f"Create one at https://lumenfall.ai/app/api_keys, set it as the environment variable {KEY_VARIABLE}"
+    else:
+        advice = f"Set its key as the environment variable {KEY_VARIABLE}, together with {BASE_URL_VARIABLE},"
+    raise CredentialError(f"No API key for {host}.", hint=f"{advice} and start again.")
 
 
 def configured_base_url(environ: Mapping[str, str], data_dir: Path) -> str:
-    """The base URL that :func:`resolve_server` would choose, with no demand for a key."""
-    return _base_url(_sources(environ, data_dir))
-
-
-def _sources(environ: Mapping[str, str], data_dir: Path) -> list[_Source]:
-    settings = _read_json(data_dir / SETTINGS_FILE)
-    folder = environ.get("LUMENFALL_CONFIG_DIR")
-    login = _read_json((Path(folder) if folder else Path.home() / ".lumenfall") / "credentials.json")
-    return [
-        _Source("the environment", environ.get(BASE_URL_VARIABLE), environ.get(KEY_VARIABLE, "").strip()),
-        _Source("the settings file", settings.get("base_url"), settings.get("api_key")),
-        _Source("the login of Lumenfall's command line", None, login.get("api_key")),
-    ]
-
-
-def _read_json(path: Path) -> dict[str, str]:
+    """The base URL that :func:`resolve_server` would choose, with no demand for a key. Raises InputError."""
+    named = environ.get(BASE_URL_VARIABLE) or _read_json(data_dir / SETTINGS_FILE).get("base_url")
+    base_url = (named or DEFAULT_BASE_URL).strip().rstrip("/")
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        # The text of a JSON error never quotes the file, so the key stays out of it.
-        raise CredentialError(f"{path.name} in {path.parent.name} cannot be read ({type(error).__name__}).") from None
-    return {k: v.strip() for k, v in found.items() if isinstance(v, str)} if isinstance(found, dict) else {}
-
-
-def _checked_key(source: _Source) -> str:
-    key = source.api_key or ""
-    if not (key.isascii() and key.isprintable()) or " " in key:
-        raise CredentialError(f"The API key in {source.name} holds a space, a line break or a special character.")
-    return key
-
-
-def _base_url(sources: list[_Source]) -> str:
-    base_url = next((source.base_url for source in sources if source.base_url), DEFAULT_BASE_URL)
-    base_url = base_url.strip().rstrip("/")
-    parts = urlsplit(base_url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
+        parts = urlsplit(base_url)
+        usable = parts.scheme in ("http", "https") and parts.hostname and not parts.username and not parts.query
+        usable = usable and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
         raise InputError(
             "The configured base URL is not a usable address.",
             code="BASE_URL",
             hint=f"It looks like {DEFAULT_BASE_URL}: http or https, no user name, no query.",
         )
     return base_url
+
+
+def _sources(environ: Mapping[str, str], data_dir: Path) -> Iterator[_Source]:
+    """One after the other, so that a damaged file matters only where the ones before it have no key."""
+    yield _Source("the environment", environ.get(BASE_URL_VARIABLE), environ.get(KEY_VARIABLE, "").strip())
+    settings = _read_json(data_dir / SETTINGS_FILE)
+    yield _Source("the settings file", settings.get("base_url"), settings.get("api_key"))
+    folder = environ.get("LUMENFALL_CONFIG_DIR")
+    login = _read_json(Path(folder or "~/.lumenfall") / "credentials.json")
+    yield _Source("the login of Lumenfall's command line", None, login.get("api_key"))
+
+
+def _read_json(path: Path) -> dict[str, str]:
+    try:
+        # With a byte order mark, as Windows' editors write it, or without.
+        found = json.loads(path.expanduser().read_text(encoding="utf-8-sig"))
+    except (FileNotFoundError, RuntimeError):
+        # RuntimeError: this user has no home folder.
+        return {}
+    except (OSError, ValueError) as error:
+        raise CredentialError(
+            f"{path.name} in {path.parent.name} cannot be read ({type(error).__name__}).",
+            hint='It must be JSON such as {"api_key": "..."}, saved as UTF-8.',
+        ) from None
+    return {k: v.strip() for k, v in found.items() if isinstance(v, str)} if isinstance(found, dict) else {}
+
+
+def _checked_key(source: _Source) -> str:
+    key = source.api_key or ""
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        raise CredentialError(
+            f"The API key in {source.name} holds a space, a line break or a special character.",
+            hint="Copy it again, without quotes.",
+        )
+    return key
 
 
 def _origin(base_url: str) -> tuple[str, str | None, int | None]:

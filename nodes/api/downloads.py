@@ -33,6 +33,7 @@ async def download(client: httpx.AsyncClient, server: Server, url: str, path: Pa
 
     ``client`` must carry no Authorization header. Network failures and 5xx are tried again. Raises DownloadError.
     """
+    url = str(httpx.URL(server.base_url).join(url)) if url.startswith("/") else url
     try:
         async for attempt in tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception_type(_Transient),
@@ -66,7 +67,7 @@ async def _fetch(client: httpx.AsyncClient, server: Server, url: str, path: Path
                     )
                 await _save(response, path)
                 return
-        except (httpx.TransportError, httpx.InvalidURL) as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise _Transient(type(error).__name__) from error
     raise DownloadError(f"The address of the finished picture redirects more than {MAX_REDIRECTS} times.")
 
@@ -105,7 +106,7 @@ async def _check_address(server: Server, url: str) -> None:
 async def _resolve(host: str) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except OSError:
+    except (OSError, UnicodeError):
         # Behind a proxy names may resolve only there; a direct connection would fail by itself.
         return []
     return [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]

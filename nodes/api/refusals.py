@@ -20,6 +20,7 @@ from ..errors import (
     InsufficientBalance,
     InvalidRequest,
     ModelUnavailable,
+    NotFound,
     PayloadTooLarge,
     ProvidersExhausted,
     RateLimited,
@@ -51,12 +52,15 @@ _BY_STATUS: dict[int, type[ApiError]] = {
     401: AuthenticationFailed,
     402: InsufficientBalance,
     403: AuthenticationFailed,
-    404: ModelUnavailable,
+    404: NotFound,
     413: PayloadTooLarge,
     415: InvalidRequest,
     422: InvalidRequest,
     429: RateLimited,
 }
+
+# At 503 only these say that nothing was begun; a 503 about a provider may come after the work.
+_NOT_BEGUN = {"RATE_LIMITED", "RATE_LIMIT_EXCEEDED", "SERVICE_UNAVAILABLE", "OVERLOADED", "SERVER_OVERLOADED"}
 
 _LONGEST_QUOTE = 600
 
@@ -97,10 +101,11 @@ def error_for(status: int, headers: Mapping[str, str], body: bytes) -> ApiError:
     charged = kind.default_charged
     if status in (408, 409) or (status < 400 and kind is ApiError):
         charged = Charged.UNKNOWN
-    if status == 503 and code:
-        charged = Charged.NO
+    if status == 503:
+        charged = Charged.NO if code in _NOT_BEGUN else Charged.UNKNOWN
+    message = _shorten(refusal.message)
     return kind(
-        f"The server refused ({status}): {_shorten(refusal.message)}",
+        f"The server refused ({status}): {message}{'' if message.endswith(('.', '!', '?')) else '.'}",
         code=code or _code_without_body(kind, status),
         request_id=request_id(headers),
         status=status,
@@ -110,12 +115,12 @@ def error_for(status: int, headers: Mapping[str, str], body: bytes) -> ApiError:
 
 def request_id(headers: Mapping[str, str]) -> str | None:
     """The id under which the server logs this request, from an answer's headers."""
-    return next((headers[name] for name in REQUEST_ID_HEADERS if headers.get(name)), None)
+    return next((headers[name][:120] for name in REQUEST_ID_HEADERS if headers.get(name)), None)
 
 
 def _code(body: Mapping[str, Any]) -> str | None:
     found = body.get("code") or body.get("error_code")
-    return found if isinstance(found, str) else None
+    return found if isinstance(found, str) and re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", found) else None
 
 
 def _code_without_body(kind: type[ApiError], status: int) -> str:
@@ -125,7 +130,7 @@ def _code_without_body(kind: type[ApiError], status: int) -> str:
 def _json(body: bytes) -> Any:
     try:
         return json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

@@ -48,9 +48,7 @@ def write(request: ImageRequest, flavour: Flavour, *, takes_seed: bool = False) 
     several, ``mask``. Fields that the server does not know are left out and named in ``notes``. Raises
     InputError for what the server would refuse or misread for certain.
     """
-    parameters, notes = _parameters(request, flavour)
-    if takes_seed:
-        parameters.setdefault("seed", request.seed)
+    parameters, notes = _parameters(request, flavour, takes_seed)
     body = {"model": request.model}
     if request.prompt:
         body["prompt"] = request.prompt
@@ -61,7 +59,7 @@ def write(request: ImageRequest, flavour: Flavour, *, takes_seed: bool = False) 
     return WireRequest(path, {"data": _form(body), "files": _files(request, flavour)}, notes)
 
 
-def _parameters(request: ImageRequest, flavour: Flavour) -> tuple[dict[str, Any], tuple[str, ...]]:
+def _parameters(request: ImageRequest, flavour: Flavour, takes_seed: bool) -> tuple[dict[str, Any], tuple[str, ...]]:
     parameters = dict(request.parameters)
     size = parameters.get("size")
     if size and ":" in size and not flavour.ratio_sizes:
@@ -71,6 +69,8 @@ def _parameters(request: ImageRequest, flavour: Flavour) -> tuple[dict[str, Any]
     if flavour.response_format:
         parameters.setdefault("response_format", flavour.response_format)
     known = _VARIATION_FIELDS if request.endpoint == "variations" else flavour.fields
+    if takes_seed and (known is None or "seed" in known):
+        parameters.setdefault("seed", request.seed)
     if known is None:
         return parameters, ()
     dropped = sorted(parameters.keys() - known - {"response_format"})

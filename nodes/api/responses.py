@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic import BaseModel, FiniteFloat, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
 from ..errors import AnswerError, Charged
 from .refusals import error_for, find_refusal, request_id
@@ -27,7 +27,7 @@ def _or_none(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
 
 
 Text = Annotated[str | None, WrapValidator(_or_none)]
-Number = Annotated[float | None, WrapValidator(_or_none)]
+Number = Annotated[FiniteFloat | None, WrapValidator(_or_none)]
 Flag = Annotated[bool | None, WrapValidator(_or_none)]
 Whole = Annotated[int | None, WrapValidator(_or_none)]
 
@@ -65,6 +65,8 @@ class Answer:
     """A successful answer. ``cost`` is in units of ``currency`` (USD), None where the server does not say."""
 
     pictures: tuple[Picture, ...]
+    entries: int
+    """How many pictures the answer had, readable or not."""
     request_id: str | None = None
     executed_model: str | None = None
     provider: str | None = None
@@ -93,16 +95,12 @@ class Balance:
 
 
 def read_answer(status: int, headers: Mapping[str, str], body: bytes) -> Answer:
-    """The pictures in an answer to generations, edits or variations.
+    """The pictures in a successful answer to generations, edits or variations.
 
-    Raises ApiError for a refusal, also one inside a 200, and AnswerError where no picture can be read. Some
-    unreadable pictures among good ones become a note.
+    Raises ApiError where it holds an error instead of pictures, and AnswerError where no picture can be read.
+    Among good pictures, unreadable ones and an error become notes.
     """
-    if status != 200:
-        raise error_for(status, headers, body)
     content = _decode_json(headers, body)
-    if find_refusal(content):
-        raise error_for(status, headers, body)
     answer = _Answer.model_validate(content)
     metadata = answer.metadata or _Metadata()
     found = request_id(headers) or answer.id
@@ -111,11 +109,16 @@ def read_answer(status: int, headers: Mapping[str, str], body: bytes) -> Answer:
         try:
             item = _Item.model_validate(entry)
             pictures.append(_picture(item))
-        except (ValidationError, ValueError) as error:
+        except ValueError as error:
             notes.append(f"Picture {number} of the answer cannot be used: {_reason(error)}.")
             continue
         if item.revised_prompt:
             prompts.append(item.revised_prompt)
+    refusal = find_refusal(content)
+    if refusal and not pictures:
+        raise error_for(status, headers, body)
+    if refusal:
+        notes.append(f"The server also reported: {refusal.message}")
     if not pictures:
         raise AnswerError(
             "The server reported success but sent no usable picture. " + " ".join(notes).strip(),
@@ -125,6 +128,7 @@ def read_answer(status: int, headers: Mapping[str, str], body: bytes) -> Answer:
         )
     return Answer(
         pictures=tuple(pictures),
+        entries=len(answer.data or []),
         request_id=found,
         executed_model=metadata.executed_model or headers.get("x-lumenfall-model"),
         provider=metadata.provider_name or metadata.provider or headers.get("x-lumenfall-provider"),
@@ -187,21 +191,29 @@ def read_balance(status: int, headers: Mapping[str, str], body: bytes) -> Balanc
 def _decode_json(headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
     try:
         content = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         content = None
     if isinstance(content, dict):
         return content
     what = "cut-off or broken JSON" if body.lstrip()[:1] in (b"{", b"[") else "no JSON"
     raise AnswerError(
-        f"The server answered 200 with {what} ({len(body):,} bytes).",
+        f"The server reported success with {what} ({len(body):,} bytes).",
         hint="Look the request up in the dashboard before you send it again.",
         request_id=request_id(headers),
     )
 
 
+# Some servers write the alphabet of URLs, and leave the padding out.
+_URL_SAFE = str.maketrans("-_", "+/")
+
+
 def _picture(item: _Item) -> Picture:
     if item.b64_json:
-        return Picture(content=_decode_base64(item.b64_json))
+        try:
+            return Picture(content=_decode_base64(item.b64_json))
+        except binascii.Error:
+            if not item.url:
+                raise
     if item.url and item.url.startswith("data:"):
         return Picture(content=_decode_base64(item.url))
     if item.url:
@@ -212,7 +224,8 @@ def _picture(item: _Item) -> Picture:
 def _decode_base64(text: str) -> bytes:
     if text.startswith("data:"):
         text = text.partition(",")[2]
-    return base64.b64decode("".join(text.split()), validate=True)
+    text = "".join(text.split()).rstrip("=").translate(_URL_SAFE)
+    return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
 
 
 def _reason(error: Exception) -> str:

@@ -75,6 +75,13 @@ def main() -> None:
 
             print(json.dumps(of_usage(usage())))
         raise
+    except KeyboardInterrupt:
+        # Ctrl-C before or after the part of a command that handles it.
+        if "--json" in sys.argv:
+            from .summary import of_break_off
+
+            print(json.dumps(of_break_off()))
+        sys.exit(INTERRUPTED)
 
 
 @app.command(epilog=EXIT_CODES)
@@ -175,6 +182,9 @@ def models(
         print(json.dumps(as_dict(listed, chosen)))
     else:
         show(listed, chosen)
+    if listed.failure:
+        typer.echo(f"The server's own list could not be had: {listed.failure}", err=True)
+        raise typer.Exit(FAILED)
 
 
 def _run(
@@ -189,8 +199,11 @@ def _run(
     drawn = None if settings else browser_form(workflow)
     try:
         output_folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=output_folder):
+            pass
     except OSError as error:
-        raise InputError(f"The output folder {output_folder} cannot be made: {error.strerror}") from error
+        reason = error.strerror or error
+        raise InputError(f"Pictures cannot be written to the output folder {output_folder}: {reason}.") from error
     with contextlib.ExitStack() as stack:
         overrides: dict[str, str | None] = {}
         if in_sandbox:
@@ -213,7 +226,7 @@ async def _execute(
     host: Headless,
     rows: Rows,
 ) -> Summary:
-    from .. import NODE_CLASS_MAPPINGS
+    from ..table import NODE_CLASS_MAPPINGS
     from .core_nodes import table
     from .executor import execute
     from .graph import build

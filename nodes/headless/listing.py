@@ -12,9 +12,12 @@ from ..api import Model, ModelList
 
 
 def as_dict(listed: ModelList, chosen: Sequence[Model]) -> dict[str, Any]:
-    """{"source", "age_seconds", "models": [...]}; ``price`` as the server names it, ``ends`` an ISO date or None."""
+    """{"source", "failure", "age_seconds", "models": [...]}; ``price`` as the server names it, ``ends`` an ISO date or
+    None, ``failure`` why the list is not the server's own.
+    """
     return {
         "source": listed.source,
+        "failure": listed.failure,
         "age_seconds": listed.age_seconds,
         "models": [
             {

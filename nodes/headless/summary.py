@@ -67,7 +67,7 @@ def _nothing_ran(status: str, errors: list[dict[str, Any]]) -> Summary:
 
 
 def _problem(problem: Problem) -> dict[str, Any]:
-    facts = {"code": problem.code, "message": problem.detail, "charged": Charged.NO.value}
+    facts = {"code": problem.code.upper(), "message": problem.detail, "charged": Charged.NO.value}
     return _error(facts, problem.node_id, problem.title, problem.class_type)
 
 

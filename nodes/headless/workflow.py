@@ -23,6 +23,8 @@ def load(path: Path) -> Prompt:
         raise _refused(f"{path} cannot be read: {error.strerror or error}") from error
     except ValueError as error:
         raise _refused(f"{path} is not JSON: {error}") from error
+    if isinstance(content, dict) and isinstance(content.get("prompt"), dict) and "class_type" not in content["prompt"]:
+        content = content["prompt"]  # the body of a POST /prompt
     if not isinstance(content, dict) or not content:
         raise _refused(f"{path} is not a workflow in API format: it must be one object with a node for each id.")
     if _is_browser_form(content):
@@ -117,17 +119,19 @@ def _found(prompt: Prompt, place: str) -> str:
 
 
 def _value(field: Field, text: str) -> Any:
-    if field.is_tensor:
-        raise ValueError(f"{field.kind} cannot be set from the command line")
     if field.choices is not None:
         # Choices need not be text; the one that reads the same is meant.
         return next((choice for choice in field.choices if str(choice) == text), text)
-    if field.kind == "STRING" or field.kind not in COERCIONS:
+    if field.kind not in COERCIONS:
+        raise ValueError(f"{field.kind} comes over a link and cannot be set from the command line")
+    if field.kind == "STRING":
         return text
     try:
         value = json.loads(text)
     except ValueError:
         raise ValueError(f"{text!r} does not read as {field.kind}") from None
     if isinstance(value, bool) is not (field.kind == "BOOLEAN") or not isinstance(value, (int, float)):
+        raise ValueError(f"{text!r} does not read as {field.kind}")
+    if field.kind == "INT" and value != int(value):
         raise ValueError(f"{text!r} does not read as {field.kind}")
     return value

@@ -6,11 +6,14 @@ The only room that touches ComfyUI. Nothing here imports it; it is used when it 
 from __future__ import annotations
 
 import contextlib
+import logging
 import sys
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Protocol
+
+log = logging.getLogger(__name__)
 
 
 class Interrupted(Exception):
@@ -34,6 +37,14 @@ class Host(Protocol):
 
     def interruption(self) -> BaseException:
         """The exception by which this host knows that a node was stopped."""
+
+
+def say(host: Host, text: str) -> None:
+    """Show ``text`` on the node. Never raises: what is said must not cost what is done."""
+    try:
+        host.progress(text)
+    except Exception:
+        log.debug("Progress could not be shown", exc_info=True)
 
 
 _chosen: ContextVar[Host | None] = ContextVar("lumenfall_host", default=None)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from . import Host
+from . import Host, say
 
 T = TypeVar("T")
 
@@ -23,6 +23,9 @@ async def wait(work: Coroutine[Any, Any, T], host: Host, doing: Callable[[], str
     cancellation from outside: ComfyUI cancels the tasks of a prompt when another node fails, and a
     CancelledError that left a node would end its only worker thread.
     """
+    if host.interrupted():
+        work.close()
+        raise host.interruption()
     task = asyncio.ensure_future(work)
     started = shown = time.monotonic()
     try:
@@ -35,7 +38,7 @@ async def wait(work: Coroutine[Any, Any, T], host: Host, doing: Callable[[], str
             now = time.monotonic()
             if now - shown >= 1.0:
                 shown = now
-                host.progress(f"{doing()} ({now - started:.0f} s)")
+                say(host, f"{doing()} ({now - started:.0f} s)")
     except asyncio.CancelledError:
         raise host.interruption() from None
     finally:

@@ -4,13 +4,14 @@ Shapes are ComfyUI's: IMAGE is float32 ``[B, H, W, C]`` in 0..1 with 1, 3 or 4 c
 ``[B, H, W]`` in 0..1 where 1 means *change this*.
 """
 
-from .codec import decode, encode, split_alpha, to_uint8
-from .formats import ImageFormat, sniff
+from .codec import as_float, decode, encode, split_alpha, to_uint8
+from .formats import ImageFormat, readable, sniff
 from .masks import composite, encode_mask, fit_mask
 from .sizes import central_square, fit_to_first, match_channels, resize
 
 __all__ = [
     "ImageFormat",
+    "as_float",
     "central_square",
     "composite",
     "decode",
@@ -19,6 +20,7 @@ __all__ = [
     "fit_mask",
     "fit_to_first",
     "match_channels",
+    "readable",
     "resize",
     "sniff",
     "split_alpha",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
-import warnings
 
 import numpy as np
 import numpy.typing as npt
@@ -25,9 +25,15 @@ MAX_FRAMES = 256
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
+def as_float(image: torch.Tensor) -> torch.Tensor:
+    """Any tensor as float32 on the CPU; 8-bit integers are divided by 255."""
+    values = image.detach().to(device="cpu", dtype=torch.float32)
+    return values / 255.0 if image.dtype == torch.uint8 else values
+
+
 def to_uint8(image: torch.Tensor) -> npt.NDArray[np.uint8]:
     """Any float tensor as 8-bit values: clamp to 0..1, times 255, round to nearest. NaN becomes 0."""
-    values = image.detach().to(device="cpu", dtype=torch.float32).nan_to_num(nan=0.0).clamp(0.0, 1.0)
+    values = as_float(image).nan_to_num(nan=0.0).clamp(0.0, 1.0)
     array: npt.NDArray[np.uint8] = (values * 255.0).round().to(torch.uint8).contiguous().numpy()
     return array
 
@@ -66,16 +72,19 @@ def decode(data: bytes) -> torch.Tensor:
     if len(data) > MAX_BYTES:
         raise AnswerError(f"The picture file has {len(data):,} bytes, more than the {MAX_BYTES:,} that are decoded.")
     try:
-        with warnings.catch_warnings():
-            # Pillow only warns at its own, smaller limit; ours is checked below and is an error.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data), formats=[kind.value]) as picture:
-                _check_limits(picture)
-                frames = [_pixels(frame) for frame in ImageSequence.Iterator(picture)]
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
-        raise AnswerError(f"The {kind.value} picture is damaged or incomplete ({error}).") from error
-    channels = max(frame.shape[-1] for frame in frames)
-    return torch.stack([torch.from_numpy(_with_channels(frame, channels)) for frame in frames])
+        with Image.open(io.BytesIO(data), formats=[kind.value]) as picture:
+            _check_limits(picture)
+            # The further pictures of an MPO (a JPEG with previews or a gain map) are no frames.
+            frames = [picture] if picture.format == "MPO" else ImageSequence.Iterator(picture)
+            arrays = [_pixels(frame) for frame in frames]
+    except AnswerError:
+        raise
+    except Exception as error:
+        # Damaged files make Pillow's decoders raise all kinds of errors.
+        raise AnswerError(f"The {kind.value} picture is damaged or incomplete ({_reason(error)}).") from error
+    channels = max(array.shape[-1] for array in arrays)
+    whole = [array for array in arrays if array.shape[:2] == arrays[0].shape[:2]]
+    return torch.stack([torch.from_numpy(_with_channels(array, channels)) for array in whole])
 
 
 def split_alpha(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -98,12 +107,18 @@ def _check_limits(picture: Image.Image) -> None:
 
 
 def _pixels(frame: Image.Image) -> npt.NDArray[np.float32]:
-    frame = ImageOps.exif_transpose(frame)
+    # A damaged EXIF block is no reason to lose the picture.
+    with contextlib.suppress(Exception):
+        frame = ImageOps.exif_transpose(frame)
     if frame.mode.startswith("I;16"):
         grey = np.asarray(frame, dtype=np.float32) / np.float32(65535.0)
         return np.repeat(grey[..., None], 3, axis=-1)
     frame = frame.convert("RGBA" if frame.has_transparency_data else "RGB")
     return np.asarray(frame, dtype=np.float32) / np.float32(255.0)
+
+
+def _reason(error: Exception) -> str:
+    return "it is not readable" if isinstance(error, UnidentifiedImageError) else f"{type(error).__name__}: {error}"
 
 
 def _with_channels(frame: npt.NDArray[np.float32], channels: int) -> npt.NDArray[np.float32]:

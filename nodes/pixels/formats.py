@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import Enum
 
+from PIL import Image
+
 
 class ImageFormat(Enum):
     """The formats an image API answers with. The value is Pillow's name of the format."""
@@ -21,6 +23,11 @@ class ImageFormat(Enum):
 
 
 _AVIF_BRANDS = (b"avif", b"avis")
+
+
+def readable(extension: str) -> bool:
+    """Whether the installed Pillow can open files with this ending; AVIF came with 11.3."""
+    return extension in Image.registered_extensions()
 
 
 def sniff(data: bytes) -> ImageFormat | None:

@@ -10,7 +10,7 @@ from PIL import Image
 from torch.nn.functional import interpolate
 
 from ..errors import InputError
-from .codec import png
+from .codec import as_float, png
 
 THRESHOLD = 0.5
 """From this value on a pixel is asked to change. Servers want *fully* transparent, so there is no halfway."""
@@ -28,8 +28,9 @@ def fit_mask(mask: torch.Tensor, images: torch.Tensor) -> tuple[torch.Tensor, li
     another number of pictures.
     """
     count, height, width = images.shape[:3]
-    mask = mask.detach().to(device="cpu", dtype=torch.float32).nan_to_num(nan=0.0).clamp(0.0, 1.0)
-    mask = mask.reshape(-1, *mask.shape[-2:])
+    if mask.ndim < 2 or 0 in mask.shape:
+        raise InputError(f"A MASK must be batch x height x width, not {' x '.join(map(str, mask.shape))}.")
+    mask = as_float(mask).nan_to_num(nan=0.0).clamp(0.0, 1.0).reshape(-1, *mask.shape[-2:])
     if mask.shape[1:] == (64, 64) and not mask.any() and (height, width) != (64, 64):
         raise InputError(
             "The mask is the empty 64x64 one that Load Image gives for a picture without transparency.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import secrets
@@ -20,18 +21,26 @@ class AnswerFolder:
     root: Path
 
     def keep_answer(self, body: bytes) -> None:
-        """Write the raw answer, durably."""
+        """Write the raw answer, durably. Raises OSError."""
         _write(self.path / "answer.json", body)
 
-    def keep_picture(self, number: int, content: bytes, extension: str) -> Path:
-        """Write one picture's bytes, durably, and return its path."""
+    def keep_picture(self, number: int, content: bytes, extension: str) -> str:
+        """Write one picture's bytes, durably, and return its name in reports. Raises OSError."""
         path = self.path / f"{number}{extension}"
         _write(path, content)
-        return path
+        return self.name(path)
 
-    def picture_path(self, number: int) -> Path:
-        """Where to put picture ``number`` while its format is not known yet."""
+    def download_path(self, number: int) -> Path:
+        """Where to download picture ``number`` to, while its format is not known yet."""
         return self.path / f"{number}.image"
+
+    def name_download(self, number: int, extension: str) -> str:
+        """Give a downloaded picture its extension and return its name in reports."""
+        path = self.download_path(number)
+        # Another program may hold the new file open; the name it has will do.
+        with contextlib.suppress(OSError):
+            path = path.replace(path.with_suffix(extension))
+        return self.name(path)
 
     def name(self, path: Path) -> str:
         """``path`` as it is named in reports: below the folder of originals, with forward slashes."""
@@ -39,7 +48,8 @@ class AnswerFolder:
 
     def complete(self) -> None:
         """All pictures are files of their own: the raw answer is no longer needed."""
-        (self.path / "answer.json").unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            (self.path / "answer.json").unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
@@ -50,25 +60,29 @@ class Originals:
 
     def check_writable(self) -> None:
         """Raise InputError where nothing can be kept, before anything is paid for."""
+        probe = self.root / f".writable-{secrets.token_hex(4)}"
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-            _write(self.root / ".writable", b"")
+            # Of the size of a large answer's picture, so that a disk about to be full is noticed.
+            _write(probe, bytes(2**20))
+            probe.unlink()
         except OSError as error:
             raise InputError(
-                f"Pictures cannot be kept on disk ({error.strerror or error}), so none is ordered.",
+                f"Pictures cannot be kept in {self.root} ({error.strerror or error}), so none is ordered.",
                 code="NOT_WRITABLE",
-                hint="Make room, or make the pack's folder below ComfyUI's user folder writable.",
+                hint="Make room there, or make the folder writable.",
             ) from None
 
     def open(self, request_id: str | None) -> AnswerFolder:
-        """A new, empty folder for one answer."""
-        name = re.sub(r"[^A-Za-z0-9_-]", "", request_id or "") or "answer"
+        """A new, empty folder for one answer. Raises OSError."""
+        name = re.sub(r"[^A-Za-z0-9_-]", "", request_id or "")[:80] or "answer"
         day = self.root / datetime.now().strftime("%Y-%m-%d")
-        path = day / name[:80]
-        if path.exists():
-            path = day / f"{name[:80]}-{secrets.token_hex(4)}"
-        path.mkdir(parents=True)
-        return AnswerFolder(path, self.root)
+        try:
+            (day / name).mkdir(parents=True)
+        except FileExistsError:
+            name = f"{name}-{secrets.token_hex(4)}"
+            (day / name).mkdir(parents=True)
+        return AnswerFolder(day / name, self.root)
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -33,7 +33,11 @@ def odd_server(answer: Callable[[str], Answer], tls: ssl.SSLContext | None = Non
             headers = {name.lower(): value for name, value in self.headers.items()}
             odd.seen.append((self.command, self.path, headers))
             self.rfile.read(int(headers.get("content-length", 0)))
-            status, extra, body = answer(self.path)
+            try:
+                status, extra, body = answer(self.path)
+            except ConnectionAbortedError:
+                self.close_connection = True
+                return
             self.send_response(status)
             for name, value in {"content-length": str(len(body)), **extra}.items():
                 self.send_header(name, value)

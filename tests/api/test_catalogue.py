@@ -12,6 +12,7 @@ import pytest
 
 from nodes.api import Catalogue, Client, Model, ModelList, Server
 from nodes.api.catalogue import bundled, read_models, read_parameters
+from nodes.errors import AnswerError, AuthenticationFailed
 from nodes.headless.host import Headless
 from nodes.headless.sandbox import Sandbox
 from nodes.host import use
@@ -119,6 +120,23 @@ def test_the_menu_comes_from_disk(tmp_path: Path) -> None:
         assert model_names("generate") == ["only-one"], "a menu is never empty"
 
 
+@pytest.mark.parametrize("body", [b'{"data": []}', b"[]", b'{"data": [{"id": "v", "modality": "video"}]}'])
+def test_a_server_without_image_models_does_not_empty_the_menus(tmp_path: Path, body: bytes) -> None:
+    with odd_server(lambda _: (200, {}, body)) as odd, pytest.raises(AnswerError):
+        asyncio.run(fetched(Catalogue(tmp_path, REMOTE), odd.url))
+    assert Catalogue(tmp_path, REMOTE).known().names("edit")
+
+
+def test_a_slug_asks_for_nothing_but_its_model(tmp_path: Path) -> None:
+    async def model(base_url: str) -> None:
+        async with Client(Server(base_url)) as client:
+            await Catalogue(tmp_path, base_url).model(client, "a b?c#d/e")
+
+    with odd_server(lambda path: (200, {}, BODY if path.endswith("/models") else b"{}")) as odd:
+        asyncio.run(model(f"{odd.url}/openai/v1"))
+        assert odd.seen[-1][1] == "/openai/v1/models/a%20b%3Fc%23d/e?schema=true"
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"models": 5, "fetched_at": 1}'])
 def test_a_damaged_cache_is_as_good_as_none(tmp_path: Path, content: str) -> None:
     catalogue = Catalogue(tmp_path, REMOTE)
@@ -140,3 +158,25 @@ def test_a_server_without_a_list_does_not_hold_up_every_run(tmp_path: Path) -> N
 def test_the_bundled_list_serves_every_node() -> None:
     for mode in ("generate", "edit", "upscale"):
         assert bundled().names(mode)
+
+
+@pytest.mark.parametrize("content", ['{"base_url": "api.example.org/v1"}', '{"api_key": "x",}'])
+def test_bad_settings_do_not_take_the_nodes_out_of_comfyui(tmp_path: Path, content: str) -> None:
+    (tmp_path / "settings.json").write_text(content)
+    with use(Headless({"LUMENFALL_DATA_DIR": str(tmp_path)})):
+        assert model_names("generate") == bundled().names("generate")
+
+
+def test_a_list_that_is_not_the_servers_own_says_why() -> None:
+    with odd_server(lambda _: (500, {}, b"{}")) as odd, use(Headless({"LUMENFALL_BASE_URL": f"{odd.url}/v1"})):
+        found = asyncio.run(list_models())
+    assert found.source == "bundled" and found.failure and "500" in found.failure
+
+
+def test_a_wrong_key_is_not_hidden_behind_the_bundled_list() -> None:
+    with (
+        odd_server(lambda _: (401, {}, b"{}")) as odd,
+        use(Headless({"LUMENFALL_BASE_URL": f"{odd.url}/v1"})),
+        pytest.raises(AuthenticationFailed),
+    ):
+        asyncio.run(list_models())

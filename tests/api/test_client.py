@@ -11,12 +11,13 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
+import httpx
 import pytest
 import tenacity
 import trustme
 
 from nodes.api import Client, ImageRequest, Reply, Server, client, downloads, error_for, write
-from nodes.errors import AnswerError, Charged, ConnectionFailed, DownloadError, RateLimited
+from nodes.errors import AnswerError, Charged, ConnectionFailed, DownloadError, InputError, RateLimited
 from nodes.headless.sandbox import FAULTS, Sandbox
 
 from .conftest import odd_server
@@ -58,6 +59,14 @@ def test_a_server_that_ignores_dry_run_is_not_believed() -> None:
         using(server, lambda opened: opened.estimate(write(REQUEST, server.flavour)))
 
 
+def test_no_dry_run_where_it_would_be_a_real_one() -> None:
+    with odd_server(lambda _: (200, {}, b"{}")) as odd:
+        server = Server(f"{odd.url}/v1")
+        with pytest.raises(InputError, match="no dry run"):
+            using(server, lambda opened: opened.estimate(write(REQUEST, server.flavour)))
+        assert odd.seen == []
+
+
 def test_balance_goes_down_by_what_was_billed(sandbox: Sandbox) -> None:
     server = Server(sandbox.base_url)
     before = using(server, lambda opened: opened.balance())
@@ -95,6 +104,35 @@ def test_it_gives_up_after_some_tries(sandbox: Sandbox) -> None:
     assert len(sandbox.requests) == client.ATTEMPTS
 
 
+@pytest.mark.parametrize("code", ["UPSTREAM_ERROR", "ALL_PROVIDERS_EXHAUSTED", "INTERNAL_ERROR", "UPSTREAM_TIMEOUT"])
+def test_a_503_that_may_come_after_the_work_is_not_sent_again(code: str) -> None:
+    body = json.dumps({"error": {"message": "timed out", "code": code}}).encode()
+    with odd_server(lambda _: (503, {"retry-after": "0"}, body)) as odd:
+        send(Server(f"{odd.url}/openai/v1"))
+        assert len(odd.seen) == 1
+
+
+@pytest.mark.parametrize("fault", ["hang", "reset-before-headers", "reset-mid-body"])
+def test_a_call_that_breaks_after_it_was_sent_is_not_sent_again(
+    sandbox: Sandbox, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "TIMEOUT", httpx.Timeout(0.5))
+    sandbox.fail_next(fault)
+    with pytest.raises(ConnectionFailed) as caught:
+        send(Server(sandbox.base_url))
+    assert caught.value.charged is Charged.UNKNOWN and len(sandbox.requests) == 1
+
+
+def test_a_server_that_hangs_up_without_a_word_is_asked_once() -> None:
+    def hang_up(_: str) -> tuple[int, dict[str, str], bytes]:
+        raise ConnectionAbortedError
+
+    with odd_server(hang_up) as odd:
+        with pytest.raises(ConnectionFailed) as caught:
+            send(Server(f"{odd.url}/v1"))
+        assert caught.value.charged is Charged.UNKNOWN and len(odd.seen) == 1
+
+
 @pytest.mark.parametrize("when", ["soon", "", "-5", "Wed, 21 Oct 2015 07:28:00 GMT"])
 def test_odd_retry_after_values_do_no_harm(when: str) -> None:
     with odd_server(lambda _: (429, {"retry-after": when}, b"{}")) as odd:
@@ -116,12 +154,12 @@ def test_an_endless_answer_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_key_that_the_server_quotes_is_cut_out() -> None:
-    body = json.dumps({"error": {"message": f"Incorrect API key provided: {KEY}"}}).encode()
-    with odd_server(lambda _: (401, {}, body)) as odd:
-        server = Server(f"{odd.url}/v1", KEY)
-        reply = send(server)
-        error = Client(server).redacted(error_for(reply.status, reply.headers, reply.body))
-    assert KEY not in str(error) and "***" in str(error)
+    body = json.dumps({"error": {"message": f"Incorrect API key provided: {KEY}", "code": f"bad key {KEY}"}}).encode()
+    with odd_server(lambda _: (401, {"x-request-id": KEY}, body)) as odd:
+        reply = send(Server(f"{odd.url}/v1", KEY))
+        error = error_for(reply.status, reply.headers, reply.body)
+    assert KEY not in f"{reply.headers}{reply.body!r}{error}{error!r}{error.as_dict()}" and "***" in str(error)
+    assert error.code == "AUTHENTICATION_FAILED", "a code that is none is not repeated"
 
 
 # Proxies and certificates
@@ -194,6 +232,12 @@ def test_a_redirect_to_a_private_machine_is_refused(tmp_path: Path) -> None:
         with pytest.raises(DownloadError, match="private"):
             fetch(Server(f"{odd.url}/v1", KEY), f"{odd.url}/1.png", tmp_path / "1.image")
         assert "authorization" not in odd.seen[0][2]
+
+
+def test_a_link_without_a_host_is_the_servers_own(tmp_path: Path) -> None:
+    with odd_server(lambda _: (200, {}, b"png")) as odd:
+        fetch(Server(f"{odd.url}/v1"), "/media/1.png", tmp_path / "1.image")
+        assert odd.seen[0][1] == "/media/1.png"
 
 
 def test_a_redirect_is_followed_without_the_key(tmp_path: Path) -> None:

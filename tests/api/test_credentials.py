@@ -88,7 +88,18 @@ def test_a_server_on_this_machine_needs_no_key(machine: Machine, base: str) -> N
     assert machine.resolve() == Server(base.rstrip("/"), None)
 
 
-@pytest.mark.parametrize("base", ["ftp://x/v1", "api.lumenfall.ai", "https://", "https://me@x/v1", "https://x/v1?a=b"])
+@pytest.mark.parametrize(
+    "base",
+    [
+        "ftp://x/v1",
+        "api.lumenfall.ai",
+        "https://",
+        "https://me@x/v1",
+        "https://x/v1?a=b",
+        "http://[::1/v1",
+        "http://x:99999999/v1",
+    ],
+)
 def test_a_base_url_that_is_none_is_refused(machine: Machine, base: str) -> None:
     machine.environ["LUMENFALL_BASE_URL"] = base
     with pytest.raises(InputError, match="base URL"):
@@ -101,6 +112,19 @@ def test_a_key_that_cannot_be_one_is_refused_and_not_quoted(machine: Machine, ke
     with pytest.raises(CredentialError) as caught:
         machine.resolve()
     assert key not in str(caught.value)
+
+
+def test_a_damaged_login_does_not_matter_beside_a_key(machine: Machine) -> None:
+    machine.environ["LUMENFALL_API_KEY"] = "from-environment"
+    machine.login_dir.mkdir()
+    (machine.login_dir / "credentials.json").write_text("{")
+    assert machine.resolve() == Server(LUMENFALL, "from-environment")
+
+
+def test_settings_may_be_saved_by_windows_notepad(machine: Machine) -> None:
+    machine.data_dir.mkdir()
+    (machine.data_dir / "settings.json").write_text('{"api_key": "k"}', encoding="utf-8-sig")
+    assert machine.resolve() == Server(LUMENFALL, "k")
 
 
 @pytest.mark.parametrize("content", ["{", "[1]", '"text"', '{"api_key": 5}'])

@@ -45,7 +45,16 @@ def test_a_full_answer_is_read() -> None:
 
 
 @pytest.mark.parametrize(
-    "metadata", [None, "text", [], {"cost": "n/a"}, {"cost": None, "provider": 5}, {"executed_model": ["x"]}]
+    "metadata",
+    [
+        None,
+        "text",
+        [],
+        {"cost": "n/a"},
+        {"cost": float("inf")},
+        {"cost": None, "provider": 5},
+        {"executed_model": ["x"]},
+    ],
 )
 def test_odd_metadata_never_costs_a_picture(metadata: Any) -> None:
     answer = read_answer(200, {}, body({"data": [{"b64_json": B64}], "metadata": metadata, "created": "soon"}))
@@ -59,7 +68,22 @@ def test_data_addresses_are_read(item: dict[str, str]) -> None:
     assert read_answer(200, {}, body({"data": [item]})).pictures == (Picture(content=b"picture"),)
 
 
-@pytest.mark.parametrize("bad", [{}, "x", {"b64_json": "???"}, {"b64_json": "abc"}, {"url": None}, None])
+@pytest.mark.parametrize("written", ["aGk/aGk", "aGk_aGk", "aGk/\naGk=", "data:image/png;base64,aGk/aGk="])
+def test_base64_is_read_in_every_spelling(written: str) -> None:
+    assert read_answer(200, {}, body({"data": [{"b64_json": written}]})).pictures[0].content == b"hi?hi"
+
+
+def test_a_link_stands_in_for_damaged_base64() -> None:
+    answer = read_answer(200, {}, body({"data": [{"b64_json": "!!", "url": "https://media/1"}]}))
+    assert answer.pictures == (Picture(url="https://media/1"),)
+
+
+def test_an_error_beside_pictures_is_a_note() -> None:
+    answer = read_answer(200, {}, body({"data": [{"b64_json": B64}], "error": {"message": "1 of 2 failed"}}))
+    assert len(answer.pictures) == 1 and "1 of 2 failed" in answer.notes[0]
+
+
+@pytest.mark.parametrize("bad", [{}, "x", {"b64_json": "???"}, {"b64_json": "abcde"}, {"url": None}, None])
 def test_a_bad_picture_among_good_ones_becomes_a_note(bad: Any) -> None:
     answer = read_answer(200, {}, body({"data": [bad, {"b64_json": B64}]}))
     assert len(answer.pictures) == 1
@@ -101,9 +125,13 @@ NO, UNKNOWN = Charged.NO, Charged.UNKNOWN
         (500, "UPSTREAM_ERROR", errors.ServerFault, UNKNOWN),
         (500, "INTERNAL_ERROR", errors.ServerFault, UNKNOWN),
         (403, None, errors.AuthenticationFailed, NO),
+        (404, None, errors.NotFound, NO),
         (408, None, ApiError, UNKNOWN),
         (413, None, errors.PayloadTooLarge, NO),
         (503, None, errors.ServerFault, UNKNOWN),
+        (503, "UPSTREAM_ERROR", errors.ServerFault, UNKNOWN),
+        (503, "ALL_PROVIDERS_EXHAUSTED", errors.ProvidersExhausted, UNKNOWN),
+        (503, "SERVICE_UNAVAILABLE", errors.ServerFault, NO),
         (524, None, errors.ServerFault, UNKNOWN),
         (400, "something_new", errors.InvalidRequest, NO),
     ],

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page
 
-from nodes import NODE_CLASS_MAPPINGS
 from nodes.headless.sandbox import FAULTS
+from nodes.table import NODE_CLASS_MAPPINGS
 
 from .conftest import EXAMPLES, KEY, ComfyUI, until
 

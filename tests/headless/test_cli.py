@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-import nodes
+from nodes import table
 from nodes.headless import cli
 from nodes.headless.sandbox import running
 
@@ -85,7 +85,7 @@ def test_a_wrong_workflow_exits_2_and_is_told_on_stderr(place: Path) -> None:
     done = spawned(place, "run", "w.json")
     assert (done.returncode, done.stdout) == (2, "")
     assert 'Node 3 "??": input "image": required, but missing' in done.stderr
-    assert "[required_input_missing | not charged]" in done.stderr
+    assert "[REQUIRED_INPUT_MISSING | not charged]" in done.stderr
 
 
 def test_a_graph_for_comfyui_exits_3(place: Path) -> None:
@@ -102,7 +102,7 @@ def test_bad_usage_exits_2_with_an_object_for_json(
 ) -> None:
     code, out, err = run(capsys, monkeypatch, place, "run", "w.json", "--nonsense", "--json")
     summary = json.loads(out)
-    assert (code, summary["status"], summary["errors"][0]["code"]) == (2, "error", "invalid_usage")
+    assert (code, summary["status"], summary["errors"][0]["code"]) == (2, "error", "INVALID_USAGE")
     assert "--nonsense" in summary["errors"][0]["message"]
     assert "--nonsense" in err
 
@@ -139,7 +139,7 @@ class Paid:
 
 @pytest.fixture
 def paid(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(nodes, "NODE_CLASS_MAPPINGS", {"Paid": Paid})
+    monkeypatch.setattr(table, "NODE_CLASS_MAPPINGS", {"Paid": Paid})
     graph = workflow(
         **{
             "3": {"class_type": "Paid", "inputs": {"image": ["1", 0], "mood": "good"}},

@@ -68,8 +68,9 @@ def test_the_given_workflow_stays_as_it_is() -> None:
         ("3.count=many", "'many' does not read as INT"),
         ("3.count=true", "does not read as INT"),
         ('3.count="7"', "does not read as INT"),
+        ("3.count=3.5", "does not read as INT"),
         ("3.on=1", "does not read as BOOLEAN"),
-        ("3.image=cat.png", "IMAGE cannot be set"),
+        ("3.image=cat.png", "IMAGE comes over a link"),
         ("3.cuont=1", "no input 'cuont'; it has: count, strength, on, text, size, image"),
         ("twin.count=1", "names several nodes, use an id: 4 (twin), 5 (twin)"),
         ("Knobs.count=1", "names several nodes, use an id: 3 (v1.5 twin), 4 (twin), 5 (twin)"),
@@ -112,3 +113,9 @@ def test_a_browser_workflow_is_sent_to_export_or_to_its_twin(tmp_path: Path) -> 
     with pytest.raises(WorkflowError) as caught:
         load(path)
     assert f"Run {tmp_path / 'api' / 'w.json'} instead" in caught.value.message
+
+
+def test_the_body_of_a_post_to_comfyui_is_taken_too(tmp_path: Path) -> None:
+    path = tmp_path / "body.json"
+    path.write_text(json.dumps({"client_id": "x", "prompt": prompt()}))
+    assert load(path) == prompt()

@@ -185,6 +185,35 @@ def test_too_many_frames_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         decode(saved(frames[0], "GIF", save_all=True, append_images=frames[1:]))
 
 
+def test_the_pixel_limit_counts_every_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(codec, "MAX_PIXELS", 1000)
+    frames = [Image.new("RGB", (20, 20), (shade, 0, 0)) for shade in (0, 90, 180)]
+    with pytest.raises(AnswerError, match="3 frames"):
+        decode(saved(frames[0], "GIF", save_all=True, append_images=frames[1:]))
+
+
+def test_the_previews_in_a_jpeg_are_no_frames() -> None:
+    photo, preview = Image.new("RGB", (40, 30), "red"), Image.new("RGB", (20, 15), "blue")
+    content = saved(photo, "MPO", save_all=True, append_images=[preview])
+    assert decode(content).shape == (1, 30, 40, 3)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from(["PNG", "JPEG", "WEBP", "GIF", "AVIF"]), st.integers(12, 10**6), st.integers(0, 255))
+def test_a_flipped_byte_raises_nothing_but_answer_error(kind: str, place: int, value: int) -> None:
+    frames = [Image.new("RGB", (9, 7), colour) for colour in ("red", "green")]
+    more = {"save_all": True, "append_images": frames[1:]} if kind in ("GIF", "WEBP", "PNG") else {}
+    content = bytearray(saved(frames[0], kind, **more))
+    content[place % len(content)] = value
+    with contextlib.suppress(AnswerError):
+        decode(bytes(content))
+
+
+def test_8_bit_integers_are_taken_as_such() -> None:
+    values = torch.arange(256, dtype=torch.uint8)
+    assert to_uint8(values).tolist() == list(range(256))
+
+
 def test_too_many_bytes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(codec, "MAX_BYTES", 50)
     with pytest.raises(AnswerError, match="bytes"):

@@ -89,6 +89,12 @@ def test_a_wrong_number_of_masks_is_refused() -> None:
         fit_mask(torch.ones(2, 96, 128), images(3))
 
 
+@pytest.mark.parametrize("shape", [(8,), (1, 0, 8)])
+def test_what_is_no_mask_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(InputError, match="A MASK must be"):
+        fit_mask(torch.zeros(shape), images())
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float64, torch.bool])
 def test_masks_of_any_dtype_become_float32_in_0_to_1(dtype: torch.dtype) -> None:
     fitted, _ = fit_mask(torch.ones(1, 96, 128, dtype=dtype) * 1, images())
