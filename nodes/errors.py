@@ -132,7 +132,7 @@ class ContentPolicyViolation(ApiError):
 
 class ModelUnavailable(ApiError):
     default_code = "MODEL_NOT_FOUND"
-    default_hint = "Choose another model; the command `lumenfall models` lists what the server offers now."
+    default_hint = "Choose another model; after a name change the server's list has the new one (lumenfall models)."
 
 
 class NotFound(ApiError):
