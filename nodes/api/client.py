@@ -216,8 +216,9 @@ class Client:
                 body += chunk
                 if len(body) > MAX_ANSWER_BYTES:
                     raise AnswerError(f"The answer is larger than {MAX_ANSWER_BYTES // 2**20} MiB.")
-            headers = {name.lower(): self.server.redact(value) for name, value in response.headers.items()}
-            return Reply(response.status_code, headers, self.server.redact_bytes(bytes(body)))
+            redact = self.server.redact
+            headers = {name.lower(): redact(value.encode()).decode() for name, value in response.headers.items()}
+            return Reply(response.status_code, headers, redact(bytes(body)))
 
     def _tell_retry(self, state: tenacity.RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None

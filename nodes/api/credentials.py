@@ -18,6 +18,10 @@ SETTINGS_FILE = "settings.json"
 """In the pack's private folder: ``{"api_key": "...", "base_url": "..."}``, both optional."""
 
 
+SHORTEST_SECRET = 12
+"""Local servers take keys such as ``none``, which are no secret and may stand in a picture's base64 by chance."""
+
+
 @dataclass(frozen=True)
 class Server:
     """A base URL and the key that belongs to it. The key is kept out of ``repr``."""
@@ -34,13 +38,11 @@ class Server:
         """Scheme, host and port: what a key is bound to."""
         return _origin(self.base_url)
 
-    def redact(self, text: str) -> str:
-        """``text`` without the key, should a server quote it back."""
-        return text.replace(self.api_key, "***") if self.api_key else text
-
-    def redact_bytes(self, content: bytes) -> bytes:
-        """The same for a body that is not decoded yet."""
-        return content.replace(self.api_key.encode(), b"***") if self.api_key else content
+    def redact(self, content: bytes) -> bytes:
+        """``content`` without the key, should a server quote it back."""
+        if self.api_key is None or len(self.api_key) < SHORTEST_SECRET:
+            return content
+        return content.replace(self.api_key.encode(), b"***")
 
     @property
     def native_url(self) -> str:

@@ -84,6 +84,11 @@ def test_no_connection_is_tried_again_and_not_charged() -> None:
     assert caught.value.charged is Charged.NO
 
 
+def test_a_key_that_is_no_secret_does_not_damage_the_answer() -> None:
+    with odd_server(lambda _: (200, {}, b'{"data": [{"b64_json": "none"}]}')) as odd:
+        assert b"none" in send(Server(f"{odd.url}/v1", "none")).body
+
+
 def test_a_server_that_is_busy_for_too_long_is_not_waited_for(sandbox: Sandbox) -> None:
     sandbox.fail_next(dataclasses.replace(FAULTS["status-429"], retry_after=3600))
     reply = send(Server(sandbox.base_url))
