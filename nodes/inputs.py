@@ -108,7 +108,7 @@ def read(
     if not re.fullmatch(r"[!-~]{1,200}", slug) or ".." in slug:
         raise InputError("The model's slug holds a space or a special character.", hint="It looks like flux.2-pro.")
     output_format = parameters.get("output_format")
-    if output_format and not readable(f".{output_format}"):
+    if output_format and not readable(f".{output_format}".lower()):
         raise InputError(
             f"The installed Pillow cannot open {output_format} pictures.", hint="Choose png, or install a newer Pillow."
         )

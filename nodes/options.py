@@ -104,6 +104,7 @@ def read_extra(text: str) -> dict[str, Any]:
     try:
         found = json.loads(text, parse_constant=_refuse_constant)
         json.dumps(found, allow_nan=False)  # such as 1e999
+        check_text("extra", json.dumps(found, ensure_ascii=False))
     except json.JSONDecodeError as error:
         place = f"{error.msg} in line {error.lineno}, column {error.colno}"
         raise InputError(f"extra is not JSON: {place}.", hint=_EXAMPLE) from None

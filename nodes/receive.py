@@ -29,17 +29,18 @@ class Delivery:
 
 async def receive(client: Client, reply: Reply, originals: Originals) -> Delivery:
     """Keep and read a successful answer. Raises LumenfallError, which says where the answer is kept."""
-    folder, notes = await asyncio.to_thread(_keep, originals, reply)
+    # Not in a thread: Stop could cancel it while it waits for its turn, and the answer would be gone.
+    folder, notes = _keep(originals, reply)
     kept = f"What arrived is kept in the originals folder, in {folder.name(folder.path)}." if folder else ""
     answer: Answer | None = None
     try:
         answer = await asyncio.to_thread(read_answer, reply.status, reply.headers, reply.body)
         delivery = await _read(client, folder, answer)
     except LumenfallError as error:
-        raise _located(error, answer, kept) from error.__cause__
+        raise _located(error, answer, [*notes, kept]) from error.__cause__
     except Exception as error:
         unexpected = AnswerError(f"The answer could not be read ({type(error).__name__}: {error}).")
-        raise _located(unexpected, answer, kept) from error
+        raise _located(unexpected, answer, [*notes, kept]) from error
     if folder and len(delivery.originals) == answer.entries:
         await asyncio.to_thread(folder.complete)
     elif kept:
@@ -48,11 +49,12 @@ async def receive(client: Client, reply: Reply, originals: Originals) -> Deliver
 
 
 def _keep(originals: Originals, reply: Reply) -> tuple[AnswerFolder | None, list[str]]:
+    folder = None
     try:
         folder = originals.open(request_id(reply.headers))
         folder.keep_answer(reply.body)
     except OSError as error:
-        return None, [f"The answer could not be kept on disk: {error.strerror or error}."]
+        return folder, [f"The answer could not be kept on disk: {error.strerror or error}."]
     return folder, []
 
 
@@ -81,7 +83,7 @@ async def _picture(
     if picture.url is None:
         return await asyncio.to_thread(_keep_and_decode, folder, number, picture.content or b"")
     if folder is None:
-        raise DownloadError("The finished picture cannot be saved.", hint="Make room on the disk.")
+        raise DownloadError("There is no folder to save the finished picture in.")
     await client.download(picture.url, folder.download_path(number))
     return await asyncio.to_thread(_name_and_decode, folder, number)
 
@@ -106,10 +108,10 @@ def _extension(content: bytes) -> str:
     return kind.extension if kind else ".bin"
 
 
-def _located(error: LumenfallError, answer: Answer | None, kept: str) -> LumenfallError:
-    error.hint = " ".join(part for part in (error.hint, kept) if part)
+def _located(error: LumenfallError, answer: Answer | None, notes: list[str]) -> LumenfallError:
+    error.hint = " ".join(part for part in (error.hint, *notes) if part)
     if answer is not None:
         error.request_id = error.request_id or answer.request_id
-        if answer.cost:
-            error.charged = Charged.YES
+        if answer.cost is not None:
+            error.charged = Charged.YES if answer.cost else Charged.NO
     return error

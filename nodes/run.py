@@ -29,7 +29,7 @@ from .api import (
     resolve_server,
     write,
 )
-from .errors import AuthenticationFailed, LumenfallError
+from .errors import AuthenticationFailed, Charged, LumenfallError
 from .host.waiting import wait
 from .receive import Delivery, receive
 from .spend import Originals
@@ -64,6 +64,10 @@ def paid_node(function: NodeFunction) -> NodeFunction:
             return await function(*args, **inputs)
         except LumenfallError as error:
             host.say(host.current(), f"{error.message} {error.hint}".strip())
+            raise
+        except Exception as error:
+            stopped = isinstance(error, type(host.current().interruption()))
+            host.say(host.current(), "stopped" if stopped else f"{type(error).__name__}: {error}")
             raise
         except BaseException:
             host.say(host.current(), "stopped")
@@ -151,10 +155,10 @@ class _Call:
     async def _one(self, client: Client, room: asyncio.Semaphore, request: ImageRequest, wire: WireRequest) -> Delivery:
         async with room:
             if self._failed:
-                raise _NotSent
+                raise _Skipped
             started = time.monotonic()
             try:
-                reply = await client.send(wire)
+                reply = await client.send(wire, wanted=lambda: not self._failed)
                 if not reply.is_success:
                     raise error_for(reply.status, reply.headers, reply.body)
                 delivery = await receive(client, reply, self._originals)
@@ -166,37 +170,49 @@ class _Call:
                 self._tell(None)
         notes = [*wire.notes, *delivery.notes]
         asked = int(request.parameters.get("n", 1))
-        if len(delivery.answer.pictures) < asked:
-            notes.append(f"{asked} pictures were asked for, {len(delivery.answer.pictures)} came.")
+        if delivery.answer.entries < asked:
+            notes.append(f"{asked} pictures were asked for, {delivery.answer.entries} came.")
         return replace(delivery, notes=tuple(notes), seconds=time.monotonic() - started)
 
 
-class _NotSent(Exception):
+class _Skipped(Exception):
     """Another request of the same node had failed before this one's turn came."""
 
 
+_GRAVEST = (Charged.YES, Charged.UNKNOWN, Charged.NO)
+
+
 def _all_or_error(outcomes: Sequence[Delivery | BaseException]) -> list[Delivery]:
+    """The deliveries, if every request brought one. Else the error that may have cost most, which speaks for all."""
     deliveries = [outcome for outcome in outcomes if isinstance(outcome, Delivery)]
-    errors = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
-    unsent = sum(isinstance(error, _NotSent) for error in errors)
-    for error in errors:
-        if isinstance(error, _NotSent):
-            continue
-        if isinstance(error, LumenfallError) and deliveries:
-            kept = ", ".join(name for delivery in deliveries for name in delivery.originals)
-            error.hint += (
-                f" {len(deliveries)} of the {len(outcomes)} requests of this node succeeded; "
-                f"their pictures are kept in the originals folder: {kept}."
-            )
-        if isinstance(error, LumenfallError) and unsent:
-            error.hint += f" {unsent} were not sent any more."
-        raise error
-    return deliveries
+    errors = [outcome for outcome in outcomes if isinstance(outcome, LumenfallError)]
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException) and not isinstance(outcome, (LumenfallError, _Skipped)):
+            raise outcome
+    if not errors:
+        return deliveries
+    gravest = min(errors, key=lambda error: _GRAVEST.index(error.charged))
+    hints = [gravest.hint]
+    hints += [f"Another request failed too: {error.message} {error.hint}" for error in errors if error is not gravest]
+    if deliveries:
+        kept = ", ".join(name for delivery in deliveries for name in delivery.originals)
+        hints.append(
+            f"{len(deliveries)} of the {len(outcomes)} requests of this node succeeded; "
+            f"their pictures are kept in the originals folder: {kept}."
+        )
+        if any(delivery.answer.cost != 0 for delivery in deliveries):
+            gravest.charged = Charged.YES
+    skipped = len(outcomes) - len(deliveries) - len(errors)
+    if skipped:
+        hints.append(f"{skipped} of the requests {'was' if skipped == 1 else 'were'} not sent any more.")
+    gravest.hint = " ".join(hint for hint in hints if hint)
+    raise gravest
 
 
 def _summary(deliveries: Sequence[Delivery]) -> str:
     costs = [delivery.answer.cost for delivery in deliveries if delivery.answer.cost is not None]
     seconds = max(delivery.seconds for delivery in deliveries)
     count = sum(len(delivery.pictures) for delivery in deliveries)
-    price = f", {sum(costs):.4g} {deliveries[0].answer.currency}" if costs else ""
+    currency = next((delivery.answer.currency for delivery in deliveries if delivery.answer.currency), "")
+    price = f", {sum(costs):.4g} {currency}" if costs else ""
     return f"{count} picture{'s' * (count != 1)} in {seconds:.0f} s{price}"

@@ -163,7 +163,18 @@ def test_bad_input_is_refused_before_anything_is_sent(
 
 
 @pytest.mark.parametrize(
-    "extra", ["{", "[1]", '{"n": 4}', '{"model": "x"}', '{"stream": true}', '{"a": NaN}', '{"a": 1e999}', "[" * 9999]
+    "extra",
+    [
+        "{",
+        "[1]",
+        '{"n": 4}',
+        '{"model": "x"}',
+        '{"stream": true}',
+        '{"a": NaN}',
+        '{"a": 1e999}',
+        '{"a": "\\ud83d"}',
+        "[" * 9999,
+    ],
 )
 def test_bad_extra_is_refused(extra: str) -> None:
     with pytest.raises(errors.InputError, match="extra"):

@@ -94,6 +94,7 @@ def test_progress_says_what_is_waited_for(nodes: Nodes, sandbox: Sandbox, monkey
     sandbox.latency = 1.3
     nodes("LumenfallGenerate", **SMALL, model="flux.2-pro")
     assert lines[0] == "waiting for flux.2-pro" and "waiting for flux.2-pro (1 s)" in lines
+    assert not any("trying again" in line for line in lines)
     assert lines[-1].startswith("1 picture in") and lines[-1].endswith(f" s, {float(sandbox.billed)} USD")
 
 
@@ -130,6 +131,7 @@ def test_when_one_of_a_batch_fails_the_others_are_on_disk(nodes: Nodes, sandbox:
     with pytest.raises(errors.ServerFault) as caught:
         nodes("LumenfallVariations", image=torch.rand(3, 64, 64, 3))
     assert "2 of the 3 requests of this node succeeded" in str(caught.value)
+    assert caught.value.charged is Charged.YES
     assert len(sandbox.bill) == 2
     kept = list((nodes.host.data_dir() / "originals").rglob("*.png"))
     assert len(kept) == 2 and all(path.name.startswith("1.") for path in kept)
@@ -170,6 +172,23 @@ def test_after_a_failure_the_rest_of_a_batch_is_not_bought(nodes: Nodes, sandbox
     with pytest.raises(errors.ContentPolicyViolation, match="were not sent any more"):
         nodes("LumenfallVariations", image=torch.rand(12, 64, 64, 3), prompt="something forbidden")
     assert len([one for one in sandbox.requests if one.method == "POST"]) <= 8
+
+
+def test_the_gravest_error_of_a_batch_speaks_for_all(nodes: Nodes, sandbox: Sandbox) -> None:
+    sandbox.latency = 0.3
+    sandbox.fail_next("status-429", "cut-picture")
+    sandbox.fail_next(*["status-429"] * 6)
+    with pytest.raises(errors.AnswerError) as caught:
+        nodes("LumenfallVariations", image=torch.rand(2, 64, 64, 3))
+    assert caught.value.charged is Charged.YES and "Another request failed too" in str(caught.value)
+
+
+def test_a_request_that_waits_for_a_busy_server_is_dropped_when_another_fails(nodes: Nodes, sandbox: Sandbox) -> None:
+    sandbox.latency = 0.3
+    sandbox.fail_next(dataclasses.replace(FAULTS["status-429"], retry_after=1), "status-500")
+    with pytest.raises(errors.ServerFault):
+        nodes("LumenfallVariations", image=torch.rand(2, 64, 64, 3))
+    assert len([one for one in sandbox.requests if one.method == "POST"]) == 2 and sandbox.bill == []
 
 
 @pytest.mark.parametrize("fault", ["cut-picture", "not-a-picture", "bad-base64", "empty-data", "null-data", "cut-json"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import email.utils
 import json
 import logging
+import math
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -28,6 +29,9 @@ TIMEOUT = httpx.Timeout(600.0, connect=10.0, pool=None)
 
 FREE_TIMEOUT = httpx.Timeout(15.0, connect=5.0)
 """Seconds, for what costs nothing and must not hold a run up: model list, schema, balance."""
+
+MEDIA_TIMEOUT = httpx.Timeout(60.0, connect=10.0)
+"""Seconds without a byte of a finished picture; its link lives for an hour and may be fetched again."""
 
 MAX_ANSWER_BYTES = 512 * 2**20
 """Ten 4K pictures as base64 stay far below this."""
@@ -98,24 +102,29 @@ class Client:
     """Speaks to one server for the length of one ``async with``; nothing of it outlives the event loop.
 
     Proxies and certificates come from the environment (``HTTPS_PROXY``, ``NO_PROXY``, ``SSL_CERT_FILE``).
-    ``on_status`` receives a short line when something other than waiting for the answer goes on.
+    ``on_status`` receives a short line when something other than waiting for the answer goes on, else None.
     """
 
-    def __init__(self, server: Server, on_status: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(self, server: Server, on_status: Callable[[str | None], None] = lambda _: None) -> None:
         self.server = server
         self._on_status = on_status
         for name in _NETWORK_LOGS:
             logging.getLogger(name).addFilter(_discreet)
         headers = {"User-Agent": USER_AGENT}
-        # Redirects are never followed: they could carry the key, or a paid body, to another machine.
-        self._media = httpx.AsyncClient(headers=headers, timeout=TIMEOUT)
-        if server.api_key:
-            headers["Authorization"] = f"Bearer {server.api_key}"
-        self._api = httpx.AsyncClient(headers=headers, timeout=FREE_TIMEOUT)
+        authorized = {**headers, "Authorization": f"Bearer {server.api_key}"} if server.api_key else headers
         # Paid calls never go over a kept connection, which the server may close just as the body leaves.
-        self._paid = httpx.AsyncClient(
-            headers=headers, timeout=TIMEOUT, limits=httpx.Limits(max_keepalive_connections=0)
-        )
+        fresh = httpx.Limits(max_keepalive_connections=0)
+        # Redirects are never followed: they could carry the key, or a paid body, to another machine.
+        try:
+            self._media = httpx.AsyncClient(headers=headers, timeout=MEDIA_TIMEOUT)
+            self._api = httpx.AsyncClient(headers=authorized, timeout=FREE_TIMEOUT)
+            self._paid = httpx.AsyncClient(headers=authorized, timeout=TIMEOUT, limits=fresh)
+        except (ImportError, OSError, ValueError) as error:
+            raise InputError(
+                f"The proxy or certificate settings of the environment cannot be used ({error}).",
+                code="NETWORK_SETTINGS",
+                hint="Check HTTPS_PROXY, ALL_PROXY (SOCKS needs `pip install httpx[socks]`) and SSL_CERT_FILE.",
+            ) from error
 
     async def __aenter__(self) -> Client:
         _ours.set(True)
@@ -129,25 +138,32 @@ class Client:
         await self._paid.aclose()
         await self._media.aclose()
 
-    async def send(self, request: WireRequest) -> Reply:
+    async def send(self, request: WireRequest, wanted: Callable[[], bool] = lambda: True) -> Reply:
         """Send a paid request and return the answer as it came, errors included.
 
         Sent again only where nothing can have been made: the connection failed, or the server refused with 429,
-        or with 503 and an error of its own. Raises ConnectionFailed, whose ``charged`` says what is known.
+        or with 503 and a code of its own that means the same; and only while ``wanted`` says so. Raises
+        ConnectionFailed, whose ``charged`` says what is known.
         """
         url = f"{self.server.base_url}/{request.path}"
+        busy: _Busy | None = None
         try:
             async for attempt in tenacity.AsyncRetrying(
                 retry=tenacity.retry_if_exception(_worth_another_try),
-                stop=tenacity.stop_after_attempt(ATTEMPTS),
+                stop=lambda state: state.attempt_number >= ATTEMPTS or not wanted(),
                 wait=_pause,
                 before_sleep=self._tell_retry,
                 reraise=True,
             ):
                 with attempt:
+                    if busy is not None and not wanted():
+                        return busy.reply
+                    self._on_status(None)
                     return await self._post(url, request)
-        except _Busy as busy:
-            return busy.reply
+                failure = attempt.retry_state.outcome.exception() if attempt.retry_state.outcome else None
+                busy = failure if isinstance(failure, _Busy) else None
+        except _Busy as refusal:
+            return refusal.reply
         except _NotSent as error:
             raise self._unreachable(error) from error
         raise AssertionError("unreachable: the loop returns or raises")
@@ -188,11 +204,16 @@ class Client:
     async def _post(self, url: str, request: WireRequest) -> Reply:
         try:
             reply = await self._exchange(self._paid, "POST", url, **request.content)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.InvalidURL) as error:
             raise _NotSent(_cause(error)) from error
         except httpx.TimeoutException as error:
             raise ConnectionFailed(
                 "The server did not answer in time.", hint="Look the request up before you send it again."
+            ) from error
+        except httpx.DecodingError as error:
+            raise ConnectionFailed(
+                f"The answer came compressed in a way that cannot be undone ({_cause(error)}).",
+                hint="Look the request up before you send it again.",
             ) from error
         except httpx.HTTPError as error:
             raise ConnectionFailed(
@@ -206,7 +227,7 @@ class Client:
     async def _free(self, method: str, url: str, **content: Any) -> Reply:
         try:
             return await self._exchange(self._api, method, url, **content)
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise self._unreachable(error) from error
 
     async def _exchange(self, client: httpx.AsyncClient, method: str, url: str, **content: Any) -> Reply:
@@ -224,7 +245,7 @@ class Client:
         error = state.outcome.exception() if state.outcome else None
         reason = "the server is busy" if isinstance(error, _Busy) else "no connection"
         seconds = state.next_action.sleep if state.next_action else 0.0
-        self._on_status(f"{reason}, trying again in {seconds:.0f} s")
+        self._on_status(f"{reason}, trying again in {math.ceil(seconds)} s")
 
     def _unreachable(self, error: Exception) -> ConnectionFailed:
         cause = _cause(error)

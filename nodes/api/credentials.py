@@ -33,11 +33,6 @@ class Server:
     def flavour(self) -> Flavour:
         return flavour_of(self.base_url)
 
-    @property
-    def origin(self) -> tuple[str, str | None, int | None]:
-        """Scheme, host and port: what a key is bound to."""
-        return _origin(self.base_url)
-
     def redact(self, content: bytes) -> bytes:
         """``content`` without the key, should a server quote it back."""
         if self.api_key is None or len(self.api_key) < SHORTEST_SECRET:
@@ -93,7 +88,11 @@ def resolve_server(environ: Mapping[str, str], data_dir: Path) -> Server:
 def configured_base_url(environ: Mapping[str, str], data_dir: Path) -> str:
     """The base URL that :func:`resolve_server` would choose, with no demand for a key. Raises InputError."""
     named = environ.get(BASE_URL_VARIABLE) or _read_json(data_dir / SETTINGS_FILE).get("base_url")
-    base_url = (named or DEFAULT_BASE_URL).strip().rstrip("/")
+    return _checked(named or DEFAULT_BASE_URL)
+
+
+def _checked(base_url: str) -> str:
+    base_url = base_url.strip().rstrip("/")
     try:
         parts = urlsplit(base_url)
         usable = parts.scheme in ("http", "https") and parts.hostname and not parts.username and not parts.query
@@ -110,7 +109,7 @@ def configured_base_url(environ: Mapping[str, str], data_dir: Path) -> str:
 
 
 def _sources(environ: Mapping[str, str], data_dir: Path) -> Iterator[_Source]:
-    """One after the other, so that a damaged file matters only where the ones before it have no key."""
+    """Read one after the other, so that a damaged login does not matter beside a key that was found before it."""
     yield _Source("the environment", environ.get(BASE_URL_VARIABLE), environ.get(KEY_VARIABLE, "").strip())
     settings = _read_json(data_dir / SETTINGS_FILE)
     yield _Source("the settings file", settings.get("base_url"), settings.get("api_key"))
@@ -145,5 +144,6 @@ def _checked_key(source: _Source) -> str:
 
 
 def _origin(base_url: str) -> tuple[str, str | None, int | None]:
-    parts = urlsplit(base_url)
+    """Scheme, host and port: what a key is bound to. Raises InputError."""
+    parts = urlsplit(_checked(base_url))
     return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)

@@ -85,6 +85,11 @@ async def _save(response: httpx.Response, path: Path) -> None:
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
+    except OSError as error:
+        raise DownloadError(
+            f"The finished picture could not be written to disk ({error.strerror or type(error).__name__}).",
+            hint="Its link lives on the server for about an hour.",
+        ) from error
     finally:
         partial.unlink(missing_ok=True)
 

@@ -81,6 +81,11 @@ def find_refusal(body: Any) -> Refusal | None:
     """
     if not isinstance(body, Mapping):
         return None
+    refusal = _find(body)
+    return refusal and Refusal(_shorten(refusal.message), refusal.code)
+
+
+def _find(body: Mapping[str, Any]) -> Refusal | None:
     error = body.get("error")
     if isinstance(error, str) and error:
         return Refusal(error, _code(body))
@@ -89,7 +94,7 @@ def find_refusal(body: Any) -> Refusal | None:
     if body.get("error_code"):
         return Refusal(str(body.get("message") or body.get("error_message") or "no message"), _code(body))
     if "data" not in body and (body.get("detail") or body.get("message")):
-        return Refusal(str(body.get("detail") or body.get("message")), _code(body))
+        return Refusal(_detail(body.get("detail")) or str(body.get("message")), _code(body))
     return None
 
 
@@ -103,9 +108,15 @@ def error_for(status: int, headers: Mapping[str, str], body: bytes) -> ApiError:
         charged = Charged.UNKNOWN
     if status == 503:
         charged = Charged.NO if code in _NOT_BEGUN else Charged.UNKNOWN
-    message = _shorten(refusal.message)
+    message = refusal.message
+    hint = None
+    if 300 <= status < 400:
+        hint = "Redirects are not followed: set the base URL to where it leads."
+    elif code in _NOT_BEGUN:
+        hint = RateLimited.default_hint
     return kind(
         f"The server refused ({status}): {message}{'' if message.endswith(('.', '!', '?')) else '.'}",
+        hint=hint,
         code=code or _code_without_body(kind, status),
         request_id=request_id(headers),
         status=status,
@@ -116,6 +127,13 @@ def error_for(status: int, headers: Mapping[str, str], body: bytes) -> ApiError:
 def request_id(headers: Mapping[str, str]) -> str | None:
     """The id under which the server logs this request, from an answer's headers."""
     return next((headers[name][:120] for name in REQUEST_ID_HEADERS if headers.get(name)), None)
+
+
+def _detail(detail: Any) -> str:
+    """FastAPI's ``detail``: text, or a list of ``{"loc", "msg"}``."""
+    if isinstance(detail, list):
+        return "; ".join(str(entry.get("msg")) for entry in detail if isinstance(entry, Mapping))
+    return str(detail or "")
 
 
 def _code(body: Mapping[str, Any]) -> str | None:
@@ -136,7 +154,7 @@ def _json(body: bytes) -> Any:
 
 def _describe_non_json(headers: Mapping[str, str], body: bytes) -> str:
     text = body[:20_000].decode("utf-8", "replace").strip()
-    if not text:
+    if text in ("", "{}"):
         return "no explanation"
     title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
     if title:
@@ -147,5 +165,6 @@ def _describe_non_json(headers: Mapping[str, str], body: bytes) -> str:
 
 
 def _shorten(text: str) -> str:
-    text = " ".join(text.split())
+    # A lone surrogate, which JSON may hold, could be neither shown nor logged.
+    text = " ".join(text.encode("utf-8", "replace").decode().split())
     return text if len(text) <= _LONGEST_QUOTE else text[:_LONGEST_QUOTE] + "..."

@@ -116,12 +116,17 @@ def read_answer(status: int, headers: Mapping[str, str], body: bytes) -> Answer:
             prompts.append(item.revised_prompt)
     refusal = find_refusal(content)
     if refusal and not pictures:
-        raise error_for(status, headers, body)
+        refused = error_for(status, headers, body)
+        if metadata.cost is not None:
+            refused.charged = Charged.YES if metadata.cost else Charged.NO
+        elif answer.data:
+            refused.charged = Charged.UNKNOWN
+        raise refused
     if refusal:
         notes.append(f"The server also reported: {refusal.message}")
     if not pictures:
         raise AnswerError(
-            "The server reported success but sent no usable picture. " + " ".join(notes).strip(),
+            " ".join(["The server reported success but sent no usable picture.", *notes]),
             hint="Look the request up in the dashboard before you send it again.",
             request_id=found,
             charged=Charged.YES if metadata.cost else Charged.UNKNOWN,

@@ -63,7 +63,7 @@ class Originals:
         probe = self.root / f".writable-{secrets.token_hex(4)}"
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-            # Of the size of a large answer's picture, so that a disk about to be full is noticed.
+            # About the size of a picture, so that a full disk is noticed.
             _write(probe, bytes(2**20))
             probe.unlink()
         except OSError as error:
@@ -87,8 +87,11 @@ class Originals:
 
 def _write(path: Path, content: bytes) -> None:
     partial = path.with_name(path.name + ".part")
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    try:
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

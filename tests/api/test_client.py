@@ -200,6 +200,15 @@ def test_certificates_from_the_environment_are_used(monkeypatch: pytest.MonkeyPa
         assert send(server).status == 200
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"), [("SSL_CERT_FILE", "/no/such/file.pem"), ("ALL_PROXY", "socks5://127.0.0.1:1")]
+)
+def test_unusable_network_settings_are_named(variable: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(InputError, match=variable):
+        Client(Server("https://images.example.test/v1"))
+
+
 # Downloads
 
 

@@ -78,6 +78,23 @@ def test_a_link_stands_in_for_damaged_base64() -> None:
     assert answer.pictures == (Picture(url="https://media/1"),)
 
 
+@pytest.mark.parametrize(("cost", "charged"), [(0.1, Charged.YES), (0, Charged.NO), (None, Charged.UNKNOWN)])
+def test_an_error_inside_a_success_believes_the_cost_beside_it(cost: float | None, charged: Charged) -> None:
+    content = {"error": {"code": "CONTENT_POLICY_VIOLATION", "message": "no"}, "data": [{}], "metadata": {"cost": cost}}
+    with pytest.raises(errors.ContentPolicyViolation) as caught:
+        read_answer(200, {}, body(content))
+    assert caught.value.charged is charged
+
+
+def test_fastapis_complaints_are_readable() -> None:
+    content = {"detail": [{"type": "missing", "loc": ["body", "prompt"], "msg": "Field required"}]}
+    assert error_for(422, {}, body(content)).message == "The server refused (422): Field required."
+
+
+def test_half_a_character_in_a_message_can_be_shown() -> None:
+    str(error_for(400, {}, b'{"error": "x \\ud83d"}')).encode("utf-8")
+
+
 def test_an_error_beside_pictures_is_a_note() -> None:
     answer = read_answer(200, {}, body({"data": [{"b64_json": B64}], "error": {"message": "1 of 2 failed"}}))
     assert len(answer.pictures) == 1 and "1 of 2 failed" in answer.notes[0]
