@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -27,6 +28,13 @@ class Delivery:
     seconds: float = 0.0
 
 
+def total_cost(deliveries: Sequence[Delivery]) -> tuple[float | None, str | None]:
+    """The sum of the confirmed costs and its currency; None where the server named none."""
+    costs = [delivery.answer.cost for delivery in deliveries if delivery.answer.cost is not None]
+    currency = next((delivery.answer.currency for delivery in deliveries if delivery.answer.currency), None)
+    return (round(sum(costs), 9) if costs else None), currency
+
+
 async def receive(client: Client, reply: Reply, originals: Originals) -> Delivery:
     """Keep and read a successful answer. Raises LumenfallError, which says where the answer is kept."""
     # Not in a thread: Stop could cancel it while it waits for its turn, and the answer would be gone.
@@ -45,7 +53,7 @@ async def receive(client: Client, reply: Reply, originals: Originals) -> Deliver
         await asyncio.to_thread(folder.complete)
     elif kept:
         notes.append(kept)
-    return Delivery(delivery.pictures, answer, delivery.originals, (*answer.notes, *delivery.notes, *notes))
+    return replace(delivery, notes=(*answer.notes, *delivery.notes, *notes))
 
 
 def _keep(originals: Originals, reply: Reply) -> tuple[AnswerFolder | None, list[str]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from .receive import Delivery
+from .receive import Delivery, total_cost
 
 
 def describe(model: str, deliveries: Sequence[Delivery], notes: Sequence[str], images: torch.Tensor) -> dict[str, Any]:
@@ -18,15 +18,15 @@ def describe(model: str, deliveries: Sequence[Delivery], notes: Sequence[str], i
     the time of the slowest request; ``sizes`` are those that came, ``size`` that of the tensor handed on;
     ``originals`` are the files as they came, below the pack's folder of originals.
     """
-    costs = [delivery.answer.cost for delivery in deliveries if delivery.answer.cost is not None]
+    cost, currency = total_cost(deliveries)
     first = deliveries[0].answer
     return {
         "model": model,
         "executed_model": first.executed_model,
         "provider": first.provider,
         "request_id": first.request_id,
-        "cost": round(sum(costs), 9) if costs else None,
-        "currency": next((d.answer.currency for d in deliveries if d.answer.currency), None),
+        "cost": cost,
+        "currency": currency,
         "seconds": round(max(delivery.seconds for delivery in deliveries), 2),
         "count": images.shape[0],
         "size": f"{images.shape[2]}x{images.shape[1]}",

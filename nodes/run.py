@@ -31,7 +31,7 @@ from .api import (
 )
 from .errors import AuthenticationFailed, Charged, LumenfallError
 from .host.waiting import wait
-from .receive import Delivery, receive
+from .receive import Delivery, receive, total_cost
 from .spend import Originals
 
 NodeFunction = Callable[..., Awaitable[dict[str, Any]]]
@@ -210,9 +210,8 @@ def _all_or_error(outcomes: Sequence[Delivery | BaseException]) -> list[Delivery
 
 
 def _summary(deliveries: Sequence[Delivery]) -> str:
-    costs = [delivery.answer.cost for delivery in deliveries if delivery.answer.cost is not None]
+    cost, currency = total_cost(deliveries)
     seconds = max(delivery.seconds for delivery in deliveries)
     count = sum(len(delivery.pictures) for delivery in deliveries)
-    currency = next((delivery.answer.currency for delivery in deliveries if delivery.answer.currency), "")
-    price = f", {sum(costs):.4g} {currency}" if costs else ""
+    price = "" if cost is None else f", {cost:.4g} {currency}"
     return f"{count} picture{'s' * (count != 1)} in {seconds:.0f} s{price}"

@@ -146,7 +146,7 @@ class Client:
         ConnectionFailed, whose ``charged`` says what is known.
         """
         url = f"{self.server.base_url}/{request.path}"
-        busy: _Busy | None = None
+        failure: _Busy | _NotSent | None = None
         try:
             async for attempt in tenacity.AsyncRetrying(
                 retry=tenacity.retry_if_exception(_worth_another_try),
@@ -156,14 +156,16 @@ class Client:
                 reraise=True,
             ):
                 with attempt:
-                    if busy is not None and not wanted():
-                        return busy.reply
+                    if failure is not None and not wanted():
+                        raise failure
                     self._on_status(None)
-                    return await self._post(url, request)
-                failure = attempt.retry_state.outcome.exception() if attempt.retry_state.outcome else None
-                busy = failure if isinstance(failure, _Busy) else None
-        except _Busy as refusal:
-            return refusal.reply
+                    try:
+                        return await self._post(url, request)
+                    except (_Busy, _NotSent) as error:
+                        failure = error
+                        raise
+        except _Busy as busy:
+            return busy.reply
         except _NotSent as error:
             raise self._unreachable(error) from error
         raise AssertionError("unreachable: the loop returns or raises")
