@@ -1,9 +1,11 @@
 """Lumenfall's unified image API, and any server that speaks OpenAI's."""
 
 from .catalogue import Catalogue, Mode, Model, ModelList, bundled
-from .client import Client, Reply
+from .client import Client
 from .credentials import Server, configured_base_url, resolve_server
+from .exchange import Reply
 from .refusals import error_for, request_id
+from .request_log import Logged
 from .requests import ImageRequest, WireRequest, write
 from .responses import Answer, Balance, Estimate, Picture, read_answer
 
@@ -14,6 +16,7 @@ __all__ = [
     "Client",
     "Estimate",
     "ImageRequest",
+    "Logged",
     "Mode",
     "Model",
     "ModelList",

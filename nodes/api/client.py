@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import email.utils
 import json
 import logging
 import math
+import secrets
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -17,10 +18,12 @@ from typing import Any
 import httpx
 import tenacity
 
-from ..errors import AnswerError, Charged, ConnectionFailed, InputError, InsufficientBalance
-from . import downloads
+from ..errors import AnswerError, Charged, ConnectionFailed, InputError, InsufficientBalance, LumenfallError
+from . import downloads, request_log
 from .credentials import Server
+from .exchange import Reply, cause, exchange
 from .refusals import error_for
+from .request_log import Logged
 from .requests import WireRequest
 from .responses import Balance, Estimate, read_balance, read_estimate
 
@@ -33,6 +36,11 @@ FREE_TIMEOUT = httpx.Timeout(15.0, connect=5.0)
 MEDIA_TIMEOUT = httpx.Timeout(60.0, connect=10.0)
 """Seconds without a byte of a finished picture; its link lives for an hour and may be fetched again."""
 
+DEADLINE = 1200.0
+"""Seconds for one paid exchange in all; without it an answer that only drips would never end."""
+
+FREE_DEADLINE = 60.0
+
 MAX_ANSWER_BYTES = 512 * 2**20
 """Ten 4K pictures as base64 stay far below this."""
 
@@ -41,19 +49,6 @@ LONGEST_RETRY_AFTER = 60.0
 """Seconds. A server that asks for more gets an error instead of a node that seems to hang."""
 
 USER_AGENT = "comfyui-lumenfall/0.1"
-
-
-@dataclass(frozen=True)
-class Reply:
-    """An HTTP answer, whole but not understood yet. Header names are lower case."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes = field(repr=False)
-
-    @property
-    def is_success(self) -> bool:
-        return 200 <= self.status < 300
 
 
 class _NotSent(Exception):
@@ -110,15 +105,18 @@ class Client:
         self._on_status = on_status
         for name in _NETWORK_LOGS:
             logging.getLogger(name).addFilter(_discreet)
-        headers = {"User-Agent": USER_AGENT}
-        authorized = {**headers, "Authorization": f"Bearer {server.api_key}"} if server.api_key else headers
+        # Uncompressed, what has arrived of a broken answer can be read, and a download be continued at any byte.
+        plain = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
+        authorized = {**plain, "Authorization": f"Bearer {server.api_key}"} if server.api_key else plain
+        compressed = {**authorized, "Accept-Encoding": "gzip, deflate"}
         # Paid calls never go over a kept connection, which the server may close just as the body leaves.
         fresh = httpx.Limits(max_keepalive_connections=0)
         # Redirects are never followed: they could carry the key, or a paid body, to another machine.
         try:
-            self._media = httpx.AsyncClient(headers=headers, timeout=MEDIA_TIMEOUT)
-            self._api = httpx.AsyncClient(headers=authorized, timeout=FREE_TIMEOUT)
-            self._paid = httpx.AsyncClient(headers=authorized, timeout=TIMEOUT, limits=fresh)
+            tls = httpx.create_ssl_context()  # reads certificates for a while, so all share it
+            self._media = httpx.AsyncClient(headers=plain, timeout=MEDIA_TIMEOUT, verify=tls)
+            self._api = httpx.AsyncClient(headers=compressed, timeout=FREE_TIMEOUT, verify=tls)
+            self._paid = httpx.AsyncClient(headers=authorized, timeout=TIMEOUT, limits=fresh, verify=tls)
         except (ImportError, OSError, ValueError) as error:
             raise InputError(
                 f"The proxy or certificate settings of the environment cannot be used ({error}).",
@@ -138,12 +136,15 @@ class Client:
         await self._paid.aclose()
         await self._media.aclose()
 
-    async def send(self, request: WireRequest, wanted: Callable[[], bool] = lambda: True) -> Reply:
-        """Send a paid request and return the answer as it came, errors included.
+    async def send(
+        self, request: WireRequest, wanted: Callable[[], bool] = lambda: True, trace_id: str | None = None
+    ) -> Reply:
+        """Send a paid request and return the answer as it came, errors and broken ones included.
 
         Sent again only where nothing can have been made: the connection failed, or the server refused with 429,
-        or with 503 and a code of its own that means the same; and only while ``wanted`` says so. Raises
-        ConnectionFailed, whose ``charged`` says what is known.
+        or with 503 and a code of its own that means the same; and only while ``wanted`` says so. ``trace_id`` (32
+        hex digits) is what :meth:`look_up` finds the request by. Raises ConnectionFailed, whose ``charged`` says
+        what is known, where no answer began.
         """
         url = f"{self.server.base_url}/{request.path}"
         failure: _Busy | _NotSent | None = None
@@ -160,7 +161,7 @@ class Client:
                         raise failure
                     self._on_status(None)
                     try:
-                        return await self._post(url, request)
+                        return await self._post(url, request, trace_id)
                     except (_Busy, _NotSent) as error:
                         failure = error
                         raise
@@ -186,62 +187,82 @@ class Client:
         return read_balance(reply.status, reply.headers, reply.body)
 
     async def get(self, path: str, **params: str) -> Any:
-        """The JSON at ``path`` below the base URL, free of charge. Raises ApiError or AnswerError."""
-        reply = await self._free("GET", f"{self.server.base_url}/{path}", params=params)
-        if reply.status != 200:
-            raise error_for(reply.status, reply.headers, reply.body)
-        try:
-            return json.loads(reply.body)
-        except (ValueError, RecursionError):
-            raise AnswerError(f"{path} answered with something that is not JSON.", charged=Charged.NO) from None
+        """The JSON at ``path`` below the base URL, free of charge. Raises LumenfallError."""
+        return await self._json(f"{self.server.base_url}/{path}", params or None)
 
-    async def download(self, url: str, path: Path) -> None:
-        """Fetch a finished picture to ``path``, without the key. Raises DownloadError."""
-        await downloads.download(self._media, self.server, url, path)
+    async def look_up(self, request_id: str | None, trace_id: str | None, since: float) -> Logged | None:
+        """What the server's log says of a request that was sent at ``since`` (unix time), free of charge.
+
+        None where it has no such request, has no log, or cannot be asked now.
+        """
+        if not self.server.flavour.native:
+            return None
+        found = None
+        try:
+            if request_id:
+                found = await request_log.by_id(self._json, self.server.native_url, request_id)
+            if trace_id and not found:
+                found = await request_log.by_trace(self._json, self.server.native_url, trace_id, since)
+        except LumenfallError:
+            return None
+        return found
+
+    async def download(self, url: str, partial: Path) -> bytes:
+        """Fetch a finished picture, without the key. Raises DownloadError.
+
+        What arrives is also written to ``partial``, and the next call with the same file goes on where it ends; the
+        caller removes it. A disk that fails does not matter.
+        """
+        return await downloads.download(self._media, self.server, url, partial)
 
     def _require_native(self, what: str) -> None:
         if not self.server.flavour.native:
             raise InputError(f"{self.server.flavour.name} servers have no {what}.")
 
-    async def _post(self, url: str, request: WireRequest) -> Reply:
+    async def _post(self, url: str, request: WireRequest, trace_id: str | None) -> Reply:
+        headers = {}
+        if trace_id and self.server.flavour.native:
+            headers["traceparent"] = f"00-{trace_id}-{secrets.token_hex(8)}-01"
+        everything = {"headers": headers, **request.content}
         try:
-            reply = await self._exchange(self._paid, "POST", url, **request.content)
+            reply = await exchange(
+                self._paid, self.server, "POST", url, deadline=DEADLINE, limit=MAX_ANSWER_BYTES, **everything
+            )
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.InvalidURL) as error:
-            raise _NotSent(_cause(error)) from error
-        except httpx.TimeoutException as error:
+            raise _NotSent(cause(error)) from error
+        except (httpx.TimeoutException, asyncio.TimeoutError) as error:
             raise ConnectionFailed(
                 "The server did not answer in time.", hint="Look the request up before you send it again."
             ) from error
-        except httpx.DecodingError as error:
+        except (httpx.HTTPError, OSError) as error:
             raise ConnectionFailed(
-                f"The answer came compressed in a way that cannot be undone ({_cause(error)}).",
-                hint="Look the request up before you send it again.",
-            ) from error
-        except httpx.HTTPError as error:
-            raise ConnectionFailed(
-                f"The connection broke before the answer was complete ({_cause(error)}).",
+                f"The connection broke before an answer came ({cause(error)}).",
                 hint="Look the request up before you send it again.",
             ) from error
         if _refused_for_now(reply):
             raise _Busy(reply)
         return reply
 
+    async def _json(self, url: str, params: dict[str, str] | None) -> Any:
+        reply = await self._free("GET", url, params=params)
+        if reply.status != 200:
+            raise error_for(reply.status, reply.headers, reply.body)
+        try:
+            return json.loads(reply.body)
+        except (ValueError, RecursionError):
+            path = httpx.URL(url).path
+            raise AnswerError(f"{path} answered with something that is not JSON.", charged=Charged.NO) from None
+
     async def _free(self, method: str, url: str, **content: Any) -> Reply:
         try:
-            return await self._exchange(self._api, method, url, **content)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            reply = await exchange(
+                self._api, self.server, method, url, deadline=FREE_DEADLINE, limit=MAX_ANSWER_BYTES, **content
+            )
+        except (httpx.HTTPError, httpx.InvalidURL, asyncio.TimeoutError, OSError) as error:
             raise self._unreachable(error) from error
-
-    async def _exchange(self, client: httpx.AsyncClient, method: str, url: str, **content: Any) -> Reply:
-        async with client.stream(method, url, **content) as response:
-            body = bytearray()
-            async for chunk in response.aiter_bytes():
-                body += chunk
-                if len(body) > MAX_ANSWER_BYTES:
-                    raise AnswerError(f"The answer is larger than {MAX_ANSWER_BYTES // 2**20} MiB.")
-            redact = self.server.redact
-            headers = {name.lower(): redact(value.encode()).decode() for name, value in response.headers.items()}
-            return Reply(response.status_code, headers, redact(bytes(body)))
+        if reply.broken:
+            raise ConnectionFailed(f"The answer did not arrive whole ({reply.broken}).", charged=Charged.NO)
+        return reply
 
     def _tell_retry(self, state: tenacity.RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
@@ -250,12 +271,12 @@ class Client:
         self._on_status(f"{reason}, trying again in {math.ceil(seconds)} s")
 
     def _unreachable(self, error: Exception) -> ConnectionFailed:
-        cause = _cause(error)
+        reason = cause(error)
         hint = "Check the network, the proxy settings and the base URL."
-        if "CERTIFICATE" in cause.upper():
+        if "CERTIFICATE" in reason.upper():
             hint = "Behind a company's proxy, point SSL_CERT_FILE at its certificate."
         host = httpx.URL(self.server.base_url).netloc.decode("ascii")
-        return ConnectionFailed(f"{host} could not be reached ({cause}).", hint=hint, charged=Charged.NO)
+        return ConnectionFailed(f"{host} could not be reached ({reason}).", hint=hint, charged=Charged.NO)
 
 
 def _worth_another_try(error: BaseException) -> bool:
@@ -279,7 +300,3 @@ def _refused_for_now(reply: Reply) -> bool:
         return False
     error = error_for(reply.status, reply.headers, reply.body)
     return error.charged is Charged.NO and not isinstance(error, InsufficientBalance)
-
-
-def _cause(error: BaseException) -> str:
-    return str(error) or type(error).__name__

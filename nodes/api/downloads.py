@@ -1,4 +1,4 @@
-"""Fetching finished pictures by their address, to disk.
+"""Fetching finished pictures by their address, going on where an earlier try ended.
 
 The addresses come from an answer, so they are treated as somebody else's text: http(s) only, no private or
 link-local machine, few redirects, bounded bytes, and never the API key.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import os
+import re
 import socket
 from pathlib import Path
 
@@ -16,82 +16,132 @@ import httpx
 import tenacity
 
 from ..errors import DownloadError
+from .compression import unpack
 from .credentials import Server
+from .partial import Partial
 
 MAX_BYTES = 256 * 2**20
 MAX_REDIRECTS = 4
+DEADLINE = 600.0
+"""Seconds for one try; the next goes on where it ended."""
+
+LINK_EXPIRED = "LINK_EXPIRED"
+
 _ATTEMPTS = 4
+_backoff = tenacity.wait_exponential(multiplier=0.2, max=4.0) + tenacity.wait_random(0.0, 0.2)
 _REDIRECTS = (301, 302, 303, 307, 308)
+_EXPIRED = (403, 404, 410)
 
 
 class _Transient(Exception):
     """A failure that another try may mend; fetching a picture again costs nothing."""
 
 
-async def download(client: httpx.AsyncClient, server: Server, url: str, path: Path) -> None:
-    """Write what ``url`` holds to ``path``, whole or not at all.
+async def download(client: httpx.AsyncClient, server: Server, url: str, path: Path) -> bytes:
+    """What ``url`` holds. Meanwhile it is also written to ``path``, and a beginning found there is continued.
 
-    ``client`` must carry no Authorization header. Network failures and 5xx are tried again. Raises DownloadError.
+    ``client`` must carry no Authorization header, and ask for no compression. Network failures, 408, 429 and 5xx are
+    tried again. Raises DownloadError, with the code LINK_EXPIRED where the picture is gone. ``path`` stays, whatever
+    happens, except where it holds more than MAX_BYTES.
     """
     url = str(httpx.URL(server.base_url).join(url)) if url.startswith("/") else url
+    partial = await asyncio.to_thread(Partial, path, MAX_BYTES)
     try:
         async for attempt in tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception_type(_Transient),
             stop=tenacity.stop_after_attempt(_ATTEMPTS),
-            wait=tenacity.wait_exponential(multiplier=0.2, max=4.0) + tenacity.wait_random(0.0, 0.2),
+            wait=_backoff,
             reraise=True,
         ):
             with attempt:
-                await _fetch(client, server, url, path)
+                return await _in_time(client, server, url, partial)
     except _Transient as error:
         raise DownloadError(
             f"The finished picture could not be fetched from {httpx.URL(url).host} ({error}).",
-            hint="It is kept on the server for about an hour.",
+            hint="The download can be resumed: the server keeps the picture for about an hour.",
         ) from error
+    finally:
+        partial.close()
+    raise AssertionError("unreachable: the loop returns or raises")
 
 
-async def _fetch(client: httpx.AsyncClient, server: Server, url: str, path: Path) -> None:
+async def _in_time(client: httpx.AsyncClient, server: Server, url: str, partial: Partial) -> bytes:
+    try:
+        return await asyncio.wait_for(_fetch(client, server, url, partial), DEADLINE)
+    except asyncio.TimeoutError:
+        raise _Transient(f"it took longer than {DEADLINE:.4g} s") from None
+
+
+async def _fetch(client: httpx.AsyncClient, server: Server, url: str, partial: Partial) -> bytes:
     for _ in range(MAX_REDIRECTS + 1):
         await _check_address(server, url)
         try:
-            async with client.stream("GET", url, follow_redirects=False) as response:
+            async with client.stream("GET", url, headers=_range(partial), follow_redirects=False) as response:
                 if response.status_code in _REDIRECTS and "location" in response.headers:
                     url = str(response.url.join(response.headers["location"]))
                     continue
-                if response.status_code in (408, 425, 429) or response.status_code >= 500:
-                    raise _Transient(f"status {response.status_code}")
-                if response.status_code != 200:
-                    raise DownloadError(
-                        f"The address of the finished picture answered {response.status_code}.",
-                        hint="Links live for about an hour; after that the picture is gone from the server.",
-                    )
-                await _save(response, path)
-                return
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+                return await _take_in(response, partial)
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             raise _Transient(type(error).__name__) from error
     raise DownloadError(f"The address of the finished picture redirects more than {MAX_REDIRECTS} times.")
 
 
-async def _save(response: httpx.Response, path: Path) -> None:
-    partial = path.with_name(path.name + ".part")
-    size = 0
-    try:
-        with partial.open("wb") as file:
-            async for chunk in response.aiter_bytes():
-                size += len(chunk)
-                if size > MAX_BYTES:
-                    raise DownloadError(f"The finished picture is larger than {MAX_BYTES // 2**20} MiB.")
-                file.write(chunk)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError as error:
-        raise DownloadError(
-            f"The finished picture could not be written to disk ({error.strerror or type(error).__name__}).",
-            hint="Its link lives on the server for about an hour.",
-        ) from error
-    finally:
-        partial.unlink(missing_ok=True)
+def _range(partial: Partial) -> dict[str, str]:
+    """Ask for what is missing, and for everything if the picture is not the same any more."""
+    if not partial.content:
+        return {}
+    headers = {"Range": f"bytes={len(partial.content)}-"}
+    return {**headers, "If-Range": partial.etag} if partial.etag else headers
+
+
+async def _take_in(response: httpx.Response, partial: Partial) -> bytes:
+    status, etag = response.status_code, _strong_etag(response)
+    start, total = _content_range(response)
+    if status in (408, 425, 429) or status >= 500:
+        raise _Transient(f"status {status}")
+    if status == 416 and partial.content:
+        if total == len(partial.content):
+            return bytes(partial.content)
+        partial.start_over()
+        raise _Transient("its beginning on disk is not of the same file")
+    if status == 206 and (start != len(partial.content) or (partial.etag and etag != partial.etag)):
+        partial.start_over()
+        raise _Transient("another part came than was asked for")
+    if status == 200:
+        partial.start_over()
+    elif status != 206:
+        raise _refused(status)
+    partial.etag = etag
+    async for chunk in response.aiter_raw():
+        if len(partial.content) + len(chunk) > MAX_BYTES:
+            partial.remove()
+            raise DownloadError(f"The finished picture is larger than {MAX_BYTES // 2**20} MiB.")
+        partial.append(chunk)
+    if status == 206 and total is not None and len(partial.content) < total:
+        raise _Transient("only a part of it came")
+    return unpack(bytes(partial.content), response.headers.get("content-encoding", ""), MAX_BYTES)[0]
+
+
+def _strong_etag(response: httpx.Response) -> str | None:
+    etag: str = response.headers.get("etag", "")
+    return etag if etag.startswith('"') else None
+
+
+def _content_range(response: httpx.Response) -> tuple[int | None, int | None]:
+    """Where the part begins and how long the whole is; None for what is not said."""
+    found = re.fullmatch(
+        r"bytes (?:(\d{1,18})-\d+|\*)/(?:(\d{1,18})|\*)", response.headers.get("content-range", "").strip()
+    )
+    start, total = found.groups() if found else (None, None)
+    return (None if start is None else int(start)), (None if total is None else int(total))
+
+
+def _refused(status: int) -> DownloadError:
+    return DownloadError(
+        f"The address of the finished picture answered {status}.",
+        code=LINK_EXPIRED if status in _EXPIRED else None,
+        hint="Links live for about an hour; after that the picture is gone from the server.",
+    )
 
 
 async def _check_address(server: Server, url: str) -> None:

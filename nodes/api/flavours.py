@@ -21,7 +21,7 @@ class Flavour:
     ratio_sizes: bool
     """Whether ``size`` may be a ratio such as 16:9."""
     native: bool
-    """Whether dry run, balance and model schemas exist."""
+    """Whether dry run, balance, request log and model schemas exist."""
     max_image_bytes: int = 50 * 10**6
     """Per picture; OpenAI's limit, and above what Lumenfall advises."""
     max_mask_bytes: int = 4 * 10**6

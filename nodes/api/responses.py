@@ -15,21 +15,23 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, FiniteFloat, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
-from ..errors import AnswerError, Charged
+from ..errors import AnswerError, Charged, ConnectionFailed
 from .refusals import error_for, find_refusal, request_id
+from .salvage import complete_members
 
 
-def _or_none(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+def or_none(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    """For WrapValidator: None in place of a value of an unexpected type."""
     try:
         return handler(value)
     except ValidationError:
         return None
 
 
-Text = Annotated[str | None, WrapValidator(_or_none)]
-Number = Annotated[FiniteFloat | None, WrapValidator(_or_none)]
-Flag = Annotated[bool | None, WrapValidator(_or_none)]
-Whole = Annotated[int | None, WrapValidator(_or_none)]
+Text = Annotated[str | None, WrapValidator(or_none)]
+Number = Annotated[FiniteFloat | None, WrapValidator(or_none)]
+Flag = Annotated[bool | None, WrapValidator(or_none)]
+Whole = Annotated[int | None, WrapValidator(or_none)]
 
 
 class _Item(BaseModel):
@@ -48,8 +50,8 @@ class _Metadata(BaseModel):
 
 class _Answer(BaseModel):
     id: Text = None
-    data: Annotated[list[Any] | None, WrapValidator(_or_none)] = None
-    metadata: Annotated[_Metadata | None, WrapValidator(_or_none)] = None
+    data: Annotated[list[Any] | None, WrapValidator(or_none)] = None
+    metadata: Annotated[_Metadata | None, WrapValidator(or_none)] = None
 
 
 @dataclass(frozen=True)
@@ -94,17 +96,18 @@ class Balance:
     currency: str
 
 
-def read_answer(status: int, headers: Mapping[str, str], body: bytes) -> Answer:
-    """The pictures in a successful answer to generations, edits or variations.
+def read_answer(status: int, headers: Mapping[str, str], body: bytes, broken: str | None = None) -> Answer:
+    """The pictures in a successful answer to generations, edits or variations. ``broken`` is the reply's own.
 
-    Raises ApiError where it holds an error instead of pictures, and AnswerError where no picture can be read.
-    Among good pictures, unreadable ones and an error become notes.
+    Raises ApiError where it holds an error instead of pictures, AnswerError where no picture can be read, and
+    ConnectionFailed where none can be because the answer is ``broken``. Among good pictures, unreadable ones and an
+    error become notes; so does an answer that breaks off after its first pictures.
     """
-    content = _decode_json(headers, body)
+    content, notes = _decode_or_salvage(headers, body, broken)
     answer = _Answer.model_validate(content)
     metadata = answer.metadata or _Metadata()
     found = request_id(headers) or answer.id
-    pictures, prompts, notes = [], [], []
+    pictures, prompts = [], []
     for number, entry in enumerate(answer.data or [], start=1):
         try:
             item = _Item.model_validate(entry)
@@ -191,6 +194,26 @@ def read_balance(status: int, headers: Mapping[str, str], body: bytes) -> Balanc
     except ValidationError:
         raise AnswerError("The balance has an unknown shape.", charged=Charged.NO) from None
     return Balance(available.amount, (available.currency or "usd").upper())
+
+
+def _decode_or_salvage(headers: Mapping[str, str], body: bytes, broken: str | None) -> tuple[dict[str, Any], list[str]]:
+    """The answer, or what has arrived of it with a note that says so."""
+    try:
+        return _decode_json(headers, body), []
+    except AnswerError:
+        content = complete_members(body)
+        saved = content.get("data")
+        if isinstance(saved, list) and saved:
+            pictures = "1 picture" if len(saved) == 1 else f"{len(saved)} pictures"
+            reason = f" ({broken})" if broken else ""
+            return content, [f"The answer broke off{reason}; {pictures} of it could be saved."]
+        if broken is None:
+            raise
+    raise ConnectionFailed(
+        f"The answer did not arrive whole ({broken}), and no picture of it could be saved.",
+        hint="Look the request up before you send it again.",
+        request_id=request_id(headers),
+    )
 
 
 def _decode_json(headers: Mapping[str, str], body: bytes) -> dict[str, Any]:

@@ -1,15 +1,43 @@
-"""A small HTTP server for what the sandbox never does: redirects, proxies, odd model lists, TLS."""
+"""Ways to use the client, and a small HTTP server for what the sandbox never does: proxies, odd model lists, TLS."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, TypeVar
 
+import pytest
+import tenacity
+
+from nodes.api import Client, ImageRequest, Reply, Server, client, downloads, write
+
+T = TypeVar("T")
 Answer = tuple[int, dict[str, str], bytes]
+
+
+@pytest.fixture(autouse=True)
+def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (client, downloads):
+        monkeypatch.setattr(module, "_backoff", tenacity.wait_none())
+
+
+def using(server: Server, work: Callable[[Client], Awaitable[T]]) -> T:
+    async def main() -> T:
+        async with Client(server) as opened:
+            return await work(opened)
+
+    return asyncio.run(main())
+
+
+def send(server: Server, trace_id: str | None = None, **parameters: Any) -> Reply:
+    """Order small pictures of a cat."""
+    request = ImageRequest("generations", "gpt-image-2", "a cat", parameters={"size": "64x64", **parameters})
+    return using(server, lambda opened: opened.send(write(request, server.flavour), trace_id=trace_id))
 
 
 @dataclass

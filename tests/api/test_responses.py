@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from nodes import errors
 from nodes.api import Picture, error_for, read_answer
 from nodes.api.responses import read_balance, read_estimate
-from nodes.errors import AnswerError, ApiError, Charged, LumenfallError
+from nodes.errors import AnswerError, ApiError, Charged, ConnectionFailed, LumenfallError
 
 B64 = base64.b64encode(b"picture").decode()
 
@@ -122,6 +122,87 @@ def test_a_success_without_pictures_but_with_a_cost_was_charged() -> None:
     with pytest.raises(AnswerError) as caught:
         read_answer(200, {}, body({"data": [], "metadata": {"cost": 0.1}}))
     assert caught.value.charged is Charged.YES
+
+
+SMALL = {"cost": 0.04, "cost_currency": "USD"}
+
+
+@pytest.mark.parametrize(
+    ("content", "pictures", "cost"),
+    [
+        (b'{"data": [{"url": "https://1"}, {"url": "https://2"}, {"url": "htt', 2, None),
+        (b'{"data": [{"url": "https://1"}', 1, None),
+        (b'{"data":[{"url":"https://1"}],"metadata":{"cost":0.04,"cost_currency":"USD"},"x', 1, 0.04),
+        (b'{"metadata": {"cost": 0.04}, "data": [{"url": "https://1"}, ', 1, 0.04),
+        (b'{"metadata": {"cost": 0.04}, "data": [{"url": "https://1"}], "metadata2": {"co', 1, 0.04),
+        (b'{"data": [{"url": "https://1"}], "metadata": {"cost": 0.0', 1, None),
+        (b'{"id": "\\"data\\": [{}]", "data": [{"url": "https://1"}], ', 1, None),
+        (b'{"metadata": {"data": [{}, {}]}, "data": [{"url": "https://1"}], ', 1, None),
+        (b'\xef\xbb\xbf{"data": [{"url": "https://1"}], ', 1, None),
+        (b'{"data": [{"url": "https://1"}]} and then some', 1, None),
+        (b'{"data": [{"url": "https://1"}, {"url": "https://\xff"}]}', 2, None),
+        (b'{"data": [{"url": "https://1"}, ' + b"[" * 99_999, 1, None),
+    ],
+)
+def test_whole_pictures_of_a_broken_answer_are_saved(content: bytes, pictures: int, cost: float | None) -> None:
+    for broken, reason in ((None, "broke off;"), ("it did not end", "broke off (it did not end);")):
+        answer = read_answer(200, {}, content, broken)
+        assert len(answer.pictures) == answer.entries == pictures and answer.cost == cost
+        saved = "1 picture of it" if pictures == 1 else "2 pictures of it"
+        assert answer.notes == (f"The answer {reason} {saved} could be saved.",)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"data": [{"url": "https://1"',
+        b'{"id": "\\"data\\": [{}]", "da',
+        b'{"error": {"data": [{}]',
+        b'{"data"',
+        b'["data", [{}]',
+    ],
+)
+def test_nothing_is_made_up_of_a_broken_answer(content: bytes) -> None:
+    for broken, kind in ((None, AnswerError), ("it did not end", ConnectionFailed)):
+        with pytest.raises(kind) as caught:
+            read_answer(200, {"x-lumenfall-request-id": "req_1"}, content, broken)
+        assert caught.value.request_id == "req_1" and caught.value.charged is Charged.UNKNOWN
+
+
+_values = st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(), st.lists)
+_tricks = st.sampled_from(['"data": [{"url": "https://no"}]', '[{"', "\\", "\u00e4", "\U0001f600", "}", ""])
+_entries = st.lists(
+    st.fixed_dictionaries({"url": _tricks.map("https://{}".format), "revised_prompt": _tricks | _values})
+)
+# What json.dumps writes after the last entry of a list at the end of an object.
+_CLOSING = {None: "]}", 1: "\n ]\n}"}
+
+
+@given(
+    st.dictionaries(_tricks, _values | _entries, max_size=2),
+    _entries,
+    st.dictionaries(st.sampled_from(["metadata", "size", "data2"]), _values | st.just(SMALL)),
+    st.sampled_from([None, 1]),
+    st.booleans(),
+    st.data(),
+)
+def test_an_answer_may_be_cut_anywhere(
+    before: dict[str, Any], entries: list[Any], after: dict[str, Any], indent: int | None, escaped: bool, data: Any
+) -> None:
+    def write(value: Any) -> str:
+        return json.dumps(value, indent=indent, ensure_ascii=escaped)
+
+    text = write({**before, "data": entries, **after}).encode()
+    shorter = [write({**before, "data": entries[: n + 1]}).removesuffix(_CLOSING[indent]) for n in range(len(entries))]
+    ends = [len(prefix.encode()) for prefix in shorter]
+    cut = data.draw(st.integers(0, len(text)) | st.sampled_from([0, *ends]))
+    whole = sum(end <= cut for end in ends)
+    try:
+        answer = read_answer(200, {}, text[:cut])
+    except LumenfallError:
+        assert whole == 0
+    else:
+        assert [picture.url for picture in answer.pictures][:whole] == [entry["url"] for entry in entries[:whole]]
 
 
 NO, UNKNOWN = Charged.NO, Charged.UNKNOWN

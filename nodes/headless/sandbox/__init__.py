@@ -9,7 +9,8 @@ the public documentation alone and shares no code with the pack's client, which 
 """
 
 from .billing import Charge
-from .faults import FAULTS, Fault
+from .fault import Fault
+from .faults import FAULTS
 from .log import Received
 from .server import Sandbox, running
 

@@ -8,47 +8,22 @@ pays twice. A request that is refused anyway leaves a fault of the second kind f
 
 from __future__ import annotations
 
-import asyncio
 import difflib
+import email.utils
+import gzip
 import io
 import json
-import os
-import socket
-import struct
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+import time
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
 from PIL import Image
 
-from .media import SHELF
+from . import sending
+from .fault import Fault, Instead, SpoilText, page
+from .media_faults import MEDIA_FAULTS
 from .refusal import Refusal
-
-STOPPING = web.AppKey("stopping", asyncio.Event)
-
-Instead = Callable[["Fault", web.Request], web.Response]
-SpoilFiles = Callable[[list[bytes]], list[bytes]]
-SpoilText = Callable[[str], str]
-Sending = Callable[[web.Request, web.Response], Awaitable[web.StreamResponse]]
-
-
-@dataclass(frozen=True)
-class Fault:
-    """One thing that goes wrong. Vary a known one with ``dataclasses.replace``."""
-
-    name: str
-    about: str
-    endpoint: str = "images/"  # what the endpoint's name starts with, such as models or media/
-    retry_after: int = 0  # seconds, in the answers that carry the header
-    instead: Instead | None = None
-    spoil_files: SpoilFiles | None = None
-    spoil_text: SpoilText | None = None
-    sending: Sending | None = None
-
-    @property
-    def billed(self) -> bool:
-        return self.instead is None
 
 
 def parse(text: str) -> list[Fault]:
@@ -72,32 +47,28 @@ def _refusing(code: str, message: str, *, for_now: bool = False) -> Instead:
     return refuse
 
 
-def _html(fault: Fault, request: web.Request) -> web.Response:
-    page = "<html><head><title>503 Service Temporarily Unavailable</title></head><body>nginx</body></html>"
-    return web.Response(status=503, text=page, content_type="text/html")
+def _page(status: int, title: str) -> Instead:
+    return lambda fault, request: page(status, title)
 
 
-def _flat(fault: Fault, request: web.Request) -> web.Response:
-    return web.json_response({"error_code": "UPSTREAM_ERROR", "message": "The provider failed."}, status=502)
+def _json(status: int, body: dict[str, Any]) -> Instead:
+    return lambda fault, request: web.json_response(body, status=status)
+
+
+def _text(status: int, text: str) -> Instead:
+    return lambda fault, request: web.Response(status=status, text=text)
+
+
+def _busy_until_a_date(fault: Fault, request: web.Request) -> web.Response:
+    response = Refusal("SERVICE_UNAVAILABLE", "Overloaded, the request was not started.").answer()
+    response.headers["Retry-After"] = email.utils.formatdate(time.time() + 1, usegmt=True)
+    return response
 
 
 def _error_in_200(fault: Fault, request: web.Request) -> web.Response:
     response = Refusal("UPSTREAM_ERROR", "The provider failed.").answer()
     response.set_status(200)
     return response
-
-
-def _expire(fault: Fault, request: web.Request) -> web.Response:
-    shelf = request.app[SHELF]
-    shelf.expire(request.match_info["name"])
-    return shelf.serve(request)
-
-
-def redirect(request: web.Request) -> web.Response:
-    """To the same picture with a higher ``hop``; the server answers every address with a ``hop`` like this."""
-    hop = request.query.get("hop", "0")
-    target = request.url.with_query(hop=int(hop) + 1 if hop.isdecimal() else 1)
-    return web.Response(status=302, headers={"Location": str(target)})
 
 
 # --- an answer that was made, spoilt ---
@@ -135,51 +106,78 @@ def _bad_base64(data: list[Any]) -> list[Any]:
     return [{"b64_json": "@@@@A"} for _ in data]
 
 
-async def _reset(request: web.Request, response: web.Response) -> web.StreamResponse:
-    transport = request.transport
-    if transport is not None:
-        # Lingering for zero seconds makes closing a TCP reset rather than an orderly end.
-        linger = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
-        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-        transport.abort()
+def _called_gzip(response: web.Response) -> web.Response:
+    response.headers["Content-Encoding"] = "gzip"
     return response
 
 
-async def _reset_half_way(request: web.Request, response: web.Response) -> web.StreamResponse:
-    body = response.body if isinstance(response.body, bytes) else b""
-    begun = web.StreamResponse(status=response.status, headers=response.headers)
-    begun.content_length = len(body)
-    await begun.prepare(request)
-    await begun.write(body[: len(body) // 2])
-    await _reset(request, response)
-    return begun
+def _cut_gzip(response: web.Response) -> web.Response:
+    packed = gzip.compress((response.text or "").encode())
+    response.body = packed[: len(packed) // 2]
+    return _called_gzip(response)
 
 
-async def _hang(request: web.Request, response: web.Response) -> web.StreamResponse:
-    await request.app[STOPPING].wait()
-    return await _reset(request, response)
-
-
-_TABLE = (
+_UNBILLED = (
+    Fault("status-400", "400", instead=_refusing("INVALID_REQUEST", "The parameter 'size' is not supported.")),
+    Fault("status-401", "401", instead=_refusing("AUTHENTICATION_FAILED", "The API key was revoked.")),
+    Fault("status-402", "402", instead=_refusing("INSUFFICIENT_BALANCE", "Insufficient balance: required 0.05.")),
+    Fault("status-403", "403 without a code", instead=_json(403, {"error": "Forbidden"})),
+    Fault("status-404", "404, no such model", instead=_refusing("MODEL_NOT_FOUND", "The model was not found.")),
+    Fault("status-408", "408", instead=_text(408, "Request Timeout")),
+    Fault("status-409", "409", instead=_json(409, {"error": {"message": "Conflict.", "type": "conflict_error"}})),
+    Fault("status-413", "413 with a web page", instead=_page(413, "413 Request Entity Too Large")),
+    Fault("status-415", "415", instead=_json(415, {"detail": "Unsupported Media Type"})),
+    Fault(
+        "status-422",
+        "422 with a list of complaints",
+        instead=_json(422, {"detail": [{"type": "missing", "loc": ["body", "prompt"], "msg": "Field required"}]}),
+    ),
     Fault(
         "status-429",
         "429 with Retry-After",
         instead=_refusing("RATE_LIMITED", "Too many requests.", for_now=True),
     ),
+    Fault(
+        "retry-after-long",
+        "429 with an hour of Retry-After",
+        retry_after=3600,
+        instead=_refusing("RATE_LIMITED", "Too many requests.", for_now=True),
+    ),
     Fault("status-500", "500", instead=_refusing("INTERNAL_ERROR", "Something broke.")),
+    Fault("plain-500", "500 with plain text", instead=_text(500, "Internal Server Error")),
     Fault(
         "status-502",
         "502, all providers failed",
         instead=_refusing("ALL_PROVIDERS_EXHAUSTED", "All providers failed: sandbox (timeout)."),
+    ),
+    Fault("html-502", "502 with a web page", instead=_page(502, "502 Bad Gateway")),
+    Fault(
+        "flat-error",
+        "502 with error_code and message at the top",
+        instead=_json(502, {"error_code": "UPSTREAM_ERROR", "message": "The provider failed."}),
     ),
     Fault(
         "status-503",
         "503 with Retry-After and the usual envelope",
         instead=_refusing("SERVICE_UNAVAILABLE", "Overloaded, the request was not started.", for_now=True),
     ),
-    Fault("html-503", "503 with a web page, as proxies send it", instead=_html),
-    Fault("flat-error", "502 with error_code and message at the top", instead=_flat),
+    Fault("retry-after-date", "503 with a date a second ahead in Retry-After", instead=_busy_until_a_date),
+    Fault(
+        "html-503",
+        "503 with a web page, as proxies send it",
+        instead=_page(503, "503 Service Temporarily Unavailable"),
+    ),
+    Fault("status-504", "504 before any work", instead=_page(504, "504 Gateway Time-out")),
+    Fault("status-524", "524 before any work", instead=_page(524, "524: A timeout occurred")),
+    Fault(
+        "content-policy",
+        "400, the provider's moderation",
+        instead=_refusing("CONTENT_POLICY_VIOLATION", "The picture was rejected by the provider's content policy."),
+    ),
     Fault("error-in-200", "200 with an error inside", instead=_error_in_200),
+)
+
+_BILLED = (
     Fault("cut-json", "a complete answer with half of the JSON", spoil_text=lambda text: text[: len(text) // 2]),
     Fault("empty-data", "success without pictures", spoil_text=_with_data(lambda data: [])),
     Fault("null-data", "success with null for pictures", spoil_text=_with_data(lambda data: None)),
@@ -188,16 +186,20 @@ _TABLE = (
     Fault("not-a-picture", "web pages instead of pictures", spoil_files=_text_files),
     Fault("fewer-pictures", "one picture less, but never none", spoil_files=lambda files: files[:-1] or files),
     Fault("mixed-sizes", "every second picture at half its size", spoil_files=_halve_every_second),
-    Fault("reset-before-headers", "connection reset in place of the answer", sending=_reset),
-    Fault("reset-mid-body", "connection reset half-way through the answer", sending=_reset_half_way),
-    Fault("hang", "no answer at all", sending=_hang),
-    Fault("expired-link", "a picture's link expires as it is used", endpoint="media/", instead=_expire),
-    Fault("download-reset", "a download is reset half-way", endpoint="media/", sending=_reset_half_way),
+    Fault("late-504", "a proxy's 504 in place of the answer", spoil_answer=lambda _: page(504, "504 Gateway Time-out")),
+    Fault("text-success", "200 with a web page", spoil_answer=lambda _: page(200, "Welcome to nginx!")),
+    Fault("wrong-gzip", "an answer that is not the gzip it claims to be", spoil_answer=_called_gzip),
+    Fault("cut-gzip", "half of a compressed answer", spoil_answer=_cut_gzip),
+    Fault("reset-before-headers", "connection reset in place of the answer", sending=sending.reset),
+    Fault("reset-mid-body", "connection reset half-way through the answer", sending=sending.reset_half_way),
     Fault(
-        "redirect-loop",
-        "a download is redirected without end",
-        endpoint="media/",
-        instead=lambda fault, request: redirect(request),
+        "cut-after-first-picture",
+        "connection lost when the first of several pictures is through",
+        sending=sending.cut_after_first_picture,
     ),
+    Fault("hang", "no answer at all", sending=sending.hang),
+    Fault("slow-drip", "an answer that comes byte by byte", sending=sending.drip),
+    Fault("endless-body", "headers, and then bytes without end", sending=sending.endless),
 )
-FAULTS = {fault.name: fault for fault in _TABLE}
+
+FAULTS = {fault.name: fault for fault in (*_UNBILLED, *_BILLED, *MEDIA_FAULTS)}

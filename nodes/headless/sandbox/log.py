@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from decimal import Decimal
 from typing import Any
+from urllib.parse import urlencode
 
 from aiohttp import BodyPartReader, web
 from aiohttp.http_exceptions import BadHttpMessage
@@ -17,6 +19,9 @@ from aiohttp.http_exceptions import BadHttpMessage
 from .refusal import Refusal, invalid
 
 PAGE, MAX_PAGE = 20, 100
+
+# W3C Trace Context: version, trace, span, flags.
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 @dataclass(eq=False)
@@ -53,6 +58,11 @@ class Received:
     @property
     def is_dry_run(self) -> bool:
         return self.query.get("dryRun") == "true"
+
+    @property
+    def trace_id(self) -> str | None:
+        match = _TRACEPARENT.fullmatch(self.headers.get("traceparent", ""))
+        return match[1] if match and int(match[1], 16) else None
 
     async def read(self, request: web.Request) -> None:
         """Take in the body, whatever it is. Raises a refusal when it is not what its content type says."""
@@ -111,24 +121,41 @@ class Received:
             "duration_ms": None if self.finished is None else round((self.finished - self.arrived) * 1000),
             "error_code": self.error.code if self.error else None,
             "error_message": self.error.message if self.error else None,
+            "trace_id": self.trace_id,
             "user": self.fields.get("user"),
         }
 
 
 def page(received: Sequence[Received], query: Mapping[str, str]) -> dict[str, Any]:
-    """One page of the log, newest first, after the request that ``starting_after`` names."""
+    """One page of the log, newest first, after the request that ``starting_after`` names.
+
+    ``created_after`` and ``created_before`` are in ISO 8601.
+    """
     limit = query.get("limit", str(PAGE))
     if not (limit.isascii() and limit.isdigit() and 1 <= int(limit) <= MAX_PAGE):
         raise invalid(f"limit must be a whole number from 1 to {MAX_PAGE}.")
-    newest_first = list(reversed(received))
-    start = 0
+    earliest, latest = _time(query, "created_after", 0.0), _time(query, "created_before", float("inf"))
+    rest = list(reversed(received))
     if after := query.get("starting_after"):
-        start = newest_first.index(find(received, after)) + 1
-    shown = newest_first[start : start + int(limit)]
-    more = start + len(shown) < len(newest_first)
-    following = f"/v1/requests?limit={limit}&starting_after={shown[-1].request_id}" if more else None
+        rest = rest[rest.index(find(received, after)) + 1 :]
+    rest = [one for one in rest if earliest < one.arrived < latest]
+    shown = rest[: int(limit)]
+    following = None
+    if len(shown) < len(rest):
+        following = f"/v1/requests?{urlencode({**query, 'limit': limit, 'starting_after': shown[-1].request_id})}"
     entries = [one.entry() for one in shown]
     return {"object": "list", "data": entries, "next_page_url": following, "previous_page_url": None}
+
+
+def _time(query: Mapping[str, str], name: str, default: float) -> float:
+    if name not in query:
+        return default
+    try:
+        # Python 3.10 does not read the Z.
+        when = datetime.fromisoformat(query[name].replace("Z", "+00:00"))
+    except ValueError:
+        raise invalid(f"{name} must be a time in ISO 8601.") from None
+    return (when if when.tzinfo else when.replace(tzinfo=timezone.utc)).timestamp()
 
 
 def find(received: Sequence[Received], request_id: str) -> Received:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import time
 from dataclasses import dataclass
 
@@ -15,6 +17,11 @@ class Medium:
     data: bytes
     content_type: str
     expires: float  # on the monotonic clock
+    takes_ranges: bool = True
+
+    @property
+    def etag(self) -> str:
+        return f'"{hashlib.sha256(self.data).hexdigest()[:32]}"'
 
 
 class Shelf:
@@ -31,6 +38,11 @@ class Shelf:
         if name in self._media:
             self._media[name].expires = 0
 
+    def ignore_ranges(self, name: str) -> None:
+        """Serve this picture as a whole only, from now on."""
+        if name in self._media:
+            self._media[name].takes_ranges = False
+
     def purge(self, request_id: str) -> int:
         """Remove the pictures of a request, and say how many there were."""
         names = [name for name in self._media if name.startswith(request_id)]
@@ -46,12 +58,14 @@ class Shelf:
         if medium.expires <= time.monotonic():
             raise Refusal("NOT_FOUND", "The link has expired.", status=410)
         total = len(medium.data)
-        headers = {"Accept-Ranges": "bytes"}
-        try:
-            start, stop, _ = request.http_range.indices(total)
-        except ValueError:  # a header in another form must be ignored (RFC 9110, 14.2)
-            start, stop = 0, total
-        else:
+        headers = {"ETag": medium.etag}
+        start, stop = 0, total
+        if medium.takes_ranges:
+            headers["Accept-Ranges"] = "bytes"
+            # A header in another form, or about another version, must be ignored (RFC 9110, 13.1.5 and 14.2).
+            with contextlib.suppress(ValueError):
+                if request.headers.get("If-Range", medium.etag) == medium.etag:
+                    start, stop, _ = request.http_range.indices(total)
             if "Range" in request.headers and start >= stop:
                 return web.Response(status=416, headers={"Content-Range": f"bytes */{total}"})
         partial = stop - start < total

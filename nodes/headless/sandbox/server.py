@@ -16,11 +16,14 @@ from aiohttp import web
 from . import log
 from .answers import answer, paint
 from .billing import Account, Charge, estimate
-from .faults import STOPPING, Fault, parse, redirect
+from .fault import Fault
+from .faults import parse
 from .log import Received
 from .media import SHELF, Shelf
+from .media_faults import redirect
 from .models import Offer
 from .refusal import Refusal
+from .sending import STOPPING
 from .validation import check
 
 OPENAI_BASE = "/openai/v1"
@@ -156,8 +159,9 @@ class Sandbox:
                 await self._pause(request)
             fault = self._next_fault(received)
             if fault and fault.instead:
-                received.error = Refusal("UPSTREAM_ERROR", fault.about)
                 response = fault.instead(fault, request)
+                status = response.status if response.status >= 400 else None
+                received.error = Refusal("UPSTREAM_ERROR", fault.about, status=status)
             else:
                 response = await handler(request, received, fault)
         except Refusal as refusal:
@@ -177,6 +181,8 @@ class Sandbox:
         response.headers["X-Lumenfall-Provider"] = received.provider
         response.headers["X-Lumenfall-Model"] = received.model
         response.headers["X-Lumenfall-Request-Id"] = received.request_id
+        if fault and fault.spoil_answer:
+            response = fault.spoil_answer(response)
         if fault and fault.sending:
             return await fault.sending(request, response)
         received.status = response.status

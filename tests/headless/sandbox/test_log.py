@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime, timezone
 
 import httpx
+import pytest
 
 from nodes.headless.sandbox import Sandbox
 
@@ -61,6 +63,41 @@ def test_the_request_list_has_pages(native: httpx.Client, generate: Post) -> Non
     assert [entry["id"] for entry in second["data"]] == [ids[0]]
     assert second["next_page_url"] is None
     assert native.get("/requests", params={"limit": 101}).status_code == 400
+
+
+def test_the_request_list_can_be_narrowed_to_a_time(sandbox: Sandbox, native: httpx.Client, generate: Post) -> None:
+    ids = [generate().json()["id"] for _ in range(4)]
+    for hour, received in enumerate(sandbox.requests):
+        received.arrived = datetime(2026, 1, 1, hour, tzinfo=timezone.utc).timestamp()
+
+    def listed(**query: str) -> list[str]:
+        return [entry["id"] for entry in native.get("/requests", params=query).json()["data"]]
+
+    assert listed(created_after="2026-01-01T01:30:00Z") == [ids[3], ids[2]]
+    assert listed(created_before="2026-01-01T02:30:00+01:00") == [ids[1], ids[0]]
+    between = {"created_after": "2026-01-01T00:30:00", "created_before": "2026-01-01T02:30:00Z", "limit": "1"}
+    first = native.get("/requests", params=between).json()
+    second = native.get(str(native.base_url.join(first["next_page_url"]))).json()
+    assert [entry["id"] for entry in first["data"] + second["data"]] == [ids[2], ids[1]]
+    assert second["next_page_url"] is None
+    assert native.get("/requests", params={"created_after": "yesterday"}).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("header", "trace_id"),
+    [
+        (f"00-{'0af76519' * 4}-b7ad6b7169203331-01", "0af76519" * 4),
+        (f"00-{'0' * 32}-b7ad6b7169203331-01", None),
+        ("0af76519", None),
+        (None, None),
+    ],
+)
+def test_requests_are_listed_with_their_trace(
+    sandbox: Sandbox, http: httpx.Client, native: httpx.Client, header: str | None, trace_id: str | None
+) -> None:
+    headers = {"traceparent": header} if header else {}
+    http.post("/images/generations", json={"model": "mock-image", "prompt": "a fox", "size": "32x32"}, headers=headers)
+    assert native.get("/requests").json()["data"][0]["trace_id"] == trace_id
 
 
 def test_purging_removes_the_pictures(native: httpx.Client, generate: Post) -> None:

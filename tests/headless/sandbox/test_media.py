@@ -37,6 +37,16 @@ def test_a_part_beyond_the_end(http: httpx.Client, generate: Post) -> None:
     assert response.headers["Content-Range"].startswith("bytes */")
 
 
+def test_parts_are_of_the_version_that_is_named(http: httpx.Client, generate: Post) -> None:
+    url = generate().json()["data"][0]["url"]
+    etag = http.get(url).headers["ETag"]
+    statuses = [
+        http.get(url, headers={"Range": "bytes=5-", "If-Range": version}).status_code for version in (etag, '"other"')
+    ]
+    assert statuses == [206, 200]
+    assert http.get(url, headers={"Range": "bytes=9999999-", "If-Range": '"other"'}).status_code == 200
+
+
 def test_downloads_need_no_key_even_when_calls_do() -> None:
     with running(api_key="k") as strict:
         body = {"model": "mock-image", "prompt": "a fox", "size": "32x32"}

@@ -1,0 +1,128 @@
+"""What became of an earlier request, by the server's own log: free of charge, and the last word on money.
+
+Source: docs.lumenfall.ai/api-reference (requests). Fields of an unexpected type are ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import httpx
+from pydantic import BaseModel, ValidationError, WrapValidator
+
+from ..errors import Charged, LumenfallError
+from .responses import Number, Text, or_none
+
+Ask = Callable[[str, dict[str, str] | None], Awaitable[Any]]
+"""Gives the JSON at an address, asked with query parameters. Raises LumenfallError."""
+
+MAX_PAGES = 5
+PAGE_SIZE = 100
+CLOCK_TOLERANCE = 300.0
+"""Seconds by which this machine's clock may be ahead of the server's."""
+
+_UNDERWAY = ("pending", "processing")
+_ENDED = ("completed", "upstream_failure", "rejected", "cancelled")
+
+
+@dataclass(frozen=True)
+class Logged:
+    """A request as the server's log has it. ``cost`` is in units of ``currency``, None where it is not known."""
+
+    request_id: str
+    status: str
+    """completed, pending, processing, upstream_failure, rejected, cancelled, or unknown."""
+    cost: float | None = None
+    currency: str | None = None
+    model: str | None = None
+
+    @property
+    def charged(self) -> Charged:
+        """Whether it cost money. A cost of nothing is believed only of a request that has ended."""
+        if self.status in _UNDERWAY:
+            return Charged.UNKNOWN
+        if self.cost:
+            return Charged.YES
+        if self.cost is None:
+            return Charged.NO if self.status == "rejected" else Charged.UNKNOWN
+        return Charged.NO if self.status in _ENDED else Charged.UNKNOWN
+
+
+class _Entry(BaseModel):
+    id: Text = None
+    status: Text = None
+    cost: Number = None
+    currency: Text = None
+    model: Text = None
+    trace_id: Text = None
+
+    def logged(self, request_id: str) -> Logged:
+        known = self.status in (*_UNDERWAY, *_ENDED)
+        status = self.status if known and self.status else "unknown"
+        return Logged(request_id, status, self.cost, self.currency and self.currency.upper(), self.model)
+
+
+class _Page(BaseModel):
+    data: Annotated[list[Annotated[_Entry | None, WrapValidator(or_none)]] | None, WrapValidator(or_none)] = None
+    next_page_url: Text = None
+
+
+async def by_id(ask: Ask, native_url: str, request_id: str) -> Logged | None:
+    """The request of this id; None where the log does not have it. Raises LumenfallError."""
+    try:
+        entry = _Entry.model_validate(await ask(f"{native_url}/requests/{quote(request_id, safe='')}", None))
+    except ValidationError:
+        return None
+    except LumenfallError as error:
+        if error.status is None:
+            raise
+        return None  # such as a proxy's id, of which the log knows nothing
+    return entry.logged(request_id) if entry.id in (None, request_id) else None
+
+
+async def by_trace(ask: Ask, native_url: str, trace_id: str, since: float) -> Logged | None:
+    """The request that carried ``trace_id`` and was sent after ``since`` (unix time). Raises LumenfallError.
+
+    A call that the server put off and that was sent again is there several times; the dearest is the one that counts.
+    """
+    earliest = datetime.fromtimestamp(max(0.0, since - CLOCK_TOLERANCE), timezone.utc)
+    query: dict[str, str] | None = {
+        "limit": str(PAGE_SIZE),
+        "created_after": earliest.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+    address: str | None = f"{native_url}/requests"
+    for _ in range(MAX_PAGES):
+        if address is None:
+            break
+        try:
+            page = _Page.model_validate(await ask(address, query))
+        except ValidationError:
+            break
+        entries = [entry for entry in page.data or () if entry and entry.id and entry.trace_id == trace_id]
+        if entries:
+            return max((entry.logged(entry.id or "") for entry in entries), key=_gravity)
+        address, query = _same_origin(address, page.next_page_url), None
+    return None
+
+
+_GRAVITY = (Charged.NO, Charged.UNKNOWN, Charged.YES)
+
+
+def _gravity(logged: Logged) -> tuple[int, float]:
+    return _GRAVITY.index(logged.charged), logged.cost or 0.0
+
+
+def _same_origin(address: str, link: str | None) -> str | None:
+    """``link`` as an address; None where it leads to another server, which must not see the key."""
+    if not link:
+        return None
+    here = httpx.URL(address)
+    try:
+        there = here.join(link)
+    except httpx.InvalidURL:
+        return None
+    return str(there) if (there.scheme, there.netloc) == (here.scheme, here.netloc) else None

@@ -1,0 +1,77 @@
+"""What can be had of a JSON object that breaks off, or is damaged somewhere."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+_decoder = json.JSONDecoder()
+_SPACE = re.compile(r"[ \t\n\r]*")
+
+
+class _BrokenOff(Exception):
+    pass
+
+
+def complete_members(body: bytes) -> dict[str, Any]:
+    """The members of the outermost object that are complete, up to the first that is not.
+
+    Of an incomplete ``data`` list its complete entries are kept. Never raises; empty where nothing can be had.
+    """
+    found: dict[str, Any] = {}
+    scan = _Scan(body.decode("utf-8-sig", "replace"))
+    try:
+        scan.expect("{")
+        while True:
+            key = scan.value()
+            scan.expect(":")
+            if key == "data" and scan.at("["):
+                scan.fill(found.setdefault("data", []))
+            else:
+                found[str(key)] = scan.value()
+            scan.expect(",")
+    except _BrokenOff:
+        return found
+
+
+class _Scan:
+    """Reads ``text`` from its beginning, token after token. Everything raises _BrokenOff where it does not go on."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._place = 0
+
+    def at(self, token: str) -> bool:
+        match = _SPACE.match(self._text, self._place)
+        self._place = match.end() if match else self._place
+        return self._text.startswith(token, self._place)
+
+    def expect(self, token: str) -> None:
+        if not self.at(token):
+            raise _BrokenOff
+        self._place += len(token)
+
+    def value(self) -> Any:
+        self.at("")
+        try:
+            value, end = _decoder.raw_decode(self._text, self._place)
+        except (ValueError, RecursionError):
+            raise _BrokenOff from None
+        if end == len(self._text) and isinstance(value, (int, float)):
+            raise _BrokenOff  # the rest of the number may be missing
+        self._place = end
+        return value
+
+    def fill(self, entries: list[Any]) -> None:
+        """Read a list into ``entries``, one complete entry after the other."""
+        self.expect("[")
+        if self.at("]"):
+            self.expect("]")
+            return
+        while True:
+            entries.append(self.value())
+            if self.at("]"):
+                break
+            self.expect(",")
+        self.expect("]")

@@ -1,0 +1,129 @@
+"""Once the server has begun to answer, whatever has arrived is kept and read as far as it goes."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+
+import httpx
+import pytest
+
+from nodes.api import Server, client, read_answer
+from nodes.errors import Charged, ConnectionFailed
+from nodes.headless.sandbox import Sandbox, sending
+
+from .conftest import odd_server, send
+
+KEY = "lmnfl_id.secret"
+JSON = json.dumps({"data": [{"url": f"https://media.example.org/{number}.png"} for number in range(50)]}).encode()
+GZIP, ZLIB = gzip.compress(JSON), zlib.compress(JSON)
+RAW_DEFLATE = ZLIB[2:-4]
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("reset-mid-body", "the connection broke"),
+        ("cut-after-first-picture", "the connection broke"),
+        ("slow-drip", "it did not end within 0.5 s"),
+        ("endless-body", "it is larger than"),
+        ("cut-gzip", "its gzip compression is cut off"),
+    ],
+)
+def test_what_has_arrived_is_kept(sandbox: Sandbox, fault: str, reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "DEADLINE", 0.5)
+    monkeypatch.setattr(client, "MAX_ANSWER_BYTES", 100_000)
+    sandbox.fail_next(fault)
+    reply = send(Server(sandbox.base_url))
+    assert reply.broken and reason in reply.broken
+    assert reply.status == 200 and reply.body and len(sandbox.requests) == 1
+    assert reply.headers["x-lumenfall-request-id"] == sandbox.bill[0].request_id
+
+
+def test_an_answer_that_stops_coming_is_kept(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "TIMEOUT", httpx.Timeout(0.3))
+    monkeypatch.setattr(sending, "DRIP_PAUSE", 60)
+    sandbox.fail_next("slow-drip")
+    reply = send(Server(sandbox.base_url))
+    assert reply.broken == "the rest did not come in time" and reply.body == b"{"
+
+
+def test_the_pictures_before_the_break_are_saved(sandbox: Sandbox) -> None:
+    sandbox.fail_next("cut-after-first-picture")
+    reply = send(Server(sandbox.base_url), n=3, response_format="b64_json")
+    answer = read_answer(reply.status, reply.headers, reply.body, reply.broken)
+    assert len(answer.pictures) == answer.entries == 1 and answer.request_id == sandbox.bill[0].request_id
+    assert (answer.pictures[0].content or b"").startswith(b"\x89PNG") and "1 picture of it" in answer.notes[0]
+
+
+def test_without_a_whole_picture_it_says_why_and_that_it_may_have_cost() -> None:
+    with pytest.raises(ConnectionFailed, match="it did not end within") as caught:
+        read_answer(200, {"x-lumenfall-request-id": "req_1"}, b'{"data": [{"ur', "it did not end within 1200 s")
+    assert caught.value.charged is Charged.UNKNOWN and caught.value.request_id == "req_1"
+
+
+def test_a_whole_answer_over_a_broken_connection_is_whole() -> None:
+    answer = read_answer(200, {}, JSON, "the connection broke")
+    assert len(answer.pictures) == 50 and answer.notes == ()
+
+
+def test_paid_answers_are_asked_for_uncompressed() -> None:
+    with odd_server(lambda _: (200, {}, b"{}")) as odd:
+        send(Server(f"{odd.url}/v1"))
+        assert odd.seen[0][2]["accept-encoding"] == "identity"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "packed"),
+    [
+        ("gzip", GZIP),
+        ("x-gzip", GZIP),
+        ("GZIP", GZIP + b"\0\0"),
+        ("deflate", ZLIB),
+        ("deflate", RAW_DEFLATE),
+        ("identity", JSON),
+        ("deflate, gzip", gzip.compress(ZLIB)),
+        ("gzip", b""),
+    ],
+)
+def test_a_compressed_answer_is_read_all_the_same(encoding: str, packed: bytes) -> None:
+    with odd_server(lambda _: (200, {"content-encoding": encoding}, packed)) as odd:
+        reply = send(Server(f"{odd.url}/v1"))
+    assert reply.broken is None and reply.body == (JSON if packed else b"")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "packed"),
+    [
+        ("gzip", GZIP[: len(GZIP) // 2]),
+        ("gzip", GZIP[:-8] + b"damaged!"),
+        ("gzip", GZIP[:200] + b"\xff" * 50),
+        ("deflate", ZLIB[: len(ZLIB) // 2]),
+    ],
+)
+def test_of_a_damaged_compression_the_beginning_is_had(encoding: str, packed: bytes) -> None:
+    with odd_server(lambda _: (200, {"content-encoding": encoding}, packed)) as odd:
+        reply = send(Server(f"{odd.url}/v1"))
+    assert reply.broken and len(reply.body) > 100 and JSON.startswith(reply.body)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br"])
+def test_a_compression_that_is_none_costs_no_picture(encoding: str) -> None:
+    with odd_server(lambda _: (200, {"content-encoding": encoding}, JSON)) as odd:
+        reply = send(Server(f"{odd.url}/v1"))
+    assert reply.broken and reply.body == JSON
+
+
+def test_a_small_answer_cannot_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "MAX_ANSWER_BYTES", 2**20)
+    bomb = gzip.compress(bytes(64 * 2**20))
+    with odd_server(lambda _: (200, {"content-encoding": "gzip"}, bomb)) as odd:
+        reply = send(Server(f"{odd.url}/v1"))
+    assert reply.broken and "hides" in reply.broken and len(reply.body) < 20 * 2**20
+
+
+def test_a_key_is_cut_out_of_a_compressed_answer() -> None:
+    packed = gzip.compress(f"Incorrect API key: {KEY}".encode())
+    with odd_server(lambda _: (401, {"content-encoding": "gzip"}, packed)) as odd:
+        assert send(Server(f"{odd.url}/v1", KEY)).body == b"Incorrect API key: ***"

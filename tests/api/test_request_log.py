@@ -1,0 +1,174 @@
+"""What became of a request whose answer was lost, by the server's log."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import time
+from typing import Any
+
+import httpx
+import pytest
+
+from nodes.api import Logged, Server, client
+from nodes.errors import Charged, LumenfallError
+from nodes.headless.sandbox import FAULTS, Sandbox, sending
+
+from .conftest import Answer, odd_server, send, using
+
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+
+
+def look_up(base_url: str, request_id: str | None, trace_id: str | None = TRACE) -> Logged | None:
+    return using(Server(base_url), lambda opened: opened.look_up(request_id, trace_id, time.time()))
+
+
+def lose(sandbox: Sandbox) -> str | None:
+    """Send a request whose answer is lost; its id, if that at least came through."""
+    with contextlib.suppress(LumenfallError):
+        return send(Server(sandbox.base_url), TRACE).headers.get("x-lumenfall-request-id")
+    return None
+
+
+@pytest.mark.parametrize("fault", ["reset-before-headers", "reset-mid-body", "late-504", "text-success", "cut-json"])
+def test_a_lost_answer_was_charged(sandbox: Sandbox, fault: str) -> None:
+    sandbox.fail_next(fault)
+    logged = look_up(sandbox.base_url, lose(sandbox))
+    (bill,) = sandbox.bill
+    assert logged == Logged(bill.request_id, "completed", float(bill.cost), "USD", "gpt-image-2")
+    assert logged.charged is Charged.YES and len(sandbox.bill) == 1
+
+
+@pytest.mark.parametrize("fault", ["status-500", "status-504", "html-502", "status-408", "content-policy"])
+def test_a_failure_before_the_work_was_not_charged(sandbox: Sandbox, fault: str) -> None:
+    sandbox.fail_next(fault)
+    logged = look_up(sandbox.base_url, lose(sandbox))
+    assert logged and logged.cost == 0 and logged.charged is Charged.NO
+
+
+def test_of_a_request_that_was_put_off_first_the_paid_one_counts(sandbox: Sandbox) -> None:
+    sandbox.fail_next("status-429:2", "reset-before-headers")
+    lose(sandbox)
+    logged = look_up(sandbox.base_url, None)
+    assert logged and logged.request_id == sandbox.bill[0].request_id and logged.charged is Charged.YES
+
+
+def test_work_under_way_may_still_be_charged(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "TIMEOUT", httpx.Timeout(0.3))
+    sandbox.latency = 60
+    lose(sandbox)
+    logged = look_up(sandbox.base_url, None)
+    assert logged and logged.status == "processing" and logged.charged is Charged.UNKNOWN
+
+
+def test_an_id_of_somebody_else_leads_on_to_the_trace(sandbox: Sandbox) -> None:
+    sandbox.fail_next("reset-before-headers")
+    lose(sandbox)
+    logged = look_up(sandbox.base_url, "a proxy's/id")
+    assert logged and logged.request_id == sandbox.bill[0].request_id
+
+
+def test_an_id_that_the_log_refuses_leads_on_to_the_trace() -> None:
+    entry = {"id": "req_9", "trace_id": TRACE, "status": "completed", "cost": 0.1}
+    with odd_server(lambda path: (400, {}, b"{}") if "req_1" in path else (200, {}, page([entry], None))) as odd:
+        logged = look_up(f"{odd.url}/openai/v1", "req_1")
+    assert logged and logged.request_id == "req_9"
+
+
+def test_a_request_that_never_arrived_is_not_found(sandbox: Sandbox) -> None:
+    send(Server(sandbox.base_url), "f" * 32)
+    assert look_up(sandbox.base_url, None) is None
+    assert look_up(sandbox.base_url, "req_unknown", None) is None
+    assert look_up(sandbox.base_url, None, None) is None
+
+
+def test_earlier_requests_are_not_looked_through(sandbox: Sandbox) -> None:
+    send(Server(sandbox.base_url), TRACE)
+    later = time.time() + 3600
+    assert using(Server(sandbox.base_url), lambda opened: opened.look_up(None, TRACE, later)) is None
+
+
+def test_only_lumenfall_is_asked() -> None:
+    with odd_server(lambda _: (200, {}, b"{}")) as odd:
+        assert look_up(f"{odd.url}/v1", "req_1") is None
+        assert odd.seen == []
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        *((200, body) for body in (b"", b"<html>", b"[]", b'{"data": [5, {"id": 7}]}', b'{"data": {}}', b"[" * 9999)),
+        *((status, b"{}") for status in (204, 301, 401, 403, 500, 503)),
+    ],
+)
+def test_a_log_that_cannot_be_read_is_no_error(status: int, body: bytes) -> None:
+    with odd_server(lambda path: (404 if "req_1" in path else status, {}, body)) as odd:
+        assert look_up(f"{odd.url}/openai/v1", None) is None
+        assert look_up(f"{odd.url}/openai/v1", "req_1") is None
+
+
+def test_no_connection_is_no_error() -> None:
+    assert look_up("http://127.0.0.1:1/openai/v1", "req_1") is None
+
+
+def test_a_log_that_never_ends_is_not_waited_for(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "FREE_DEADLINE", 0.3)
+    monkeypatch.setattr(sending, "DRIP_PAUSE", 0.01)
+    send(Server(sandbox.base_url), TRACE)
+    sandbox.fail_next(dataclasses.replace(FAULTS["slow-drip"], endpoint="requests"))
+    assert look_up(sandbox.base_url, None) is None
+
+
+def page(entries: list[Any], following: str | None) -> bytes:
+    return json.dumps({"data": entries, "next_page_url": following}).encode()
+
+
+def test_odd_entries_hide_no_good_one() -> None:
+    good = {"id": "req_1", "trace_id": TRACE, "status": "new word", "cost": "n/a", "currency": 5}
+    with odd_server(lambda _: (200, {}, page([None, {"id": 5, "trace_id": TRACE}, [], good], None))) as odd:
+        logged = look_up(f"{odd.url}/openai/v1", None)
+    assert logged == Logged("req_1", "unknown") and logged.charged is Charged.UNKNOWN
+
+
+@pytest.mark.parametrize("link", ["/v1/requests?page={}", "?page={}", "{url}/v1/requests?page={}"])
+@pytest.mark.parametrize(("place", "expected"), [(5, "req_9"), (6, None)])
+def test_pages_are_followed_but_not_for_ever(link: str, place: int, expected: str | None) -> None:
+    entry = {"id": "req_9", "trace_id": TRACE, "status": "completed", "cost": 0.1, "currency": "usd"}
+
+    def answer(path: str) -> Answer:
+        number = int(path.partition("page=")[2] or 1)
+        return 200, {}, page([entry] if number == place else [], link.format(number + 1, url=odd.url))
+
+    with odd_server(answer) as odd:
+        logged = look_up(f"{odd.url}/openai/v1", None)
+        assert (logged and logged.request_id) == expected and len(odd.seen) == 5
+
+
+def test_the_key_does_not_follow_a_page_elsewhere() -> None:
+    with odd_server(lambda _: (200, {}, page([], None))) as elsewhere:
+        with odd_server(lambda _: (200, {}, page([], f"{elsewhere.url}/v1/requests"))) as odd:
+            assert look_up(f"{odd.url}/openai/v1", None) is None
+        assert elsewhere.seen == []
+
+
+@pytest.mark.parametrize(
+    ("status", "cost", "charged"),
+    [
+        ("completed", 0.1, Charged.YES),
+        ("completed", 0.0, Charged.NO),
+        ("completed", None, Charged.UNKNOWN),
+        ("upstream_failure", 0.05, Charged.YES),
+        ("upstream_failure", 0.0, Charged.NO),
+        ("upstream_failure", None, Charged.UNKNOWN),
+        ("cancelled", 0.0, Charged.NO),
+        ("rejected", None, Charged.NO),
+        ("rejected", 0.1, Charged.YES),
+        ("pending", 0.0, Charged.UNKNOWN),
+        ("processing", 0.1, Charged.UNKNOWN),
+        ("unknown", 0.0, Charged.UNKNOWN),
+        ("unknown", 0.1, Charged.YES),
+    ],
+)
+def test_what_the_log_says_about_money(status: str, cost: float | None, charged: Charged) -> None:
+    assert Logged("req_1", status, cost).charged is charged
