@@ -3,6 +3,9 @@
 LumenfallError              a RuntimeError: message, hint, code, request id, charged
     InputError              an input is wrong; nothing was sent
     CredentialError         no usable API key
+    StoreError              the journal of paid calls cannot be used; nothing was sent
+    BudgetExceeded          a limit of the user's does not allow the request; nothing was sent
+    Unresolved              an equal request was sent before, and its end is not known; nothing was sent
     ConnectionFailed        the server was not reached, or broke off
     ApiError                the server answered with an error
         AuthenticationFailed
@@ -95,6 +98,25 @@ class CredentialError(LumenfallError):
     """There is no API key for the configured server."""
 
     default_code = "NO_API_KEY"
+
+
+class StoreError(LumenfallError):
+    """The journal of paid calls cannot be written or read. Raised before anything is sent."""
+
+    default_code = "STORE_UNUSABLE"
+
+
+class BudgetExceeded(LumenfallError):
+    """The request would go beyond a limit that the user has set. Raised before anything is sent."""
+
+    default_code = "BUDGET_EXCEEDED"
+
+
+class Unresolved(LumenfallError):
+    """An equal request was sent before and may have been charged, but its pictures never came."""
+
+    default_code = "SENT_BEFORE"
+    default_charged = Charged.UNKNOWN
 
 
 class ConnectionFailed(LumenfallError):

@@ -1,5 +1,38 @@
-"""What was paid for: answers and pictures as they arrived, on disk before anything else is done with them."""
+"""What was paid for: the journal of calls, the store of pictures, limits, and the ledger."""
 
-from .originals import AnswerFolder, Originals
+from .budget import Limits
+from .calls import NANOS, Call, Caller, State, Stored, nanos
+from .cleaning import Cleaned, clean, remove, stored_bytes
+from .journal import Journal, read_call
+from .key import request_key
+from .ledger import By, Total, counted, entries, kept, newest, picture_count, total, totals, uncertain, with_picture
+from .locks import KeyLock
 
-__all__ = ["AnswerFolder", "Originals"]
+__all__ = [
+    "NANOS",
+    "By",
+    "Call",
+    "Caller",
+    "Cleaned",
+    "Journal",
+    "KeyLock",
+    "Limits",
+    "State",
+    "Stored",
+    "Total",
+    "clean",
+    "counted",
+    "entries",
+    "kept",
+    "nanos",
+    "newest",
+    "picture_count",
+    "read_call",
+    "remove",
+    "request_key",
+    "stored_bytes",
+    "total",
+    "totals",
+    "uncertain",
+    "with_picture",
+]

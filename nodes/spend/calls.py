@@ -1,0 +1,129 @@
+"""One paid request, as the journal knows it."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+
+from ..errors import Charged
+
+NANOS = 10**9
+
+
+class State(str, Enum):
+    """How far a call has come. In the order in which a call passes them."""
+
+    SENT = "sent"
+    """The request may have left this machine."""
+    ANSWERED = "answered"
+    """The raw answer is on disk, its links are in the journal."""
+    DOWNLOADED = "downloaded"
+    """Each picture is a file."""
+    DONE = "done"
+    """The raw answer is no longer needed."""
+    LOST = "lost"
+    """No pictures will come, but money may have been spent."""
+    REFUSED = "refused"
+    """No pictures will come and nothing was charged."""
+    CLEANED = "cleaned"
+    """Done once; its pictures were removed to make room."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One picture of a call, a file of the store."""
+
+    number: int
+    sha256: str
+    extension: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asked for the pictures, for the ledger."""
+
+    run_id: str | None = None
+    node_title: str | None = None
+    workflow: str | None = None
+
+
+@dataclass(frozen=True)
+class Call:
+    """A row of the journal. Costs are in nanos of ``currency``; times are seconds since 1970.
+
+    ``asked`` is what a person would want to know of the request: prompt and parameters. ``facts`` hold what the answer
+    said beside its pictures: ``entries``, ``revised_prompts``, ``notes``, and ``links`` until they are fetched.
+    """
+
+    key: str
+    server: str
+    endpoint: str
+    model: str
+    asked: Mapping[str, Any] = field(default_factory=dict)
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    state: State = State.SENT
+    charged: Charged = Charged.UNKNOWN
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    sent_at: float = field(default_factory=time.time)
+    used_at: float = field(default_factory=time.time)
+    delivered_at: float | None = None
+    seconds: float | None = None
+    reserved: int | None = None
+    cost: int | None = None
+    currency: str | None = None
+    executed_model: str | None = None
+    provider: str | None = None
+    request_id: str | None = None
+    run_id: str | None = None
+    node_title: str | None = None
+    workflow: str | None = None
+    error: str | None = None
+    pictures: tuple[Stored, ...] = ()
+
+    @property
+    def price(self) -> float | None:
+        """The confirmed cost in units of ``currency``."""
+        return None if self.cost is None else self.cost / NANOS
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its record is among the unfinished."""
+        return self.state in (State.SENT, State.ANSWERED, State.DOWNLOADED)
+
+    def picture(self, number: int) -> Stored | None:
+        return next((picture for picture in self.pictures if picture.number == number), None)
+
+    def with_picture(self, stored: Stored) -> Call:
+        others = (picture for picture in self.pictures if picture.number != stored.number)
+        return replace(self, pictures=tuple(sorted((*others, stored), key=lambda picture: picture.number)))
+
+    def columns(self) -> dict[str, Any]:
+        """The row of ``calls``, without its number."""
+        row = asdict(self)
+        row.pop("pictures")
+        return {**row, "state": self.state.value, "charged": self.charged.value}
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything, as JSON takes it."""
+        return {**self.columns(), "pictures": [asdict(picture) for picture in self.pictures]}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Call:
+        """The call in a row or a record. Raises ValueError, KeyError or TypeError for anything else."""
+        known = {one.name for one in fields(cls)}
+        values = {name: value for name, value in content.items() if name in known}
+        values["state"] = State(values["state"])
+        values["charged"] = Charged(values["charged"])
+        values["pictures"] = tuple(Stored(**picture) for picture in content.get("pictures", ()))
+        return cls(**values)
+
+
+def nanos(amount: float | Decimal) -> int:
+    """An amount of money as the server writes it, exactly."""
+    return int((Decimal(str(amount)) * NANOS).to_integral_value())

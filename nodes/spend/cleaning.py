@@ -1,0 +1,101 @@
+"""Keeping the store within its limit: the pictures that were not used for longest go first."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from ..errors import StoreError
+from .calls import Call, State
+from .journal import Journal, read_call
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement
+
+log = logging.getLogger(__name__)
+
+GIGABYTE = 10**9
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """What was removed: calls, and bytes of files."""
+
+    calls: int = 0
+    size: int = 0
+
+
+def clean(journal: Journal, store_gb: float, run_id: str | None = None) -> Cleaned:
+    """Remove pictures, oldest use first, until the store has at most ``store_gb`` * 10**9 bytes.
+
+    Left alone: what is unfinished, what no node has handed on yet, what belongs to the run ``run_id``, and what is
+    in use at this moment. The ledger keeps its lines. Never raises.
+    """
+    from .tables import calls
+
+    removed = Cleaned()
+    try:
+        excess = stored_bytes(journal) - store_gb * GIGABYTE
+        if excess <= 0:
+            return removed
+        conditions = [calls.c.state == State.DONE.value, calls.c.delivered_at.is_not(None)]
+        if run_id is not None:
+            conditions.append(calls.c.run_id.is_distinct_from(run_id))
+        for call in _oldest_first(journal, conditions):
+            if removed.size >= excess:
+                break
+            removed = Cleaned(removed.calls + 1, removed.size + remove(journal, call))
+    except StoreError as error:
+        log.warning("%s", error.message)
+    return removed
+
+
+def remove(journal: Journal, call: Call) -> int:
+    """Remove the pictures of ``call`` and how many bytes that freed; 0 where it is in use. Raises StoreError."""
+    lock = journal.lock(call.key)
+    if not lock.acquire():
+        return 0
+    try:
+        journal.settle(replace(call, state=State.CLEANED, pictures=()))
+        freed = 0
+        for picture in call.pictures:
+            if not _is_shared(journal, picture.sha256):
+                journal.files.remove(picture)
+                freed += picture.size
+        return freed
+    finally:
+        lock.release()
+
+
+def stored_bytes(journal: Journal) -> int:
+    """The size of all pictures in the store; equal ones count once. Raises StoreError."""
+    import sqlalchemy as sa
+
+    from .tables import pictures
+
+    distinct = sa.select(sa.func.max(pictures.c.size).label("size")).group_by(pictures.c.sha256).subquery()
+    with journal.open().read() as connection:
+        return int(connection.execute(sa.select(sa.func.sum(distinct.c.size))).scalar() or 0)
+
+
+def _oldest_first(journal: Journal, conditions: Sequence[ColumnElement[bool]]) -> list[Call]:
+    import sqlalchemy as sa
+
+    from .tables import calls
+
+    with journal.open().read() as connection:
+        query = sa.select(calls).where(*conditions).order_by(calls.c.used_at, calls.c.number)
+        rows: list[Any] = list(connection.execute(query).mappings())
+        return [read_call(connection, row) for row in rows]
+
+
+def _is_shared(journal: Journal, sha256: str) -> bool:
+    import sqlalchemy as sa
+
+    from .tables import pictures
+
+    with journal.open().read() as connection:
+        query = sa.select(sa.func.count()).select_from(pictures).where(pictures.c.sha256 == sha256)
+        return bool(connection.execute(query).scalar())

@@ -1,0 +1,194 @@
+"""Opening the database: SQLite in the pack's folder, or the one that a URL names. Schema by alembic."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import StoreError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
+
+log = logging.getLogger(__name__)
+
+BUSY_TIMEOUT = 10.0
+"""Seconds to wait for another process that writes."""
+
+# Any number will do, as long as nobody else in a shared database uses it.
+_WRITERS = 5_063_201_188_014_733
+
+_opened: dict[str, Database] = {}
+_opening = threading.Lock()
+
+
+class Database:
+    """One engine for the length of the process; writers take turns."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.is_postgresql = engine.dialect.name == "postgresql"
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that no other writer can overlap, committed durably when the block ends.
+
+        Raises StoreError where the database cannot be used.
+        """
+        from sqlalchemy import text
+
+        with explained(), self.engine.execution_options(lumenfall_writes=True).begin() as connection:
+            if self.is_postgresql:
+                connection.execute(text(f"SELECT pg_advisory_xact_lock({_WRITERS})"))
+            yield connection
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction for reading. Raises StoreError."""
+        with explained(), self.engine.connect() as connection:
+            yield connection
+
+
+def open_database(folder: Path, url: str | None) -> tuple[Database, bool]:
+    """The database at ``url``, else ``folder/spend.db``, with its tables; and whether they were made just now.
+
+    A damaged SQLite file is put aside and a new one begun. Raises StoreError.
+    """
+    path = folder / "spend.db"
+    name = url or str(path.resolve())
+    with _opening:
+        known = _opened.get(name)
+        if known and (url or path.exists()):
+            return known, False
+        with explained():
+            if url:
+                database = Database(_engine(url))
+                fresh = _upgrade(database)
+            else:
+                database, fresh = _open_file(path)
+        _opened[name] = database
+        return database, fresh
+
+
+def _open_file(path: Path) -> tuple[Database, bool]:
+    from filelock import FileLock
+    from sqlalchemy.exc import DatabaseError, OperationalError
+
+    with FileLock(path.with_suffix(".lock"), timeout=BUSY_TIMEOUT):
+        database = Database(_engine(path))
+        try:
+            _check(database)
+        except OperationalError:
+            raise  # busy or read-only, not damaged
+        except DatabaseError:
+            database.engine.dispose()
+            _put_aside(path)
+            database = Database(_engine(path))
+        return database, _upgrade(database)
+
+
+def _engine(target: str | Path) -> Engine:
+    import sqlalchemy as sa
+
+    if isinstance(target, str):
+        # Each request in the air holds a connection, and the lock on it; entering its answer needs one more.
+        return sa.create_engine(target, pool_pre_ping=True, max_overflow=-1)
+    engine = sa.create_engine(sa.URL.create("sqlite", database=str(target)), connect_args={"timeout": BUSY_TIMEOUT})
+
+    @sa.event.listens_for(engine, "connect")
+    def configure(connection: Any, _: Any) -> None:
+        # Transactions are begun below, not by the driver, which would begin them too late.
+        connection.isolation_level = None
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}").close()
+
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get("lumenfall_writes")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _check(database: Database) -> None:
+    """Raise DatabaseError for a damaged file."""
+    from sqlalchemy.exc import DatabaseError
+
+    with database.engine.connect() as connection:
+        found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+    if found != "ok":
+        raise DatabaseError(str(found), None, Exception("damaged"))
+
+
+def _put_aside(path: Path) -> None:
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    log.warning("The spend database was damaged: put aside, and written anew from the records beside it")
+    for suffix in ("", "-wal", "-shm"):
+        part = path.with_name(path.name + suffix)
+        if part.exists():
+            part.replace(path.with_name(f"spend-damaged-{stamp}.db{suffix}"))
+
+
+def _upgrade(database: Database) -> bool:
+    """Bring the tables to REVISION; whether there were none. Alembic takes a while to import, so it is only asked
+    where there is something to do.
+    """
+    import sqlalchemy as sa
+
+    from .tables import REVISION
+
+    with database.write() as connection:
+        versioned = sa.inspect(connection).has_table("alembic_version")
+        revision = (
+            connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar() if versioned else None
+        )
+        if revision == REVISION:
+            return False
+        from alembic import command
+        from alembic.config import Config
+        from alembic.util import CommandError
+
+        config = Config()
+        # Percent signs would be taken for interpolation.
+        config.set_main_option("script_location", str(Path(__file__).with_name("migrations")).replace("%", "%%"))
+        config.attributes["connection"] = connection
+        try:
+            command.upgrade(config, "head")
+        except CommandError as error:
+            raise StoreError(
+                f"The spend database was written by a newer version of this pack (schema {revision}).",
+                code="STORE_NEWER",
+                hint="Update the pack.",
+            ) from error
+        return revision is None
+
+
+@contextlib.contextmanager
+def explained() -> Iterator[None]:
+    """Errors of the database in the pack's own words."""
+    try:
+        from filelock import Timeout
+        from sqlalchemy.exc import SQLAlchemyError
+    except ImportError as error:
+        raise StoreError(
+            f"The journal of paid calls needs {error.name}, which ComfyUI installs.",
+            code="STORE_INCOMPLETE",
+            hint="Run pip install sqlalchemy alembic filelock in ComfyUI's Python.",
+        ) from error
+    try:
+        yield
+    except (SQLAlchemyError, Timeout, ImportError) as error:
+        cause = str(getattr(error, "orig", None) or error).splitlines()[0]
+        busy = "locked" in cause or isinstance(error, Timeout)
+        raise StoreError(
+            f"The journal of paid calls cannot be used ({cause}).",
+            code="STORE_BUSY" if busy else "STORE_UNUSABLE",
+            hint="Another program holds the database; try again."
+            if busy
+            else "Make room, and make the pack's folder writable; or correct LUMENFALL_DATABASE.",
+        ) from error

@@ -1,0 +1,49 @@
+"""Pictures exactly as they came, as files named after their content."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from .calls import Stored
+from .records import write_durably
+
+
+@dataclass(frozen=True)
+class Files:
+    """``<root>/<first two digits>/<SHA-256><extension>``; equal pictures share a file."""
+
+    root: Path
+
+    def put(self, number: int, content: bytes, extension: str) -> Stored:
+        """Write picture ``number`` of a call, durably. Raises OSError."""
+        stored = Stored(number, hashlib.sha256(content).hexdigest(), extension, len(content))
+        path = self.path(stored)
+        if not self.has(stored):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_durably(path, content)
+        return stored
+
+    def get(self, stored: Stored) -> bytes:
+        """The bytes of a picture. Raises OSError where the file is gone."""
+        return self.path(stored).read_bytes()
+
+    def has(self, stored: Stored) -> bool:
+        """Whether the file is there, whole."""
+        try:
+            return self.path(stored).stat().st_size == stored.size
+        except OSError:
+            return False
+
+    def remove(self, stored: Stored) -> None:
+        with contextlib.suppress(OSError):
+            self.path(stored).unlink()
+
+    def path(self, stored: Stored) -> Path:
+        return self.root / stored.sha256[:2] / f"{stored.sha256}{stored.extension}"
+
+    def name(self, stored: Stored) -> str:
+        """The file as reports name it: below the pack's private folder, with forward slashes."""
+        return f"{self.root.name}/{stored.sha256[:2]}/{stored.sha256}{stored.extension}"

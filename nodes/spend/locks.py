@@ -1,0 +1,84 @@
+"""One owner at a time for a key, over all processes. A lock falls with the process that holds it, whatever the clock
+says: a call that the journal shows as sent, and whose lock is free, belongs to nobody any more.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from .database import Database, explained
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+_DIGITS = 4
+"""Of the key, in the name of its lock file. Files stay behind, so their number is bounded: 65536, all empty."""
+
+
+class KeyLock(Protocol):
+    def acquire(self) -> bool:
+        """Take the lock if it is free; at once either way. Raises StoreError or OSError where there are no locks."""
+
+    def release(self) -> None: ...
+
+
+def key_lock(database: Database, folder: Path, key: str) -> KeyLock:
+    """The lock of ``key``: in the database where several machines share one, else a file below ``folder``."""
+    return _AdvisoryLock(database, key) if database.is_postgresql else _FileLock(folder / key[:_DIGITS])
+
+
+class _FileLock:
+    def __init__(self, path: Path) -> None:
+        from filelock import FileLock
+
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Taken and released in different threads of one pool.
+        self._lock = FileLock(path, thread_local=False)
+
+    def acquire(self) -> bool:
+        from filelock import Timeout
+
+        try:
+            self._lock.acquire(blocking=False)
+        except Timeout:
+            return False
+        return True
+
+    def release(self) -> None:
+        self._lock.release()
+
+
+class _AdvisoryLock:
+    """PostgreSQL's advisory lock, which belongs to a connection: one is kept as long as the lock is."""
+
+    def __init__(self, database: Database, key: str) -> None:
+        self._database = database
+        self._number = int.from_bytes(bytes.fromhex(key[:16]), "big", signed=True)
+        self._connection: Connection | None = None
+
+    def acquire(self) -> bool:
+        from sqlalchemy import text
+
+        with explained():
+            connection = self._database.engine.execution_options(isolation_level="AUTOCOMMIT").connect()
+            taken = connection.execute(text("SELECT pg_try_advisory_lock(:number)"), {"number": self._number}).scalar()
+            if not taken:
+                connection.close()
+                return False
+        self._connection = connection
+        return True
+
+    def release(self) -> None:
+        from sqlalchemy import text
+        from sqlalchemy.exc import SQLAlchemyError
+
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        try:
+            connection.execute(text("SELECT pg_advisory_unlock(:number)"), {"number": self._number})
+            connection.close()
+        except SQLAlchemyError:
+            # The lock fell with the connection.
+            connection.invalidate()

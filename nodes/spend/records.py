@@ -1,0 +1,125 @@
+"""Each call as a small file beside the database, so that neither a locked nor a damaged database loses one.
+
+``calls/open`` holds what is unfinished: ``<id>.json`` the call, ``<id>.answer`` the raw answer, ``<id>.<n>.part`` a
+picture that is being fetched. A finished call's record moves to ``calls/<year>-<month>``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from .calls import Call
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Records:
+    """The records below ``root``. Writing raises OSError; nothing half-written ever has its final name."""
+
+    root: Path
+
+    @property
+    def _open(self) -> Path:
+        return self.root / "open"
+
+    def write(self, call: Call) -> None:
+        """Write down how far ``call`` has come, durably."""
+        content = json.dumps(call.as_dict(), ensure_ascii=True, indent=1).encode()
+        here, elsewhere = self._finished(call), self._open / f"{call.id}.json"
+        if call.is_open:
+            here, elsewhere = elsewhere, here
+        here.parent.mkdir(parents=True, exist_ok=True)
+        write_durably(here, content)
+        elsewhere.unlink(missing_ok=True)
+
+    def remove(self, call: Call) -> None:
+        """Forget a call that cost nothing."""
+        for path in (self._finished(call), *self._open.glob(f"{call.id}.*")):
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+    def keep_answer(self, call: Call, body: bytes) -> None:
+        self._open.mkdir(parents=True, exist_ok=True)
+        write_durably(self._answer(call), body)
+
+    def answer(self, call: Call) -> bytes:
+        """The raw answer. Raises OSError where it is gone, or was never here."""
+        return self._answer(call).read_bytes()
+
+    def answer_name(self, call: Call) -> str | None:
+        """The raw answer as errors name it: below the pack's private folder; None where there is none."""
+        path = self._answer(call)
+        return path.relative_to(self.root.parent).as_posix() if path.exists() else None
+
+    def partial(self, call: Call, number: int) -> Path:
+        """Where picture ``number`` is fetched to."""
+        with contextlib.suppress(OSError):
+            self._open.mkdir(parents=True, exist_ok=True)
+        return self._open / f"{call.id}.{number}.part"
+
+    def drop_partial(self, call: Call, number: int) -> None:
+        with contextlib.suppress(OSError):
+            self.partial(call, number).unlink()
+
+    def tidy(self, call: Call) -> None:
+        """Each picture is a file: remove the raw answer and what is left of downloads."""
+        for path in self._open.glob(f"{call.id}.*"):
+            if path.suffix != ".json":
+                with contextlib.suppress(OSError):
+                    path.unlink()
+
+    def unfinished(self) -> Iterator[Call]:
+        yield from self._read(self._open)
+
+    def all(self) -> Iterator[Call]:
+        for folder in sorted(self.root.glob("*")):
+            yield from self._read(folder)
+
+    def _read(self, folder: Path) -> Iterator[Call]:
+        for path in sorted(folder.glob("*.json")):
+            try:
+                yield Call.from_dict(json.loads(path.read_bytes()))
+            except FileNotFoundError:
+                continue  # finished meanwhile
+            except (OSError, ValueError, KeyError, TypeError):
+                log.warning("The record %s cannot be read", path.name)
+
+    def _answer(self, call: Call) -> Path:
+        return self._open / f"{call.id}.answer"
+
+    def _finished(self, call: Call) -> Path:
+        return self.root / time.strftime("%Y-%m", time.gmtime(call.sent_at)) / f"{call.id}.json"
+
+
+def write_durably(path: Path, content: bytes) -> None:
+    """Write ``path`` whole or not at all, and onto the disk. Raises OSError."""
+    partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+        _sync_folder(path.parent)
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes the new name durable, where folders can be opened (not on Windows)."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

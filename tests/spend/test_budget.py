@@ -1,0 +1,84 @@
+"""Limits: never overshot, by however many at once, and by no clock."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+
+from nodes.errors import BudgetExceeded, Charged
+from nodes.spend import Call, Caller, Journal, Limits, State, nanos
+
+
+def order(journal: Journal, number: int, limits: Limits, price: float, run_id: str = "run") -> Call:
+    call = Call(f"{number:04x}".ljust(64, "0"), "http://server", "images/generations", "flux.2-pro")
+    return journal.begin(call, Caller(run_id), limits, nanos(price))
+
+
+def test_what_is_reserved_counts_until_it_is_settled_or_released(journal: Journal) -> None:
+    limits = Limits(day=1.0)
+    first = order(journal, 1, limits, 0.6)
+    with pytest.raises(BudgetExceeded, match=r"limit per day is 1\.00 USD: 0\.6 are spent or reserved, 0\.6 would"):
+        order(journal, 2, limits, 0.6)
+    journal.settle(replace(first, state=State.REFUSED, charged=Charged.NO))
+    second = order(journal, 3, limits, 0.6)
+    journal.settle(replace(second, state=State.DONE, charged=Charged.YES, cost=nanos(0.1)))
+    order(journal, 4, limits, 0.9)
+
+
+def test_a_limit_may_be_reached_exactly(journal: Journal) -> None:
+    for number in range(10):
+        order(journal, number, Limits(day=1.0), 0.1)
+    with pytest.raises(BudgetExceeded):
+        order(journal, 10, Limits(day=1.0), 0.000000001)
+
+
+def test_each_run_has_its_own_limit(journal: Journal) -> None:
+    order(journal, 1, Limits(run=0.1), 0.1, "one")
+    order(journal, 2, Limits(run=0.1), 0.1, "two")
+    with pytest.raises(BudgetExceeded, match="limit per run"):
+        order(journal, 3, Limits(run=0.1), 0.1, "two")
+
+
+def test_what_may_have_been_charged_counts(journal: Journal) -> None:
+    call = order(journal, 1, Limits(month=1.0), 0.9)
+    journal.settle(replace(call, state=State.LOST))
+    with pytest.raises(BudgetExceeded, match="per month"):
+        order(journal, 2, Limits(month=1.0), 0.2)
+
+
+def test_many_at_once_do_not_overshoot_together(journal: Journal) -> None:
+    passed: list[Call] = []
+    start = threading.Barrier(12)
+
+    def buy(number: int) -> None:
+        start.wait()
+        with contextlib.suppress(BudgetExceeded):
+            passed.append(order(Journal(journal.folder), number, Limits(day=0.5), 0.1))
+
+    journal.open()
+    threads = [threading.Thread(target=buy, args=(number,)) for number in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(passed) == 5
+
+
+@pytest.mark.parametrize("days", [1, 31, 400])
+def test_setting_the_clock_back_buys_nothing(journal: Journal, monkeypatch: pytest.MonkeyPatch, days: int) -> None:
+    order(journal, 1, Limits(day=1.0), 0.9)
+    earlier = time.time() - days * 86400
+    monkeypatch.setattr(time, "time", lambda: earlier)
+    with pytest.raises(BudgetExceeded):
+        order(journal, 2, Limits(day=1.0), 0.9)
+
+
+def test_a_new_day_has_a_new_limit(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    order(journal, 1, Limits(day=1.0), 0.9)
+    later = time.time() + 86400
+    monkeypatch.setattr(time, "time", lambda: later)
+    order(journal, 2, Limits(day=1.0), 0.9)

@@ -1,0 +1,166 @@
+"""The journal: nothing it was told is lost, whatever happens to its database."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from nodes.errors import Charged, StoreError
+from nodes.spend import Call, Caller, Journal, Limits, State, database, nanos
+
+KEY = "ab" * 32
+CALLER = Caller("run 1", "Generate Image", "cats")
+
+
+def begun(journal: Journal, key: str = KEY) -> Call:
+    return journal.begin(Call(key, "http://server", "images/generations", "flux.2-pro"), CALLER, Limits(), None)
+
+
+def done(journal: Journal, call: Call, content: bytes = b"picture", price: float = 0.04) -> Call:
+    """Take ``call`` through all its states."""
+    call = replace(call, state=State.ANSWERED, charged=Charged.YES, cost=nanos(price), currency="USD")
+    journal.settle(call)
+    call = call.with_picture(journal.files.put(1, content, ".png"))
+    for state in (State.DOWNLOADED, State.DONE):
+        call = replace(call, state=state)
+        assert journal.settle(call) == []
+    return call
+
+
+def test_a_call_is_found_again_in_every_state(journal: Journal, reopened: Callable[[], Journal]) -> None:
+    call = begun(journal)
+    assert reopened().latest(KEY) == call
+    call = done(journal, call)
+    assert reopened().latest(KEY) == call
+    assert reopened().find(call.id[:8]) == call
+    assert journal.files.get(call.pictures[0]) == b"picture"
+
+
+def test_a_refused_call_leaves_nothing_behind(journal: Journal) -> None:
+    call = begun(journal)
+    journal.settle(replace(call, state=State.REFUSED, charged=Charged.NO))
+    assert journal.latest(KEY) is None
+    assert list(journal.records.all()) == []
+
+
+def test_what_only_the_record_knows_is_entered_at_the_next_opening(
+    journal: Journal, reopened: Callable[[], Journal]
+) -> None:
+    """A process that was killed between its record and the database."""
+    call = begun(journal)
+    answered = replace(call, state=State.ANSWERED, cost=nanos(0.04)).with_picture(journal.files.put(1, b"x", ".png"))
+    journal.records.write(answered)
+    opened = reopened()
+    opened.open()
+    assert opened.latest(KEY) == answered
+
+
+def test_an_older_record_does_not_undo_the_database(journal: Journal, reopened: Callable[[], Journal]) -> None:
+    call = begun(journal)
+    finished = done(journal, call)
+    journal.records.write(call)
+    opened = reopened()
+    opened.open()
+    assert opened.latest(KEY) == finished
+
+
+@pytest.mark.parametrize("damage", [b"garbage" * 1000, b"", b"SQLite format 3\x00" + b"\xff" * 5000])
+def test_a_damaged_database_is_written_anew_from_the_records(
+    journal: Journal, reopened: Callable[[], Journal], damage: bytes
+) -> None:
+    finished, pending = done(journal, begun(journal)), begun(journal, "cd" * 32)
+    database._opened[str((journal.folder / "spend.db").resolve())].engine.dispose()
+    for path in journal.folder.glob("spend.db*"):
+        path.unlink()
+    (journal.folder / "spend.db").write_bytes(damage)
+    opened = reopened()
+    assert opened.latest(KEY) == finished
+    assert opened.latest("cd" * 32) == pending
+
+
+def test_a_database_of_a_newer_version_is_left_alone(journal: Journal, reopened: Callable[[], Journal]) -> None:
+    begun(journal)
+    with sqlite3.connect(journal.folder / "spend.db") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.close()
+    with pytest.raises(StoreError, match="newer version") as caught:
+        reopened().open()
+    assert caught.value.code == "STORE_NEWER"
+
+
+def test_a_locked_database_is_an_error_before_sending_and_none_after(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch, reopened: Callable[[], Journal]
+) -> None:
+    monkeypatch.setattr(database, "BUSY_TIMEOUT", 0.1)
+    call = begun(reopened())
+    other = sqlite3.connect(journal.folder / "spend.db", isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(StoreError) as caught:
+        begun(journal, "cd" * 32)
+    assert caught.value.code == "STORE_BUSY" and caught.value.charged is Charged.NO
+    answered = replace(call, state=State.ANSWERED, cost=nanos(0.04))
+    assert journal.settle(answered) == []
+    other.execute("ROLLBACK")
+    other.close()
+    opened = reopened()
+    opened.open()
+    assert opened.latest(KEY) == answered
+
+
+def test_nothing_is_begun_where_nothing_can_be_kept(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal.check_writable()
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("nodes.spend.records.write_durably", full)
+    with pytest.raises(StoreError, match="No space left"):
+        begun(journal)
+    assert journal.latest(KEY) is None
+
+
+def test_a_full_disk_is_noticed_before_anything_is_ordered(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Usage:
+        free = 10 * 2**20
+
+    monkeypatch.setattr("nodes.spend.journal.shutil.disk_usage", lambda _: Usage)
+    with pytest.raises(StoreError, match="only 10 MiB are free"):
+        journal.check_writable()
+
+
+def test_the_newest_call_that_no_node_has_seen_is_offered(journal: Journal) -> None:
+    first, second = done(journal, begun(journal)), done(journal, begun(journal, "cd" * 32))
+    assert journal.undelivered() == second
+    journal.delivered([second])
+    assert journal.undelivered() == first
+    journal.delivered([first])
+    assert journal.undelivered() is None
+
+
+def test_a_key_has_one_owner(journal: Journal) -> None:
+    mine, yours, other = journal.lock(KEY), journal.lock(KEY), journal.lock("cd" * 32)
+    assert mine.acquire() and not yours.acquire() and other.acquire()
+    mine.release()
+    assert yours.acquire()
+    yours.release()
+    other.release()
+
+
+def test_the_tables_are_those_that_the_migrations_make(journal: Journal) -> None:
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    from nodes.spend.tables import metadata
+
+    with journal.open().engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_half_a_record_is_passed_over(journal: Journal, tmp_path: Path) -> None:
+    call = begun(journal)
+    (journal.folder / "calls" / "open" / "broken.json").write_text('{"key": "')
+    assert list(journal.records.unfinished()) == [call]
