@@ -1,4 +1,4 @@
-"""What all paid nodes share of ComfyUI's V1 class contract."""
+"""What the nodes share of ComfyUI's V1 class contract."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 from .inputs import check_links
 
 
-class PaidNode:
-    """Base of the nodes that ask the server for pictures."""
+class PictureNode:
+    """Base of the nodes that bring pictures with a report."""
 
     CATEGORY = "Lumenfall"
     RETURN_TYPES = ("IMAGE", "MASK", "STRING")
@@ -19,6 +19,10 @@ class PaidNode:
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, dict[str, Any]]:
         raise NotImplementedError
+
+
+class PaidNode(PictureNode):
+    """Base of the nodes that ask the server for pictures."""
 
     @classmethod
     def VALIDATE_INPUTS(cls, model: str | None, input_types: dict[str, Any]) -> bool | str:

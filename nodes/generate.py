@@ -6,6 +6,7 @@ from typing import Any
 
 from . import run
 from .api import ImageRequest
+from .caller import HIDDEN
 from .contract import REPORT_TOOLTIP, PaidNode
 from .inputs import (
     MAX_SIDE,
@@ -49,6 +50,7 @@ class Generate(PaidNode):
                 "height": ("INT", {**side, "tooltip": "Height in pixels. Wired together with width, wins over size."}),
                 "options": options_input(),
             },
+            "hidden": HIDDEN,
         }
 
     @run.paid_node
@@ -66,6 +68,6 @@ class Generate(PaidNode):
         asked = read(model, size, n, options, width=width, height=height)
         text = read_prompt(prompt, "Describe the picture to make.")
         request = ImageRequest("generations", asked.model, text, parameters=asked.parameters, seed=seed)
-        deliveries = await run.ask(asked.model, lambda _: [request])
-        images, mask, fitted = gather(deliveries, asked.transparent)
-        return finish(images, mask, describe(asked.model, deliveries, [*asked.notes, *fitted], images))
+        results = await run.ask(asked.model, lambda _: [request], asked.on_failure)
+        images, mask, fitted = gather(results.deliveries, asked.transparent)
+        return finish(images, mask, describe(asked.model, results, [*asked.notes, *fitted], images))

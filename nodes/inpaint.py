@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 
 from . import run
 from .api import ImageRequest, Model
+from .caller import HIDDEN
 from .contract import REPORT_TOOLTIP, PaidNode
 from .inputs import (
     Options,
@@ -63,6 +65,7 @@ class Inpaint(PaidNode):
                 ),
             },
             "optional": {"options": options_input()},
+            "hidden": HIDDEN,
         }
 
     @run.paid_node
@@ -89,24 +92,25 @@ class Inpaint(PaidNode):
                 for one, its_mask in zip(images, masks, strict=True)
             ]
 
-        deliveries = await run.ask(asked.model, build)
+        results = await run.ask(asked.model, build, asked.on_failure)
         if keep_unmasked:
-            result, changed, notes = _keep_unmasked(images, masks, deliveries, asked.transparent)
+            result, changed, notes = _keep_unmasked(images, masks, results.deliveries, asked.transparent)
         else:
-            result, _, notes = gather(deliveries, asked.transparent)
+            result, _, notes = gather(results.deliveries, asked.transparent)
             changed = torch.ones(result.shape[:3])
-        return finish(result, changed, describe(asked.model, deliveries, [*asked.notes, *fitted, *notes], result))
+        return finish(result, changed, describe(asked.model, results, [*asked.notes, *fitted, *notes], result))
 
 
 def _keep_unmasked(
-    images: torch.Tensor, masks: torch.Tensor, deliveries: list[Delivery], transparent: bool
+    images: torch.Tensor, masks: torch.Tensor, deliveries: Sequence[Delivery], transparent: bool
 ) -> tuple[torch.Tensor, torch.Tensor, list[str]]:
     """Each answer laid into the picture it belongs to: the batch, the masks used, and notes."""
     height, width = images.shape[1:3]
     channels = 4 if transparent or images.shape[-1] == 4 else 3
     results, changed, notes = [], [], []
-    for picture, mask, delivery in zip(images, masks, deliveries, strict=True):
-        original = match_channels(picture[None], channels)
+    for delivery in deliveries:
+        original = match_channels(images[delivery.index][None], channels)
+        mask = masks[delivery.index]
         for answer in delivery.pictures:
             if answer.shape[1:3] != (height, width):
                 notes.append(_describe_scaling(answer.shape[2], answer.shape[1], width, height))

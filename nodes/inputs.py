@@ -10,7 +10,7 @@ from typing import Any, TypedDict
 from .api import Mode
 from .errors import InputError
 from .pixels import readable
-from .run import model_names
+from .run import OnFailure, model_names
 
 MAX_SEED = 2**31 - 1
 """Providers differ; this is the largest that all of them take."""
@@ -23,6 +23,7 @@ class Options(TypedDict):
 
     model: str
     parameters: dict[str, Any]
+    on_failure: OnFailure
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Asked:
     model: str
     parameters: Mapping[str, Any]
     notes: tuple[str, ...]
+    on_failure: OnFailure = "stop"
 
     @property
     def transparent(self) -> bool:
@@ -88,7 +90,7 @@ def read(
     height: int | None = None,
 ) -> Asked:
     """The shared inputs as a request needs them. Raises InputError for a size that is none."""
-    options = options or Options(model="", parameters={})
+    options = options or Options(model="", parameters={}, on_failure="stop")
     parameters = dict(options["parameters"])
     notes = []
     if (width is None) != (height is None):
@@ -112,7 +114,7 @@ def read(
         raise InputError(
             f"The installed Pillow cannot open {output_format} pictures.", hint="Choose png, or install a newer Pillow."
         )
-    return Asked(slug, parameters, tuple(notes))
+    return Asked(slug, parameters, tuple(notes), options["on_failure"])
 
 
 def read_size(text: str) -> str | None:

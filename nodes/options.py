@@ -7,6 +7,7 @@ from typing import Any
 
 from .errors import InputError
 from .inputs import Options, check_text
+from .run import OnFailure
 
 # The nodes' own inputs, or what would change how an answer must be read.
 _RESERVED = ("model", "prompt", "image", "image[]", "mask", "n", "size", "stream", "partial_images")
@@ -62,7 +63,18 @@ class RequestOptions:
                         "tooltip": 'More parameters as a JSON object, passed through: {"cfg_scale": 4.5}',
                     },
                 ),
-            }
+            },
+            # Later additions are optional: a workflow that was exported before has no value for them.
+            "optional": {
+                "on_failure": (
+                    ["stop", "keep"],
+                    {
+                        "default": "stop",
+                        "tooltip": "When a request of a batch fails. stop: the node fails, once the others are safe "
+                        "on disk. keep: what succeeded is handed on, the failures are in the report.",
+                    },
+                ),
+            },
         }
 
     def collect(
@@ -77,6 +89,7 @@ class RequestOptions:
         response_format: str,
         negative_prompt: str,
         extra: str,
+        on_failure: OnFailure = "stop",
     ) -> tuple[Options]:
         choices = {
             "aspect_ratio": aspect_ratio,
@@ -93,7 +106,7 @@ class RequestOptions:
         if negative_prompt.strip():
             parameters["negative_prompt"] = negative_prompt.strip()
         parameters.update(read_extra(extra))
-        return (Options(model=model.strip(), parameters=parameters),)
+        return (Options(model=model.strip(), parameters=parameters, on_failure=on_failure),)
 
 
 def read_extra(text: str) -> dict[str, Any]:

@@ -1,125 +1,173 @@
-"""From an answer to files and then to tensors. From here on money may have been spent, so nothing is dropped: the
-answer is on disk before it is looked at, and whatever goes wrong later says where it lies.
+"""From an answer to files and then to tensors. Money has been spent by now, so nothing is dropped: each picture is a
+file before it is decoded, and whatever is missing can be fetched again by the same way.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 
-from .api import Answer, Client, Picture, Reply, read_answer, request_id
-from .errors import AnswerError, Charged, DownloadError, LumenfallError
+from .api import Client, Picture, read_answer
+from .errors import AnswerError, DownloadError, LumenfallError
 from .pixels import decode, sniff
-from .spend import AnswerFolder, Originals
+from .spend import Call, Journal, State
+
+ANOTHER = "The same inputs are not sent again; change the seed to order another picture."
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """What one request brought: its pictures ``[frames, H, W, C]`` in order, and the facts for the report."""
+    """What one request brought: its pictures ``[frames, H, W, C]`` in order, and its entry in the journal."""
 
+    call: Call
     pictures: tuple[torch.Tensor, ...]
-    answer: Answer
     originals: tuple[str, ...]
     notes: tuple[str, ...]
-    seconds: float = 0.0
+    replayed: bool = False
+    """Whether it came from the store: paid for by an earlier run, free in this one."""
+    index: int = 0
+    """The place of its request among those of the node."""
+
+    @property
+    def cost(self) -> float | None:
+        """What this run paid for it; None where the server named no cost."""
+        return 0.0 if self.replayed else self.call.price
+
+    @property
+    def seconds(self) -> float:
+        return 0.0 if self.replayed else self.call.seconds or 0.0
 
 
 def total_cost(deliveries: Sequence[Delivery]) -> tuple[float | None, str | None]:
     """The sum of the confirmed costs and its currency; None where the server named none."""
-    costs = [delivery.answer.cost for delivery in deliveries if delivery.answer.cost is not None]
-    currency = next((delivery.answer.currency for delivery in deliveries if delivery.answer.currency), None)
+    costs = [delivery.cost for delivery in deliveries if delivery.cost is not None]
+    currency = next((delivery.call.currency for delivery in deliveries if delivery.call.currency), None)
     return (round(sum(costs), 9) if costs else None), currency
 
 
-async def receive(client: Client, reply: Reply, originals: Originals) -> Delivery:
-    """Keep and read a successful answer. Raises LumenfallError, which says where the answer is kept."""
-    # Not in a thread: Stop could cancel it while it waits for its turn, and the answer would be gone.
-    folder, notes = _keep(originals, reply)
-    kept = f"What arrived is kept in the originals folder, in {folder.name(folder.path)}." if folder else ""
-    answer: Answer | None = None
+async def bring_home(
+    client: Client, journal: Journal, call: Call, pictures: Sequence[Picture] | None = None, *, replayed: bool
+) -> Delivery:
+    """Fetch what ``call`` still lacks, and decode its pictures. Raises LumenfallError, which says where they lie.
+
+    ``pictures`` are those of the answer, where it is at hand; otherwise they come from the disk.
+    """
+    if pictures is None:
+        pictures = await asyncio.to_thread(_announced, journal, call) if call.state is State.ANSWERED else ()
+    return await _Collection(client, journal, call).bring_home(pictures, replayed)
+
+
+def _announced(journal: Journal, call: Call) -> Sequence[Picture]:
+    """The pictures of the raw answer, or of the links in the journal where the answer lies elsewhere."""
     try:
-        answer = await asyncio.to_thread(read_answer, reply.status, reply.headers, reply.body)
-        delivery = await _read(client, folder, answer)
-    except LumenfallError as error:
-        raise _located(error, answer, [*notes, kept]) from error.__cause__
-    except Exception as error:
-        unexpected = AnswerError(f"The answer could not be read ({type(error).__name__}: {error}).")
-        raise _located(unexpected, answer, [*notes, kept]) from error
-    if folder and len(delivery.originals) == answer.entries:
-        await asyncio.to_thread(folder.complete)
-    elif kept:
-        notes.append(kept)
-    return replace(delivery, notes=(*answer.notes, *delivery.notes, *notes))
+        body = journal.records.answer(call)
+    except OSError:
+        return tuple(Picture(url=link) for link in call.facts.get("links", ()))
+    return read_answer(200, {}, body).pictures
 
 
-def _keep(originals: Originals, reply: Reply) -> tuple[AnswerFolder | None, list[str]]:
-    folder = None
-    try:
-        folder = originals.open(request_id(reply.headers))
-        folder.keep_answer(reply.body)
-    except OSError as error:
-        return folder, [f"The answer could not be kept on disk: {error.strerror or error}."]
-    return folder, []
+class _Collection:
+    def __init__(self, client: Client, journal: Journal, call: Call) -> None:
+        self._client = client
+        self._journal = journal
+        self._call = call
+        self._notes: list[str] = []
+        # Downloads finish at the same time; each adds its picture to the same entry.
+        self._entering = asyncio.Lock()
 
+    async def bring_home(self, pictures: Sequence[Picture], replayed: bool) -> Delivery:
+        numbers = range(1, 1 + max(len(pictures), *(stored.number for stored in self._call.pictures), 0))
+        outcomes = await asyncio.gather(
+            *(self._picture(number, pictures[number - 1] if pictures else None) for number in numbers),
+            return_exceptions=True,
+        )
+        tensors = [outcome for outcome in outcomes if isinstance(outcome, torch.Tensor)]
+        errors = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+        for number, outcome in enumerate(outcomes, start=1):
+            if isinstance(outcome, BaseException):
+                self._notes.append(f"Picture {number} could not be read: {_describe(outcome)}")
+        if pictures and len(self._call.pictures) == len(pictures):
+            await self._finish()
+        names = tuple(self._journal.files.name(stored) for stored in self._call.pictures)
+        if not tensors:
+            raise self._unreadable(errors, names)
+        notes = (*self._call.facts.get("notes", ()), *self._notes)
+        return Delivery(self._call, tuple(tensors), names, notes, replayed)
 
-async def _read(client: Client, folder: AnswerFolder | None, answer: Answer) -> Delivery:
-    outcomes = await asyncio.gather(
-        *(_picture(client, folder, number, picture) for number, picture in enumerate(answer.pictures, start=1)),
-        return_exceptions=True,
-    )
-    pictures, files, notes = [], [], []
-    for number, outcome in enumerate(outcomes, start=1):
-        if isinstance(outcome, BaseException):
-            what = outcome.message if isinstance(outcome, LumenfallError) else f"{type(outcome).__name__}: {outcome}"
-            notes.append(f"Picture {number} could not be read: {what}")
+    async def _picture(self, number: int, picture: Picture | None) -> torch.Tensor:
+        stored = self._call.picture(number)
+        if stored is not None and self._journal.files.has(stored):
+            return await asyncio.to_thread(lambda: decode(self._journal.files.get(stored)))
+        if picture is None:
+            raise DownloadError("Its file is gone from the store.")
+        if picture.url is None:
+            content = picture.content or b""
+            await self._keep(number, content)
+            return await asyncio.to_thread(decode, content)
+        return await self._download(number, picture.url)
+
+    async def _download(self, number: int, url: str) -> torch.Tensor:
+        partial = self._journal.records.partial(self._call, number)
+        resumed = partial.exists()
+        while True:
+            content = await self._client.download(url, partial)
+            try:
+                tensor = await asyncio.to_thread(decode, content)
+            except AnswerError:
+                if not resumed:
+                    await self._keep(number, content)
+                    raise
+                # The two halves may not be of one file: once more, from the start.
+                resumed = False
+                self._journal.records.drop_partial(self._call, number)
+            else:
+                await self._keep(number, content)
+                return tensor
+
+    async def _keep(self, number: int, content: bytes) -> None:
+        kind = sniff(content)
+        try:
+            stored = await asyncio.to_thread(
+                self._journal.files.put, number, content, kind.extension if kind else ".bin"
+            )
+        except OSError as error:
+            self._notes.append(f"Picture {number} could not be kept on disk: {error.strerror or error}.")
+            return
+        async with self._entering:
+            await self._settle(self._call.with_picture(stored))
+        self._journal.records.drop_partial(self._call, number)
+
+    async def _finish(self) -> None:
+        await self._settle(replace(self._call, state=State.DOWNLOADED))
+        if len(self._call.pictures) == self._call.facts.get("entries"):
+            await asyncio.to_thread(self._journal.records.tidy, self._call)
         else:
-            pictures.append(outcome[0])
-            files.extend(outcome[1])
-    if not pictures:
-        raise next(outcome for outcome in outcomes if isinstance(outcome, BaseException))
-    return Delivery(tuple(pictures), answer, tuple(files), tuple(notes))
+            self._notes.append(f"The whole answer is kept in {self._journal.records.answer_name(self._call)}.")
+        facts = {name: value for name, value in self._call.facts.items() if name != "links"}
+        await self._settle(replace(self._call, state=State.DONE, facts=facts))
+
+    async def _settle(self, call: Call) -> None:
+        self._call = call
+        self._notes += await asyncio.to_thread(self._journal.settle, call)
+
+    def _unreadable(self, errors: Sequence[BaseException], names: Sequence[str]) -> LumenfallError:
+        error = next((error for error in errors if isinstance(error, LumenfallError)), None)
+        if error is None:
+            cause = errors[0] if errors else None
+            error = AnswerError(f"The pictures could not be read ({_describe(cause)}).")
+            error.__cause__ = cause
+        where = f"What came is kept in the pack's private folder: {', '.join(names)}." if names else ""
+        may_come = isinstance(error, DownloadError) and error.code == DownloadError.default_code
+        again = "Run again with the same inputs to fetch it for free." if may_come else ANOTHER
+        notes = [note for note in self._notes if not note.endswith(error.message)]
+        error.hint = " ".join(part for part in (error.hint, *notes, where, again) if part)
+        error.request_id = error.request_id or self._call.request_id
+        error.charged = self._call.charged
+        return error
 
 
-async def _picture(
-    client: Client, folder: AnswerFolder | None, number: int, picture: Picture
-) -> tuple[torch.Tensor, list[str]]:
-    """The tensor of a picture, and the name of its file if it could be written."""
-    if picture.url is None:
-        return await asyncio.to_thread(_keep_and_decode, folder, number, picture.content or b"")
-    if folder is None:
-        raise DownloadError("There is no folder to save the finished picture in.")
-    await client.download(picture.url, folder.download_path(number))
-    return await asyncio.to_thread(_name_and_decode, folder, number)
-
-
-def _keep_and_decode(folder: AnswerFolder | None, number: int, content: bytes) -> tuple[torch.Tensor, list[str]]:
-    names = []
-    if folder is not None:
-        # Without a file of its own it stays in the answer, which is not removed then.
-        with contextlib.suppress(OSError):
-            names.append(folder.keep_picture(number, content, _extension(content)))
-    return decode(content), names
-
-
-def _name_and_decode(folder: AnswerFolder, number: int) -> tuple[torch.Tensor, list[str]]:
-    content = folder.download_path(number).read_bytes()
-    picture = decode(content)
-    return picture, [folder.name_download(number, _extension(content))]
-
-
-def _extension(content: bytes) -> str:
-    kind = sniff(content)
-    return kind.extension if kind else ".bin"
-
-
-def _located(error: LumenfallError, answer: Answer | None, notes: list[str]) -> LumenfallError:
-    error.hint = " ".join(part for part in (error.hint, *notes) if part)
-    if answer is not None:
-        error.request_id = error.request_id or answer.request_id
-        if answer.cost is not None:
-            error.charged = Charged.YES if answer.cost else Charged.NO
-    return error
+def _describe(error: BaseException | None) -> str:
+    return error.message if isinstance(error, LumenfallError) else f"{type(error).__name__}: {error}"

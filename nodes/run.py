@@ -1,76 +1,89 @@
 """The one way from a node's inputs to tensors.
 
-    inputs -> requests, checked -> sent -> answer on disk -> pictures on disk -> tensors
+    inputs -> requests, checked -> each one bought or replayed (purchase) -> files (receive) -> tensors
 
-Whatever was paid for is on disk before anything is done with it, so that a later failure loses nothing.
+The work is done on the pack's own event loop (courier). The node only waits for it: Stop, and the failure of another
+node, end the waiting at once, and what is in the air still comes home.
 """
 
 from __future__ import annotations
 
 import asyncio
 import functools
-import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
-from . import host
-from .api import (
-    Catalogue,
-    Client,
-    ImageRequest,
-    Mode,
-    Model,
-    ModelList,
-    WireRequest,
-    bundled,
-    configured_base_url,
-    error_for,
-    resolve_server,
-    write,
-)
-from .errors import AuthenticationFailed, Charged, LumenfallError
+from . import courier, host, quoting
+from .api import Catalogue, Client, ImageRequest, Mode, Model, ModelList, bundled, configured_base_url, resolve_server
+from .caller import caller, hand_out_receipts, remember
+from .errors import AuthenticationFailed, BudgetExceeded, Charged, InsufficientBalance, LumenfallError, StoreError
 from .host.waiting import wait
-from .receive import Delivery, receive, total_cost
-from .spend import Originals
+from .purchase import Checkout, Order, Skipped, order
+from .receive import Delivery, total_cost
+from .settings import Settings, read_settings
+from .spend import Journal, clean
+from .upkeep import look_after
 
 NodeFunction = Callable[..., Awaitable[dict[str, Any]]]
+OnFailure = Literal["stop", "keep"]
 
 MAX_PARALLEL = 4
 """Requests of one node in the air at once. More gains little and runs into providers' limits."""
 
 
-async def ask(slug: str, build: Callable[[Model], Sequence[ImageRequest]]) -> list[Delivery]:
-    """Send the requests that ``build`` makes for the model ``slug`` and return what they brought, in order.
+@dataclass(frozen=True)
+class Results:
+    """What the requests of a node brought, in their order. ``failures`` are in the shape of LumenfallError.as_dict(),
+    with the ``index`` of the request; there are some only where the user chose to keep going.
+    """
 
-    All requests are checked before the first is sent; they run together, MAX_PARALLEL at a time. When one fails, no
-    more are sent, and those in the air are brought to disk before its LumenfallError is raised. Stop raises the
-    host's interruption.
+    deliveries: tuple[Delivery, ...]
+    failures: tuple[dict[str, Any], ...] = ()
+
+
+async def ask(slug: str, build: Callable[[Model], Sequence[ImageRequest]], on_failure: OnFailure = "stop") -> Results:
+    """Get the pictures of the requests that ``build`` makes for the model ``slug``.
+
+    All requests are checked before the first is sent; they run together, MAX_PARALLEL at a time. With "stop", when
+    one fails no more are sent, and those in the air are brought to disk before its LumenfallError is raised; with
+    "keep" an error is raised only when none succeeded. Stop raises the host's interruption.
     """
     surroundings = host.current()
-    call = _Call(surroundings, slug)
-    return await wait(call.run(build), surroundings, call.doing)
+    errand = _Errand(surroundings, slug, on_failure)
+    try:
+        results = await wait(errand.results(build), surroundings, errand.doing)
+    except BaseException as error:
+        if isinstance(error, type(surroundings.interruption())) and errand.in_air:
+            error.args = (_left_in_air(errand.in_air),)
+        raise
+    finally:
+        errand.wanted = False
+    # Some browsers keep the last line on the node after the run.
+    host.say(surroundings, _summary(results))
+    hand_out_receipts([delivery.call for delivery in results.deliveries])
+    return results
 
 
 def paid_node(function: NodeFunction) -> NodeFunction:
-    """Decorates the function of a node so that the node itself says why it ended early.
-
-    ComfyUI's browser hides the text of an error behind a click, and leaves the last line of progress standing.
+    """Decorates the function of a node: takes the hidden inputs off it, and lets the node itself say why it ended
+    early. ComfyUI's browser hides the text of an error behind a click, and leaves the last line of progress standing.
     """
 
     @functools.wraps(function)
-    async def telling(*args: Any, **inputs: Any) -> dict[str, Any]:
+    async def telling(*args: Any, graph: Any = None, png_info: Any = None, **inputs: Any) -> dict[str, Any]:
         try:
-            return await function(*args, **inputs)
+            with remember(graph, png_info):
+                return await function(*args, **inputs)
         except LumenfallError as error:
             host.say(host.current(), f"{error.message} {error.hint}".strip())
             raise
         except Exception as error:
             stopped = isinstance(error, type(host.current().interruption()))
-            host.say(host.current(), "stopped" if stopped else f"{type(error).__name__}: {error}")
+            host.say(host.current(), str(error) or "stopped" if stopped else f"{type(error).__name__}: {error}")
             raise
-        except BaseException:
-            host.say(host.current(), "stopped")
+        except BaseException as error:
+            host.say(host.current(), str(error) or "stopped")
             raise
 
     return telling
@@ -103,23 +116,42 @@ async def list_models() -> ModelList:
             return replace(_catalogue().known(), failure=error.message)
 
 
+def open_journal() -> tuple[Journal, Settings]:
+    """The journal and the settings of the current host. Raises InputError for settings that cannot be used."""
+    surroundings = host.current()
+    data_dir = surroundings.data_dir()
+    settings = read_settings(surroundings.environ(), data_dir)
+    return Journal(data_dir, settings.database), settings
+
+
 def _catalogue() -> Catalogue:
     surroundings = host.current()
     data_dir = surroundings.data_dir()
     return Catalogue(data_dir, configured_base_url(surroundings.environ(), data_dir))
 
 
-class _Call:
-    """One call of a node: its client and its requests. Nothing of it outlives the node's event loop."""
+class _Errand:
+    """What one call of a node asks for. ``wanted`` ends when the node no longer waits: nothing more is sent then."""
 
-    def __init__(self, surroundings: host.Host, slug: str) -> None:
-        self._host = surroundings
+    def __init__(self, surroundings: host.Host, slug: str, on_failure: OnFailure) -> None:
+        self.wanted = True
         self._slug = slug
+        self._keeps_going = on_failure == "keep"
         self._status: str | None = None
         self._total = 0
         self._done = 0
         self._failed = False
-        self._originals = Originals(surroundings.data_dir() / "originals")
+        self._errors: list[LumenfallError] = []
+        self._checkout: Checkout | None = None
+        self._data_dir = surroundings.data_dir()
+        self._server = resolve_server(surroundings.environ(), self._data_dir)
+        self._journal, self._settings = open_journal()
+        self._caller = caller()
+
+    @property
+    def in_air(self) -> int:
+        """How many requests may have left, and are not home yet."""
+        return self._checkout.in_air if self._checkout else 0
 
     def doing(self) -> str:
         """What is being waited for, in a few words."""
@@ -128,90 +160,115 @@ class _Call:
         several = f", {self._done} of {self._total} done" if self._total > 1 else ""
         return f"waiting for {self._slug}{several}"
 
-    async def run(self, build: Callable[[Model], Sequence[ImageRequest]]) -> list[Delivery]:
-        server = resolve_server(self._host.environ(), self._host.data_dir())
-        async with Client(server, on_status=self._tell) as client:
-            model = await Catalogue(self._host.data_dir(), server.base_url).model(client, self._slug)
-            # Encoding large pictures takes a while; in a thread it does not hold up other nodes or Stop.
-            requests = await asyncio.to_thread(build, model)
-            wires = [write(request, server.flavour, takes_seed=model.takes("seed")) for request in requests]
-            self._originals.check_writable()
-            self._total = len(wires)
-            self._tell(None)
+    async def results(self, build: Callable[[Model], Sequence[ImageRequest]]) -> Results:
+        """Run on the courier's loop, and wait here."""
+        if quoting.quotation() is None:
+            courier.send_off(look_after(self._server, self._journal))
+        return await courier.result_of(courier.send_off(self._run(build)))
+
+    async def _run(self, build: Callable[[Model], Sequence[ImageRequest]]) -> Results:
+        async with Client(self._server, on_status=self._tell) as client:
+            model = await Catalogue(self._data_dir, self._server.base_url).model(client, self._slug)
+            # Encoding large pictures takes a while; in a thread it does not hold up other calls.
+            orders = await asyncio.to_thread(self._orders, build, model)
+            self._total = len(orders)
+            checkout = self._checkout = Checkout(
+                client, self._journal, self._settings, self._caller, model, self._is_wanted, self._tell
+            )
+            quotation = quoting.quotation()
+            if quotation is not None:
+                return Results(await quotation.answer(checkout, orders))
+            await asyncio.to_thread(self._journal.check_writable)
             room = asyncio.Semaphore(MAX_PARALLEL)
             outcomes = await asyncio.gather(
-                *(self._one(client, room, *pair) for pair in zip(requests, wires, strict=True)),
-                return_exceptions=True,
+                *(self._one(checkout, room, *numbered) for numbered in enumerate(orders)), return_exceptions=True
             )
-        deliveries = _all_or_error(outcomes)
-        # Some browsers keep the last line on the node after the run.
-        host.say(self._host, _summary(deliveries))
-        return deliveries
+        results = _all_or_error(outcomes, self._errors, self._keeps_going)
+        if self.wanted:
+            calls = [delivery.call for delivery in results.deliveries]
+            await asyncio.to_thread(self._journal.delivered, calls)
+        await asyncio.to_thread(clean, self._journal, self._settings.store_gb, self._caller.run_id)
+        return results
+
+    def _orders(self, build: Callable[[Model], Sequence[ImageRequest]], model: Model) -> list[Order]:
+        return [order(request, self._server, model) for request in build(model)]
 
     def _tell(self, status: str | None) -> None:
         self._status = status
-        host.say(self._host, self.doing())
 
-    async def _one(self, client: Client, room: asyncio.Semaphore, request: ImageRequest, wire: WireRequest) -> Delivery:
+    def _is_wanted(self) -> bool:
+        return self.wanted and not self._failed
+
+    async def _one(self, checkout: Checkout, room: asyncio.Semaphore, index: int, order: Order) -> Delivery:
         async with room:
-            if self._failed:
-                raise _Skipped
-            started = time.monotonic()
+            if not self._is_wanted():
+                raise Skipped
             try:
-                reply = await client.send(wire, wanted=lambda: not self._failed)
-                if not reply.is_success:
-                    raise error_for(reply.status, reply.headers, reply.body)
-                delivery = await receive(client, reply, self._originals)
-            except Exception:
-                self._failed = True
+                return replace(await checkout.deliver(order), index=index)
+            except Exception as error:
+                # These would meet every further request too.
+                hopeless = isinstance(error, (AuthenticationFailed, InsufficientBalance, BudgetExceeded, StoreError))
+                self._failed = self._failed or hopeless or not self._keeps_going
+                if isinstance(error, LumenfallError):
+                    self._errors.append(error)
                 raise
             finally:
                 self._done += 1
                 self._tell(None)
-        notes = [*wire.notes, *delivery.notes]
-        asked = int(request.parameters.get("n", 1))
-        if delivery.answer.entries < asked:
-            notes.append(f"{asked} pictures were asked for, {delivery.answer.entries} came.")
-        return replace(delivery, notes=tuple(notes), seconds=time.monotonic() - started)
-
-
-class _Skipped(Exception):
-    """Another request of the same node had failed before this one's turn came."""
 
 
 _GRAVEST = (Charged.YES, Charged.UNKNOWN, Charged.NO)
 
 
-def _all_or_error(outcomes: Sequence[Delivery | BaseException]) -> list[Delivery]:
-    """The deliveries, if every request brought one. Else the error that may have cost most, which speaks for all."""
-    deliveries = [outcome for outcome in outcomes if isinstance(outcome, Delivery)]
-    errors = [outcome for outcome in outcomes if isinstance(outcome, LumenfallError)]
+def _all_or_error(
+    outcomes: Sequence[Delivery | BaseException], errors: Sequence[LumenfallError], keeps_going: bool
+) -> Results:
+    """The deliveries, if every request brought one, or if one did and the rest may fail. Else the error that may have
+    cost most, the earliest of equals, which speaks for all. ``errors`` are those in ``outcomes``, as they happened.
+    """
+    deliveries = tuple(outcome for outcome in outcomes if isinstance(outcome, Delivery))
     for outcome in outcomes:
-        if isinstance(outcome, BaseException) and not isinstance(outcome, (LumenfallError, _Skipped)):
+        if isinstance(outcome, BaseException) and not isinstance(outcome, (LumenfallError, Skipped)):
             raise outcome
-    if not errors:
-        return deliveries
+    skipped = len(outcomes) - len(deliveries) - len(errors)
+    if not errors and skipped:
+        raise Skipped
+    if not errors or (keeps_going and deliveries):
+        failures = [
+            {"index": index, **outcome.as_dict()}
+            for index, outcome in enumerate(outcomes)
+            if isinstance(outcome, LumenfallError)
+        ]
+        return Results(deliveries, tuple(failures))
     gravest = min(errors, key=lambda error: _GRAVEST.index(error.charged))
     hints = [gravest.hint]
     hints += [f"Another request failed too: {error.message} {error.hint}" for error in errors if error is not gravest]
     if deliveries:
-        kept = ", ".join(name for delivery in deliveries for name in delivery.originals)
         hints.append(
-            f"{len(deliveries)} of the {len(outcomes)} requests of this node succeeded; "
-            f"their pictures are kept in the originals folder: {kept}."
+            f"{len(deliveries)} of the {len(outcomes)} requests of this node succeeded; their pictures are in the "
+            "store, so that the next run with the same inputs gets them for free."
         )
-        if any(delivery.answer.cost != 0 for delivery in deliveries):
+        if any(delivery.cost != 0 for delivery in deliveries):
             gravest.charged = Charged.YES
-    skipped = len(outcomes) - len(deliveries) - len(errors)
     if skipped:
         hints.append(f"{skipped} of the requests {'was' if skipped == 1 else 'were'} not sent any more.")
     gravest.hint = " ".join(hint for hint in hints if hint)
     raise gravest
 
 
-def _summary(deliveries: Sequence[Delivery]) -> str:
+def _left_in_air(count: int) -> str:
+    what = "a request was already sent and comes" if count == 1 else f"{count} requests were already sent and come"
+    return f"stopped; {what} home to the store. The same inputs get it for free."
+
+
+def _summary(results: Results) -> str:
+    deliveries = results.deliveries
     cost, currency = total_cost(deliveries)
-    seconds = max(delivery.seconds for delivery in deliveries)
     count = sum(len(delivery.pictures) for delivery in deliveries)
-    price = "" if cost is None else f", {cost:.4g} {currency}"
-    return f"{count} picture{'s' * (count != 1)} in {seconds:.0f} s{price}"
+    pictures = f"{count} picture{'s' * (count != 1)}"
+    failed = f", {len(results.failures)} of {len(results.failures) + len(deliveries)} requests failed"
+    price = "" if cost is None else f", {cost:.4g} {currency or 'USD'}"
+    tail = price + (failed if results.failures else "")
+    if all(delivery.replayed for delivery in deliveries):
+        return f"{pictures} replayed{tail}"
+    return f"{pictures} in {max(delivery.seconds for delivery in deliveries):.0f} s{tail}"

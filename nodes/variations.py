@@ -8,6 +8,7 @@ import torch
 
 from . import run
 from .api import ImageRequest, Model
+from .caller import HIDDEN
 from .contract import REPORT_TOOLTIP, PaidNode
 from .inputs import (
     Asked,
@@ -75,6 +76,7 @@ class Variations(PaidNode):
                 "prompt": prompt_input("What to keep, or where to steer. May be empty."),
                 "options": options_input(),
             },
+            "hidden": HIDDEN,
         }
 
     @run.paid_node
@@ -101,9 +103,9 @@ class Variations(PaidNode):
             notes.append(route)
             return requests
 
-        deliveries = await run.ask(asked.model, build)
-        result, mask, fitted = gather(deliveries, asked.transparent)
-        return finish(result, mask, describe(asked.model, deliveries, [*notes, *fitted], result))
+        results = await run.ask(asked.model, build, asked.on_failure)
+        result, mask, fitted = gather(results.deliveries, asked.transparent)
+        return finish(result, mask, describe(asked.model, results, [*notes, *fitted], result))
 
 
 def _has_endpoint(model: Model, prompt: str) -> bool:

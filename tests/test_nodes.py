@@ -126,7 +126,7 @@ def test_pictures_of_differing_sizes_become_one_batch(nodes: Nodes, sandbox: San
     assert made.images.shape == (3, 96, 128, 3)
     assert made.report["sizes"] == ["128x96", "64x48", "128x96"]
     assert any("Picture 2 came as 64x48" in note for note in made.report["notes"])
-    original = nodes.host.data_dir() / "originals" / made.report["requests"][0]["originals"][1]
+    original = nodes.host.data_dir() / made.report["requests"][0]["originals"][1]
     assert size_of(original.read_bytes()) == (64, 48)
 
 
@@ -307,19 +307,20 @@ def test_the_true_endpoint_gets_less_than_4_mb(nodes: Nodes, sandbox: Sandbox) -
 
 def test_what_was_paid_is_on_disk_as_it_came(nodes: Nodes) -> None:
     made = nodes("LumenfallGenerate", prompt="a cat", size="128x96", n=2)
-    files = [nodes.host.data_dir() / "originals" / name for name in made.report["requests"][0]["originals"]]
+    files = [nodes.host.data_dir() / name for name in made.report["requests"][0]["originals"]]
     from nodes.pixels import decode
 
     for place, file in enumerate(files):
         assert torch.equal(decode(file.read_bytes())[0], made.images[place])
-    assert sorted(path.name for path in files[0].parent.iterdir()) == sorted(file.name for file in files)
+    kept = [path.name for path in (nodes.host.data_dir() / "store").rglob("*.*")]
+    assert sorted(kept) == sorted(file.name for file in files)
 
 
 def test_the_report_names_everything_a_machine_needs(nodes: Nodes) -> None:
     report = nodes("LumenfallGenerate", prompt="a cat", size="128x96").report
     assert json.loads(json.dumps(report)) == report
     expected = "model executed_model provider request_id cost currency seconds count size sizes revised_prompts notes"
-    assert set(report) == {*expected.split(), "requests"}
+    assert set(report) == {*expected.split(), "replayed", "requests", "failures"}
 
 
 def test_a_key_is_nowhere_but_in_the_header(

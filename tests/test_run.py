@@ -133,25 +133,24 @@ def test_when_one_of_a_batch_fails_the_others_are_on_disk(nodes: Nodes, sandbox:
     assert "2 of the 3 requests of this node succeeded" in str(caught.value)
     assert caught.value.charged is Charged.YES
     assert len(sandbox.bill) == 2
-    kept = list((nodes.host.data_dir() / "originals").rglob("*.png"))
-    assert len(kept) == 2 and all(path.name.startswith("1.") for path in kept)
+    assert len(list((nodes.host.data_dir() / "store").rglob("*.png"))) == 2
 
 
 @pytest.mark.parametrize(
     ("fault", "kind", "charged"),
     [
         ("reset-before-headers", errors.ConnectionFailed, Charged.UNKNOWN),
-        ("reset-mid-body", errors.ConnectionFailed, Charged.UNKNOWN),
-        ("cut-json", errors.AnswerError, Charged.UNKNOWN),
+        ("reset-mid-body", errors.ConnectionFailed, Charged.YES),
+        ("cut-json", errors.AnswerError, Charged.YES),
         ("empty-data", errors.AnswerError, Charged.YES),
         ("null-data", errors.AnswerError, Charged.YES),
         ("bad-base64", errors.AnswerError, Charged.YES),
         ("not-a-picture", errors.AnswerError, Charged.YES),
         ("cut-picture", errors.AnswerError, Charged.YES),
-        ("error-in-200", errors.ServerFault, Charged.UNKNOWN),
-        ("flat-error", errors.ServerFault, Charged.UNKNOWN),
-        ("html-503", errors.ServerFault, Charged.UNKNOWN),
-        ("status-502", errors.ProvidersExhausted, Charged.UNKNOWN),
+        ("error-in-200", errors.ServerFault, Charged.NO),
+        ("flat-error", errors.ServerFault, Charged.NO),
+        ("html-503", errors.ServerFault, Charged.NO),
+        ("status-502", errors.ProvidersExhausted, Charged.NO),
         ("expired-link", errors.DownloadError, Charged.YES),
         ("redirect-loop", errors.DownloadError, Charged.YES),
     ],
@@ -198,9 +197,10 @@ def test_an_answer_that_cannot_be_used_stays_on_disk_and_the_error_says_where(
     sandbox.fail_next(fault)
     with pytest.raises(errors.AnswerError) as caught:
         nodes("LumenfallGenerate", **SMALL)
-    (answer,) = (nodes.host.data_dir() / "originals").rglob("answer.json")
-    assert answer.stat().st_size > 0
-    assert answer.parent.relative_to(nodes.host.data_dir() / "originals").as_posix() in str(caught.value)
+    data_dir = nodes.host.data_dir()
+    (kept,) = [*(data_dir / "calls" / "open").glob("*.answer"), *(data_dir / "store").rglob("*.*")]
+    assert kept.stat().st_size > 0
+    assert kept.relative_to(data_dir).as_posix() in str(caught.value)
 
 
 def test_a_picture_that_cannot_be_read_is_kept_beside_the_good_ones(nodes: Nodes, sandbox: Sandbox) -> None:
@@ -213,19 +213,25 @@ def test_a_picture_that_cannot_be_read_is_kept_beside_the_good_ones(nodes: Nodes
     made = nodes("LumenfallGenerate", **SMALL, n=3)
     assert made.images.shape[0] == 2
     assert any("Picture 2 of the answer cannot be used" in note for note in made.report["notes"])
-    assert len(list((nodes.host.data_dir() / "originals").rglob("answer.json"))) == 1
+    (answer,) = (nodes.host.data_dir() / "calls" / "open").glob("*.answer")
+    assert any(answer.name in note for note in made.report["notes"])
 
 
-def test_a_full_disk_does_not_lose_the_picture_that_is_here(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("response_format", ["url", "b64_json"])
+def test_a_full_disk_does_not_lose_the_picture_that_is_here(
+    nodes: Nodes, monkeypatch: pytest.MonkeyPatch, response_format: str
+) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    from nodes.spend import AnswerFolder
+    from nodes.spend.files import Files
+    from nodes.spend.records import Records
 
     from .test_nodes import options
 
-    monkeypatch.setattr(AnswerFolder, "keep_answer", full)
-    made = nodes("LumenfallGenerate", **SMALL, options=options(response_format="b64_json"))
+    monkeypatch.setattr(Records, "keep_answer", full)
+    monkeypatch.setattr(Files, "put", full)
+    made = nodes("LumenfallGenerate", **SMALL, options=options(response_format=response_format))
     assert made.images.shape == (1, 64, 64, 3)
     assert any("No space left" in note for note in made.report["notes"])
 
@@ -253,7 +259,7 @@ def test_an_explicit_not_now_is_tried_again(nodes: Nodes, sandbox: Sandbox, faul
 
 def test_nothing_is_ordered_that_could_not_be_kept(nodes: Nodes, sandbox: Sandbox) -> None:
     nodes.host.data_dir().mkdir()
-    (nodes.host.data_dir() / "originals").write_text("a file in the way")
-    with pytest.raises(errors.InputError, match="cannot be kept"):
+    (nodes.host.data_dir() / "store").write_text("a file in the way")
+    with pytest.raises(errors.StoreError, match="cannot be kept"):
         nodes("LumenfallGenerate", **SMALL)
     assert all(request.method == "GET" for request in sandbox.requests)

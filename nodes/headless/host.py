@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
+from typing import Any
 
-from ..host import Interrupted
+from ..host import Interrupted, Place
 from ..host.bare import Bare
 
 running_node: ContextVar[str | None] = ContextVar("lumenfall_running_node", default=None)
@@ -17,14 +19,20 @@ class Headless(Bare):
     """A plain process whose nodes report progress and can be stopped.
 
     ``overrides`` are merged over ``os.environ``, which stays as it is; ``None`` removes a variable.
-    ``on_progress`` receives the node id and one short line.
+    ``on_progress`` receives the node id and one short line. ``workflow`` is its name in the ledger.
+    ``free_nodes`` are the core nodes that an estimate may run.
     """
 
     def __init__(
         self,
         overrides: Mapping[str, str | None] | None = None,
         on_progress: Callable[[str, str], None] | None = None,
+        workflow: str | None = None,
+        free_nodes: Mapping[str, type[Any]] | None = None,
     ) -> None:
+        self._run_id = uuid.uuid4().hex
+        self._workflow = workflow
+        self._free_nodes = dict(free_nodes or {})
         self._overrides = dict(overrides or {})
         self._on_progress = on_progress
         self._stopped = False
@@ -32,6 +40,9 @@ class Headless(Bare):
     def environ(self) -> Mapping[str, str]:
         merged = {**os.environ, **self._overrides}
         return {name: value for name, value in merged.items() if value is not None}
+
+    def place(self) -> Place:
+        return Place(self._run_id, running_node.get(), self._workflow)
 
     def progress(self, text: str) -> None:
         node_id = running_node.get()
@@ -47,3 +58,6 @@ class Headless(Bare):
 
     def interruption(self) -> BaseException:
         return Interrupted()
+
+    def free_nodes(self) -> Mapping[str, type[Any]]:
+        return self._free_nodes

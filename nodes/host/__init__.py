@@ -8,16 +8,30 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 log = logging.getLogger(__name__)
 
 
 class Interrupted(Exception):
     """The user pressed Stop. Inside ComfyUI its own exception is raised instead."""
+
+
+Prepare = Callable[[Mapping[str, Any], dict[str, Any]], None]
+"""Receives a graph in API format and the texts for the PNGs that it will save, which it may add to."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a node runs: the prompt that is being run, the node's id in it, the workflow's name; None if unknown."""
+
+    run_id: str | None = None
+    node_id: str | None = None
+    workflow: str | None = None
 
 
 class Host(Protocol):
@@ -29,6 +43,14 @@ class Host(Protocol):
     def data_dir(self) -> Path:
         """The pack's private folder: settings, model list, pictures as they arrived. May not exist yet."""
 
+    def place(self) -> Place:
+        """Which node runs in this task."""
+
+    def before_each_run(self, prepare: Prepare) -> None:
+        """From now on, call ``prepare`` for every graph that is about to run; once, however often it is handed in.
+        Only a host that keeps results from one run to the next has to.
+        """
+
     def progress(self, text: str) -> None:
         """Show one short line on the node that is running in this task."""
 
@@ -37,6 +59,9 @@ class Host(Protocol):
 
     def interruption(self) -> BaseException:
         """The exception by which this host knows that a node was stopped."""
+
+    def free_nodes(self) -> Mapping[str, type[Any]]:
+        """Class id -> class of the host's own nodes that may be run at any time: they cost, write and show nothing."""
 
 
 def say(host: Host, text: str) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from . import Interrupted
+from . import Interrupted, Place, Prepare
 
 
 class Bare:
@@ -24,6 +25,12 @@ class Bare:
 
         return user_data_path("lumenfall", appauthor=False)
 
+    def place(self) -> Place:
+        return Place()
+
+    def before_each_run(self, prepare: Prepare) -> None:
+        return None
+
     def progress(self, text: str) -> None:
         return None
 
@@ -32,3 +39,6 @@ class Bare:
 
     def interruption(self) -> BaseException:
         return Interrupted()
+
+    def free_nodes(self) -> Mapping[str, type[Any]]:
+        return {}

@@ -8,6 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from . import Place, Prepare
+
+_prepares: set[Prepare] = set()
+
 
 class ComfyUI:
     """Progress text on the node, ComfyUI's Stop button, and its user folder."""
@@ -18,6 +22,25 @@ class ComfyUI:
     def data_dir(self) -> Path:
         """``user/__lumenfall``: a system-user folder, which ComfyUI's routes do not serve (from 0.3.76 on)."""
         return Path(_module("folder_paths").get_user_directory()) / "__lumenfall"
+
+    def place(self) -> Place:
+        context = _module("comfy_execution.utils").get_executing_context()
+        return Place() if context is None else Place(context.prompt_id, context.node_id)
+
+    def before_each_run(self, prepare: Prepare) -> None:
+        if prepare in _prepares:
+            return
+        _prepares.add(prepare)
+
+        def handle(posted: dict[str, Any]) -> dict[str, Any]:
+            extra = posted.setdefault("extra_data", {})
+            texts = extra.get("extra_pnginfo") or {}
+            prepare(posted.get("prompt") or {}, texts)
+            if texts:
+                extra["extra_pnginfo"] = texts
+            return posted
+
+        _module("server").PromptServer.instance.add_on_prompt_handler(handle)
 
     def progress(self, text: str) -> None:
         server = _module("server").PromptServer.instance
@@ -33,6 +56,12 @@ class ComfyUI:
         """ComfyUI's own exception: any other would be shown as an error."""
         found: BaseException = _module("comfy.model_management").InterruptProcessingException()
         return found
+
+    def free_nodes(self) -> Mapping[str, type[Any]]:
+        """ComfyUI's loaders of pictures, as long as they keep the V1 contract (V3's have a schema)."""
+        table = _module("nodes").NODE_CLASS_MAPPINGS
+        loaders = {name: table[name] for name in ("LoadImage", "LoadImageMask") if name in table}
+        return {name: node for name, node in loaders.items() if not hasattr(node, "define_schema")}
 
 
 def _module(name: str) -> Any:

@@ -17,7 +17,7 @@ POLL_SECONDS = 0.1
 
 
 async def wait(work: Coroutine[Any, Any, T], host: Host, doing: Callable[[], str]) -> T:
-    """The result of ``work``; meanwhile ``doing()`` and the elapsed seconds are shown once a second.
+    """The result of ``work``; meanwhile ``doing()`` is shown when it changes, and with the seconds once a second.
 
     Stop cancels ``work``, which closes its connections, and raises the host's interruption. So does a
     cancellation from outside: ComfyUI cancels the tasks of a prompt when another node fails, and a
@@ -28,6 +28,7 @@ async def wait(work: Coroutine[Any, Any, T], host: Host, doing: Callable[[], str
         raise host.interruption()
     task = asyncio.ensure_future(work)
     started = shown = time.monotonic()
+    said = ""
     try:
         while True:
             await asyncio.wait({task}, timeout=POLL_SECONDS)
@@ -35,10 +36,13 @@ async def wait(work: Coroutine[Any, Any, T], host: Host, doing: Callable[[], str
                 return task.result()
             if host.interrupted():
                 raise host.interruption()
-            now = time.monotonic()
+            now, text = time.monotonic(), doing()
             if now - shown >= 1.0:
-                shown = now
-                say(host, f"{doing()} ({now - started:.0f} s)")
+                shown, said = now, text
+                say(host, f"{text} ({now - started:.0f} s)")
+            elif text != said:
+                said = text
+                say(host, text)
     except asyncio.CancelledError:
         raise host.interruption() from None
     finally:

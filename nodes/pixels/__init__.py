@@ -4,7 +4,7 @@ Shapes are ComfyUI's: IMAGE is float32 ``[B, H, W, C]`` in 0..1 with 1, 3 or 4 c
 ``[B, H, W]`` in 0..1 where 1 means *change this*.
 """
 
-from .codec import as_float, decode, encode, split_alpha, to_uint8
+from .codec import as_float, decode, encode, fingerprint, split_alpha, to_uint8
 from .formats import ImageFormat, readable, sniff
 from .masks import composite, encode_mask, fit_mask
 from .sizes import central_square, fit_to_first, match_channels, resize
@@ -17,6 +17,7 @@ __all__ = [
     "decode",
     "encode",
     "encode_mask",
+    "fingerprint",
     "fit_mask",
     "fit_to_first",
     "match_channels",

@@ -35,14 +35,40 @@ def pytest_runtest_setup() -> None:
 class ComfyUI:
     """One running ComfyUI with this pack as its only custom node, and the sandbox behind it."""
 
-    def __init__(self, url: str, log: Path, sandbox: Sandbox) -> None:
-        self.url = url
-        self._log = log
+    def __init__(self, base: Path, sandbox: Sandbox) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self._port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self._port}"
+        self.base = base
         self.sandbox = sandbox
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        environ = {**os.environ, "LUMENFALL_BASE_URL": self.sandbox.base_url, "LUMENFALL_API_KEY": KEY}
+        environ.pop("LUMENFALL_DATA_DIR", None)
+        command = [os.environ.get("COMFYUI_PYTHON", sys.executable), "main.py", "--cpu", "--disable-auto-launch"]
+        command += ["--listen", "127.0.0.1", "--port", str(self._port), "--base-directory", str(self.base)]
+        with (self.base / "log").open("ab") as log:
+            process = self._process = subprocess.Popen(
+                command, cwd=os.environ["COMFYUI_DIR"], env=environ, stdout=log, stderr=subprocess.STDOUT
+            )
+        until(lambda: self._answers() or process.poll() is not None, 180)
+        assert process.poll() is None, self.log[-3000:]
+
+    def stop(self, *, by_force: bool = False) -> None:
+        if self._process is not None:
+            self._process.kill() if by_force else self._process.terminate()
+            self._process.wait(30)
+
+    def _answers(self) -> bool:
+        try:
+            return bool(self.json("/system_stats"))
+        except (urllib.error.URLError, ConnectionError):
+            return False
 
     @property
     def log(self) -> str:
-        return self._log.read_text(encoding="utf-8", errors="replace")
+        return (self.base / "log").read_text(encoding="utf-8", errors="replace")
 
     def get(self, path: str) -> bytes:
         with urllib.request.urlopen(f"{self.url}{path}", timeout=30) as response:
@@ -99,23 +125,13 @@ def comfyui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyUI]:
     ignored = shutil.ignore_patterns(".*", "output", "tests", "__pycache__")
     shutil.copytree(PACK, base / "custom_nodes" / "comfyui-lumenfall", ignore=ignored)
     shutil.copy(EXAMPLES / "input" / "balloon.png", base / "input")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    with running(api_key=KEY) as sandbox, (base / "log").open("wb") as log:
-        environ = {**os.environ, "LUMENFALL_BASE_URL": sandbox.base_url, "LUMENFALL_API_KEY": KEY}
-        command = [os.environ.get("COMFYUI_PYTHON", sys.executable), "main.py", "--cpu", "--disable-auto-launch"]
-        command += ["--listen", "127.0.0.1", "--port", str(port), "--base-directory", str(base)]
-        process = subprocess.Popen(
-            command, cwd=os.environ["COMFYUI_DIR"], env=environ, stdout=log, stderr=subprocess.STDOUT
-        )
-        host = ComfyUI(f"http://127.0.0.1:{port}", base / "log", sandbox)
+    with running(api_key=KEY) as sandbox:
+        host = ComfyUI(base, sandbox)
         try:
-            until(lambda: _answers(host) or process.poll() is not None, 180)
-            assert process.poll() is None, host.log[-3000:]
+            host.start()
             yield host
         finally:
-            process.terminate()
-            process.wait(30)
+            host.stop()
 
 
 @pytest.fixture(scope="session")
@@ -137,10 +153,3 @@ def page(comfyui: ComfyUI) -> Iterator[Page]:
         opened.wait_for_function(ready, timeout=120_000)
         yield opened
         browser.close()
-
-
-def _answers(host: ComfyUI) -> bool:
-    try:
-        return bool(host.json("/system_stats"))
-    except (urllib.error.URLError, ConnectionError):
-        return False

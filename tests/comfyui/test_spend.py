@@ -1,0 +1,99 @@
+"""Money inside a real ComfyUI: Stop and kill -9 lose no picture, and nothing is paid twice."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from nodes.spend import Journal, nanos
+from nodes.spend.ledger import entries
+
+from .conftest import ComfyUI, until
+from .test_host import generate, messages, paid
+
+
+@pytest.fixture(autouse=True)
+def fresh_sandbox(comfyui: ComfyUI) -> None:
+    comfyui.sandbox.latency = 0.0
+    comfyui.sandbox.faults.clear()
+    comfyui.sandbox.requests.clear()
+
+
+def report(entry: dict[str, Any]) -> Any:
+    return next(output["lumenfall"][0] for output in entry["outputs"].values() if "lumenfall" in output)
+
+
+def receipts(comfyui: ComfyUI, entry: dict[str, Any]) -> Any:
+    with Image.open(io.BytesIO(comfyui.pictures(entry)[0])) as picture:
+        return json.loads(picture.text["lumenfall"])  # type: ignore[attr-defined]
+
+
+def test_stop_in_the_middle_of_a_call_loses_no_picture(comfyui: ComfyUI) -> None:
+    billed = len(comfyui.sandbox.bill)
+    comfyui.sandbox.latency = 2.0
+    prompt_id = comfyui.queue(generate(101))
+    until(lambda: bool(paid(comfyui)), 20)
+    comfyui.post("/interrupt", {})
+    assert "execution_interrupted" in messages(comfyui.finished(prompt_id))
+    again = comfyui.run(generate(101))
+    assert report(again)["replayed"] and report(again)["cost"] == 0 and len(comfyui.pictures(again)) == 1
+    assert len(comfyui.sandbox.bill) == billed + 1
+
+
+def test_killed_in_the_middle_of_a_download_it_goes_on_where_it_was(comfyui: ComfyUI) -> None:
+    billed = len(comfyui.sandbox.bill)
+    comfyui.sandbox.fail_next("download-drip")
+    comfyui.queue(generate(102))
+    unfinished = comfyui.base / "user" / "__lumenfall" / "calls" / "open"
+    until(lambda: any(path.stat().st_size for path in unfinished.glob("*.part")), 20)
+    comfyui.stop(by_force=True)
+    comfyui.start()
+    again = comfyui.run(generate(102))
+    assert report(again)["replayed"] and len(comfyui.pictures(again)) == 1
+    assert len(comfyui.sandbox.bill) == billed + 1
+    assert any(one.headers.get("range") for one in comfyui.sandbox.requests if one.endpoint.startswith("media"))
+
+
+def test_killed_before_the_answer_it_says_so_and_sends_nothing(comfyui: ComfyUI) -> None:
+    billed = len(comfyui.sandbox.bill)
+    comfyui.sandbox.latency = 1.0
+    comfyui.queue(generate(103))
+    until(lambda: bool(paid(comfyui)), 20)
+    comfyui.stop(by_force=True)
+    until(lambda: len(comfyui.sandbox.bill) == billed + 1, 20)
+    comfyui.sandbox.latency = 0.0
+    comfyui.start()
+    failed = messages(comfyui.run(generate(103)))["execution_error"]["exception_message"]
+    assert "Nothing was sent now. The server has charged 0.053 USD" in failed and "change the seed" in failed
+    assert len(comfyui.sandbox.bill) == billed + 1
+
+
+def test_saved_pictures_carry_receipts_also_from_the_hosts_cache(comfyui: ComfyUI) -> None:
+    graph = generate(104)
+    first = receipts(comfyui, comfyui.run(graph))
+    graph["1041"]["inputs"]["filename_prefix"] = "elsewhere"
+    again = comfyui.run(graph)
+    assert messages(again)["execution_cached"]["nodes"] == ["1040"]
+    assert receipts(comfyui, again) == first
+    assert first["1040"][0]["request_id"] == comfyui.sandbox.bill[-1].request_id
+
+
+def test_two_equal_nodes_pay_once(comfyui: ComfyUI) -> None:
+    billed = len(comfyui.sandbox.bill)
+    comfyui.sandbox.latency = 0.5
+    first, second = generate(105), generate(106)
+    second["1060"]["inputs"]["seed"] = 105
+    assert len(comfyui.pictures(comfyui.run({**first, **second}))) == 2
+    assert len(comfyui.sandbox.bill) == billed + 1
+
+
+def test_the_ledger_equals_the_bill(comfyui: ComfyUI) -> None:
+    comfyui.run(generate(107))
+    ledger = entries(Journal(comfyui.base / "user" / "__lumenfall"))
+    assert {call.request_id for call in ledger} == {charge.request_id for charge in comfyui.sandbox.bill}
+    assert sum(call.cost or 0 for call in ledger) == nanos(comfyui.sandbox.billed)
+    assert all(call.run_id and call.node_title for call in ledger)

@@ -1,0 +1,102 @@
+"""Who paid for what: names in the ledger, and receipts in saved pictures."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from nodes import caller
+from nodes.caller import RECEIPTS, _put_known_receipts
+from nodes.headless.core_nodes import table
+from nodes.headless.executor import execute
+from nodes.headless.folders import Folders
+from nodes.headless.graph import build
+from nodes.headless.host import Headless
+from nodes.headless.sandbox import Sandbox, running
+from nodes.host import use
+from nodes.spend import Journal
+from nodes.table import NODE_CLASS_MAPPINGS
+
+KEY = "lmnfl_key_abc.TOPSECRET"
+
+
+def graph(seed: int = 0) -> dict[str, Any]:
+    inputs = {"prompt": "a cat", "model": "gpt-image-2", "size": "64x64", "n": 1, "seed": seed}
+    return {
+        "1": {"class_type": "LumenfallGenerate", "inputs": inputs, "_meta": {"title": "The cat"}},
+        "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "cat"}},
+    }
+
+
+def run(sandbox: Sandbox, folder: Path, prompt: dict[str, Any]) -> Path:
+    """Run ``prompt`` as the command line does; the picture that it saved."""
+    overrides = {"LUMENFALL_BASE_URL": sandbox.base_url, "LUMENFALL_API_KEY": KEY}
+    host = Headless(overrides, workflow="cats")
+
+    async def go() -> Path:
+        folders = Folders(folder, folder, folder)
+        built = await build(prompt, {**table(folders), **NODE_CLASS_MAPPINGS}, [])
+        result = await execute(built, host, workflow={"id": "abc"})
+        return folders.locate(result.images["2"][0])
+
+    with use(host):
+        return asyncio.run(go())
+
+
+@pytest.fixture
+def keyed() -> Any:
+    with running(api_key=KEY) as sandbox:
+        yield sandbox
+
+
+def test_a_saved_picture_carries_its_receipt_and_no_key(keyed: Sandbox, tmp_path: Path) -> None:
+    file = run(keyed, tmp_path, graph())
+    with Image.open(file) as picture:
+        (receipt,) = json.loads(picture.text[RECEIPTS])["1"]  # type: ignore[attr-defined]
+    assert receipt["model"] == "gpt-image-2" and receipt["executed_model"] == "sandbox/gpt-image-2"
+    assert receipt["request_id"] == keyed.bill[0].request_id and receipt["cost"] == float(keyed.billed)
+    assert receipt["provider"] and len(receipt["key"]) == 64
+    assert b"TOPSECRET" not in file.read_bytes()
+
+
+def test_a_replayed_picture_carries_what_it_once_cost(keyed: Sandbox, tmp_path: Path) -> None:
+    receipts = []
+    for _ in range(2):
+        with Image.open(run(keyed, tmp_path, graph())) as picture:
+            receipts.append(picture.text[RECEIPTS])  # type: ignore[attr-defined]
+    assert receipts[0] == receipts[1] and len(keyed.bill) == 1
+
+
+def test_the_ledger_names_node_workflow_and_run(keyed: Sandbox, tmp_path: Path) -> None:
+    run(keyed, tmp_path, graph())
+    call = Journal(tmp_path / "data").find(keyed.bill[0].request_id)
+    assert call and (call.node_title, call.workflow) == ("The cat", "cats") and call.run_id
+
+
+def test_a_result_from_the_hosts_cache_keeps_its_receipt(keyed: Sandbox, tmp_path: Path) -> None:
+    """ComfyUI does not run a node again whose inputs did not change; the picture may be saved once more."""
+    run(keyed, tmp_path, graph())
+    texts: dict[str, Any] = {}
+    renumbered = {"7": graph()["1"], "8": {"class_type": "SaveImage", "inputs": {"images": ["7", 0]}}}
+    _put_known_receipts(renumbered, texts)
+    assert [receipt["request_id"] for receipt in texts[RECEIPTS]["7"]] == [keyed.bill[0].request_id]
+    another: dict[str, Any] = {}
+    _put_known_receipts(graph(seed=1), another)
+    assert another == {RECEIPTS: {}}
+
+
+def test_what_is_remembered_is_bounded(keyed: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(caller, "MAX_REMEMBERED", 2)
+    for seed in range(4):
+        run(keyed, tmp_path, graph(seed))
+    assert len(caller._handed_out) == 2
+
+
+def test_a_graph_that_is_none_is_no_reason_to_fail() -> None:
+    for broken in ({"1": None}, {"1": {"inputs": {"a": ["1", 0]}}}, {"1": {"class_type": "X", "inputs": None}}):
+        _put_known_receipts(broken, {})

@@ -1,0 +1,53 @@
+"""Settings: environment first, then the file; what is wrong is named."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from nodes.errors import InputError
+from nodes.settings import read_settings
+
+
+def test_without_any_nothing_is_limited(tmp_path: Path) -> None:
+    settings = read_settings({}, tmp_path)
+    assert settings.limits.model_dump() == {"run": None, "day": None, "month": None}
+    assert settings.replay and settings.database is None
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
+    content = {"limits": {"day": 5, "month": 50}, "prices": {"my-model": 0.02}, "replay": False, "api_key": "k"}
+    (tmp_path / "settings.json").write_text(json.dumps(content), encoding="utf-8-sig")
+    settings = read_settings({"LUMENFALL_LIMIT_DAY": "2.5", "LUMENFALL_STORE_GB": "1"}, tmp_path)
+    assert settings.limits.model_dump() == {"run": None, "day": 2.5, "month": 50.0}
+    assert settings.prices == {"my-model": 0.02} and settings.store_gb == 1.0 and not settings.replay
+
+
+@pytest.mark.parametrize(
+    ("environ", "content", "named"),
+    [
+        ({"LUMENFALL_LIMIT_DAY": "five"}, "{}", "LUMENFALL_LIMIT_DAY"),
+        ({"LUMENFALL_LIMIT_RUN": "-1"}, "{}", "LUMENFALL_LIMIT_RUN"),
+        ({"LUMENFALL_LIMIT_DAY": "inf"}, "{}", "LUMENFALL_LIMIT_DAY"),
+        ({"LUMENFALL_LIMIT_MONTH": "nan"}, "{}", "LUMENFALL_LIMIT_MONTH"),
+        ({"LUMENFALL_REPLAY": "perhaps"}, "{}", "LUMENFALL_REPLAY"),
+        ({}, '{"limits": {"day": "lots"}}', "limits.day"),
+        ({}, '{"limits": 5}', "limits"),
+        ({}, '{"prices": {"m": "cheap"}}', "prices.m"),
+        ({}, "{", "settings.json"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_named(
+    tmp_path: Path, environ: dict[str, str], content: str, named: str
+) -> None:
+    (tmp_path / "settings.json").write_text(content)
+    with pytest.raises(InputError) as caught:
+        read_settings(environ, tmp_path)
+    assert named in caught.value.message and caught.value.code == "SETTINGS"
+
+
+def test_the_databases_password_is_not_shown(tmp_path: Path) -> None:
+    settings = read_settings({"LUMENFALL_DATABASE": "postgresql+psycopg://me:secret@db/spend"}, tmp_path)
+    assert "secret" not in repr(settings)

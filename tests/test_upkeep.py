@@ -1,0 +1,80 @@
+"""Whatever is run next brings home what a killed process left behind."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from nodes import courier
+from nodes.api import Server
+from nodes.errors import Charged
+from nodes.headless.sandbox import Sandbox
+from nodes.spend import Journal, State, nanos
+from nodes.upkeep import look_after
+
+from .conftest import Nodes
+from .test_run import SMALL
+from .test_store import ledger, restarted
+
+
+def killed(nodes: Nodes, sandbox: Sandbox, state: State) -> Journal:
+    """A call that was made, with its journal as a process left it that was killed in ``state``."""
+    made = nodes("LumenfallGenerate", **SMALL)
+    courier.bring_home(10)
+    journal = Journal(nodes.host.data_dir())
+    call = journal.find(made.report["request_id"])
+    assert call
+    journal.files.remove(call.pictures[0])
+    links = [f"{sandbox.base_url.removesuffix('/openai/v1')}/media/{call.request_id}-0.png"]
+    left = replace(call, state=state, pictures=(), delivered_at=None, facts={"entries": 1, "links": links})
+    if state is State.SENT:
+        left = replace(left, cost=None, charged=Charged.UNKNOWN, request_id=None)
+    with journal.open().write() as connection:
+        from nodes.spend.tables import calls, pictures
+
+        connection.execute(pictures.delete())
+        connection.execute(calls.update().values(left.columns()))
+    journal.records.write(left)
+    return journal
+
+
+def test_a_picture_is_fetched_before_its_link_expires(nodes: Nodes, sandbox: Sandbox) -> None:
+    journal = killed(nodes, sandbox, State.ANSWERED)
+    restarted(nodes)("LumenfallGenerate", **SMALL, seed=99)
+    courier.bring_home(10)
+    call = journal.undelivered()
+    assert call and call.state is State.DONE and journal.files.has(call.pictures[0])
+    sandbox._shelf.purge("req_")
+    assert restarted(nodes)("LumenfallGenerate", **SMALL).report["replayed"]
+    assert len(sandbox.bill) == 2
+
+
+def test_what_was_charged_gets_into_the_ledger(nodes: Nodes, sandbox: Sandbox) -> None:
+    killed(nodes, sandbox, State.SENT)
+    assert ledger(nodes) == {}
+    restarted(nodes)("LumenfallGenerate", **SMALL, seed=99)
+    courier.bring_home(10)
+    assert sum(ledger(nodes).values()) == nanos(sandbox.billed) and len(ledger(nodes)) == 2
+
+
+def test_a_call_in_the_air_is_left_alone(nodes: Nodes, sandbox: Sandbox) -> None:
+    journal = killed(nodes, sandbox, State.SENT)
+    call = journal.unresolved(sandbox.base_url, since=0)[0]
+    lock = journal.lock(call.key)
+    assert lock.acquire()
+    asyncio.run(look_after(Server(sandbox.base_url), journal))
+    assert journal.find(call.id) == call
+    lock.release()
+
+
+@pytest.mark.parametrize("base_url", ["http://127.0.0.1:9/openai/v1", "http://127.0.0.1:9/v1"])
+def test_without_a_server_everything_waits(nodes: Nodes, sandbox: Sandbox, base_url: str) -> None:
+    journal = killed(nodes, sandbox, State.ANSWERED)
+    with journal.open().write() as connection:
+        from nodes.spend.tables import calls
+
+        connection.execute(calls.update().values(server=base_url, facts={"entries": 1, "links": [f"{base_url}/x.png"]}))
+    asyncio.run(look_after(Server(base_url), journal))
+    assert journal.unresolved(base_url, since=0)[0].state is State.ANSWERED
