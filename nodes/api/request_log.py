@@ -26,7 +26,7 @@ CLOCK_TOLERANCE = 300.0
 """Seconds by which this machine's clock may be ahead of the server's."""
 
 _UNDERWAY = ("pending", "processing")
-_ENDED = ("completed", "upstream_failure", "rejected", "cancelled")
+_FAILED = ("upstream_failure", "rejected", "cancelled")
 
 
 @dataclass(frozen=True)
@@ -42,14 +42,16 @@ class Logged:
 
     @property
     def charged(self) -> Charged:
-        """Whether it cost money. A cost of nothing is believed only of a request that has ended."""
+        """Whether it cost money. A cost of nothing is believed only of a request that has failed: the bill of one
+        that was completed may come later.
+        """
         if self.status in _UNDERWAY:
             return Charged.UNKNOWN
         if self.cost:
             return Charged.YES
         if self.cost is None:
             return Charged.NO if self.status == "rejected" else Charged.UNKNOWN
-        return Charged.NO if self.status in _ENDED else Charged.UNKNOWN
+        return Charged.NO if self.status in _FAILED else Charged.UNKNOWN
 
 
 class _Entry(BaseModel):
@@ -61,7 +63,7 @@ class _Entry(BaseModel):
     trace_id: Text = None
 
     def logged(self, request_id: str) -> Logged:
-        known = self.status in (*_UNDERWAY, *_ENDED)
+        known = self.status in (*_UNDERWAY, "completed", *_FAILED)
         status = self.status if known and self.status else "unknown"
         return Logged(request_id, status, self.cost, self.currency and self.currency.upper(), self.model)
 

@@ -156,7 +156,7 @@ def test_the_key_does_not_follow_a_page_elsewhere() -> None:
     ("status", "cost", "charged"),
     [
         ("completed", 0.1, Charged.YES),
-        ("completed", 0.0, Charged.NO),
+        ("completed", 0.0, Charged.UNKNOWN),
         ("completed", None, Charged.UNKNOWN),
         ("upstream_failure", 0.05, Charged.YES),
         ("upstream_failure", 0.0, Charged.NO),
