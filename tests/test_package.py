@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import shutil
 import subprocess
@@ -21,7 +22,14 @@ ALLOWED = {
     "spend": {"errors"},
     "host": {"errors"},
     "receive": {"api", "errors", "pixels", "spend"},
-    "run": {"api", "errors", "host", "receive", "spend"},
+    "price": {"api", "errors"},
+    "purchase": {"api", "errors", "pixels", "price", "receive", "settings", "spend"},
+    "caller": {"host", "spend"},
+    "courier": set(),
+    "upkeep": {"api", "errors", "purchase", "receive", "spend"},
+    "quoting": {"api", "errors", "price", "purchase", "receive", "spend"},
+    "quote": {"errors", "host", "quoting"},
+    "settings": {"errors"},
 }
 
 
@@ -101,6 +109,6 @@ def test_it_loads_as_comfyui_loads_it_and_does_nothing_yet(tmp_path: Path) -> No
     code = LOADER.format(name=str(folder).replace(".", "_x_"), path=str(folder / "__init__.py"), folder=str(folder))
     environ = {**os.environ, "HOME": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
     printed = subprocess.check_output([sys.executable, "-c", code], text=True, env=environ, cwd=tmp_path)
-    names = '["LumenfallGenerate", "LumenfallInpaint", "LumenfallOptions", "LumenfallVariations"]'
-    assert printed.strip() == f"[{names}, [], 1]"
+    names = ["Estimate", "Generate", "Inpaint", "Options", "Recover", "Variations"]
+    assert json.loads(printed) == [[f"Lumenfall{name}" for name in names], [], 1]
     assert [path.name for path in tmp_path.iterdir()] == [folder.name]

@@ -91,7 +91,8 @@ class _Run:
     ) -> None:
         self._graph = graph
         self._host = host
-        self._hidden = {"PROMPT": graph.prompt, "EXTRA_PNGINFO": None if workflow is None else {"workflow": workflow}}
+        # A dict in any case: paid nodes leave their receipts in it, and SaveImage writes it.
+        self._hidden = {"PROMPT": graph.prompt, "EXTRA_PNGINFO": {} if workflow is None else {"workflow": workflow}}
         self._notify = notify
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._values: dict[str, tuple[Any, ...]] = {}

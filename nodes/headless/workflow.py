@@ -70,7 +70,7 @@ def override(prompt: Prompt, table: Mapping[str, type[Any]], settings: Iterable[
     """A copy of ``prompt`` with each ``NODE.INPUT=VALUE`` written in.
 
     NODE is an id, else a title, else a class, whichever names exactly one node. VALUE is read as JSON where the
-    input is a number or a boolean, else taken as text. Every class must be in ``table``. Raises WorkflowError.
+    input is a number or a boolean, else taken as text. Only nodes of ``table`` can be changed. Raises WorkflowError.
     """
     changed = copy.deepcopy(prompt)
     problems: list[Problem] = []
@@ -100,7 +100,10 @@ def _parsed(prompt: Prompt, table: Mapping[str, type[Any]], setting: str) -> tup
     if not (equals and dot and place and name):
         raise ValueError("expected NODE.INPUT=VALUE")
     node_id = _found(prompt, place)
-    fields = declared(table[prompt[node_id]["class_type"]])
+    kind = prompt[node_id]["class_type"]
+    if kind not in table:
+        raise ValueError(f"node {node_id} is a {kind}, which only ComfyUI knows")
+    fields = declared(table[kind])
     if name not in fields:
         raise ValueError(f"node {node_id} has no input {name!r}; it has: {', '.join(fields)}")
     return node_id, name, _value(fields[name], text)

@@ -3,6 +3,7 @@
 from .budget import Limits
 from .calls import NANOS, Call, Caller, State, Stored, nanos
 from .cleaning import Cleaned, clean, remove, stored_bytes
+from .files import Files
 from .journal import Journal, read_call
 from .key import request_key
 from .ledger import By, Total, counted, entries, kept, newest, picture_count, total, totals, uncertain, with_picture
@@ -14,6 +15,7 @@ __all__ = [
     "Call",
     "Caller",
     "Cleaned",
+    "Files",
     "Journal",
     "KeyLock",
     "Limits",

@@ -204,7 +204,7 @@ def test_hidden_inputs() -> None:
         graph = await build(workflow, {"Curious": Curious})
         return (await execute(graph, Headless(), workflow=sketch)).ui["c"]["hidden"][0]
 
-    assert asyncio.run(go(None)) == {"me": "c", "graph": workflow, "png": None}
+    assert asyncio.run(go(None)) == {"me": "c", "graph": workflow, "png": {}}
     assert asyncio.run(go({"nodes": []}))["png"] == {"workflow": {"nodes": []}}
 
 

@@ -5,6 +5,7 @@ Matches ComfyUI 0.33 (its ``nodes.py`` and ``comfy_extras/nodes_mask.py``).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ..folders import Folders
@@ -19,8 +20,13 @@ def table(folders: Folders) -> dict[str, type[Any]]:
         type(node.__name__, (node,), {"folders": folders})
         for node in (LoadImage, LoadImageMask, SaveImage, PreviewImage)
     ]
-    free = [
+    pure = [
         *(ImageScale, ImageScaleBy, ImageBatch, EmptyImage),
         *(InvertMask, ImageToMask, MaskToImage, SolidMask, GrowMask),
     ]
-    return {node.__name__: node for node in (*bound, *free)}
+    return {node.__name__: node for node in (*bound, *pure)}
+
+
+def free(nodes: Mapping[str, type[Any]]) -> dict[str, type[Any]]:
+    """Those of ``nodes`` that write and show nothing, so that an estimate may run them."""
+    return {name: node for name, node in nodes.items() if not getattr(node, "OUTPUT_NODE", False)}

@@ -1,0 +1,57 @@
+"""Estimate Cost: what running this graph would cost, told without spending anything."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from . import host
+from .contract import PaidNode
+from .host.waiting import wait
+from .options import RequestOptions
+from .quote import Quote, quote_graph
+
+
+class Estimate:
+    CATEGORY = "Lumenfall"
+    DESCRIPTION = (
+        "Tells what the paid nodes of this graph would cost, counting nothing for pictures that are in the store "
+        "already. It spends nothing and needs no links: select it and choose 'Execute to selected output nodes'. "
+        "Queued together with the rest it only tells; what stops spending is a limit in the settings."
+    )
+    SEARCH_ALIASES = ["price", "cost", "budget", "dry run", "lumenfall"]
+    RETURN_TYPES = ("FLOAT", "STRING")
+    RETURN_NAMES = ("total", "report")
+    OUTPUT_TOOLTIPS = (
+        "The sum of all prices that are known, in US dollars.",
+        "JSON text: a line for each paid node with its price and where that comes from, and the total.",
+    )
+    FUNCTION = "estimate"
+    OUTPUT_NODE = True
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, dict[str, Any]]:
+        return {"required": {}, "hidden": {"graph": "PROMPT"}}
+
+    @classmethod
+    def IS_CHANGED(cls, graph: Any = None) -> float:
+        """Never equal to itself: the store and the prices change without the graph."""
+        return float("nan")
+
+    async def estimate(self, graph: Any = None) -> dict[str, Any]:
+        surroundings = host.current()
+        quote = await wait(estimate_graph(graph or {}), surroundings, lambda: "estimating")
+        host.say(surroundings, quote.summary)
+        found = quote.as_dict()
+        report = json.dumps(found, indent=2, ensure_ascii=False)
+        return {"ui": {"lumenfall_estimate": [found], "text": [quote.text]}, "result": (quote.total, report)}
+
+
+async def estimate_graph(prompt: Mapping[str, Any]) -> Quote:
+    """The quote of ``prompt``, a graph in API format, with the nodes of this pack and of the current host."""
+    from .table import NODE_CLASS_MAPPINGS  # which lists this node too
+
+    paid = {name: node for name, node in NODE_CLASS_MAPPINGS.items() if issubclass(node, PaidNode)}
+    options = {name: node for name, node in NODE_CLASS_MAPPINGS.items() if issubclass(node, RequestOptions)}
+    return await quote_graph(prompt, {**host.current().free_nodes(), **options}, paid)

@@ -1,0 +1,140 @@
+"""Pictures that were paid for and never arrived: finished from disk, or from their links. Nothing is ordered here."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from datetime import datetime
+
+from . import courier, host
+from .api import Client, Server, resolve_server
+from .caller import hand_out_receipts
+from .errors import Charged, InputError, LumenfallError
+from .host.waiting import wait
+from .purchase import POLL_SECONDS, Skipped, resolve, unresolved
+from .receive import Delivery, bring_home
+from .run import Results, open_journal
+from .spend import Call, State, newest
+
+NAMED = 5
+"""How many calls an error offers."""
+
+
+async def recover(name: str) -> Results:
+    """The pictures of the call ``name`` (a request id, or 8 or more digits of a call id), free of charge; of the
+    newest one that was paid for and not delivered yet, where ``name`` is empty. The call counts as delivered then.
+
+    Raises Unresolved for a call that brought no pictures, with what the server's request log says about its cost;
+    InputError where there is nothing to recover; DownloadError or AnswerError where the pictures cannot be had; the
+    host's interruption on Stop.
+    """
+    surroundings = host.current()
+    errand = _Errand(surroundings, name.strip())
+    try:
+        delivery = await wait(errand.delivery(), surroundings, lambda: errand.status)
+    finally:
+        errand.wanted = False
+    count = len(delivery.call.pictures)
+    host.say(surroundings, f"{count} picture{'s' * (count != 1)} recovered")
+    hand_out_receipts([delivery.call])
+    return Results((delivery,))
+
+
+class _Errand:
+    """``wanted`` ends when nobody waits any more; the pictures come to disk all the same."""
+
+    def __init__(self, surroundings: host.Host, name: str) -> None:
+        self.wanted = True
+        self.status = "looking for the pictures"
+        self._name = name
+        self._environ = surroundings.environ()
+        self._data_dir = surroundings.data_dir()
+        self._journal, _ = open_journal()
+
+    async def delivery(self) -> Delivery:
+        """Run on the courier's loop, and wait here."""
+        return await courier.result_of(courier.send_off(self._run()))
+
+    async def _run(self) -> Delivery:
+        found = await asyncio.to_thread(self._find)
+        async with self._held(found.key):
+            # Whoever held the lock may have brought it further.
+            call = await asyncio.to_thread(self._journal.find, found.id) or found
+            delivery = await self._finish(call)
+        if self.wanted:
+            await asyncio.to_thread(self._journal.delivered, [delivery.call])
+        return delivery
+
+    def _find(self) -> Call:
+        # Enters what the database missed.
+        self._journal.open()
+        call = self._journal.find(self._name) if self._name else self._journal.undelivered()
+        if call is not None:
+            return call
+        missing = f"No call has the id {self._name}." if self._name else "No paid picture waits to be recovered."
+        raise _nothing(missing, f"The newest calls: {self._offered()}")
+
+    def _offered(self) -> str:
+        calls = newest(self._journal, NAMED)
+        return "; ".join(f"{call.request_id or call.id[:8]} ({_when(call)}, {call.model})" for call in calls) or "none"
+
+    @contextlib.asynccontextmanager
+    async def _held(self, key: str) -> AsyncIterator[None]:
+        lock = await asyncio.to_thread(self._journal.lock, key)
+        while not await asyncio.to_thread(lock.acquire):
+            if not self.wanted:
+                raise Skipped
+            self.status = "waiting for the call, which is in the air"
+            await asyncio.sleep(POLL_SECONDS)
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(lock.release)
+
+    async def _finish(self, call: Call) -> Delivery:
+        if call.state in (State.SENT, State.LOST):
+            raise await self._truth(call)
+        if call.state is State.REFUSED:
+            raise _never_charged(call)
+        if call.state is State.CLEANED:
+            raise _nothing(f"The pictures of {_when(call)} were removed from the store to make room.")
+        if call.state is not State.ANSWERED and not any(map(self._journal.files.has, call.pictures)):
+            raise _nothing(f"The files of the pictures of {_when(call)} are gone from the store.")
+        self.status = "fetching the pictures"
+        # Downloads take no key, so none is needed.
+        async with Client(Server(call.server)) as client:
+            return await bring_home(client, self._journal, call, replayed=True)
+
+    async def _truth(self, call: Call) -> LumenfallError:
+        self.status = "asking the server what became of it"
+        async with Client(self._server(call)) as client:
+            call = await resolve(client, self._journal, call)
+        return _never_charged(call) if call.state is State.REFUSED else unresolved(call)
+
+    def _server(self, call: Call) -> Server:
+        """The call's own server, with its key where there is one."""
+        try:
+            server = resolve_server(self._environ, self._data_dir)
+        except LumenfallError:
+            return Server(call.server)
+        return server if server.base_url == call.server else Server(call.server)
+
+
+def _never_charged(call: Call) -> LumenfallError:
+    reason = f" ({call.error})" if call.error else ""
+    return InputError(
+        f"The request of {_when(call)} brought no pictures{reason}, and nothing was charged for it.",
+        code="NOTHING_TO_RECOVER",
+        hint="It may be sent again: run its workflow.",
+        request_id=call.request_id,
+        charged=Charged.NO,
+    )
+
+
+def _nothing(message: str, hint: str = "") -> InputError:
+    return InputError(message, code="NOTHING_TO_RECOVER", hint=hint)
+
+
+def _when(call: Call) -> str:
+    return datetime.fromtimestamp(call.sent_at).strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,165 @@
+"""The ledger: what was spent, read from the journal. Amounts are added in nanos and therefore exact."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from ..errors import Charged
+from .budget import spent_now
+from .calls import NANOS, Call, State
+from .journal import Journal
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement
+
+By = Literal["day", "month", "model", "workflow", "provider"]
+
+
+@dataclass(frozen=True)
+class Total:
+    """The sum of some calls. ``name`` is None where they have no workflow or provider; ``cost`` is in nanos of
+    ``currency``, ``seconds`` is what the server took for all of them together.
+    """
+
+    name: str | None
+    currency: str
+    count: int
+    pictures: int
+    cost: int
+    seconds: float
+
+    @property
+    def price(self) -> float:
+        """The cost in units of ``currency``."""
+        return self.cost / NANOS
+
+
+def entries(journal: Journal, since: float | None = None, until: float | None = None) -> list[Call]:
+    """Every call with a confirmed cost that was sent from ``since`` on and before ``until`` (seconds since 1970),
+    oldest first. Calls that were refused are no spend. Raises StoreError.
+    """
+    from .tables import calls
+
+    paid = (calls.c.cost.is_not(None), calls.c.state != State.REFUSED.value)
+    return _read(journal, *paid, *_between(since, until))
+
+
+def uncertain(journal: Journal, since: float | None = None, until: float | None = None) -> list[Call]:
+    """The calls that were or may have been charged, but whose cost nobody has named, oldest first; among them those
+    that are in the air. Their ``reserved`` counts against the limits. Raises StoreError.
+    """
+    from .tables import calls
+
+    unpriced = (calls.c.cost.is_(None), calls.c.charged != Charged.NO.value)
+    return _read(journal, *unpriced, *_between(since, until))
+
+
+def counted(journal: Journal) -> tuple[int, int]:
+    """What counts today, and this month, against the limits: nanos, reservations included. Raises StoreError."""
+    with journal.open().read() as connection:
+        return spent_now(connection)
+
+
+def kept(journal: Journal) -> list[Call]:
+    """Every call with pictures in the store, or with pictures still to be fetched, oldest first. Raises StoreError."""
+    import sqlalchemy as sa
+
+    from .tables import calls, pictures
+
+    return _read(journal, sa.or_(calls.c.id.in_(sa.select(pictures.c.call_id)), calls.c.state == State.ANSWERED.value))
+
+
+def newest(journal: Journal, count: int) -> list[Call]:
+    """The last ``count`` calls that were not refused, newest first. Raises StoreError."""
+    from .tables import calls
+
+    return _read(journal, calls.c.state != State.REFUSED.value, last=count)[::-1]
+
+
+def with_picture(journal: Journal, sha256: str) -> list[Call]:
+    """The calls that brought exactly this file, oldest first. Raises StoreError."""
+    import sqlalchemy as sa
+
+    from .tables import calls, pictures
+
+    return _read(journal, calls.c.id.in_(sa.select(pictures.c.call_id).where(pictures.c.sha256 == sha256)))
+
+
+def totals(calls: Iterable[Call], by: By) -> list[Total]:
+    """The sums of ``calls`` by day or month of the local calendar, oldest first, or by another feature, dearest first.
+
+    Amounts in different currencies are not added: each has a row of its own.
+    """
+    groups: dict[tuple[str | None, str], list[Call]] = defaultdict(list)
+    for call in calls:
+        groups[_name(call, by), call.currency or "USD"].append(call)
+    sums = [_sum(name, currency, group) for (name, currency), group in groups.items()]
+    if by in ("day", "month"):
+        return sorted(sums, key=lambda total: (total.name or "", total.currency))
+    return sorted(sums, key=lambda total: (-total.cost, total.name or "", total.currency))
+
+
+def total(calls: Iterable[Call]) -> list[Total]:
+    """The sum of ``calls``; one for each currency, so usually one, and none where there are no calls."""
+    groups: dict[str, list[Call]] = defaultdict(list)
+    for call in calls:
+        groups[call.currency or "USD"].append(call)
+    return [_sum(None, currency, group) for currency, group in sorted(groups.items())]
+
+
+def picture_count(call: Call) -> int:
+    """How many pictures a call brought, also where they are not in the store any more."""
+    entries = call.facts.get("entries")
+    return entries if isinstance(entries, int) else len(call.pictures)
+
+
+def _sum(name: str | None, currency: str, calls: list[Call]) -> Total:
+    return Total(
+        name,
+        currency,
+        len(calls),
+        sum(picture_count(call) for call in calls),
+        sum(call.cost or 0 for call in calls),
+        round(sum(call.seconds or 0.0 for call in calls), 3),
+    )
+
+
+def _name(call: Call, by: By) -> str | None:
+    if by == "day":
+        return datetime.fromtimestamp(call.sent_at).strftime("%Y-%m-%d")
+    if by == "month":
+        return datetime.fromtimestamp(call.sent_at).strftime("%Y-%m")
+    return {"model": call.model, "workflow": call.workflow, "provider": call.provider}[by]
+
+
+def _between(since: float | None, until: float | None) -> list[ColumnElement[bool]]:
+    from .tables import calls
+
+    bounds = []
+    if since is not None:
+        bounds.append(calls.c.sent_at >= since)
+    if until is not None:
+        bounds.append(calls.c.sent_at < until)
+    return bounds
+
+
+def _read(journal: Journal, *conditions: Any, last: int | None = None) -> list[Call]:
+    """The calls that meet all ``conditions``, in the order in which they were sent; two queries however many."""
+    import sqlalchemy as sa
+
+    from .tables import calls, pictures
+
+    chosen = sa.select(calls).where(*conditions).order_by(calls.c.sent_at.desc(), calls.c.number.desc()).limit(last)
+    ids = chosen.with_only_columns(calls.c.id).subquery()
+    brought = sa.select(pictures).join(ids, ids.c.id == pictures.c.call_id).order_by(pictures.c.number)
+    with journal.open().read() as connection:
+        rows: list[Any] = list(connection.execute(chosen).mappings())
+        stored: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        for row in connection.execute(brought).mappings():
+            picture = dict(row)
+            stored[picture.pop("call_id")].append(picture)
+    return [Call.from_dict({**row, "pictures": stored[row["id"]]}) for row in reversed(rows)]

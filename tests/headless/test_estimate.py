@@ -1,0 +1,140 @@
+"""`lumenfall estimate`: the price of a workflow file."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nodes.headless import cli
+from nodes.headless.sandbox import Sandbox
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "example_workflows" / "api"
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def lumenfall(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Command:
+    """Runs a command against the sandbox: exit code, stdout, stderr."""
+    monkeypatch.setenv("LUMENFALL_BASE_URL", sandbox.base_url)
+    monkeypatch.chdir(tmp_path)
+
+    def command(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["lumenfall", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        assert isinstance(stop.value.code, int)
+        return stop.value.code, *capsys.readouterr()
+
+    return command
+
+
+def test_the_estimate_is_what_the_run_then_costs(lumenfall: Command, sandbox: Sandbox) -> None:
+    code, out, err = lumenfall("estimate", EXAMPLES / "variations.json", "--json")
+    found = json.loads(out)
+    assert (code, err, found["status"], found["errors"]) == (0, "", "success", [])
+    assert sandbox.bill == []
+    _, out, _ = lumenfall("run", EXAMPLES / "variations.json", "--json")
+    assert found["total"] == pytest.approx(json.loads(out)["cost"]) == pytest.approx(float(sandbox.billed))
+
+    code, out, _ = lumenfall("estimate", EXAMPLES / "variations.json")
+    assert code == 0 and "store" in out and "Total: about 0 USD for 3 pictures, 3 replayed" in out
+
+
+def test_people_get_a_row_for_each_paid_node(lumenfall: Command) -> None:
+    code, out, _ = lumenfall("estimate", EXAMPLES / "generate.json", "--set", "Generate Image.n=4")
+    row, total = out.splitlines()
+    assert code == 0 and "Generate Image" in row and "4 pictures" in row and "dry run" in row
+    assert total == "Total: about 0.212 USD for 4 pictures"
+
+
+def test_it_writes_nothing_beside_the_workflow(lumenfall: Command, tmp_path: Path) -> None:
+    lumenfall("estimate", EXAMPLES / "inpaint.json", "--sandbox")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_graph_for_comfyui_is_estimated_all_the_same(lumenfall: Command) -> None:
+    code, out, _ = lumenfall("estimate", EXAMPLES / "mix-with-local-models.json", "--json", "--set", "10.n=2")
+    (line,) = json.loads(out)["lines"]
+    assert code == 0 and line["approximate"] and line["price"] == pytest.approx(0.106)
+
+
+def test_a_node_that_cannot_be_estimated_exits_1(lumenfall: Command) -> None:
+    refused = "LumenfallGenerate.prompt=something forbidden"
+    code, out, _ = lumenfall("estimate", EXAMPLES / "generate.json", "--set", refused, "--json")
+    found = json.loads(out)
+    assert (code, found["status"], found["unknown"]) == (1, "error", 1)
+    assert found["lines"][0]["error"]["code"] == "CONTENT_POLICY_VIOLATION"
+    code, out, _ = lumenfall("estimate", EXAMPLES / "generate.json", "--set", refused)
+    assert code == 1 and "Rephrase the prompt" in out and "1 node not known" in out
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda graph: graph["2"]["inputs"].pop("seed"), "required, but missing"),
+        (lambda graph: graph.clear(), "not a workflow in API format"),
+    ],
+)
+def test_a_wrong_workflow_exits_2(
+    lumenfall: Command, sandbox: Sandbox, tmp_path: Path, change: Callable[[Any], None], reason: str
+) -> None:
+    graph = json.loads((EXAMPLES / "generate.json").read_text(encoding="utf-8"))
+    change(graph)
+    (tmp_path / "w.json").write_text(json.dumps(graph), encoding="utf-8")
+    code, out, _ = lumenfall("estimate", "w.json", "--json")
+    found = json.loads(out)
+    assert (code, found["status"], found["lines"]) == (2, "error", []) and reason in found["errors"][0]["message"]
+    code, out, err = lumenfall("estimate", "w.json")
+    assert (code, out) == (2, "") and reason in err
+    assert sandbox.requests == []
+
+
+def test_a_setting_for_a_node_of_comfyui_exits_2(lumenfall: Command) -> None:
+    code, _, err = lumenfall("estimate", EXAMPLES / "mix-with-local-models.json", "--set", "KSampler.seed=2")
+    assert code == 2 and "node 7 is a KSampler, which only ComfyUI knows" in err
+
+
+def test_the_node_in_a_run_knows_the_core_nodes_too(lumenfall: Command, tmp_path: Path, sandbox: Sandbox) -> None:
+    graph = json.loads((EXAMPLES / "inpaint.json").read_text(encoding="utf-8"))
+    del graph["4"]  # the SaveImage: only the estimate runs
+    graph["9"] = {"class_type": "LumenfallEstimate", "inputs": {}}
+    (tmp_path / "w.json").write_text(json.dumps(graph), encoding="utf-8")
+    code, out, err = lumenfall("run", "w.json", "--json", "--input", EXAMPLES.parent / "input")
+    assert (code, err, json.loads(out)["errors"]) == (0, "", [])
+    dry_run = next(one for one in sandbox.requests if one.method == "POST")
+    # The size of the example's picture, not of a stand-in: Load Image was run.
+    height = int.from_bytes(dry_run.files["image"][0][20:24], "big")
+    assert height == 768 and sandbox.bill == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGINT cannot be sent to a child there")
+@pytest.mark.skipif(signal.getsignal(signal.SIGINT) is signal.SIG_IGN, reason="a child would ignore it too")
+def test_ctrl_c_exits_130(sandbox: Sandbox) -> None:
+    sandbox.latency = 30.0
+    environ = {**os.environ, "LUMENFALL_BASE_URL": sandbox.base_url}
+    command = [sys.executable, "-m", "nodes.headless", "estimate", str(EXAMPLES / "generate.json"), "--json"]
+    with subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            deadline = time.monotonic() + 60
+            while not any(one.method == "POST" for one in sandbox.requests):
+                assert time.monotonic() < deadline, "it never asked"
+                threading.Event().wait(0.02)
+            process.send_signal(signal.SIGINT)
+            out, _ = process.communicate(timeout=10)
+        finally:
+            process.kill()
+    assert (process.returncode, json.loads(out)["status"]) == (130, "interrupted")
