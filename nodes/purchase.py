@@ -47,6 +47,9 @@ DASHBOARD = "https://lumenfall.ai/app/requests?open="
 """Where a person sees one request, and perhaps its pictures (Lumenfall's agent skill)."""
 
 
+_UNRESOLVED = (State.SENT, State.LOST)
+
+
 class Skipped(Exception):
     """Nobody wanted the pictures any more before the request was sent."""
 
@@ -95,28 +98,36 @@ class Checkout:
             await asyncio.sleep(POLL_SECONDS)
         try:
             self.tell(None)
-            return await self._earlier(order) or await self._buy(order)
+            return await self._replay(order) or await self._buy(order)
         finally:
             await asyncio.to_thread(lock.release)
 
-    async def _earlier(self, order: Order) -> Delivery | None:
+    def earlier(self, order: Order) -> Call | None:
+        """The equal call that answers ``order``, or that keeps it from being sent; None where it is to be bought.
+
+        Blocks. Raises StoreError.
+        """
+        call = self.journal.latest(order.key)
+        if call is None or call.state is State.CLEANED:
+            return None
+        if call.state in _UNRESOLVED:
+            return call
+        if call.delivered_at and not self.settings.replay:
+            return None
+        is_whole = call.state is not State.DONE or all(map(self.journal.files.has, call.pictures))
+        return call if is_whole else None
+
+    async def _replay(self, order: Order) -> Delivery | None:
         """What an equal request brought before; None where one is to be bought. Whoever holds the lock and finds a
         call unfinished knows that its process is gone.
         """
-        call = await asyncio.to_thread(self.journal.latest, order.key)
-        if call is None or call.state is State.CLEANED:
-            return None
-        if call.state in (State.SENT, State.LOST):
+        call = await asyncio.to_thread(self.earlier, order)
+        if call is not None and call.state in _UNRESOLVED:
             call = await resolve(self.client, self.journal, call)
-            if call.state is State.REFUSED:
-                return None
-            raise unresolved(call)
-        if call.delivered_at and not self.settings.replay:
+            if call.state is not State.REFUSED:
+                raise unresolved(call)
             return None
-        if call.state is State.DONE and not all(map(self.journal.files.has, call.pictures)):
-            await self._settle(replace(call, state=State.CLEANED, pictures=()))
-            return None
-        return await bring_home(self.client, self.journal, call, replayed=True)
+        return None if call is None else await bring_home(self.client, self.journal, call, replayed=True)
 
     async def _buy(self, order: Order) -> Delivery:
         self._check_wanted()

@@ -71,7 +71,7 @@ class Quotation:
 
     async def _one(self, checkout: Checkout, order: Order) -> Delivery:
         model, count = order.request.model, int(order.request.parameters.get("n", 1))
-        call = await asyncio.to_thread(_kept, checkout, order) if self._inputs_known else None
+        call = await asyncio.to_thread(checkout.earlier, order) if self._inputs_known else None
         if call is not None and call.state in (State.DOWNLOADED, State.DONE):
             delivery = await bring_home(checkout.client, checkout.journal, call, replayed=True)
             pictures = sum(picture.shape[0] for picture in delivery.pictures)
@@ -117,23 +117,6 @@ def quoting(quotation: Quotation) -> Iterator[None]:
 def quotation() -> Quotation | None:
     """The quotation in effect; None where requests are sent."""
     return _current.get()
-
-
-def _kept(checkout: Checkout, order: Order) -> Call | None:
-    """The earlier call that would answer ``order``, or keep it from being sent; None where it would be bought.
-
-    The rules are those of :meth:`.purchase.Checkout.deliver`.
-    """
-    call = checkout.journal.latest(order.key)
-    if call is None or call.state is State.CLEANED:
-        return None
-    if call.state in (State.SENT, State.LOST):
-        return call
-    if call.delivered_at and not checkout.settings.replay:
-        return None
-    if call.state is State.DONE and not all(map(checkout.journal.files.has, call.pictures)):
-        return None
-    return call
 
 
 def _stand_in(checkout: Checkout, order: Order, count: int) -> Delivery:

@@ -20,6 +20,7 @@ import pytest
 from playwright.sync_api import Error, Page, sync_playwright
 
 from nodes.headless.sandbox import Sandbox, running
+from nodes.headless.sandbox.log import Received
 
 PACK = Path(__file__).parents[2]
 EXAMPLES = PACK / "example_workflows"
@@ -42,6 +43,18 @@ class ComfyUI:
         self.base = base
         self.sandbox = sandbox
         self._process: subprocess.Popen[bytes] | None = None
+        self._seen = 0
+
+    def refresh(self) -> None:
+        """Begin a test: no latency, no faults, and no requests yet. The server's own log stays whole."""
+        self.sandbox.latency = 0.0
+        self.sandbox.faults.clear()
+        self._seen = len(self.sandbox.requests)
+
+    @property
+    def requests(self) -> list[Received]:
+        """What this test has sent."""
+        return self.sandbox.requests[self._seen :]
 
     def start(self) -> None:
         environ = {**os.environ, "LUMENFALL_BASE_URL": self.sandbox.base_url, "LUMENFALL_API_KEY": KEY}
@@ -132,6 +145,11 @@ def comfyui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyUI]:
             yield host
         finally:
             host.stop()
+
+
+@pytest.fixture(autouse=True)
+def refreshed(comfyui: ComfyUI) -> None:
+    comfyui.refresh()
 
 
 @pytest.fixture(scope="session")

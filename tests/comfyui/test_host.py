@@ -19,13 +19,6 @@ from nodes.table import NODE_CLASS_MAPPINGS
 from .conftest import EXAMPLES, KEY, ComfyUI, until
 
 
-@pytest.fixture(autouse=True)
-def fresh_sandbox(comfyui: ComfyUI) -> None:
-    comfyui.sandbox.latency = 0.0
-    comfyui.sandbox.faults.clear()
-    comfyui.sandbox.requests.clear()
-
-
 def generate(number: int = 1, **inputs: Any) -> dict[str, Any]:
     """A graph of one Generate Image and one Save Image; every ``number`` is another picture."""
     node = {"prompt": "a cat", "model": "gpt-image-2", "size": "128x128", "n": 1, "seed": number, **inputs}
@@ -44,7 +37,7 @@ def messages(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def paid(comfyui: ComfyUI) -> list[Any]:
-    return [one for one in comfyui.sandbox.requests if one.endpoint.startswith("images/")]
+    return [one for one in comfyui.requests if one.endpoint.startswith("images/")]
 
 
 def test_every_node_loads_and_nothing_is_warned_of(comfyui: ComfyUI) -> None:
