@@ -124,10 +124,11 @@ class Checkout:
         call = await asyncio.to_thread(self.earlier, order)
         if call is not None and call.state in _UNRESOLVED:
             call = await resolve(self.client, self.journal, call)
-            if call.state is not State.REFUSED:
+            if call.state is State.LOST:
                 raise unresolved(call)
+        if call is None or call.state is State.REFUSED:
             return None
-        return None if call is None else await bring_home(self.client, self.journal, call, replayed=True)
+        return await bring_home(self.client, self.journal, call, replayed=True)
 
     async def _buy(self, order: Order) -> Delivery:
         self._check_wanted()
@@ -165,28 +166,8 @@ class Checkout:
             await asyncio.to_thread(self.journal.records.keep_answer, call, reply.body)
         except OSError as error:
             notes.append(f"The answer could not be kept on disk: {error.strerror or error}.")
-        try:
-            answer = await asyncio.to_thread(read_answer, reply.status, reply.headers, reply.body, reply.broken)
-        except LumenfallError:
-            raise
-        except Exception as error:
-            raise AnswerError(f"The answer could not be read ({type(error).__name__}: {error}).") from error
-        call = replace(
-            call,
-            state=State.ANSWERED,
-            charged=Charged.NO if answer.cost == 0 else Charged.YES,
-            cost=None if answer.cost is None else nanos(answer.cost),
-            currency=answer.currency,
-            executed_model=answer.executed_model,
-            provider=answer.provider,
-            request_id=answer.request_id or call.request_id,
-            facts={
-                "entries": answer.entries,
-                "revised_prompts": list(answer.revised_prompts),
-                "notes": list(answer.notes),
-                "links": [picture.url for picture in answer.pictures if picture.url],
-            },
-        )
+        answer = await _read(reply.status, reply.headers, reply.body, reply.broken)
+        call = _with_answer(call, answer)
         if call.cost is None:
             call = _with_truth(call, await _look_up(self.client, call))
         return call, answer, notes + await self._settle(call)
@@ -202,7 +183,7 @@ class Checkout:
         )
         call = await resolve(self.client, self.journal, call)
         if call.charged is Charged.NO and error.charged is not Charged.NO:
-            error.hint = "The server's request log says that nothing was charged, so it may be sent again."
+            error.hint = "The server's request log says that this request cost nothing, so it may be sent again."
         error.charged = call.charged
         error.request_id = error.request_id or call.request_id
         if call.state is State.LOST:
@@ -240,12 +221,56 @@ def _entry(order: Order, server: Server) -> Call:
 
 
 async def resolve(client: Client, journal: Journal, call: Call) -> Call:
-    """Enter ``call``, which brought no pictures, with what the server's request log says about its cost."""
+    """Enter ``call``, which is sent or lost and belongs to nobody any more, as far as it can be brought: answered, if
+    its answer lies on disk; else refused or lost, by what the server's request log says about its cost.
+    """
+    answered = await _from_disk(journal, call) if call.state is State.SENT else None
+    if answered is not None:
+        call = answered
     if call.state is not State.REFUSED and call.cost is None:
         call = _with_truth(call, await _look_up(client, call))
+    if call.state in _UNRESOLVED:
         call = replace(call, state=State.REFUSED if call.charged is Charged.NO else State.LOST)
     await asyncio.to_thread(journal.settle, call)
     return call
+
+
+async def _from_disk(journal: Journal, call: Call) -> Call | None:
+    """``call`` with the answer that its process had kept, but not entered any more; None where there is none."""
+    try:
+        body = await asyncio.to_thread(journal.records.answer, call)
+        return _with_answer(call, await _read(200, {}, body, None))
+    except (OSError, LumenfallError):
+        return None
+
+
+async def _read(status: int, headers: Mapping[str, str], body: bytes, broken: str | None) -> Answer:
+    """The answer. Raises LumenfallError where it holds no picture, whatever is wrong with it."""
+    try:
+        return await asyncio.to_thread(read_answer, status, headers, body, broken)
+    except LumenfallError:
+        raise
+    except Exception as error:
+        raise AnswerError(f"The answer could not be read ({type(error).__name__}: {error}).") from error
+
+
+def _with_answer(call: Call, answer: Answer) -> Call:
+    return replace(
+        call,
+        state=State.ANSWERED,
+        charged=Charged.NO if answer.cost == 0 else Charged.YES,
+        cost=None if answer.cost is None else nanos(answer.cost),
+        currency=answer.currency,
+        executed_model=answer.executed_model,
+        provider=answer.provider,
+        request_id=answer.request_id or call.request_id,
+        facts={
+            "entries": answer.entries,
+            "revised_prompts": list(answer.revised_prompts),
+            "notes": list(answer.notes),
+            "links": [picture.url for picture in answer.pictures if picture.url],
+        },
+    )
 
 
 async def _look_up(client: Client, call: Call) -> Logged | None:
@@ -255,10 +280,12 @@ async def _look_up(client: Client, call: Call) -> Logged | None:
 def _with_truth(call: Call, logged: Logged | None) -> Call:
     if logged is None:
         return call
+    if logged.charged is Charged.UNKNOWN:
+        # Still at work: what it will cost is not known yet.
+        return replace(call, request_id=logged.request_id)
     cost = call.cost if logged.cost is None else nanos(logged.cost)
-    charged = call.charged if logged.charged is Charged.UNKNOWN else logged.charged
     currency = call.currency or logged.currency
-    return replace(call, request_id=logged.request_id, charged=charged, cost=cost, currency=currency)
+    return replace(call, request_id=logged.request_id, charged=logged.charged, cost=cost, currency=currency)
 
 
 def _truth(call: Call) -> str:

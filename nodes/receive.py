@@ -10,12 +10,16 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from .api import Client, Picture, read_answer
+from .api import LINK_EXPIRED, Client, Picture, read_answer
 from .errors import AnswerError, DownloadError, LumenfallError
 from .pixels import decode, sniff
 from .spend import Call, Journal, State
 
 ANOTHER = "The same inputs are not sent again; change the seed to order another picture."
+
+
+NO_PICTURE = ".bin"
+"""The extension of what came in a picture's place."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,7 @@ class _Collection:
         for number, outcome in enumerate(outcomes, start=1):
             if isinstance(outcome, BaseException):
                 self._notes.append(f"Picture {number} could not be read: {_describe(outcome)}")
-        if pictures and len(self._call.pictures) == len(pictures):
+        if pictures and all(self._is_home(number, picture) for number, picture in enumerate(pictures, start=1)):
             await self._finish()
         names = tuple(self._journal.files.name(stored) for stored in self._call.pictures)
         if not tensors:
@@ -97,9 +101,17 @@ class _Collection:
         notes = (*self._call.facts.get("notes", ()), *self._notes)
         return Delivery(self._call, tuple(tensors), names, notes, replayed)
 
+    def _is_home(self, number: int, picture: Picture) -> bool:
+        """Whether a picture is a file for good. What came from a link and is no picture may be a proxy's page in its
+        place: it is kept, and the link too.
+        """
+        stored = self._call.picture(number)
+        return stored is not None and (stored.extension != NO_PICTURE or picture.url is None)
+
     async def _picture(self, number: int, picture: Picture | None) -> torch.Tensor:
         stored = self._call.picture(number)
-        if stored is not None and self._journal.files.has(stored):
+        at_hand = stored is not None and self._journal.files.has(stored)
+        if stored is not None and at_hand and (picture is None or self._is_home(number, picture)):
             return await asyncio.to_thread(lambda: decode(self._journal.files.get(stored)))
         if picture is None:
             raise DownloadError("Its file is gone from the store.")
@@ -131,7 +143,7 @@ class _Collection:
         kind = sniff(content)
         try:
             stored = await asyncio.to_thread(
-                self._journal.files.put, number, content, kind.extension if kind else ".bin"
+                self._journal.files.put, number, content, kind.extension if kind else NO_PICTURE
             )
         except OSError as error:
             self._notes.append(f"Picture {number} could not be kept on disk: {error.strerror or error}.")
@@ -160,7 +172,7 @@ class _Collection:
             error = AnswerError(f"The pictures could not be read ({_describe(cause)}).")
             error.__cause__ = cause
         where = f"What came is kept in the pack's private folder: {', '.join(names)}." if names else ""
-        may_come = isinstance(error, DownloadError) and error.code == DownloadError.default_code
+        may_come = self._call.state is State.ANSWERED and error.code != LINK_EXPIRED
         again = "Run again with the same inputs to fetch it for free." if may_come else ANOTHER
         notes = [note for note in self._notes if not note.endswith(error.message)]
         error.hint = " ".join(part for part in (error.hint, *notes, where, again) if part)

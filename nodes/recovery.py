@@ -94,7 +94,9 @@ class _Errand:
 
     async def _finish(self, call: Call) -> Delivery:
         if call.state in (State.SENT, State.LOST):
-            raise await self._truth(call)
+            call = await self._resolved(call)
+        if call.state is State.LOST:
+            raise unresolved(call)
         if call.state is State.REFUSED:
             raise _never_charged(call)
         if call.state is State.CLEANED:
@@ -106,11 +108,10 @@ class _Errand:
         async with Client(Server(call.server)) as client:
             return await bring_home(client, self._journal, call, replayed=True)
 
-    async def _truth(self, call: Call) -> LumenfallError:
+    async def _resolved(self, call: Call) -> Call:
         self.status = "asking the server what became of it"
         async with Client(self._server(call)) as client:
-            call = await resolve(client, self._journal, call)
-        return _never_charged(call) if call.state is State.REFUSED else unresolved(call)
+            return await resolve(client, self._journal, call)
 
     def _server(self, call: Call) -> Server:
         """The call's own server, with its key where there is one."""

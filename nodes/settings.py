@@ -77,7 +77,7 @@ def read_settings(environ: Mapping[str, str], data_dir: Path) -> Settings:
 def _read_file(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError) as error:
         raise InputError(

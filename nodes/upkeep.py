@@ -48,8 +48,8 @@ async def _finish(client: Client, journal: Journal, found: Call) -> None:
     try:
         call = await asyncio.to_thread(journal.find, found.id) or found
         if call.state in (State.SENT, State.LOST):
-            await resolve(client, journal, call)
-        elif call.state in (State.ANSWERED, State.DOWNLOADED):
+            call = await resolve(client, journal, call)
+        if call.state in (State.ANSWERED, State.DOWNLOADED):
             with contextlib.suppress(LumenfallError):
                 await bring_home(client, journal, call, replayed=True)
     finally:

@@ -3,6 +3,7 @@
 from .catalogue import Catalogue, Mode, Model, ModelList, bundled
 from .client import Client
 from .credentials import Server, configured_base_url, resolve_server
+from .downloads import LINK_EXPIRED
 from .exchange import Reply
 from .refusals import error_for, request_id
 from .request_log import Logged
@@ -10,6 +11,7 @@ from .requests import ImageRequest, WireRequest, write
 from .responses import Answer, Balance, Estimate, Picture, read_answer
 
 __all__ = [
+    "LINK_EXPIRED",
     "Answer",
     "Balance",
     "Catalogue",

@@ -122,7 +122,7 @@ def _read_json(path: Path) -> dict[str, str]:
     try:
         # With a byte order mark, as Windows' editors write it, or without.
         found = json.loads(path.expanduser().read_text(encoding="utf-8-sig"))
-    except (FileNotFoundError, RuntimeError):
+    except (FileNotFoundError, NotADirectoryError, RuntimeError):
         # RuntimeError: this user has no home folder.
         return {}
     except (OSError, ValueError) as error:

@@ -4,7 +4,7 @@ from .budget import Limits
 from .calls import NANOS, Call, Caller, State, Stored, nanos
 from .cleaning import Cleaned, clean, remove, stored_bytes
 from .files import Files
-from .journal import Journal, read_call
+from .journal import Journal
 from .key import request_key
 from .ledger import By, Total, counted, entries, kept, newest, picture_count, total, totals, uncertain, with_picture
 from .locks import KeyLock
@@ -29,7 +29,6 @@ __all__ = [
     "nanos",
     "newest",
     "picture_count",
-    "read_call",
     "remove",
     "request_key",
     "stored_bytes",

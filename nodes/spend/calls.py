@@ -16,20 +16,22 @@ NANOS = 10**9
 
 
 class State(str, Enum):
-    """How far a call has come. In the order in which a call passes them."""
+    """How far a call has come. Of two entries the later one in this order is true: who holds the pictures knows more
+    than who gave them up.
+    """
 
     SENT = "sent"
     """The request may have left this machine."""
+    LOST = "lost"
+    """No pictures will come, but money may have been spent."""
+    REFUSED = "refused"
+    """No pictures will come and nothing was charged."""
     ANSWERED = "answered"
     """The raw answer is on disk, its links are in the journal."""
     DOWNLOADED = "downloaded"
     """Each picture is a file."""
     DONE = "done"
     """The raw answer is no longer needed."""
-    LOST = "lost"
-    """No pictures will come, but money may have been spent."""
-    REFUSED = "refused"
-    """No pictures will come and nothing was charged."""
     CLEANED = "cleaned"
     """Done once; its pictures were removed to make room."""
 
@@ -93,7 +95,7 @@ class Call:
 
     @property
     def is_open(self) -> bool:
-        """Whether its record is among the unfinished."""
+        """Whether something is still to be done for it."""
         return self.state in (State.SENT, State.ANSWERED, State.DOWNLOADED)
 
     def picture(self, number: int) -> Stored | None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import StoreError
 from .calls import Call, State
-from .journal import Journal, read_call
+from .journal import Journal
+from .rows import read_call
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,28 +54,30 @@ class Database:
             yield connection
 
 
-def open_database(folder: Path, url: str | None) -> tuple[Database, bool]:
-    """The database at ``url``, else ``folder/spend.db``, with its tables; and whether they were made just now.
+Fill = Callable[["Connection"], None]
+"""Enters what is known already into new tables."""
 
-    A damaged SQLite file is put aside and a new one begun. Raises StoreError.
+
+def open_database(folder: Path, url: str | None, fill: Fill) -> Database:
+    """The database at ``url``, else ``folder/spend.db``, with its tables.
+
+    A damaged SQLite file is put aside and a new one begun. New tables appear to others together with what ``fill``
+    enters, or not at all. Raises StoreError.
     """
     path = folder / "spend.db"
     name = url or str(path.resolve())
     with _opening:
         known = _opened.get(name)
         if known and (url or path.exists()):
-            return known, False
+            return known
         with explained():
-            if url:
-                database = Database(_engine(url))
-                fresh = _upgrade(database)
-            else:
-                database, fresh = _open_file(path)
+            database = Database(_engine(url)) if url else _open_file(path)
+            _upgrade(database, fill)
         _opened[name] = database
-        return database, fresh
+        return database
 
 
-def _open_file(path: Path) -> tuple[Database, bool]:
+def _open_file(path: Path) -> Database:
     from filelock import FileLock
     from sqlalchemy.exc import DatabaseError, OperationalError
 
@@ -89,7 +91,7 @@ def _open_file(path: Path) -> tuple[Database, bool]:
             database.engine.dispose()
             _put_aside(path)
             database = Database(_engine(path))
-        return database, _upgrade(database)
+        return database
 
 
 def _engine(target: str | Path) -> Engine:
@@ -134,9 +136,9 @@ def _put_aside(path: Path) -> None:
             part.replace(path.with_name(f"spend-damaged-{stamp}.db{suffix}"))
 
 
-def _upgrade(database: Database) -> bool:
-    """Bring the tables to REVISION; whether there were none. Alembic takes a while to import, so it is only asked
-    where there is something to do.
+def _upgrade(database: Database, fill: Fill) -> None:
+    """Bring the tables to REVISION. Alembic takes a while to import, so it is only asked where there is something to
+    do.
     """
     import sqlalchemy as sa
 
@@ -148,7 +150,7 @@ def _upgrade(database: Database) -> bool:
             connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar() if versioned else None
         )
         if revision == REVISION:
-            return False
+            return
         from alembic import command
         from alembic.config import Config
         from alembic.util import CommandError
@@ -165,7 +167,8 @@ def _upgrade(database: Database) -> bool:
                 code="STORE_NEWER",
                 hint="Update the pack.",
             ) from error
-        return revision is None
+        if revision is None:
+            fill(connection)
 
 
 @contextlib.contextmanager

@@ -10,18 +10,19 @@ import logging
 import secrets
 import shutil
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import Charged, StoreError
+from ..errors import Charged, LumenfallError, StoreError
 from .budget import Limits, require
 from .calls import Call, Caller, State
 from .database import Database, open_database
 from .files import Files
 from .locks import KeyLock, key_lock
 from .records import Records
+from .rows import behind, enter, read_call
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -63,22 +64,39 @@ class Journal:
     def open(self) -> Database:
         """The database, after entering what it had missed. Raises StoreError."""
         database = self._database()
-        try:
-            unfinished = list(self.records.unfinished())
-        except OSError as error:
-            raise self._unwritable(error.strerror or str(error)) from error
-        _enter_missed(database, unfinished)
+        records = list(self.records.unfinished())
+        with database.read() as connection:
+            missed = behind(connection, records)
+        if missed:
+            with database.write() as connection:
+                for call in missed:
+                    enter(connection, call)
+        for call in records:
+            if not call.is_open:
+                self._put_away(call)
         return database
 
     def _database(self) -> Database:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            database, fresh = open_database(self.folder, self._url)
-            if fresh:
-                _enter_missed(database, list(self.records.all()))
+            return open_database(self.folder, self._url, self._fill)
         except OSError as error:
             raise self._unwritable(error.strerror or str(error)) from error
-        return database
+
+    def _fill(self, connection: Connection) -> None:
+        """Enter every record into a new database. Who had handed the pictures on is not known any more; those of
+        long ago must not be kept for ever as never delivered.
+        """
+        unfinished = {call.id for call in self.records.unfinished()}
+        for call in sorted(self.records.all(), key=lambda call: call.sent_at):
+            enter(connection, call if call.id in unfinished else replace(call, delivered_at=call.used_at))
+
+    def _put_away(self, call: Call) -> None:
+        """The database knows that ``call`` is finished."""
+        if call.state is State.REFUSED:
+            self.records.remove(call)
+        else:
+            self.records.archive(call)
 
     def lock(self, key: str) -> KeyLock:
         """The lock of ``key``, to be held from looking the key up until its call is finished. Raises StoreError."""
@@ -90,15 +108,19 @@ class Journal:
     def begin(self, call: Call, caller: Caller, limits: Limits, needed: int | None) -> Call:
         """Reserve ``needed`` nanos and enter ``call`` as sent, durably. Raises BudgetExceeded or StoreError."""
         call = replace(call, **asdict(caller), reserved=needed)
-        with self._database().write() as connection:
-            if limits:
-                require(connection, limits, caller.run_id, needed or 0)
-            _enter(connection, call)
         try:
-            self.records.write(call)
+            self.records.prepare(call)
+            with self._database().write() as connection:
+                if limits:
+                    require(connection, limits, caller.run_id, needed or 0)
+                enter(connection, call)
+            self.records.confirm(call)
         except OSError as error:
             self.settle(replace(call, state=State.REFUSED, charged=Charged.NO))
             raise self._unwritable(error.strerror or str(error)) from error
+        except LumenfallError:
+            self.records.remove(call)
+            raise
         return call
 
     # After something was sent
@@ -107,18 +129,17 @@ class Journal:
         """Write down how far ``call`` has come: its record, then the database. Returns notes, never raises."""
         notes = []
         try:
-            if call.state is State.REFUSED:
-                self.records.remove(call)
-            else:
-                self.records.write(call)
+            self.records.write(call)
         except OSError as error:
             notes.append(f"The call could not be recorded on disk: {error.strerror or error}.")
         try:
             with self._database().write() as connection:
-                _enter(connection, call)
+                enter(connection, call)
+            if not call.is_open:
+                self._put_away(call)
         except StoreError as error:
             log.warning("%s", error.message)
-            if notes or call.state is State.REFUSED:
+            if notes:
                 notes.append(error.message)
         return notes
 
@@ -191,66 +212,3 @@ class Journal:
             code="NOT_WRITABLE",
             hint="Make room there, or make the folder writable.",
         )
-
-
-_ORDER = list(State)
-
-
-def _enter_missed(database: Database, records: Sequence[Call]) -> None:
-    """Enter those of ``records`` that the database does not know, or not as far."""
-    import sqlalchemy as sa
-
-    from .tables import calls, pictures
-
-    if not records:
-        return
-    known = (
-        sa.select(calls.c.id, calls.c.state, sa.func.count(pictures.c.number))
-        .outerjoin(pictures, pictures.c.call_id == calls.c.id)
-        .where(calls.c.sent_at >= min(call.sent_at for call in records))
-        .group_by(calls.c.id, calls.c.state)
-    )
-    with database.read() as connection:
-        rows = {call_id: (State(state), count) for call_id, state, count in connection.execute(known)}
-    missed = [call for call in records if call.id not in rows or _is_further(call, *rows[call.id])]
-    if missed:
-        with database.write() as connection:
-            for call in sorted(missed, key=lambda call: call.sent_at):
-                _enter(connection, call)
-
-
-def _is_further(call: Call, state: State, pictures: int) -> bool:
-    mine, its = _ORDER.index(call.state), _ORDER.index(state)
-    return mine > its or (mine == its and len(call.pictures) > pictures)
-
-
-def _enter(connection: Connection, call: Call) -> None:
-    """Insert ``call``, or bring its row up to it; a row that is further is left alone."""
-    import sqlalchemy as sa
-
-    from .tables import calls, pictures
-
-    row = connection.execute(sa.select(calls.c.state).where(calls.c.id == call.id)).scalar()
-    if row is None:
-        connection.execute(sa.insert(calls).values(call.columns()))
-    elif _ORDER.index(State(row)) > _ORDER.index(call.state):
-        return
-    else:
-        columns = {name: value for name, value in call.columns().items() if name != "delivered_at"}
-        connection.execute(sa.update(calls).where(calls.c.id == call.id).values(columns))
-    connection.execute(sa.delete(pictures).where(pictures.c.call_id == call.id))
-    for picture in call.pictures:
-        connection.execute(sa.insert(pictures).values(call_id=call.id, **asdict(picture)))
-
-
-def read_call(connection: Connection, row: Any) -> Call:
-    """The call of a row of ``calls``, with its pictures."""
-    import sqlalchemy as sa
-
-    from .tables import pictures
-
-    found = connection.execute(
-        sa.select(pictures).where(pictures.c.call_id == row["id"]).order_by(pictures.c.number)
-    ).mappings()
-    stored = [{name: value for name, value in picture.items() if name != "call_id"} for picture in found]
-    return Call.from_dict({**row, "pictures": stored})

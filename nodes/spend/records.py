@@ -1,7 +1,8 @@
 """Each call as a small file beside the database, so that neither a locked nor a damaged database loses one.
 
-``calls/open`` holds what is unfinished: ``<id>.json`` the call, ``<id>.answer`` the raw answer, ``<id>.<n>.part`` a
-picture that is being fetched. A finished call's record moves to ``calls/<year>-<month>``.
+``calls/open`` holds what is unfinished, and what the database may have missed: ``<id>.json`` the call, ``<id>.answer``
+the raw answer, ``<id>.<n>.part`` a picture that is being fetched. The record of a call that is finished, and entered in
+the database, moves to ``calls/<year>-<month>``.
 """
 
 from __future__ import annotations
@@ -31,15 +32,27 @@ class Records:
     def _open(self) -> Path:
         return self.root / "open"
 
+    def prepare(self, call: Call) -> None:
+        """Write down a call that is not sent yet; it counts for nothing until it is confirmed."""
+        self._open.mkdir(parents=True, exist_ok=True)
+        write_durably(self._prepared(call), _content(call))
+
+    def confirm(self, call: Call) -> None:
+        """Let the record of :meth:`prepare` count. Needs no room on the disk."""
+        self._prepared(call).replace(self._record(call))
+        _sync_folder(self._open)
+
     def write(self, call: Call) -> None:
         """Write down how far ``call`` has come, durably."""
-        content = json.dumps(call.as_dict(), ensure_ascii=True, indent=1).encode()
-        here, elsewhere = self._finished(call), self._open / f"{call.id}.json"
-        if call.is_open:
-            here, elsewhere = elsewhere, here
-        here.parent.mkdir(parents=True, exist_ok=True)
-        write_durably(here, content)
-        elsewhere.unlink(missing_ok=True)
+        self._open.mkdir(parents=True, exist_ok=True)
+        write_durably(self._record(call), _content(call))
+
+    def archive(self, call: Call) -> None:
+        """Put away the record of a finished call. Best effort: where it stays does no harm."""
+        finished = self._finished(call)
+        with contextlib.suppress(OSError):
+            finished.parent.mkdir(parents=True, exist_ok=True)
+            self._record(call).replace(finished)
 
     def remove(self, call: Call) -> None:
         """Forget a call that cost nothing."""
@@ -93,11 +106,21 @@ class Records:
             except (OSError, ValueError, KeyError, TypeError):
                 log.warning("The record %s cannot be read", path.name)
 
+    def _prepared(self, call: Call) -> Path:
+        return self._open / f"{call.id}.begin"
+
+    def _record(self, call: Call) -> Path:
+        return self._open / f"{call.id}.json"
+
     def _answer(self, call: Call) -> Path:
         return self._open / f"{call.id}.answer"
 
     def _finished(self, call: Call) -> Path:
         return self.root / time.strftime("%Y-%m", time.gmtime(call.sent_at)) / f"{call.id}.json"
+
+
+def _content(call: Call) -> bytes:
+    return json.dumps(call.as_dict(), ensure_ascii=True, indent=1).encode()
 
 
 def write_durably(path: Path, content: bytes) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nodes.errors import Charged, StoreError
+from nodes.errors import BudgetExceeded, Charged, StoreError
 from nodes.spend import Call, Caller, Journal, Limits, State, database, nanos
 
 KEY = "ab" * 32
@@ -59,6 +59,36 @@ def test_what_only_the_record_knows_is_entered_at_the_next_opening(
     assert opened.latest(KEY) == answered
 
 
+def test_a_finished_call_that_the_database_missed_is_entered_later(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch, reopened: Callable[[], Journal]
+) -> None:
+    monkeypatch.setattr(database, "BUSY_TIMEOUT", 0.1)
+    call = begun(reopened())
+    other = sqlite3.connect(journal.folder / "spend.db", isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    finished = done(journal, call)
+    other.execute("ROLLBACK")
+    other.close()
+    opened = reopened()
+    opened.open()
+    assert opened.latest(KEY) == finished and list(opened.records.unfinished()) == []
+    assert list(opened.records.all()) == [finished]
+
+
+def test_what_a_budget_refuses_leaves_no_record(journal: Journal) -> None:
+    with pytest.raises(BudgetExceeded):
+        journal.begin(Call(KEY, "http://server", "images/edits", "m"), CALLER, Limits(day=0.1), nanos(0.2))
+    assert journal.latest(KEY) is None
+    assert list((journal.folder / "calls" / "open").iterdir()) == []
+
+
+def test_an_answer_that_comes_after_the_call_was_given_up_counts(journal: Journal) -> None:
+    """Its lock had fallen with the database's connection, and another process took it for lost."""
+    call = begun(journal)
+    journal.settle(replace(call, state=State.LOST, cost=nanos(0.04), charged=Charged.YES))
+    assert journal.latest(KEY) == done(journal, call)
+
+
 def test_an_older_record_does_not_undo_the_database(journal: Journal, reopened: Callable[[], Journal]) -> None:
     call = begun(journal)
     finished = done(journal, call)
@@ -78,7 +108,8 @@ def test_a_damaged_database_is_written_anew_from_the_records(
         path.unlink()
     (journal.folder / "spend.db").write_bytes(damage)
     opened = reopened()
-    assert opened.latest(KEY) == finished
+    # Who had seen the picture is not known any more, so that it may be cleaned away.
+    assert opened.latest(KEY) == replace(finished, delivered_at=finished.used_at)
     assert opened.latest("cd" * 32) == pending
 
 

@@ -1,0 +1,70 @@
+"""Calls to rows and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from .calls import Call, State
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+_ORDER = list(State)
+
+
+def behind(connection: Connection, records: Sequence[Call]) -> list[Call]:
+    """Those of ``records`` that the database does not know, or not as far, oldest first."""
+    import sqlalchemy as sa
+
+    from .tables import calls, pictures
+
+    if not records:
+        return []
+    known = (
+        sa.select(calls.c.id, calls.c.state, sa.func.count(pictures.c.number))
+        .outerjoin(pictures, pictures.c.call_id == calls.c.id)
+        .where(calls.c.sent_at >= min(call.sent_at for call in records))
+        .group_by(calls.c.id, calls.c.state)
+    )
+    rows = {call_id: (State(state), count) for call_id, state, count in connection.execute(known)}
+    missed = [call for call in records if call.id not in rows or _is_further(call, *rows[call.id])]
+    return sorted(missed, key=lambda call: call.sent_at)
+
+
+def _is_further(call: Call, state: State, pictures: int) -> bool:
+    mine, its = _ORDER.index(call.state), _ORDER.index(state)
+    return mine > its or (mine == its and len(call.pictures) > pictures)
+
+
+def enter(connection: Connection, call: Call) -> None:
+    """Insert ``call``, or bring its row up to it; a row that is further is left alone."""
+    import sqlalchemy as sa
+
+    from .tables import calls, pictures
+
+    row = connection.execute(sa.select(calls.c.state).where(calls.c.id == call.id)).scalar()
+    if row is None:
+        connection.execute(sa.insert(calls).values(call.columns()))
+    elif _ORDER.index(State(row)) > _ORDER.index(call.state):
+        return
+    else:
+        columns = {name: value for name, value in call.columns().items() if name != "delivered_at"}
+        connection.execute(sa.update(calls).where(calls.c.id == call.id).values(columns))
+    connection.execute(sa.delete(pictures).where(pictures.c.call_id == call.id))
+    for picture in call.pictures:
+        connection.execute(sa.insert(pictures).values(call_id=call.id, **asdict(picture)))
+
+
+def read_call(connection: Connection, row: Any) -> Call:
+    """The call of a row of ``calls``, with its pictures."""
+    import sqlalchemy as sa
+
+    from .tables import pictures
+
+    found = connection.execute(
+        sa.select(pictures).where(pictures.c.call_id == row["id"]).order_by(pictures.c.number)
+    ).mappings()
+    stored = [{name: value for name, value in picture.items() if name != "call_id"} for picture in found]
+    return Call.from_dict({**row, "pictures": stored})
