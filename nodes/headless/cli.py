@@ -1,4 +1,4 @@
-"""The command line: ``lumenfall run``, ``lumenfall sandbox``, ``lumenfall models``.
+"""The command line: ``lumenfall run``, ``estimate``, ``sandbox``, ``models``; and where the other commands join in.
 
 torch and the nodes take a while to import, so commands import what they use.
 """
@@ -23,9 +23,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import Charged, InputError, LumenfallError
-from ..host import use
-from .host import Headless
+from ..host import Interrupted, use
+from .host import Headless, sandboxed
 from .problems import NeedsComfyUI
+from .receipts import receipt
+from .recovering import recover
+from .spending import spend
+from .store import store
 
 if TYPE_CHECKING:
     from .console import Rows
@@ -52,6 +56,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+WorkflowFile = Annotated[Path, typer.Argument(metavar="WORKFLOW.json", help="A workflow in API format.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NODE.INPUT=VALUE", help="Change an input. NODE is an id, a title or a class."),
+]
+InputFolder = Annotated[
+    Path | None,
+    typer.Option("--input", metavar="DIR", help="Where LoadImage looks. Default: input beside or above."),
+]
+InSandbox = Annotated[bool, typer.Option("--sandbox", help="Use a built-in stand-in for the API: no key, no cost.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 
 class ModelMode(str, Enum):
@@ -86,22 +103,14 @@ def main() -> None:
 
 @app.command(epilog=EXIT_CODES)
 def run(
-    workflow: Annotated[Path, typer.Argument(metavar="WORKFLOW.json", help="A workflow in API format.")],
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NODE.INPUT=VALUE", help="Change an input. NODE is an id, a title or a class."),
-    ] = None,
-    input_folder: Annotated[
-        Path | None,
-        typer.Option("--input", metavar="DIR", help="Where LoadImage looks. Default: input beside or above."),
-    ] = None,
+    workflow: WorkflowFile,
+    settings: Settings = None,
+    input_folder: InputFolder = None,
     output_folder: Annotated[Path, typer.Option("--output", metavar="DIR", help="Where SaveImage writes.")] = Path(
         "output"
     ),
-    sandbox: Annotated[
-        bool, typer.Option("--sandbox", help="Use a built-in stand-in for the API: no key, no cost.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    sandbox: InSandbox = False,
+    as_json: AsJson = False,
 ) -> None:
     """Run a workflow. Ctrl-C stops it, a second Ctrl-C breaks it off."""
     from .console import Rows, show
@@ -126,6 +135,35 @@ def run(
         show(summary)
         if sandbox and summary["reports"]:
             print("This was the sandbox: nothing was really paid.")
+    raise typer.Exit(code)
+
+
+@app.command()
+def estimate(
+    workflow: WorkflowFile,
+    settings: Settings = None,
+    input_folder: InputFolder = None,
+    sandbox: InSandbox = False,
+    as_json: AsJson = False,
+) -> None:
+    """Tell what a workflow would cost. Nothing is bought; what the store would replay counts as nothing.
+
+    Exit codes: 0 all is known, 1 a node cannot be estimated, 2 the workflow or the command line is wrong.
+    """
+    from .estimating import as_dict, no_estimate, quote_file
+
+    text = "Stopped."
+    try:
+        quote = quote_file(workflow, settings or [], input_folder or _input_beside(workflow), in_sandbox=sandbox)
+        summary, text, code = as_dict(quote), quote.text, FAILED if quote.unknown else DONE
+    except LumenfallError as error:
+        summary, text, code = no_estimate(error), str(error), WRONG
+    except (Interrupted, KeyboardInterrupt):
+        summary, code = no_estimate(None), INTERRUPTED
+    if as_json:
+        print(json.dumps(summary))
+    else:
+        typer.echo(text, err=code not in (DONE, FAILED))
     raise typer.Exit(code)
 
 
@@ -187,10 +225,17 @@ def models(
         raise typer.Exit(FAILED)
 
 
+app.command()(spend)
+app.add_typer(store, name="store")
+app.command()(recover)
+app.command()(receipt)
+
+
 def _run(
     workflow: Path, settings: list[str], input_folder: Path, output_folder: Path, in_sandbox: bool, rows: Rows
 ) -> Summary:
     """Load, check and run; raises LumenfallError for what keeps the run from starting."""
+    from .core_nodes import free, table
     from .folders import Folders
     from .workflow import browser_form, load
 
@@ -209,13 +254,14 @@ def _run(
         if in_sandbox:
             from .sandbox import running
 
-            base_url = stack.enter_context(running()).base_url
             data_dir = str(output_folder.resolve() / ".lumenfall")
-            overrides = {"LUMENFALL_BASE_URL": base_url, "LUMENFALL_API_KEY": None, "LUMENFALL_DATA_DIR": data_dir}
-        host = Headless(overrides, rows.say)
+            overrides = sandboxed(stack.enter_context(running()).base_url, data_dir)
         folders = Folders(input_folder, output_folder, Path(stack.enter_context(_previews())))
+        host = Headless(overrides, rows.say, workflow.stem, free_nodes=free(table(folders)))
         stack.enter_context(_stopping(host))
-        return asyncio.run(_execute(prompt, drawn, settings, folders, host, rows))
+        summary = asyncio.run(_execute(prompt, drawn, settings, folders, host, rows))
+        _wait_for_what_is_paid(host)
+        return summary
 
 
 async def _execute(
@@ -235,6 +281,20 @@ async def _execute(
     with use(host):
         graph = await build(prompt, {**table(folders), **NODE_CLASS_MAPPINGS}, settings)
         return of_result(graph, await execute(graph, host, workflow=drawn, notify=rows.show), folders)
+
+
+def _wait_for_what_is_paid(host: Headless) -> None:
+    """Stopped nodes leave calls in the air, which would be lost with this process. Ctrl-C breaks the waiting off."""
+    from .. import courier
+
+    if not courier.bring_home(0.5):
+        return
+    typer.echo("Waiting for paid calls to come home to the store. Ctrl-C breaks off.", err=True)
+    was_stopped = host.interrupted()
+    with contextlib.suppress(KeyboardInterrupt):
+        # A wait without end could not be interrupted on Windows.
+        while courier.bring_home(0.2) and host.interrupted() == was_stopped:
+            pass
 
 
 def _input_beside(workflow: Path) -> Path:

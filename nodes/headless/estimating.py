@@ -22,7 +22,7 @@ from ..table import NODE_CLASS_MAPPINGS
 from .core_nodes import free, table
 from .folders import Folders
 from .graph import build
-from .host import Headless
+from .host import Headless, sandboxed
 from .problems import NeedsComfyUI
 from .summary import of_error
 from .workflow import Prompt, load, override
@@ -77,9 +77,4 @@ def _surroundings(in_sandbox: bool) -> Iterator[dict[str, str | None]]:
             ignore_cleanup_errors=True,  # the database stays open until the process ends
         ) as data_dir,
     ):
-        yield {
-            "LUMENFALL_BASE_URL": server.base_url,
-            "LUMENFALL_API_KEY": None,
-            "LUMENFALL_DATA_DIR": data_dir,
-            "LUMENFALL_DATABASE": None,
-        }
+        yield sandboxed(server.base_url, data_dir)

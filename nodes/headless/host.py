@@ -15,6 +15,16 @@ running_node: ContextVar[str | None] = ContextVar("lumenfall_running_node", defa
 """The id of the node that runs in this task. The executor sets it."""
 
 
+def sandboxed(base_url: str, data_dir: str) -> dict[str, str | None]:
+    """The overrides for a run on the sandbox: its key is nobody's, and what it bills is no spend."""
+    return {
+        "LUMENFALL_BASE_URL": base_url,
+        "LUMENFALL_API_KEY": None,
+        "LUMENFALL_DATA_DIR": data_dir,
+        "LUMENFALL_DATABASE": None,
+    }
+
+
 class Headless(Bare):
     """A plain process whose nodes report progress and can be stopped.
 

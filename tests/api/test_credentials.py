@@ -146,4 +146,4 @@ def test_only_the_resolver_reads_the_variables() -> None:
         if re.search(r"KEY_VARIABLE|[\"']LUMENFALL_API_KEY", path.read_text(encoding="utf-8"))
     }
     # The command line only takes the variable away, before it starts the sandbox.
-    assert readers - {"nodes/headless/cli.py"} == {"nodes/api/credentials.py"}
+    assert readers - {"nodes/headless/host.py"} == {"nodes/api/credentials.py"}

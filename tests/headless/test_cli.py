@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -14,9 +16,13 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from nodes import table
+from nodes import courier, table
 from nodes.headless import cli
 from nodes.headless.sandbox import running
+from nodes.spend import Journal, State, entries, newest
+
+from ..test_run import until
+from .conftest import Command
 
 ROOT = Path(__file__).parents[2]
 
@@ -231,6 +237,87 @@ def test_the_sandbox_needs_no_key_and_keeps_to_itself(
     assert summary["currency"] == "USD"
     assert (place / "output" / ".lumenfall").is_dir()
     assert dict(os.environ) == before
+
+
+def generating(place: Path, **changed: Any) -> None:
+    inputs = {"prompt": "a cat", "model": "gpt-image-2", "size": "64x64", "n": 1, "seed": 0, **changed}
+    graph = {
+        "1": {"class_type": "LumenfallGenerate", "inputs": inputs},
+        "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "cat"}},
+    }
+    (place / "w.json").write_text(json.dumps(graph))
+
+
+def announced(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Is set when a command says something on stderr."""
+    said = threading.Event()
+    echo = cli.typer.echo
+
+    def listening(message: Any = None, **options: Any) -> None:
+        echo(message, **options)
+        said.set()
+
+    monkeypatch.setattr(cli.typer, "echo", listening)
+    return said
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="os.kill there ends the process")
+@pytest.mark.parametrize("presses", [1, 2])
+def test_a_stopped_run_waits_for_what_it_has_paid_until_the_next_ctrl_c(
+    command: Command, journal: Journal, place: Path, monkeypatch: pytest.MonkeyPatch, presses: int
+) -> None:
+    generating(place)
+    with running(latency=1.0, faults=["hang"] if presses == 2 else []) as server:
+        monkeypatch.setenv("LUMENFALL_BASE_URL", server.base_url)
+        said = announced(monkeypatch)
+
+        def press() -> None:
+            until(lambda: any(request.method == "POST" for request in server.requests))
+            os.kill(os.getpid(), signal.SIGINT)
+            if presses == 2 and said.wait(10):
+                os.kill(os.getpid(), signal.SIGINT)
+
+        thread = threading.Thread(target=press)
+        thread.start()
+        printed = command("run", "w.json", "--json")
+        thread.join()
+        assert (printed.code, printed.json["status"]) == (130, "interrupted")
+        assert printed.json["seconds"] > 0 and "Waiting for paid calls" in printed.err
+        (call,) = newest(journal, 1)
+        assert call.state is (State.DONE if presses == 1 else State.SENT)
+    assert courier.bring_home(10) == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="os.kill there ends the process")
+def test_ctrl_c_also_ends_the_waiting_after_a_whole_run(
+    command: Command, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = threading.Event()
+    out = courier.send_off(asyncio.to_thread(done.wait, 10))
+    said = announced(monkeypatch)
+    thread = threading.Thread(target=lambda: said.wait(10) and os.kill(os.getpid(), signal.SIGINT))
+    thread.start()
+    printed = command("run", "w.json", "--json")
+    assert (printed.code, printed.json["status"], out.done()) == (0, "success", False)
+    done.set()
+    thread.join()
+    assert courier.bring_home(10) == 0
+
+
+def test_the_ledger_names_the_workflow_after_its_file(command: Command, place: Path) -> None:
+    generating(place)
+    command("run", "w.json", "--sandbox")
+    (call,) = newest(Journal(place / "output" / ".lumenfall"), 1)
+    assert (call.workflow, call.node_title) == ("w", "LumenfallGenerate")
+
+
+def test_what_the_sandbox_billed_is_in_no_real_ledger(
+    command: Command, journal: Journal, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generating(place)
+    monkeypatch.setenv("LUMENFALL_DATABASE", f"sqlite:///{place / 'shared.db'}")
+    assert command("run", "w.json", "--sandbox").code == 0
+    assert not (place / "shared.db").exists() and entries(journal) == []
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGINT cannot be sent to a child there")
