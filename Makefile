@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test clean
+.PHONY: demo test postgresql clean
 
 demo: .venv/demo.ready
 	@for name in generate inpaint variations; do \
@@ -12,11 +12,22 @@ demo: .venv/demo.ready
 	done
 	@echo "The pictures are in $(CURDIR)/output"
 
-test: .venv/test.ready
+test: .venv/test.ready postgresql
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest
+
+# The tests start a server of their own; where there is none, and it cannot be installed, they say that they skip it.
+postgresql:
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || { \
+		command -v apt-get >/dev/null || exit 0; \
+		sudo="sudo -n"; [ "$$(id -u)" != 0 ] || sudo=; \
+		$$sudo true 2>/dev/null || exit 0; \
+		echo "Installing PostgreSQL for the tests"; \
+		$$sudo apt-get -qq update >/dev/null 2>&1; \
+		$$sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install postgresql >/dev/null 2>&1; \
+	} || true
 
 .venv/demo.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

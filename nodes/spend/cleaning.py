@@ -47,21 +47,28 @@ def clean(journal: Journal, store_gb: float, run_id: str | None = None) -> Clean
         for call in _oldest_first(journal, conditions):
             if removed.size >= excess:
                 break
-            removed = Cleaned(removed.calls + 1, removed.size + remove(journal, call))
+            freed = remove(journal, call)
+            if freed is not None:
+                removed = Cleaned(removed.calls + 1, removed.size + freed)
     except StoreError as error:
         log.warning("%s", error.message)
     return removed
 
 
-def remove(journal: Journal, call: Call) -> int:
-    """Remove the pictures of ``call`` and how many bytes that freed; 0 where it is in use. Raises StoreError."""
+def remove(journal: Journal, call: Call) -> int | None:
+    """Remove the pictures of ``call``; how many bytes that freed. None where it is in use, or has no files here: those
+    of a database that machines share may lie on another. Raises StoreError.
+    """
     lock = journal.lock(call.key)
     if not lock.acquire():
-        return 0
+        return None
     try:
-        journal.settle(replace(call, state=State.CLEANED, pictures=()))
+        found = journal.find(call.id)
+        if found is None or found.state is not State.DONE or not any(map(journal.files.has, found.pictures)):
+            return None
+        journal.settle(replace(found, state=State.CLEANED, pictures=()))
         freed = 0
-        for picture in call.pictures:
+        for picture in found.pictures:
             if not _is_shared(journal, picture.sha256):
                 journal.files.remove(picture)
                 freed += picture.size
@@ -71,14 +78,8 @@ def remove(journal: Journal, call: Call) -> int:
 
 
 def stored_bytes(journal: Journal) -> int:
-    """The size of all pictures in the store; equal ones count once. Raises StoreError."""
-    import sqlalchemy as sa
-
-    from .tables import pictures
-
-    distinct = sa.select(sa.func.max(pictures.c.size).label("size")).group_by(pictures.c.sha256).subquery()
-    with journal.open().read() as connection:
-        return int(connection.execute(sa.select(sa.func.sum(distinct.c.size))).scalar() or 0)
+    """The size of all pictures in the store on this machine."""
+    return journal.files.total()
 
 
 def _oldest_first(journal: Journal, conditions: Sequence[ColumnElement[bool]]) -> list[Call]:

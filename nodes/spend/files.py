@@ -37,6 +37,14 @@ class Files:
         except OSError:
             return False
 
+    def total(self) -> int:
+        """Bytes of all files."""
+        sizes = 0
+        for path in self.root.glob("??/*"):
+            with contextlib.suppress(OSError):
+                sizes += path.stat().st_size
+        return sizes
+
     def remove(self, stored: Stored) -> None:
         with contextlib.suppress(OSError):
             self.path(stored).unlink()

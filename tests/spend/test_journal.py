@@ -86,7 +86,8 @@ def test_an_answer_that_comes_after_the_call_was_given_up_counts(journal: Journa
     """Its lock had fallen with the database's connection, and another process took it for lost."""
     call = begun(journal)
     journal.settle(replace(call, state=State.LOST, cost=nanos(0.04), charged=Charged.YES))
-    assert journal.latest(KEY) == done(journal, call)
+    finished = done(journal, call)
+    assert journal.latest(KEY) == finished
 
 
 def test_an_older_record_does_not_undo_the_database(journal: Journal, reopened: Callable[[], Journal]) -> None:
