@@ -173,7 +173,7 @@ class _Collection:
             error.__cause__ = cause
         where = f"What came is kept in the pack's private folder: {', '.join(names)}." if names else ""
         may_come = self._call.state is State.ANSWERED and error.code != LINK_EXPIRED
-        again = "Run again with the same inputs to fetch it for free." if may_come else ANOTHER
+        again = f"Running again tries the link once more, for nothing. {ANOTHER}" if may_come else ANOTHER
         notes = [note for note in self._notes if not note.endswith(error.message)]
         error.hint = " ".join(part for part in (error.hint, *notes, where, again) if part)
         error.request_id = error.request_id or self._call.request_id

@@ -87,27 +87,32 @@ async def by_id(ask: Ask, native_url: str, request_id: str) -> Logged | None:
 
 
 async def by_trace(ask: Ask, native_url: str, trace_id: str, since: float) -> Logged | None:
-    """The request that carried ``trace_id`` and was sent after ``since`` (unix time). Raises LumenfallError.
+    """The request that carried ``trace_id`` and was sent at ``since`` (unix time). Raises LumenfallError.
 
     A call that the server put off and that was sent again is there several times; the dearest is the one that counts.
     """
+    address = f"{native_url}/requests"
     earliest = datetime.fromtimestamp(max(0.0, since - CLOCK_TOLERANCE), timezone.utc)
-    query: dict[str, str] | None = {
-        "limit": str(PAGE_SIZE),
-        "created_after": earliest.strftime("%Y-%m-%dT%H:%M:%SZ"),
-    }
-    address: str | None = f"{native_url}/requests"
+    query = {"limit": str(PAGE_SIZE)}
+    found = await _search(ask, address, {**query, "created_after": earliest.strftime("%Y-%m-%dT%H:%M:%SZ")}, trace_id)
+    # This machine's clock may have been wrong by any amount.
+    return found or await _search(ask, address, query, trace_id)
+
+
+async def _search(ask: Ask, first: str, query: dict[str, str], trace_id: str) -> Logged | None:
+    address: str | None = first
+    parameters: dict[str, str] | None = query
     for _ in range(MAX_PAGES):
         if address is None:
             break
         try:
-            page = _Page.model_validate(await ask(address, query))
+            page = _Page.model_validate(await ask(address, parameters))
         except ValidationError:
             break
         entries = [entry for entry in page.data or () if entry and entry.id and entry.trace_id == trace_id]
         if entries:
             return max((entry.logged(entry.id or "") for entry in entries), key=_gravity)
-        address, query = _same_origin(address, page.next_page_url), None
+        address, parameters = _same_origin(address, page.next_page_url), None
     return None
 
 

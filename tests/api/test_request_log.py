@@ -83,10 +83,12 @@ def test_a_request_that_never_arrived_is_not_found(sandbox: Sandbox) -> None:
     assert look_up(sandbox.base_url, None, None) is None
 
 
-def test_earlier_requests_are_not_looked_through(sandbox: Sandbox) -> None:
+@pytest.mark.parametrize("hours", [-48, 48])
+def test_a_wrong_clock_hides_no_request(sandbox: Sandbox, hours: int) -> None:
     send(Server(sandbox.base_url), TRACE)
-    later = time.time() + 3600
-    assert using(Server(sandbox.base_url), lambda opened: opened.look_up(None, TRACE, later)) is None
+    moment = time.time() + hours * 3600
+    found = using(Server(sandbox.base_url), lambda opened: opened.look_up(None, TRACE, moment))
+    assert found and found.request_id == sandbox.bill[0].request_id
 
 
 def test_only_lumenfall_is_asked() -> None:
@@ -142,7 +144,9 @@ def test_pages_are_followed_but_not_for_ever(link: str, place: int, expected: st
 
     with odd_server(answer) as odd:
         logged = look_up(f"{odd.url}/openai/v1", None)
-        assert (logged and logged.request_id) == expected and len(odd.seen) == 5
+        assert (logged and logged.request_id) == expected
+        # Once from the moment of sending on, and where nothing is found once more without it.
+        assert len(odd.seen) == (5 if expected else 10)
 
 
 def test_the_key_does_not_follow_a_page_elsewhere() -> None:
