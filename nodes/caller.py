@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import logging
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ class _Surroundings:
     png_info: Any
 
 
+_PROCESS = uuid.uuid4().hex
+
 _current: ContextVar[_Surroundings | None] = ContextVar("lumenfall_surroundings", default=None)
 
 
@@ -46,9 +49,11 @@ def caller() -> Caller:
     """The node that runs in this task."""
     surroundings = _current.get()
     place = host.current().place()
+    # Where runs are not told apart, the limit per run is one for the process.
+    run_id = place.run_id or _PROCESS
     if surroundings is None:
-        return Caller(place.run_id)
-    return Caller(place.run_id, _title(surroundings.graph, place.node_id), _workflow(surroundings.png_info, place))
+        return Caller(run_id)
+    return Caller(run_id, _title(surroundings.graph, place.node_id), _workflow(surroundings.png_info, place))
 
 
 def hand_out_receipts(calls: Sequence[Call]) -> None:

@@ -17,20 +17,37 @@ T = TypeVar("T")
 
 _starting = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
+_thread: threading.Thread | None = None
 _out: set[concurrent.futures.Future[Any]] = set()
 
 
 def send_off(errand: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
     """Start ``errand``. It goes on whatever becomes of the caller, as long as the process lives."""
-    global _loop
-    with _starting:
-        if _loop is None:
-            _loop = asyncio.new_event_loop()
-            threading.Thread(target=_loop.run_forever, name="lumenfall-courier", daemon=True).start()
-    future = asyncio.run_coroutine_threadsafe(errand, _loop)
+    try:
+        loop = _running_loop()
+    except RuntimeError:
+        errand.close()
+        raise
+    future = asyncio.run_coroutine_threadsafe(errand, loop)
     _out.add(future)
     future.add_done_callback(_out.discard)
     return future
+
+
+def _running_loop() -> asyncio.AbstractEventLoop:
+    global _thread, _loop
+    with _starting:
+        # Not alive either in a child that was forked.
+        if _loop is None or _thread is None or not _thread.is_alive():
+            loop = asyncio.new_event_loop()
+            thread = threading.Thread(target=loop.run_forever, name="lumenfall-courier", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:
+                loop.close()
+                raise
+            _thread, _loop = thread, loop
+        return _loop
 
 
 async def result_of(future: concurrent.futures.Future[T]) -> T:

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from .api import Client, ImageRequest, Model, WireRequest
-from .errors import LumenfallError, ServerFault
+from .api import Client, ImageRequest, Model, WireRequest, is_loopback
+from .errors import Charged, LumenfallError, ServerFault
 
 MAX_AGE = 600.0
 """Seconds for which a dry run is believed."""
@@ -33,19 +33,36 @@ async def price(
 
     Raises ApiError where the dry run says that the request would be refused.
     """
-    if client.server.flavour.native:
+    if client.server.flavour.native and await _has_dry_run(client):
         try:
             return await _dry_run(client, request, wire)
         except ServerFault:
             pass
         except LumenfallError as error:
-            if error.status is not None:
+            if error.status is not None or error.charged is not Charged.NO:
                 raise
     count = int(request.parameters.get("n", 1))
     figure = figures.get(request.model)
     if figure is not None:
         return Price(figure * count, "USD", "your figure")
     return None if model.price is None else Price(model.price * count, "USD", "list price")
+
+
+async def _has_dry_run(client: Client) -> bool:
+    """A server on this machine may be anybody's, and would make and bill the pictures of a dry run that it does not
+    know: it has to answer for the balance first, as only Lumenfall's does.
+    """
+    base_url = client.server.base_url
+    if is_loopback(base_url) and base_url not in _proven:
+        try:
+            await client.balance()
+        except LumenfallError:
+            return False
+        _proven.add(base_url)
+    return True
+
+
+_proven: set[str] = set()
 
 
 async def _dry_run(client: Client, request: ImageRequest, wire: WireRequest) -> Price:
@@ -67,7 +84,9 @@ _known: dict[str, tuple[float, Price]] = {}
 
 
 def _name(client: Client, request: ImageRequest) -> str:
-    """Equal for requests that cost the same: the words and the take do not count, the pictures' sizes do."""
+    """Equal for requests that cost the same: the take does not count, the pictures' sizes and the prompt's do."""
     sizes = [image[16:24].hex() for image in request.images]  # width and height in a PNG's header
-    content: list[Any] = [client.server.base_url, request.endpoint, request.model, dict(request.parameters), sizes]
+    words = len(request.prompt or "") // 500  # some models charge by the token
+    content: list[Any] = [client.server.base_url, request.endpoint, request.model, words, sizes]
+    content.append(dict(request.parameters))
     return hashlib.sha256(json.dumps([*content, request.mask is not None], sort_keys=True).encode()).hexdigest()

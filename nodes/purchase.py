@@ -137,6 +137,9 @@ class Checkout:
         call = await asyncio.to_thread(
             self.journal.begin, _entry(order, self.client.server), self.caller, self._limits(), needed
         )
+        if not self.wanted():
+            await self._settle(replace(call, state=State.REFUSED, charged=Charged.NO))
+            raise Skipped
         self.in_air += 1
         try:
             return await self._send(order, call)

@@ -5,6 +5,7 @@ file before it is decoded, and whatever is missing can be fetched again by the s
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -60,7 +61,8 @@ async def bring_home(
     ``pictures`` are those of the answer, where it is at hand; otherwise they come from the disk.
     """
     if pictures is None:
-        pictures = await asyncio.to_thread(_announced, journal, call) if call.state is State.ANSWERED else ()
+        has_answer = call.state in (State.ANSWERED, State.DOWNLOADED)
+        pictures = await asyncio.to_thread(_announced, journal, call) if has_answer else ()
     return await _Collection(client, journal, call).bring_home(pictures, replayed)
 
 
@@ -150,6 +152,10 @@ class _Collection:
             return
         async with self._entering:
             await self._settle(self._call.with_picture(stored))
+        if not self._journal.files.has(stored):
+            # Equal to a picture that was cleaned away before this entry was there to hold it.
+            with contextlib.suppress(OSError):
+                await asyncio.to_thread(self._journal.files.put, number, content, stored.extension)
         self._journal.records.drop_partial(self._call, number)
 
     async def _finish(self) -> None:

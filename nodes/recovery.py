@@ -33,6 +33,7 @@ async def recover(name: str) -> Results:
     errand = _Errand(surroundings, name.strip())
     try:
         delivery = await wait(errand.delivery(), surroundings, lambda: errand.status)
+        await wait(errand.delivered(delivery), surroundings, lambda: errand.status)
     finally:
         errand.wanted = False
     count = len(delivery.call.pictures)
@@ -62,9 +63,11 @@ class _Errand:
             # Whoever held the lock may have brought it further.
             call = await asyncio.to_thread(self._journal.find, found.id) or found
             delivery = await self._finish(call)
-        if self.wanted:
-            await asyncio.to_thread(self._journal.delivered, [delivery.call])
         return delivery
+
+    async def delivered(self, delivery: Delivery) -> None:
+        """Note that somebody has the pictures."""
+        await courier.result_of(courier.send_off(asyncio.to_thread(self._journal.delivered, [delivery.call])))
 
     def _find(self) -> Call:
         # Enters what the database missed.

@@ -53,6 +53,9 @@ async def ask(slug: str, build: Callable[[Model], Sequence[ImageRequest]], on_fa
     errand = _Errand(surroundings, slug, on_failure)
     try:
         results = await wait(errand.results(build), surroundings, errand.doing)
+        if quoting.quotation() is None:
+            await wait(errand.delivered(results), surroundings, errand.doing)
+            courier.send_off(errand.make_room())
     except BaseException as error:
         if isinstance(error, type(surroundings.interruption())) and errand.in_air:
             error.args = (_left_in_air(errand.in_air),)
@@ -183,12 +186,16 @@ class _Errand:
             outcomes = await asyncio.gather(
                 *(self._one(checkout, room, *numbered) for numbered in enumerate(orders)), return_exceptions=True
             )
-        results = _all_or_error(outcomes, self._errors, self._keeps_going)
-        if self.wanted:
-            calls = [delivery.call for delivery in results.deliveries]
-            await asyncio.to_thread(self._journal.delivered, calls)
+        return _all_or_error(outcomes, self._errors, self._keeps_going)
+
+    async def delivered(self, results: Results) -> None:
+        """Note that the node has the pictures."""
+        calls = [delivery.call for delivery in results.deliveries]
+        await courier.result_of(courier.send_off(asyncio.to_thread(self._journal.delivered, calls)))
+
+    async def make_room(self) -> None:
+        """For the next pictures."""
         await asyncio.to_thread(clean, self._journal, self._settings.store_gb, self._caller.run_id)
-        return results
 
     def _orders(self, build: Callable[[Model], Sequence[ImageRequest]], model: Model) -> list[Order]:
         return [order(request, self._server, model) for request in build(model)]

@@ -47,8 +47,8 @@ class Settings(BaseModel):
     """Whether equal requests are answered from the store."""
     store_gb: Amount = 10.0
     """How large the store may grow, in 10**9 bytes."""
-    database: str | None = Field(default=None, repr=False)
-    """SQLAlchemy's URL of a database that several workers share. It may hold a password."""
+    database: str | None = Field(default=None, repr=False, pattern=r"^postgresql(\+psycopg2?)?://")
+    """SQLAlchemy's URL of a PostgreSQL database that several workers share. It may hold a password."""
 
 
 def read_settings(environ: Mapping[str, str], data_dir: Path) -> Settings:

@@ -38,6 +38,8 @@ def _neglected(journal: Journal, server: str) -> list[Call]:
         call
         for call in journal.unresolved(server, since=now - MAX_AGE)
         if call.state is not State.LOST or now - call.sent_at < RESOLVE_WITHIN
+        # Pictures belong where they were ordered, should machines share the database but not the folder.
+        if call.state in (State.SENT, State.LOST) or journal.records.has(call)
     ]
 
 

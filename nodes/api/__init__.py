@@ -5,6 +5,7 @@ from .client import Client
 from .credentials import Server, configured_base_url, resolve_server
 from .downloads import LINK_EXPIRED
 from .exchange import Reply
+from .flavours import is_loopback
 from .refusals import error_for, request_id
 from .request_log import Logged
 from .requests import ImageRequest, WireRequest, write
@@ -29,6 +30,7 @@ __all__ = [
     "bundled",
     "configured_base_url",
     "error_for",
+    "is_loopback",
     "read_answer",
     "request_id",
     "resolve_server",

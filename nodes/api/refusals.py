@@ -60,7 +60,7 @@ _BY_STATUS: dict[int, type[ApiError]] = {
 }
 
 # At 503 only these say that nothing was begun; a 503 about a provider may come after the work.
-_NOT_BEGUN = {"RATE_LIMITED", "RATE_LIMIT_EXCEEDED", "SERVICE_UNAVAILABLE", "OVERLOADED", "SERVER_OVERLOADED"}
+NOT_BEGUN = {"RATE_LIMITED", "RATE_LIMIT_EXCEEDED", "SERVICE_UNAVAILABLE", "OVERLOADED", "SERVER_OVERLOADED"}
 
 _LONGEST_QUOTE = 600
 
@@ -107,12 +107,12 @@ def error_for(status: int, headers: Mapping[str, str], body: bytes) -> ApiError:
     if status in (408, 409) or (status < 400 and kind is ApiError):
         charged = Charged.UNKNOWN
     if status == 503:
-        charged = Charged.NO if code in _NOT_BEGUN else Charged.UNKNOWN
+        charged = Charged.NO if code in NOT_BEGUN else Charged.UNKNOWN
     message = refusal.message
     hint = None
     if 300 <= status < 400:
         hint = "Redirects are not followed: set the base URL to where it leads."
-    elif code in _NOT_BEGUN:
+    elif code in NOT_BEGUN:
         hint = RateLimited.default_hint
     return kind(
         f"The server refused ({status}): {message}{'' if message.endswith(('.', '!', '?')) else '.'}",

@@ -15,7 +15,8 @@ import httpx
 from pydantic import BaseModel, ValidationError, WrapValidator
 
 from ..errors import Charged, LumenfallError
-from .responses import Number, Text, or_none
+from .refusals import NOT_BEGUN
+from .responses import Money, Text, or_none
 
 Ask = Callable[[str, dict[str, str] | None], Awaitable[Any]]
 """Gives the JSON at an address, asked with query parameters. Raises LumenfallError."""
@@ -57,10 +58,16 @@ class Logged:
 class _Entry(BaseModel):
     id: Text = None
     status: Text = None
-    cost: Number = None
+    cost: Money = None
     currency: Text = None
     model: Text = None
     trace_id: Text = None
+    error_code: Text = None
+
+    @property
+    def was_put_off(self) -> bool:
+        """Whether the client was told to come again, so that another request of the same trace may be under way."""
+        return (self.error_code or "").upper() in NOT_BEGUN
 
     def logged(self, request_id: str) -> Logged:
         known = self.status in (*_UNDERWAY, "completed", *_FAILED)
@@ -109,7 +116,8 @@ async def _search(ask: Ask, first: str, query: dict[str, str], trace_id: str) ->
             page = _Page.model_validate(await ask(address, parameters))
         except ValidationError:
             break
-        entries = [entry for entry in page.data or () if entry and entry.id and entry.trace_id == trace_id]
+        ours = [entry for entry in page.data or () if entry and entry.id and entry.trace_id == trace_id]
+        entries = [entry for entry in ours if not entry.was_put_off]
         if entries:
             return max((entry.logged(entry.id or "") for entry in entries), key=_gravity)
         address, parameters = _same_origin(address, page.next_page_url), None

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BaseModel, FiniteFloat, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic import BaseModel, Field, FiniteFloat, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
 from ..errors import AnswerError, Charged, ConnectionFailed
 from .refusals import error_for, find_refusal, request_id
@@ -30,6 +30,8 @@ def or_none(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
 
 Text = Annotated[str | None, WrapValidator(or_none)]
 Number = Annotated[FiniteFloat | None, WrapValidator(or_none)]
+Money = Annotated[Annotated[float, Field(ge=0, lt=1e6)] | None, WrapValidator(or_none)]
+"""An amount that can be one; anything else counts as not named."""
 Flag = Annotated[bool | None, WrapValidator(or_none)]
 Whole = Annotated[int | None, WrapValidator(or_none)]
 
@@ -44,7 +46,7 @@ class _Metadata(BaseModel):
     executed_model: Text = None
     provider: Text = None
     provider_name: Text = None
-    cost: Number = None
+    cost: Money = None
     cost_currency: Text = None
 
 
@@ -149,7 +151,7 @@ def read_answer(status: int, headers: Mapping[str, str], body: bytes, broken: st
 
 class _EstimateBody(BaseModel):
     estimated: Flag = None
-    total_cost_micros: Whole = None
+    total_cost_micros: Annotated[Annotated[int, Field(ge=0, lt=10**12)] | None, WrapValidator(or_none)] = None
     currency: Text = None
     model: Text = None
     provider: Text = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,14 +11,17 @@ from typing import TYPE_CHECKING, Any
 from ..errors import StoreError
 from .calls import Call, State
 from .journal import Journal
-from .rows import read_call
+from .rows import enter, read_call
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement
+    from sqlalchemy import ColumnElement, Connection
 
 log = logging.getLogger(__name__)
 
 GIGABYTE = 10**9
+
+_TURN = hashlib.sha256(b"clean").hexdigest()
+"""The lock of whoever cleans: two at once would each make all the room that is needed."""
 
 
 @dataclass(frozen=True)
@@ -34,24 +38,35 @@ def clean(journal: Journal, store_gb: float, run_id: str | None = None) -> Clean
     Left alone: what is unfinished, what no node has handed on yet, what belongs to the run ``run_id``, and what is
     in use at this moment. The ledger keeps its lines. Never raises.
     """
+    try:
+        lock = journal.lock(_TURN)
+        if not lock.acquire():
+            return Cleaned()
+        try:
+            return _clean(journal, store_gb, run_id)
+        finally:
+            lock.release()
+    except (StoreError, OSError) as error:
+        log.warning("The store could not be cleaned: %s", error)
+        return Cleaned()
+
+
+def _clean(journal: Journal, store_gb: float, run_id: str | None) -> Cleaned:
     from .tables import calls
 
     removed = Cleaned()
-    try:
-        excess = stored_bytes(journal) - store_gb * GIGABYTE
-        if excess <= 0:
-            return removed
-        conditions = [calls.c.state == State.DONE.value, calls.c.delivered_at.is_not(None)]
-        if run_id is not None:
-            conditions.append(calls.c.run_id.is_distinct_from(run_id))
-        for call in _oldest_first(journal, conditions):
-            if removed.size >= excess:
-                break
-            freed = remove(journal, call)
-            if freed is not None:
-                removed = Cleaned(removed.calls + 1, removed.size + freed)
-    except StoreError as error:
-        log.warning("%s", error.message)
+    excess = stored_bytes(journal) - store_gb * GIGABYTE
+    if excess <= 0:
+        return removed
+    conditions = [calls.c.state == State.DONE.value, calls.c.delivered_at.is_not(None)]
+    if run_id is not None:
+        conditions.append(calls.c.run_id.is_distinct_from(run_id))
+    for call in _oldest_first(journal, conditions):
+        if removed.size >= excess:
+            break
+        freed = remove(journal, call)
+        if freed is not None:
+            removed = Cleaned(removed.calls + 1, removed.size + freed)
     return removed
 
 
@@ -66,12 +81,16 @@ def remove(journal: Journal, call: Call) -> int | None:
         found = journal.find(call.id)
         if found is None or found.state is not State.DONE or not any(map(journal.files.has, found.pictures)):
             return None
-        journal.settle(replace(found, state=State.CLEANED, pictures=()))
         freed = 0
-        for picture in found.pictures:
-            if not _is_shared(journal, picture.sha256):
-                journal.files.remove(picture)
-                freed += picture.size
+        cleaned = replace(found, state=State.CLEANED, pictures=())
+        with journal.open().write() as connection:
+            enter(connection, cleaned)
+            for picture in found.pictures:
+                # In the same turn, so that nobody can begin to share the file in between.
+                if not _is_shared(connection, picture.sha256):
+                    journal.files.remove(picture)
+                    freed += picture.size
+        journal.settle(cleaned)
         return freed
     finally:
         lock.release()
@@ -93,11 +112,10 @@ def _oldest_first(journal: Journal, conditions: Sequence[ColumnElement[bool]]) -
         return [read_call(connection, row) for row in rows]
 
 
-def _is_shared(journal: Journal, sha256: str) -> bool:
+def _is_shared(connection: Connection, sha256: str) -> bool:
     import sqlalchemy as sa
 
     from .tables import pictures
 
-    with journal.open().read() as connection:
-        query = sa.select(sa.func.count()).select_from(pictures).where(pictures.c.sha256 == sha256)
-        return bool(connection.execute(query).scalar())
+    query = sa.select(sa.func.count()).select_from(pictures).where(pictures.c.sha256 == sha256)
+    return bool(connection.execute(query).scalar())

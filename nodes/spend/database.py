@@ -23,6 +23,15 @@ BUSY_TIMEOUT = 10.0
 # Any number will do, as long as nobody else in a shared database uses it.
 _WRITERS = 5_063_201_188_014_733
 
+_IMPATIENT: dict[str, Any] = {
+    "connect_timeout": 10,
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "options": "-c lock_timeout=10s -c statement_timeout=30s -c idle_in_transaction_session_timeout=30s",
+}
+"""A worker that stands still in its turn must not hold the others up while the links of their pictures expire."""
+
 _opened: dict[str, Database] = {}
 _opening = threading.Lock()
 
@@ -33,6 +42,7 @@ class Database:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.is_postgresql = engine.dialect.name == "postgresql"
+        self.inode: int | None = None
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Connection]:
@@ -68,13 +78,22 @@ def open_database(folder: Path, url: str | None, fill: Fill) -> Database:
     name = url or str(path.resolve())
     with _opening:
         known = _opened.get(name)
-        if known and (url or path.exists()):
+        if known and (url or _inode(path) == known.inode):
             return known
         with explained():
             database = Database(_engine(url)) if url else _open_file(path)
             _upgrade(database, fill)
+        database.inode = None if url else _inode(path)
         _opened[name] = database
         return database
+
+
+def _inode(path: Path) -> int | None:
+    """Tells the file from another of the same name, which a process may put there that found this one damaged."""
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return None
 
 
 def _open_file(path: Path) -> Database:
@@ -99,7 +118,10 @@ def _engine(target: str | Path) -> Engine:
 
     if isinstance(target, str):
         # Each request in the air holds a connection, and the lock on it; entering its answer needs one more.
-        return sa.create_engine(target, pool_pre_ping=True, max_overflow=-1)
+        # What a writer sees must not be older than its turn.
+        return sa.create_engine(
+            target, pool_pre_ping=True, max_overflow=-1, isolation_level="READ COMMITTED", connect_args=_IMPATIENT
+        )
     engine = sa.create_engine(sa.URL.create("sqlite", database=str(target)), connect_args={"timeout": BUSY_TIMEOUT})
 
     @sa.event.listens_for(engine, "connect")
@@ -185,7 +207,7 @@ def explained() -> Iterator[None]:
         ) from error
     try:
         yield
-    except (SQLAlchemyError, Timeout, ImportError) as error:
+    except (SQLAlchemyError, Timeout, ImportError, OverflowError, ValueError) as error:
         cause = str(getattr(error, "orig", None) or error).splitlines()[0]
         busy = "locked" in cause or isinstance(error, Timeout)
         raise StoreError(

@@ -69,8 +69,7 @@ class Journal:
             missed = behind(connection, records)
         if missed:
             with database.write() as connection:
-                for call in missed:
-                    enter(connection, call)
+                _enter_each(connection, missed)
         for call in records:
             if not call.is_open:
                 self._put_away(call)
@@ -88,8 +87,11 @@ class Journal:
         long ago must not be kept for ever as never delivered.
         """
         unfinished = {call.id for call in self.records.unfinished()}
-        for call in sorted(self.records.all(), key=lambda call: call.sent_at):
-            enter(connection, call if call.id in unfinished else replace(call, delivered_at=call.used_at))
+        calls = sorted(self.records.all(), key=lambda call: call.sent_at)
+        _enter_each(
+            connection,
+            [call if call.id in unfinished else replace(call, delivered_at=call.used_at) for call in calls],
+        )
 
     def _put_away(self, call: Call) -> None:
         """The database knows that ``call`` is finished."""
@@ -212,3 +214,13 @@ class Journal:
             code="NOT_WRITABLE",
             hint="Make room there, or make the folder writable.",
         )
+
+
+def _enter_each(connection: Connection, calls: Iterable[Call]) -> None:
+    """Enter what can be entered: one odd record must not stand in the way of the others."""
+    for call in calls:
+        try:
+            with connection.begin_nested():
+                enter(connection, call)
+        except Exception:
+            log.exception("The record of call %s cannot be entered", call.id)

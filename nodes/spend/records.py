@@ -68,6 +68,10 @@ class Records:
         """The raw answer. Raises OSError where it is gone, or was never here."""
         return self._answer(call).read_bytes()
 
+    def has(self, call: Call) -> bool:
+        """Whether ``call`` is unfinished, and was begun in this folder."""
+        return self._record(call).exists()
+
     def answer_name(self, call: Call) -> str | None:
         """The raw answer as errors name it: below the pack's private folder; None where there is none."""
         path = self._answer(call)

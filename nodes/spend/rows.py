@@ -25,7 +25,7 @@ def behind(connection: Connection, records: Sequence[Call]) -> list[Call]:
     known = (
         sa.select(calls.c.id, calls.c.state, sa.func.count(pictures.c.number))
         .outerjoin(pictures, pictures.c.call_id == calls.c.id)
-        .where(calls.c.sent_at >= min(call.sent_at for call in records))
+        .where(calls.c.id.in_([call.id for call in records]))
         .group_by(calls.c.id, calls.c.state)
     )
     rows = {call_id: (State(state), count) for call_id, state, count in connection.execute(known)}

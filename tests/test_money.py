@@ -1,0 +1,204 @@
+"""What a hostile review found: each of these once cost money or a picture."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nodes import courier, errors, price
+from nodes.api import Client
+from nodes.headless.host import Headless
+from nodes.headless.sandbox import FAULTS, Sandbox
+from nodes.host import Interrupted, use
+from nodes.host.bare import Bare
+from nodes.spend import Journal, State, database
+
+from .api.conftest import odd_server
+from .conftest import Nodes
+from .spend.conftest import forget_databases
+from .test_run import SMALL
+from .test_store import ledger, restarted
+
+
+def answering(**metadata: Any) -> Any:
+    """A fault that changes the answer's metadata."""
+
+    def change(text: str) -> str:
+        body = json.loads(text)
+        return json.dumps({**body, "metadata": {**body["metadata"], **metadata}})
+
+    return dataclasses.replace(FAULTS["cut-json"], spoil_text=change)
+
+
+def test_nothing_is_sent_after_stop(nodes: Nodes, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The journal was busy while Stop was pressed."""
+    begin, entered, go_on = Journal.begin, threading.Event(), threading.Event()
+
+    def slow(*arguments: Any) -> Any:
+        entered.set()
+        go_on.wait(10)
+        return begin(*arguments)
+
+    monkeypatch.setattr(Journal, "begin", slow)
+
+    async def stopped() -> None:
+        task = asyncio.create_task(nodes.start("LumenfallGenerate", **SMALL))
+        await asyncio.to_thread(entered.wait)
+        nodes.host.stop()
+        await task
+
+    with use(nodes.host), pytest.raises(Interrupted):
+        asyncio.run(stopped())
+    go_on.set()
+    assert courier.bring_home(10) == 0
+    assert sandbox.bill == [] and not [one for one in sandbox.requests if one.method == "POST"]
+
+
+@pytest.mark.parametrize("cost", [-1.0, 1e300, 10**30, "free", True, None, [1]])
+def test_a_cost_that_is_none_lifts_no_limit_and_loses_no_picture(nodes: Nodes, sandbox: Sandbox, cost: Any) -> None:
+    paid = nodes("LumenfallGenerate", **SMALL).report["cost"]
+    limited = restarted(nodes, LUMENFALL_LIMIT_DAY=str(paid * 2.5))
+    sandbox.fail_next(answering(cost=cost))
+    assert limited("LumenfallGenerate", **SMALL, seed=1).images.shape == (1, 64, 64, 3)
+    with pytest.raises(errors.BudgetExceeded):
+        limited("LumenfallGenerate", **SMALL, seed=2)
+
+
+def test_an_odd_word_in_an_answer_keeps_no_call_out_of_the_journal(nodes: Nodes, sandbox: Sandbox) -> None:
+    sandbox.fail_next(answering(cost_currency="U" * 50, provider_name="a\x00b"))
+    made = nodes("LumenfallGenerate", **SMALL)
+    call = Journal(nodes.host.data_dir()).find(made.report["request_id"])
+    assert call and call.state is State.DONE and call.provider == "ab" and call.currency == "U" * 16
+
+
+def test_one_record_that_cannot_be_entered_stops_no_other(nodes: Nodes, sandbox: Sandbox) -> None:
+    nodes("LumenfallGenerate", **SMALL)
+    journal = Journal(nodes.host.data_dir())
+    call = journal.find(sandbox.bill[0].request_id)
+    assert call
+    journal.records.write(dataclasses.replace(call, id="f" * 32, state=State.ANSWERED, cost=10**40))
+    again = restarted(nodes)
+    assert again("LumenfallGenerate", **SMALL).report["replayed"]
+    assert not again("LumenfallGenerate", **SMALL, seed=1).report["replayed"]
+
+
+def test_a_server_that_knows_no_dry_run_is_never_asked_for_one(tmp_path: Path) -> None:
+    """It would make the pictures, and bill them. Such a server may well listen on this machine."""
+    answer = json.dumps({"data": [{"b64_json": ""}]}).encode()
+    with odd_server(lambda path: (200 if path.startswith("/openai/v1/images") else 404, {}, answer)) as odd:
+        host = Headless({"LUMENFALL_BASE_URL": f"{odd.url}/openai/v1", "LUMENFALL_LIMIT_DAY": "1"})
+        with pytest.raises(errors.LumenfallError):
+            Nodes(host)("LumenfallGenerate", **SMALL)
+        assert not [path for path in map(str, odd.seen) if "dryRun" in path]
+
+
+def test_a_dry_run_that_may_have_cost_money_is_told(
+    nodes: Nodes, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def bought(*_: object) -> Any:
+        raise errors.AnswerError("The server answered a dry run with pictures.")
+
+    monkeypatch.setattr(Client, "estimate", bought)
+    monkeypatch.setattr(price, "_known", {})
+    with pytest.raises(errors.AnswerError, match="dry run"):
+        restarted(nodes, LUMENFALL_LIMIT_DAY="1")("LumenfallGenerate", **SMALL)
+    assert sandbox.bill == []
+
+
+def test_without_runs_the_limit_per_run_holds_for_the_process(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LUMENFALL_BASE_URL", sandbox.base_url)
+    monkeypatch.setenv("LUMENFALL_LIMIT_RUN", "0.06")
+    nodes = Nodes(Bare())  # type: ignore[arg-type]
+    nodes("LumenfallGenerate", **SMALL)
+    with pytest.raises(errors.BudgetExceeded, match="per run"):
+        nodes("LumenfallGenerate", **SMALL, seed=1)
+
+
+def test_a_put_off_attempt_says_nothing_about_the_next_one(nodes: Nodes, sandbox: Sandbox) -> None:
+    sandbox.fail_next("status-429", "reset-before-headers")
+    with pytest.raises(errors.ConnectionFailed) as caught:
+        nodes("LumenfallGenerate", **SMALL)
+    assert caught.value.charged is errors.Charged.YES
+    assert list(ledger(nodes)) == [sandbox.bill[0].request_id]
+
+
+def test_a_call_that_was_killed_between_its_last_two_steps_is_finished(nodes: Nodes, sandbox: Sandbox) -> None:
+    nodes("LumenfallGenerate", **SMALL)
+    journal = Journal(nodes.host.data_dir())
+    call = journal.find(sandbox.bill[0].request_id)
+    assert call
+    left = dataclasses.replace(call, state=State.DOWNLOADED, facts={"entries": 1, "links": ["http://127.0.0.1:9/x"]})
+    with journal.open().write() as connection:
+        from nodes.spend.tables import calls
+
+        connection.execute(calls.update().values(state="downloaded", facts=dict(left.facts)))
+    journal.records.write(left)
+    assert restarted(nodes)("LumenfallGenerate", **SMALL).report["replayed"]
+    found = journal.find(call.id)
+    assert found and found.state is State.DONE and list(journal.records.unfinished()) == []
+
+
+def test_a_database_put_aside_by_another_process_is_let_go(nodes: Nodes, sandbox: Sandbox) -> None:
+    nodes("LumenfallGenerate", **SMALL)
+    journal = Journal(nodes.host.data_dir())
+    journal.open().engine.dispose()
+    for part in journal.folder.glob("spend.db*"):
+        part.rename(part.with_name(f"aside-{part.name}"))
+    held = dict(database._opened)
+    forget_databases()
+    journal.open()
+    database._opened.update(held)
+    assert nodes("LumenfallGenerate", **SMALL).report["replayed"]
+    assert len(sandbox.bill) == 1
+
+
+def test_the_courier_comes_back_after_a_thread_could_not_be_started(
+    nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(courier, "_loop", None)
+    start = threading.Thread.start
+
+    def fail(thread: threading.Thread) -> None:
+        if thread.name == "lumenfall-courier":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", fail)
+    with pytest.raises(RuntimeError, match="start new thread"):
+        nodes("LumenfallGenerate", **SMALL)
+    monkeypatch.setattr(threading.Thread, "start", start)
+    assert nodes("LumenfallGenerate", **SMALL).images.shape == (1, 64, 64, 3)
+
+
+def test_equal_pictures_of_two_calls_outlive_the_cleaning_of_one(
+    nodes: Nodes, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second call found the file there, and lost it to the cleaner before its entry held it."""
+    from nodes.spend import remove
+    from nodes.spend.files import Files
+
+    nodes("LumenfallGenerate", **SMALL, seed=1, model="gpt-image-2")
+    journal = Journal(nodes.host.data_dir())
+    first = journal.find(sandbox.bill[0].request_id)
+    assert first
+    content = journal.files.get(first.pictures[0])
+    put, cleaned = Files.put, threading.Event()
+
+    def put_then_clean(files: Files, number: int, _: bytes, extension: str) -> Any:
+        stored = put(files, number, content, extension)
+        if not cleaned.is_set():
+            cleaned.set()
+            remove(journal, first)
+        return stored
+
+    monkeypatch.setattr(Files, "put", put_then_clean)
+    made = nodes("LumenfallGenerate", **SMALL, seed=2)
+    assert (journal.folder / made.report["requests"][0]["originals"][0]).read_bytes() == content
