@@ -1,0 +1,83 @@
+"""Faults while a finished and billed picture is fetched. None of them costs anything, and none of them a picture."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from nodes import errors
+from nodes.errors import Charged
+
+from .answers import THREE, setting
+from .table import Expected, Row, bought, fails, replayed
+from .world import World
+
+YES = Charged.YES
+
+
+def _missed(name: str, *faults: str, pictures: int = 1, **more: Any) -> Row:
+    """The first run ends without the picture, the next one fetches it."""
+    return Row(name, fails(errors.DownloadError, YES), replayed(pictures), (1, 1), faults=faults or (name,), **more)
+
+
+def _mended(name: str, *faults: str, pictures: int = 1, **more: Any) -> Row:
+    """The same run fetches it with another try."""
+    return Row(name, bought(pictures), replayed(pictures), (1, 1), faults=faults or (name,), **more)
+
+
+def _gone(name: str, *faults: str, **more: Any) -> Row:
+    """The server has no picture any more, whatever was paid."""
+    gone = fails(errors.DownloadError, YES)
+    return Row(name, gone, gone, (1, 1), faults=faults or (name,), **more)
+
+
+def _part(first: Expected, second: Expected, name: str, *faults: str, **more: Any) -> Row:
+    return Row(name, first, second, (1, 1), faults=faults, inputs=THREE, **more)
+
+
+def _expire_all(world: World, patch: pytest.MonkeyPatch) -> None:
+    shelf = world.sandbox._shelf
+    for name in shelf._media:
+        shelf.expire(name)
+
+
+ALWAYS = 4
+"""As often as a download is tried."""
+
+ROWS = [
+    _mended("download-reset"),
+    _mended("download-reset three times", "download-reset:3"),
+    _mended("download-ignores-range"),
+    _mended("download-short"),
+    _mended("download-429"),
+    _mended("download-500"),
+    _mended("download-503"),
+    _mended("download-500 for one of three", "download-500", pictures=3, inputs=THREE),
+    _mended("download-drip", provoke=setting("nodes.api.downloads.DEADLINE", 0.5)),
+    _missed("download-reset to the last try", f"download-reset:{ALWAYS}"),
+    _missed("download-ignores-range to the last try", f"download-ignores-range:{ALWAYS}"),
+    _missed("download-500 to the last try", f"download-500:{ALWAYS}"),
+    _missed("download-429 to the last try", f"download-429:{ALWAYS}"),
+    _missed(
+        "download-drip to the last try", f"download-drip:{ALWAYS}", provoke=setting("nodes.api.downloads.DEADLINE", 0.2)
+    ),
+    _missed("download-endless", provoke=setting("nodes.api.downloads.MAX_BYTES", 2**18)),
+    _missed("download-403"),
+    _missed("download-404"),
+    _missed("redirect-loop", says="redirects more than"),
+    _missed("redirect-private", says="a private machine"),
+    Row(
+        "download-html",
+        fails(errors.AnswerError, YES),
+        replayed(),
+        (1, 1),
+        faults=("download-html",),
+    ),
+    _gone("expired-link", says="the picture is gone from the server"),
+    _gone("link expired before the next run", "download-reset:4", between=_expire_all, overtaken=True),
+    _part(bought(2), replayed(3), "download-404 for one of three", "download-404"),
+    _part(bought(2), replayed(2), "expired-link for one of three", "expired-link"),
+    _part(bought(1), replayed(3), "download-404 for two of three", "download-404:2"),
+    _part(bought(2), replayed(3), "download-html for one of three", "download-html"),
+]

@@ -1,0 +1,235 @@
+"""The store, its pictures and the server, as they may be when the same inputs are run again."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from nodes import errors
+from nodes.errors import Charged
+from nodes.headless.sandbox import FAULTS
+from nodes.spend import Journal, clean
+
+from .answers import setting
+from .child import find
+from .databases import AT_ANSWERED
+from .killing import SETTLE, in_the_air, killed_at
+from .table import B64, KILLED, PAID_FOR, Act, Expected, Row, both, bought, do, fails, replayed
+from .world import World, forget, painted
+
+YES = Charged.YES
+THREE = {"n": 3}
+NO_REPLAY = {"LUMENFALL_REPLAY": "0"}
+KEY = "a-key-that-is-right"
+
+
+def _clean(world: World) -> None:
+    forget()
+    clean(Journal(world.folder), 0)
+
+
+def _pictures(change: Callable[[Path], object], count: int = 1) -> Act:
+    def between(world: World, patch: pytest.MonkeyPatch) -> None:
+        pictures = sorted(world.folder.glob("store/*/*.png"))
+        for picture in pictures[:count]:
+            change(picture)
+
+    return between
+
+
+def _half(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def _same_size(path: Path) -> None:
+    path.write_bytes(b"?" * path.stat().st_size)
+
+
+def _with_part(content: Callable[[World], bytes]) -> Act:
+    """What is on disk of an unfinished download belongs to another file."""
+
+    def between(world: World, patch: pytest.MonkeyPatch) -> None:
+        (part,) = world.folder.glob("calls/open/*.part")
+        part.write_bytes(content(world))
+
+    return between
+
+
+def _again(name: str, second: Expected, between: Act, **more: Any) -> Row:
+    pictures = more.get("inputs", {}).get("n", 1)
+    bills = (1, 1 if second.replayed or second.error else 2)
+    return Row(name, bought(pictures), second, bills, between=between, **more)
+
+
+def _unfinished(name: str, second: Expected, between: Act, **more: Any) -> Row:
+    first = fails(errors.DownloadError, YES)
+    return Row(name, first, second, (1, 1), faults=("download-reset:4",), between=between, **more)
+
+
+def _replay_again(world: World, patch: pytest.MonkeyPatch) -> None:
+    del world.env["LUMENFALL_REPLAY"]
+
+
+def _no_replay_any_more(world: World, patch: pytest.MonkeyPatch) -> None:
+    """What a node has handed on is bought anew, where replay is off."""
+    assert world.run().replayed is False
+    _replay_again(world, patch)
+
+
+def _gone(world: World, patch: pytest.MonkeyPatch) -> None:
+    world.stop_server()
+
+
+def _back(then: Expected) -> Act:
+    def after(world: World, patch: pytest.MonkeyPatch) -> None:
+        world.start_server()
+        then.check(world.run(), painted(world.folder.parent, world.inputs))
+
+    return after
+
+
+def _locked_up(world: World, patch: pytest.MonkeyPatch) -> None:
+    world.sandbox._api_key = world.env["LUMENFALL_API_KEY"] = KEY
+
+
+def _wrong_key(world: World, patch: pytest.MonkeyPatch) -> None:
+    world.sandbox._api_key = KEY
+    world.env["LUMENFALL_API_KEY"] = "a-key-that-is-wrong"
+
+
+def _right_key(then: Expected) -> Act:
+    def after(world: World, patch: pytest.MonkeyPatch) -> None:
+        world.env["LUMENFALL_API_KEY"] = KEY
+        then.check(world.run(), painted(world.folder.parent, world.inputs))
+
+    return after
+
+
+def _model_list(fault: str) -> Act:
+    def provoke(world: World, patch: pytest.MonkeyPatch) -> None:
+        patch.setattr(*find("nodes.api.client.FREE_TIMEOUT"), httpx.Timeout(0.3))
+        world.sandbox.fail_next(dataclasses.replace(FAULTS[fault], endpoint="models"))
+
+    return provoke
+
+
+def _slow_server(world: World, patch: pytest.MonkeyPatch) -> None:
+    world.sandbox.latency = 1.5
+
+
+def _no_money(world: World, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(world.sandbox.account, "balance", type(world.sandbox.account.balance)(0))
+
+
+def _killed(die: dict[str, Any], second: Expected, name: str, **more: Any) -> Row:
+    return Row(name, KILLED, second, (1, 1), runs=killed_at(die), ledger_late=True, **more)
+
+
+AT_DOWNLOADED = {"target": SETTLE, "when": "after", "about": "downloaded", "count": 1}
+BEFORE_DELIVERED = {"target": "nodes.spend.journal.Journal.delivered", "when": "before", "about": None, "count": 1}
+UNKNOWN = fails(errors.Unresolved, Charged.UNKNOWN)
+
+ROWS = [
+    # What is on disk
+    _again("run again", replayed(), do(lambda world: None)),
+    _again("run again, replay off", bought(), do(lambda world: None), env=NO_REPLAY, after=_replay_again),
+    _killed(AT_ANSWERED, replayed(), "replay off, and never handed on", env=NO_REPLAY, after=_replay_again),
+    _killed(
+        AT_DOWNLOADED,
+        replayed(),
+        "replay off, and killed at downloaded",
+        env=NO_REPLAY,
+        after=_no_replay_any_more,
+    ),
+    _again("store cleaned", bought(), do(_clean)),
+    _killed(BEFORE_DELIVERED, replayed(), "store cleaned, and never handed on", between=do(_clean)),
+    _again("picture deleted", bought(), _pictures(Path.unlink)),
+    _again("picture deleted, of three", bought(3), _pictures(Path.unlink), inputs=THREE),
+    _again("picture truncated", bought(), _pictures(_half)),
+    _again("picture emptied", bought(), _pictures(lambda path: path.write_bytes(b""))),
+    _again("picture overwritten", fails(errors.AnswerError, YES), _pictures(_same_size)),
+    _again("picture overwritten, of three", replayed(2), _pictures(_same_size), inputs=THREE),
+    _unfinished("partial download goes on", replayed(), do(lambda world: None)),
+    _unfinished(
+        "partial download deleted", replayed(), do(lambda w: next(w.folder.glob("calls/open/*.part")).unlink())
+    ),
+    _unfinished("partial download of nothing", replayed(), _with_part(lambda world: b"")),
+    _unfinished("partial download of garbage", replayed(), _with_part(lambda world: b"garbage")),
+    _unfinished("partial download too long", replayed(), _with_part(lambda world: b"garbage" * 100_000)),
+    # Who is on the other side
+    _again("server gone", replayed(), _gone),
+    _again("server gone, in base64", replayed(), _gone, inputs=B64),
+    _again("server gone, after three pictures", replayed(3), _gone, inputs=THREE),
+    _unfinished(
+        "server gone, when a download had failed",
+        fails(errors.DownloadError, YES),
+        _gone,
+        after=_back(replayed()),
+        overtaken=True,
+    ),
+    Row(
+        "server gone, after a call was lost",
+        fails(errors.ConnectionFailed, YES),
+        PAID_FOR,
+        (1, 1),
+        faults=("reset-before-headers",),
+        between=_gone,
+        after=_back(PAID_FOR),
+    ),
+    Row(
+        "server gone, after a call was killed in the air",
+        KILLED,
+        UNKNOWN,
+        (1, 1),
+        runs=in_the_air,
+        ledger_late=True,
+        between=_gone,
+        after=_back(PAID_FOR),
+    ),
+    Row(
+        "server not there yet",
+        fails(errors.ConnectionFailed),
+        bought(),
+        (0, 1),
+        provoke=_gone,
+        between=do(World.start_server),
+    ),
+    _again("wrong key", replayed(), _wrong_key, provoke=_locked_up),
+    _unfinished("wrong key, when a download had failed", replayed(), _wrong_key, provoke=_locked_up),
+    Row(
+        "wrong key, after a call was killed in the air",
+        KILLED,
+        UNKNOWN,
+        (1, 1),
+        runs=in_the_air,
+        ledger_late=True,
+        between=_wrong_key,
+        after=_right_key(PAID_FOR),
+    ),
+    Row(
+        "wrong key from the start",
+        fails(errors.AuthenticationFailed),
+        bought(),
+        (0, 1),
+        provoke=_wrong_key,
+        between=_locked_up,
+    ),
+    Row("no money left", fails(errors.InsufficientBalance), bought(), (0, 1), provoke=_no_money),
+    *(
+        Row(f"model list: {fault}", bought(), replayed(), (1, 1), provoke=_model_list(fault))
+        for fault in ("status-500", "html-502", "hang", "cut-json", "reset-mid-body")
+    ),
+    Row(
+        "timeout, while the server still works",
+        fails(errors.ConnectionFailed, Charged.UNKNOWN),
+        PAID_FOR,
+        (0, 1),
+        provoke=both(_slow_server, setting("nodes.api.client.TIMEOUT", httpx.Timeout(0.5))),
+        between=do(World.wait_for_bill),
+    ),
+]

@@ -1,0 +1,207 @@
+"""A journal that several workers share in PostgreSQL: what SQLite promises, and a server that may go away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from nodes import errors
+from nodes.errors import Charged
+
+from .child import Outcome
+from .killing import SETTLE
+from .limits import TOO_DEAR
+from .postgresql import PostgreSQL, programs
+from .table import PAID_FOR, bought, fails, replayed
+from .test_races import in_air, in_line, right
+from .world import World, forget
+
+psycopg = pytest.importorskip("psycopg", reason="PostgreSQL's driver is not installed")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgreSQL]:
+    found = programs()
+    if found is None:
+        pytest.skip("no PostgreSQL server is installed (apt-get install postgresql)")
+    server = PostgreSQL(found)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture
+def shared(world: World, server: PostgreSQL) -> Iterator[World]:
+    world.env["LUMENFALL_DATABASE"] = server.new_database()
+    yield world
+    forget()
+
+
+def killed(shared: World, target: str, when: str, about: str | None = None) -> Outcome:
+    outcome = shared.start({"target": target, "when": when, "about": about, "count": 1}).outcome()
+    assert outcome.died
+    return outcome
+
+
+def test_an_equal_request_waits_for_the_one_in_the_air(shared: World) -> None:
+    first, gate = in_air(shared)
+    second = in_line(shared)
+    gate.open()
+    bought().check(first.outcome(), right(shared))
+    replayed().check(second.outcome(), right(shared))
+    assert shared.bills == len(shared.orders) == 1
+    shared.check_ledger()
+
+
+def test_processes_that_start_together_on_an_empty_database(shared: World) -> None:
+    shared.sandbox.latency = 0.3
+    outcomes = [child.outcome() for child in [shared.start() for _ in range(4)]]
+    assert sorted(outcome.replayed for outcome in outcomes) == [False, True, True, True], outcomes
+    assert shared.bills == len(shared.orders) == 1
+    shared.check_ledger()
+
+
+def test_processes_do_not_overshoot_a_limit(shared: World) -> None:
+    shared.env["LUMENFALL_LIMIT_DAY"] = "0.035"
+    outcomes = [child.outcome() for child in [shared.start(seed=seed) for seed in range(6)]]
+    assert sorted(outcome.error or "" for outcome in outcomes) == ["", "", *["BudgetExceeded"] * 4]
+    assert shared.bills == len(shared.orders) == 2
+    shared.check_ledger()
+
+
+def test_two_processes_share_a_limit(shared: World) -> None:
+    shared.env["LUMENFALL_LIMIT_MONTH"] = "0.02"
+    first, gate = in_air(shared, seed=1)
+    TOO_DEAR.check(shared.start(seed=2).outcome(), ())
+    gate.open()
+    assert len(first.outcome().pictures) == 1
+    assert shared.bills == len(shared.orders) == 1
+    shared.check_ledger()
+
+
+@pytest.mark.parametrize("state", ["answered", "downloaded", "done"])
+def test_a_killed_process_leaves_its_picture(shared: World, state: str) -> None:
+    killed(shared, SETTLE, "after", state)
+    replayed().check(shared.run(), right(shared))
+    assert shared.bills == len(shared.orders) == 1
+    shared.check_ledger()
+
+
+def test_the_lock_of_a_killed_process_falls(shared: World) -> None:
+    first, gate = in_air(shared)
+    second = in_line(shared)
+    first.kill()
+    PAID_FOR.check(second.outcome(), ())
+    gate.open()
+    assert shared.bills == len(shared.orders) == 1
+    shared.check_ledger()
+
+
+def test_a_server_that_is_restarted_while_a_request_is_in_the_air(shared: World, server: PostgreSQL) -> None:
+    first, gate = in_air(shared)
+    server.stop()
+    server.start()
+    gate.open()
+    bought().check(first.outcome(), right(shared))
+    replayed().check(shared.run(), right(shared))
+    assert shared.bills == len(shared.orders) == 1
+    shared.check_ledger()
+
+
+def test_who_comes_after_a_restart_does_not_send_what_is_in_the_air(shared: World, server: PostgreSQL) -> None:
+    first, gate = in_air(shared)
+    server.stop()
+    server.start()
+    # The lock fell with the server, though its owner lives.
+    second = shared.run()
+    assert second.error == "Unresolved" and len(shared.orders) == 1
+    gate.open()
+    bought().check(first.outcome(), right(shared))
+    replayed().check(shared.run(), right(shared))
+    assert shared.bills == len(shared.orders) == 1
+    shared.check_ledger()
+
+
+def test_who_waits_in_line_when_the_server_is_restarted(shared: World, server: PostgreSQL) -> None:
+    first, gate = in_air(shared)
+    second = in_line(shared)
+    server.stop()
+    server.start()
+    gate.open()
+    bought().check(first.outcome(), right(shared))
+    waited = second.outcome()
+    assert waited.replayed or waited.error in ("Unresolved", "StoreError"), waited
+    replayed().check(shared.run(), right(shared))
+    assert shared.bills == len(shared.orders) == 1
+    shared.check_ledger()
+
+
+def test_a_server_that_goes_away_while_a_request_is_in_the_air(shared: World, server: PostgreSQL) -> None:
+    first, gate = in_air(shared)
+    server.stop()
+    try:
+        gate.open()
+        bought().check(first.outcome(), right(shared))
+    finally:
+        server.start()
+    replayed().check(shared.run(), right(shared))
+    assert shared.bills == len(shared.orders) == 1
+    shared.check_ledger()
+
+
+def test_a_server_that_is_not_there(shared: World, server: PostgreSQL) -> None:
+    server.stop()
+    try:
+        refused = shared.run()
+    finally:
+        server.start()
+    fails(errors.StoreError).check(refused, ())
+    shared.check_money(refused, 0)
+    assert shared.orders == []
+    bought().check(shared.run(), right(shared))
+    shared.check_ledger()
+
+
+def test_a_wrong_address_is_named_without_its_password(shared: World) -> None:
+    shared.env["LUMENFALL_DATABASE"] = "postgresql+psycopg://someone:very-secret@127.0.0.1:1/spend"
+    refused = shared.run()
+    fails(errors.StoreError).check(refused, ())
+    assert "very-secret" not in refused.text and shared.orders == []
+
+
+def test_a_database_that_was_emptied_is_written_anew(shared: World) -> None:
+    bought().check(shared.run(), right(shared))
+    sql(shared, "DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    replayed().check(shared.run(), right(shared))
+    assert shared.bills == len(shared.orders) == 1
+    shared.check_ledger()
+
+
+def test_what_a_call_lost_is_known_to_all(shared: World) -> None:
+    shared.sandbox.fail_next("reset-before-headers")
+    fails(errors.ConnectionFailed, Charged.YES).check(shared.start().outcome(), ())
+    PAID_FOR.check(shared.run(), ())
+    assert shared.bills == len(shared.orders) == 1
+    shared.check_ledger()
+
+
+def test_a_machine_without_the_picture_does_not_take_it_from_the_others(shared: World) -> None:
+    bought().check(shared.run(), right(shared))
+    elsewhere = shared.start(folder=shared.folder.with_name("elsewhere"))
+    bought().check(elsewhere.outcome(), right(shared))
+    replayed().check(shared.run(), right(shared))
+    assert shared.bills == 2
+    shared.check_ledger()
+
+
+def sql(shared: World, command: str) -> Any:
+    forget()
+    engine = sa.create_engine(shared.env["LUMENFALL_DATABASE"], isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(command)
+    engine.dispose()

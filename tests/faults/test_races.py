@@ -1,0 +1,202 @@
+"""Several processes, nodes and threads at once: one bill for equal requests, and no limit is overshot."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any
+
+import pytest
+
+from nodes import errors
+from nodes.host import use
+from nodes.spend import Journal, journal
+
+from .child import Outcome, failed, start, succeeded
+from .databases import database, garbage
+from .limits import DAY, TOO_DEAR
+from .table import PAID_FOR, bought, fails, replayed
+from .world import GENERATE, IN_LINE, Child, Gate, World, painted, until
+
+
+def in_line(world: World, **inputs: object) -> Child:
+    """A process that waits for an equal request to come home."""
+    child = world.start(**inputs)  # type: ignore[arg-type]
+    child.says(IN_LINE)
+    return child
+
+
+def in_air(world: World, **inputs: object) -> tuple[Child, Gate]:
+    gate = Gate()
+    world.sandbox.fail_next(gate.fault)
+    child = world.start(**inputs)  # type: ignore[arg-type]
+    gate.wait()
+    return child, gate
+
+
+def right(world: World) -> tuple[str, ...]:
+    return painted(world.folder.parent, world.inputs)
+
+
+def test_an_equal_request_waits_for_the_one_in_the_air(world: World) -> None:
+    first, gate = in_air(world)
+    second = in_line(world)
+    gate.open()
+    bought().check(first.outcome(), right(world))
+    replayed().check(second.outcome(), right(world))
+    assert world.bills == 1
+    world.check_ledger()
+
+
+def test_equal_requests_that_start_together_are_one(world: World) -> None:
+    world.sandbox.latency = 0.3
+    outcomes = [child.outcome() for child in [world.start() for _ in range(4)]]
+    assert sorted(outcome.replayed for outcome in outcomes) == [False, True, True, True]
+    assert {outcome.pictures for outcome in outcomes} == {right(world)}
+    assert world.bills == len(world.orders) == 1
+    world.check_ledger()
+
+
+def test_a_clock_set_back_does_not_break_into_a_lock(world: World) -> None:
+    first, gate = in_air(world)
+    second = in_line(world, clock=-DAY)
+    gate.open()
+    bought().check(first.outcome(), right(world))
+    replayed().check(second.outcome(), right(world))
+    assert world.bills == 1
+
+
+def test_who_waits_for_a_killed_process_learns_what_it_cost(world: World) -> None:
+    first, gate = in_air(world)
+    second = in_line(world)
+    first.kill()
+    PAID_FOR.check(second.outcome(), ())
+    gate.open()
+    assert world.bills == len(world.orders) == 1
+    world.check_ledger()
+
+
+def test_who_waits_for_a_refused_request_sends_its_own(world: World) -> None:
+    world.sandbox.latency = 0.5
+    world.sandbox.fail_next("status-500")
+    first = world.start()
+    until(lambda: len(world.orders) == 1)
+    second = in_line(world)
+    fails(errors.ServerFault).check(first.outcome(), ())
+    bought().check(second.outcome(), right(world))
+    assert (world.bills, len(world.orders)) == (1, 2)
+    world.check_ledger()
+
+
+def test_processes_that_begin_a_store_together_share_it(world: World) -> None:
+    outcomes = [child.outcome() for child in [world.start(seed=seed) for seed in range(4)]]
+    assert all(len(outcome.pictures) == 1 for outcome in outcomes), outcomes
+    assert world.bills == 4
+    world.check_ledger()
+
+
+def test_processes_that_mend_a_store_together_lose_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.run()
+    database(garbage)(world, monkeypatch)
+    for outcome in [child.outcome() for child in [world.start() for _ in range(4)]]:
+        replayed().check(outcome, right(world))
+    assert world.bills == 1
+    world.check_ledger()
+
+
+def test_nobody_reads_a_database_that_is_being_written_anew(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.run()
+    database(garbage)(world, monkeypatch)
+    begun, on = threading.Event(), threading.Event()
+    original = journal.enter
+
+    def slow(*args: Any) -> None:
+        begun.set()
+        on.wait(20)
+        original(*args)
+
+    monkeypatch.setattr(journal, "enter", slow)
+    writer = threading.Thread(target=Journal(world.folder).open)
+    writer.start()
+    assert begun.wait(20)
+    monkeypatch.setattr(journal, "enter", original)
+    reader = threading.Thread(target=world.run_here)
+    reader.start()
+    reader.join(1)  # either it has bought by then, or it waits
+    on.set()
+    for thread in (writer, reader):
+        thread.join()
+    assert world.bills == 1
+
+
+# Limits; a picture costs 0.015
+
+
+def test_two_processes_share_a_limit(world: World) -> None:
+    world.env["LUMENFALL_LIMIT_DAY"] = "0.02"
+    first, gate = in_air(world, seed=1)
+    TOO_DEAR.check(world.start(seed=2).outcome(), ())
+    gate.open()
+    assert len(first.outcome().pictures) == 1
+    assert world.bills == len(world.orders) == 1
+    world.check_ledger()
+
+
+def test_processes_that_start_together_do_not_overshoot_a_limit(world: World) -> None:
+    world.env["LUMENFALL_LIMIT_MONTH"] = "0.02"
+    outcomes = [child.outcome() for child in [world.start(seed=seed) for seed in range(4)]]
+    assert sorted(outcome.error or "" for outcome in outcomes) == ["", *["BudgetExceeded"] * 3]
+    assert world.bills == len(world.orders) == 1
+    world.check_ledger()
+
+
+async def attempts(world: World, count: int) -> list[Outcome]:
+    """Nodes of one prompt, at the same time."""
+
+    async def one(seed: int) -> Outcome:
+        try:
+            return succeeded(await start(GENERATE, {**world.inputs, "seed": seed}))
+        except Exception as error:
+            return failed(error)
+
+    return await asyncio.gather(*(one(seed) for seed in range(count)))
+
+
+@pytest.mark.parametrize("period", ["DAY", "MONTH", "RUN"])
+def test_ten_nodes_at_once_do_not_overshoot_a_limit(world: World, period: str) -> None:
+    world.env[f"LUMENFALL_LIMIT_{period}"] = "0.05"
+    world.sandbox.latency = 0.2
+    with use(world.host()):
+        outcomes = asyncio.run(attempts(world, 10))
+    assert sorted(outcome.error or "" for outcome in outcomes) == [*[""] * 3, *["BudgetExceeded"] * 7]
+    assert world.bills == len(world.orders) == 3
+    world.check_ledger()
+
+
+def test_ten_threads_at_once_do_not_overshoot_a_limit(world: World) -> None:
+    world.env["LUMENFALL_LIMIT_DAY"] = "0.05"
+    world.sandbox.latency = 0.2
+    ready = threading.Barrier(10)
+
+    def run(seed: int) -> None:
+        ready.wait()
+        world.run_here(seed=seed)
+
+    threads = [threading.Thread(target=run, args=(seed,)) for seed in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert world.bills == len(world.orders) == 3
+    world.check_ledger()
+
+
+def test_ten_equal_nodes_at_once_are_one_order(world: World) -> None:
+    world.sandbox.latency = 0.2
+    threads = [threading.Thread(target=world.run_here) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert world.bills == len(world.orders) == 1
+    world.check_ledger()

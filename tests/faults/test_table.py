@@ -1,0 +1,27 @@
+"""The fault table: whatever goes wrong, it is billed at most once, no paid picture is gone, and no message lies."""
+
+from __future__ import annotations
+
+import pytest
+
+from nodes.headless.sandbox import FAULTS
+
+from . import answers, databases, disk, downloads, killing, limits, stores
+from .table import Row, survive
+from .world import World
+
+ROWS = [*answers.ROWS, *downloads.ROWS, *disk.ROWS, *killing.ROWS, *databases.ROWS]
+ROWS += [*stores.ROWS, *limits.ROWS]
+
+
+@pytest.mark.parametrize("row", [pytest.param(row, id=row.name) for row in ROWS])
+def test_a_fault_is_survived(row: Row, world: World) -> None:
+    survive(row, world)
+
+
+def test_each_row_has_a_name_of_its_own() -> None:
+    assert len({row.name for row in ROWS}) == len(ROWS) >= 60
+
+
+def test_each_fault_of_the_sandbox_is_in_the_table() -> None:
+    assert {fault.partition(":")[0] for row in ROWS for fault in row.faults} == set(FAULTS)
