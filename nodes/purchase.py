@@ -14,40 +14,19 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 
-from .api import (
-    Answer,
-    Client,
-    ImageRequest,
-    Logged,
-    Model,
-    Reply,
-    Server,
-    WireRequest,
-    error_for,
-    read_answer,
-    request_id,
-    write,
-)
-from .errors import AnswerError, BudgetExceeded, Charged, LumenfallError, Unresolved
+from .api import Answer, Client, ImageRequest, Model, Reply, Server, WireRequest, error_for, request_id, write
+from .errors import BudgetExceeded, Charged, LumenfallError
 from .pixels import fingerprint
 from .price import price
 from .receive import ANOTHER, Delivery, bring_home
+from .resolution import UNRESOLVED, read, resolve, truth, unresolved, with_answer, with_truth
 from .settings import Settings
 from .spend import Call, Caller, Journal, Limits, State, nanos, request_key
 
 POLL_SECONDS = 0.1
 """How often an equal request in the air is looked at."""
-
-
-DASHBOARD = "https://lumenfall.ai/app/requests?open="
-"""Where a person sees one request, and perhaps its pictures (Lumenfall's agent skill)."""
-
-
-_UNRESOLVED = (State.SENT, State.LOST)
 
 
 class Skipped(Exception):
@@ -110,7 +89,7 @@ class Checkout:
         call = self.journal.latest(order.key)
         if call is None or call.state is State.CLEANED:
             return None
-        if call.state in _UNRESOLVED:
+        if call.state in UNRESOLVED:
             return call
         if call.delivered_at and not self.settings.replay:
             return None
@@ -122,7 +101,7 @@ class Checkout:
         call unfinished knows that its process is gone.
         """
         call = await asyncio.to_thread(self.earlier, order)
-        if call is not None and call.state in _UNRESOLVED:
+        if call is not None and call.state in UNRESOLVED:
             call = await resolve(self.client, self.journal, call)
             if call.state is State.LOST:
                 raise unresolved(call)
@@ -169,10 +148,10 @@ class Checkout:
             await asyncio.to_thread(self.journal.records.keep_answer, call, reply.body)
         except OSError as error:
             notes.append(f"The answer could not be kept on disk: {error.strerror or error}.")
-        answer = await _read(reply.status, reply.headers, reply.body, reply.broken)
-        call = _with_answer(call, answer)
+        answer = await read(reply.status, reply.headers, reply.body, reply.broken)
+        call = with_answer(call, answer)
         if call.cost is None:
-            call = _with_truth(call, await _look_up(self.client, call))
+            call = await with_truth(self.client, call)
         return call, answer, notes + await self._settle(call)
 
     async def _failed(self, call: Call, error: LumenfallError) -> LumenfallError:
@@ -192,7 +171,7 @@ class Checkout:
         if call.state is State.LOST:
             answer = self.journal.records.answer_name(call)
             kept = f"What arrived is kept in the pack's private folder, in {answer}." if answer else ""
-            error.hint = " ".join(part for part in (error.hint, kept, _truth(call), ANOTHER) if part)
+            error.hint = " ".join(part for part in (error.hint, kept, truth(call), ANOTHER) if part)
         return error
 
     async def _price(self, order: Order) -> int | None:
@@ -221,98 +200,6 @@ def _entry(order: Order, server: Server) -> Call:
     # Some paste their key into a prompt.
     asked = json.loads(server.redact(json.dumps(asked).encode()))
     return Call(order.key, server.base_url, order.wire.path, request.model, asked)
-
-
-async def resolve(client: Client, journal: Journal, call: Call) -> Call:
-    """Enter ``call``, which is sent or lost and belongs to nobody any more, as far as it can be brought: answered, if
-    its answer lies on disk; else refused or lost, by what the server's request log says about its cost.
-    """
-    answered = await _from_disk(journal, call) if call.state is State.SENT else None
-    if answered is not None:
-        call = answered
-    if call.state is not State.REFUSED and call.cost is None:
-        call = _with_truth(call, await _look_up(client, call))
-    if call.state in _UNRESOLVED:
-        call = replace(call, state=State.REFUSED if call.charged is Charged.NO else State.LOST)
-    await asyncio.to_thread(journal.settle, call)
-    return call
-
-
-async def _from_disk(journal: Journal, call: Call) -> Call | None:
-    """``call`` with the answer that its process had kept, but not entered any more; None where there is none."""
-    try:
-        body = await asyncio.to_thread(journal.records.answer, call)
-        return _with_answer(call, await _read(200, {}, body, None))
-    except (OSError, LumenfallError):
-        return None
-
-
-async def _read(status: int, headers: Mapping[str, str], body: bytes, broken: str | None) -> Answer:
-    """The answer. Raises LumenfallError where it holds no picture, whatever is wrong with it."""
-    try:
-        return await asyncio.to_thread(read_answer, status, headers, body, broken)
-    except LumenfallError:
-        raise
-    except Exception as error:
-        raise AnswerError(f"The answer could not be read ({type(error).__name__}: {error}).") from error
-
-
-def _with_answer(call: Call, answer: Answer) -> Call:
-    return replace(
-        call,
-        state=State.ANSWERED,
-        charged=Charged.NO if answer.cost == 0 else Charged.YES,
-        cost=None if answer.cost is None else nanos(answer.cost),
-        currency=answer.currency,
-        executed_model=answer.executed_model,
-        provider=answer.provider,
-        request_id=answer.request_id or call.request_id,
-        facts={
-            "entries": answer.entries,
-            "revised_prompts": list(answer.revised_prompts),
-            "notes": list(answer.notes),
-            "links": [picture.url for picture in answer.pictures if picture.url],
-        },
-    )
-
-
-async def _look_up(client: Client, call: Call) -> Logged | None:
-    return await client.look_up(call.request_id, call.id, call.sent_at)
-
-
-def _with_truth(call: Call, logged: Logged | None) -> Call:
-    if logged is None:
-        return call
-    if logged.charged is Charged.UNKNOWN:
-        # Still at work: what it will cost is not known yet.
-        return replace(call, request_id=logged.request_id)
-    cost = call.cost if logged.cost is None else nanos(logged.cost)
-    currency = call.currency or logged.currency
-    return replace(call, request_id=logged.request_id, charged=logged.charged, cost=cost, currency=currency)
-
-
-def _truth(call: Call) -> str:
-    if call.charged is Charged.YES:
-        cost = "" if call.price is None else f" {call.price:.4g} {call.currency or 'USD'}"
-        known = f"The server has charged{cost} for it."
-    else:
-        known = "Whether it was charged is not known."
-    host = urlsplit(call.server).hostname or ""
-    if call.request_id and f".{host}".endswith(".lumenfall.ai"):
-        return f"{known} See {DASHBOARD}{call.request_id}"
-    return known
-
-
-def unresolved(call: Call) -> LumenfallError:
-    """The error for ``call``, which is not sent again, and whose pictures never came."""
-    when = datetime.fromtimestamp(call.sent_at).strftime("%Y-%m-%d %H:%M:%S")
-    reason = f" ({call.error})" if call.error else ""
-    return Unresolved(
-        f"An equal request was sent at {when}, and no pictures of it came{reason}. Nothing was sent now.",
-        hint=f"{_truth(call)} {ANOTHER}",
-        request_id=call.request_id,
-        charged=call.charged,
-    )
 
 
 def _unpriced(model: str) -> LumenfallError:

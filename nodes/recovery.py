@@ -12,8 +12,9 @@ from .api import Client, Server, resolve_server
 from .caller import hand_out_receipts
 from .errors import Charged, InputError, LumenfallError
 from .host.waiting import wait
-from .purchase import POLL_SECONDS, Skipped, resolve, unresolved
+from .purchase import POLL_SECONDS, Skipped
 from .receive import Delivery, bring_home
+from .resolution import resolve, unresolved
 from .run import Results, open_journal
 from .spend import Call, State, newest
 

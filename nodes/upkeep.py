@@ -10,8 +10,8 @@ import time
 
 from .api import Client, Server
 from .errors import LumenfallError
-from .purchase import resolve
 from .receive import bring_home
+from .resolution import resolve
 from .spend import Call, Journal, State
 
 MAX_AGE = 24 * 3600.0
