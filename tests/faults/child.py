@@ -89,7 +89,7 @@ def succeeded(answer: dict[str, Any]) -> Outcome:
     images, _, text = answer["result"]
     report = json.loads(text)
     return Outcome(
-        pictures=tuple(_digest(image) for image in images),
+        pictures=tuple(digest((image * 255).round().to(torch.uint8)) for image in images),
         replayed=report["replayed"],
         cost=report["cost"],
         notes=tuple(report["notes"]),
@@ -109,8 +109,8 @@ def failed(error: Exception) -> Outcome:
     )
 
 
-def _digest(image: torch.Tensor) -> str:
-    pixels = (image * 255).round().to(torch.uint8)
+def digest(pixels: torch.Tensor) -> str:
+    """Of ``[H, W, C]`` in whole numbers from 0 to 255."""
     return hashlib.sha256(repr(tuple(pixels.shape)).encode() + pixels.numpy().tobytes()).hexdigest()
 
 
