@@ -77,11 +77,12 @@ class _Errand:
         if call is not None:
             return call
         missing = f"No call has the id {self._name}." if self._name else "No paid picture waits to be recovered."
-        raise _nothing(missing, f"The newest calls: {self._offered()}")
+        raise _nothing(missing, self._offer())
 
-    def _offered(self) -> str:
+    def _offer(self) -> str:
         calls = newest(self._journal, NAMED)
-        return "; ".join(f"{call.request_id or call.id[:8]} ({_when(call)}, {call.model})" for call in calls) or "none"
+        offered = "; ".join(f"{call.request_id or call.id[:8]} ({_when(call)}, {call.model})" for call in calls)
+        return f"The newest calls: {offered}" if offered else ""
 
     @contextlib.asynccontextmanager
     async def _held(self, key: str) -> AsyncIterator[None]:
