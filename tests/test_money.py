@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -202,3 +203,14 @@ def test_equal_pictures_of_two_calls_outlive_the_cleaning_of_one(
     monkeypatch.setattr(Files, "put", put_then_clean)
     made = nodes("LumenfallGenerate", **SMALL, seed=2)
     assert (journal.folder / made.report["requests"][0]["originals"][0]).read_bytes() == content
+
+
+@pytest.mark.parametrize("missing", ["sqlalchemy.exc", "filelock", "alembic"])
+def test_a_missing_library_is_named_before_anything_is_sent(
+    nodes: Nodes, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)  # type: ignore[arg-type]
+    with pytest.raises(errors.StoreError) as caught:
+        nodes("LumenfallGenerate", **SMALL)
+    assert caught.value.code == "STORE_INCOMPLETE" and "pip install" in caught.value.hint
+    assert sandbox.bill == []

@@ -199,21 +199,24 @@ def explained() -> Iterator[None]:
     try:
         from filelock import Timeout
         from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            yield
+        except (SQLAlchemyError, Timeout, OverflowError, ValueError) as error:
+            raise _unusable(error, busy=isinstance(error, Timeout)) from error
     except ImportError as error:
         raise StoreError(
             f"The journal of paid calls needs {error.name}, which ComfyUI installs.",
             code="STORE_INCOMPLETE",
             hint="Run pip install sqlalchemy alembic filelock in ComfyUI's Python.",
         ) from error
-    try:
-        yield
-    except (SQLAlchemyError, Timeout, ImportError, OverflowError, ValueError) as error:
-        cause = str(getattr(error, "orig", None) or error).splitlines()[0]
-        busy = "locked" in cause or isinstance(error, Timeout)
-        raise StoreError(
-            f"The journal of paid calls cannot be used ({cause}).",
-            code="STORE_BUSY" if busy else "STORE_UNUSABLE",
-            hint="Another program holds the database; try again."
-            if busy
-            else "Make room, and make the pack's folder writable; or correct LUMENFALL_DATABASE.",
-        ) from error
+
+
+def _unusable(error: Exception, *, busy: bool) -> StoreError:
+    cause = next(iter(str(getattr(error, "orig", None) or error).splitlines()), type(error).__name__)
+    if busy or "locked" in cause:
+        code, hint = "STORE_BUSY", "Another program holds the database; try again."
+    else:
+        code = "STORE_UNUSABLE"
+        hint = "Make room, and make the pack's folder writable; or correct LUMENFALL_DATABASE."
+    return StoreError(f"The journal of paid calls cannot be used ({cause}).", code=code, hint=hint)
