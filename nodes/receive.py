@@ -173,10 +173,10 @@ class _Collection:
 
     def _unreadable(self, errors: Sequence[BaseException], names: Sequence[str]) -> LumenfallError:
         error = next((error for error in errors if isinstance(error, LumenfallError)), None)
-        if error is None:
-            cause = errors[0] if errors else None
-            error = AnswerError(f"The pictures could not be read ({_describe(cause)}).")
-            error.__cause__ = cause
+        if error is None and errors:
+            error = AnswerError(f"The pictures could not be read ({_describe(errors[0])}).")
+            error.__cause__ = errors[0]
+        error = error or AnswerError("The pictures were inside an answer that could not be kept on disk.")
         where = f"What came is kept in the pack's private folder: {', '.join(names)}." if names else ""
         may_come = self._call.state is State.ANSWERED and error.code != LINK_EXPIRED
         again = f"Running again tries the link once more, for nothing. {ANOTHER}" if may_come else ANOTHER
@@ -187,5 +187,5 @@ class _Collection:
         return error
 
 
-def _describe(error: BaseException | None) -> str:
+def _describe(error: BaseException) -> str:
     return error.message if isinstance(error, LumenfallError) else f"{type(error).__name__}: {error}"

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from . import courier, host, quoting
 from .api import Catalogue, Client, ImageRequest, Mode, Model, ModelList, bundled, configured_base_url, resolve_server
 from .caller import caller, hand_out_receipts, remember
-from .errors import AuthenticationFailed, BudgetExceeded, Charged, InsufficientBalance, LumenfallError, StoreError
+from .errors import AuthenticationFailed, Charged, InsufficientBalance, LumenfallError, StoreError
 from .host.waiting import wait
 from .purchase import Checkout, Order, Skipped, order
 from .receive import Delivery, total_cost
@@ -214,7 +214,7 @@ class _Errand:
                 return replace(await checkout.deliver(order), index=index)
             except Exception as error:
                 # These would meet every further request too.
-                hopeless = isinstance(error, (AuthenticationFailed, InsufficientBalance, BudgetExceeded, StoreError))
+                hopeless = isinstance(error, (AuthenticationFailed, InsufficientBalance, StoreError))
                 self._failed = self._failed or hopeless or not self._keeps_going
                 if isinstance(error, LumenfallError):
                     self._errors.append(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,12 @@ from .child import QUICK, find
 from .world import Forks, World, forget
 
 HERE = "tests/faults/"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    if not hasattr(os, "fork"):
+        pytest.skip("processes are killed by the dozen here, which takes os.fork")
 
 
 @pytest.fixture(scope="session")
