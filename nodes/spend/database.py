@@ -216,6 +216,9 @@ def _unusable(error: Exception, *, busy: bool) -> StoreError:
     cause = next(iter(str(getattr(error, "orig", None) or error).splitlines()), type(error).__name__)
     if busy or "locked" in cause:
         code, hint = "STORE_BUSY", "Another program holds the database; try again."
+    elif "malformed" in cause or "not a database" in cause:
+        _opened.clear()  # so that the next opening looks at the file, and mends it
+        code, hint = "STORE_DAMAGED", "Run again: the database is then written anew from the records beside it."
     else:
         code = "STORE_UNUSABLE"
         hint = "Make room, and make the pack's folder writable; or correct LUMENFALL_DATABASE."

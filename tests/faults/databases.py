@@ -71,9 +71,10 @@ def _while_open(change: Callable[[Path], None]) -> Act:
     return lambda world, patch: change(world.folder / "spend.db")
 
 
-def _mended_by_a_new_process(world: World, patch: pytest.MonkeyPatch) -> None:
-    again = world.run()
-    assert again.pictures and again.replayed
+def _at_the_next_try(world: World) -> Outcome:
+    """Whoever meets the damage first fails, this run or the errand that looks after earlier calls."""
+    outcome = world.run_here()
+    return world.run_here() if outcome.error == "StoreError" else outcome
 
 
 def _delete(path: Path) -> None:
@@ -205,11 +206,10 @@ ROWS = [
     Row(
         "database of garbage while it is open",
         bought(),
-        fails(errors.StoreError),
+        replayed(),
         (1, 1),
         between=_while_open(garbage),
-        again=World.run_here,
-        after=_mended_by_a_new_process,
+        again=_at_the_next_try,
     ),
     Row(
         "database of garbage, after a call was lost",

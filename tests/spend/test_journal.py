@@ -114,6 +114,17 @@ def test_a_damaged_database_is_written_anew_from_the_records(
     assert opened.latest("cd" * 32) == pending
 
 
+def test_a_database_that_is_damaged_while_it_is_open_is_mended_at_the_next_try(journal: Journal) -> None:
+    finished = done(journal, begun(journal))
+    for path in journal.folder.glob("spend.db*"):
+        path.write_bytes(b"garbage" * 10_000)
+    with pytest.raises(StoreError) as caught:
+        begun(journal, "cd" * 32)
+    assert caught.value.code == "STORE_DAMAGED" and "Run again" in caught.value.hint
+    assert journal.latest(KEY) == replace(finished, delivered_at=finished.used_at)
+    begun(journal, "cd" * 32)
+
+
 def test_a_database_of_a_newer_version_is_left_alone(journal: Journal, reopened: Callable[[], Journal]) -> None:
     begun(journal)
     with sqlite3.connect(journal.folder / "spend.db") as connection:
