@@ -50,8 +50,9 @@ def _running_loop() -> asyncio.AbstractEventLoop:
         return _loop
 
 
-async def result_of(future: concurrent.futures.Future[T]) -> T:
-    """Wait for an errand from any event loop. Being cancelled ends the waiting, not the errand."""
+async def run(errand: Coroutine[Any, Any, T]) -> T:
+    """Send ``errand`` off and wait for it, from any event loop. Being cancelled ends the waiting, not the errand."""
+    future = send_off(errand)
     loop = asyncio.get_running_loop()
     done = asyncio.Event()
 

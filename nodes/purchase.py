@@ -10,9 +10,10 @@ otherwise leaves the decision to the user, who orders another picture with anoth
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -31,6 +32,23 @@ POLL_SECONDS = 0.1
 
 class Skipped(Exception):
     """Nobody wanted the pictures any more before the request was sent."""
+
+
+@contextlib.asynccontextmanager
+async def in_turn(
+    journal: Journal, key: str, wanted: Callable[[], bool], on_wait: Callable[[], None]
+) -> AsyncIterator[None]:
+    """Hold the lock of ``key``, after waiting for whoever has it. Raises Skipped once it is not wanted any more."""
+    lock = await asyncio.to_thread(journal.lock, key)
+    while not await asyncio.to_thread(lock.acquire):
+        if not wanted():
+            raise Skipped
+        on_wait()
+        await asyncio.sleep(POLL_SECONDS)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(lock.release)
 
 
 @dataclass(frozen=True)
@@ -70,16 +88,9 @@ class Checkout:
 
         Raises LumenfallError, whose ``charged`` is as true as can be known, and Skipped.
         """
-        lock = await asyncio.to_thread(self.journal.lock, order.key)
-        while not await asyncio.to_thread(lock.acquire):
-            self._check_wanted()
-            self.tell("waiting for an equal request")
-            await asyncio.sleep(POLL_SECONDS)
-        try:
+        async with in_turn(self.journal, order.key, self.wanted, lambda: self.tell("waiting for an equal request")):
             self.tell(None)
             return await self._replay(order) or await self._buy(order)
-        finally:
-            await asyncio.to_thread(lock.release)
 
     def earlier(self, order: Order) -> Call | None:
         """The equal call that answers ``order``, or that keeps it from being sent; None where it is to be bought.

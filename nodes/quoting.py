@@ -22,6 +22,7 @@ from .errors import LumenfallError
 from .price import price
 from .purchase import Checkout, Order
 from .receive import Delivery, bring_home
+from .resolution import UNRESOLVED
 from .spend import Call, State
 
 Source = Literal["dry run", "your figure", "list price", "store", "unknown"]
@@ -78,7 +79,7 @@ class Quotation:
             self.requests.append(Quoted(model, pictures, source="store"))
             return delivery
         self.outputs_known = False
-        if call is not None and call.state in (State.SENT, State.LOST):
+        if call is not None and call.state in UNRESOLVED:
             note = "An equal request was sent before, and how it ended is not known. It is not sent again blindly."
             self.requests.append(Quoted(model, 0, source="store", note=note))
         elif call is not None or order.key in self._ordered:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator
-from datetime import datetime
 
 from . import courier, host
 from .api import Client, Server, resolve_server
+from .books import open_journal
 from .caller import hand_out_receipts
 from .errors import Charged, InputError, LumenfallError
 from .host.waiting import wait
-from .purchase import POLL_SECONDS, Skipped
+from .purchase import in_turn
 from .receive import Delivery, bring_home
-from .resolution import resolve, unresolved
-from .run import Results, open_journal
-from .spend import Call, State, newest
+from .resolution import UNRESOLVED, resolve, unresolved
+from .run import Results
+from .spend import Call, State, clock, newest
 
 NAMED = 5
 """How many calls an error offers."""
@@ -52,23 +50,22 @@ class _Errand:
         self._name = name
         self._environ = surroundings.environ()
         self._data_dir = surroundings.data_dir()
-        self._journal, _ = open_journal()
+        self._journal, _ = open_journal(surroundings)
 
     async def delivery(self) -> Delivery:
         """Run on the courier's loop, and wait here."""
-        return await courier.result_of(courier.send_off(self._run()))
+        return await courier.run(self._run())
 
     async def _run(self) -> Delivery:
         found = await asyncio.to_thread(self._find)
-        async with self._held(found.key):
+        async with in_turn(self._journal, found.key, lambda: self.wanted, self._tell_waiting):
             # Whoever held the lock may have brought it further.
             call = await asyncio.to_thread(self._journal.find, found.id) or found
-            delivery = await self._finish(call)
-        return delivery
+            return await self._finish(call)
 
     async def delivered(self, delivery: Delivery) -> None:
         """Note that somebody has the pictures."""
-        await courier.result_of(courier.send_off(asyncio.to_thread(self._journal.delivered, [delivery.call])))
+        await courier.run(asyncio.to_thread(self._journal.delivered, [delivery.call]))
 
     def _find(self) -> Call:
         # Enters what the database missed.
@@ -81,33 +78,23 @@ class _Errand:
 
     def _offer(self) -> str:
         calls = newest(self._journal, NAMED)
-        offered = "; ".join(f"{call.request_id or call.id[:8]} ({_when(call)}, {call.model})" for call in calls)
+        offered = "; ".join(f"{call.request_id or call.id[:8]} ({clock(call.sent_at)}, {call.model})" for call in calls)
         return f"The newest calls: {offered}" if offered else ""
 
-    @contextlib.asynccontextmanager
-    async def _held(self, key: str) -> AsyncIterator[None]:
-        lock = await asyncio.to_thread(self._journal.lock, key)
-        while not await asyncio.to_thread(lock.acquire):
-            if not self.wanted:
-                raise Skipped
-            self.status = "waiting for the call, which is in the air"
-            await asyncio.sleep(POLL_SECONDS)
-        try:
-            yield
-        finally:
-            await asyncio.to_thread(lock.release)
+    def _tell_waiting(self) -> None:
+        self.status = "waiting for the call, which is in the air"
 
     async def _finish(self, call: Call) -> Delivery:
-        if call.state in (State.SENT, State.LOST):
+        if call.state in UNRESOLVED:
             call = await self._resolved(call)
         if call.state is State.LOST:
             raise unresolved(call)
         if call.state is State.REFUSED:
             raise _never_charged(call)
         if call.state is State.CLEANED:
-            raise _nothing(f"The pictures of {_when(call)} were removed from the store to make room.")
+            raise _nothing(f"The pictures of {clock(call.sent_at)} were removed from the store to make room.")
         if call.state is not State.ANSWERED and not any(map(self._journal.files.has, call.pictures)):
-            raise _nothing(f"The files of the pictures of {_when(call)} are gone from the store.")
+            raise _nothing(f"The files of the pictures of {clock(call.sent_at)} are gone from the store.")
         self.status = "fetching the pictures"
         # Downloads take no key, so none is needed.
         async with Client(Server(call.server)) as client:
@@ -130,7 +117,7 @@ class _Errand:
 def _never_charged(call: Call) -> LumenfallError:
     reason = f" ({call.error})" if call.error else ""
     return InputError(
-        f"The request of {_when(call)} brought no pictures{reason}, and nothing was charged for it.",
+        f"The request of {clock(call.sent_at)} brought no pictures{reason}, and nothing was charged for it.",
         code="NOTHING_TO_RECOVER",
         hint="It may be sent again: run its workflow.",
         request_id=call.request_id,
@@ -140,7 +127,3 @@ def _never_charged(call: Call) -> LumenfallError:
 
 def _nothing(message: str, hint: str = "") -> InputError:
     return InputError(message, code="NOTHING_TO_RECOVER", hint=hint)
-
-
-def _when(call: Call) -> str:
-    return datetime.fromtimestamp(call.sent_at).strftime("%Y-%m-%d %H:%M:%S")

@@ -7,13 +7,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
 from urllib.parse import urlsplit
 
 from .api import Answer, Client, read_answer
 from .errors import AnswerError, Charged, LumenfallError, Unresolved
 from .receive import ANOTHER
-from .spend import Call, Journal, State, nanos
+from .spend import Call, Journal, State, clock, nanos
 
 DASHBOARD = "https://lumenfall.ai/app/requests?open="
 """Where a person sees one request, and perhaps its pictures (Lumenfall's agent skill)."""
@@ -104,10 +103,10 @@ def truth(call: Call) -> str:
 
 def unresolved(call: Call) -> LumenfallError:
     """The error for ``call``, which is not sent again, and whose pictures never came."""
-    when = datetime.fromtimestamp(call.sent_at).strftime("%Y-%m-%d %H:%M:%S")
     reason = f" ({call.error})" if call.error else ""
     return Unresolved(
-        f"An equal request was sent at {when}, and no pictures of it came{reason}. Nothing was sent now.",
+        f"An equal request was sent at {clock(call.sent_at)}, and no pictures of it came{reason}. "
+        "Nothing was sent now.",
         hint=f"{truth(call)} {ANOTHER}",
         request_id=call.request_id,
         charged=call.charged,

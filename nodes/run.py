@@ -16,13 +16,13 @@ from typing import Any, Literal
 
 from . import courier, host, quoting
 from .api import Catalogue, Client, ImageRequest, Mode, Model, ModelList, bundled, configured_base_url, resolve_server
+from .books import open_journal
 from .caller import caller, hand_out_receipts, remember
 from .errors import AuthenticationFailed, Charged, InsufficientBalance, LumenfallError, StoreError
 from .host.waiting import wait
 from .purchase import Checkout, Order, Skipped, order
 from .receive import Delivery, total_cost
-from .settings import Settings, read_settings
-from .spend import Journal, clean
+from .spend import clean
 from .upkeep import look_after
 
 NodeFunction = Callable[..., Awaitable[dict[str, Any]]]
@@ -119,14 +119,6 @@ async def list_models() -> ModelList:
             return replace(_catalogue().known(), failure=error.message)
 
 
-def open_journal() -> tuple[Journal, Settings]:
-    """The journal and the settings of the current host. Raises InputError for settings that cannot be used."""
-    surroundings = host.current()
-    data_dir = surroundings.data_dir()
-    settings = read_settings(surroundings.environ(), data_dir)
-    return Journal(data_dir, settings.database), settings
-
-
 def _catalogue() -> Catalogue:
     surroundings = host.current()
     data_dir = surroundings.data_dir()
@@ -148,7 +140,7 @@ class _Errand:
         self._checkout: Checkout | None = None
         self._data_dir = surroundings.data_dir()
         self._server = resolve_server(surroundings.environ(), self._data_dir)
-        self._journal, self._settings = open_journal()
+        self._journal, self._settings = open_journal(surroundings)
         self._caller = caller()
 
     @property
@@ -167,7 +159,7 @@ class _Errand:
         """Run on the courier's loop, and wait here."""
         if quoting.quotation() is None:
             courier.send_off(look_after(self._server, self._journal))
-        return await courier.result_of(courier.send_off(self._run(build)))
+        return await courier.run(self._run(build))
 
     async def _run(self, build: Callable[[Model], Sequence[ImageRequest]]) -> Results:
         async with Client(self._server, on_status=self._tell) as client:
@@ -191,7 +183,7 @@ class _Errand:
     async def delivered(self, results: Results) -> None:
         """Note that the node has the pictures."""
         calls = [delivery.call for delivery in results.deliveries]
-        await courier.result_of(courier.send_off(asyncio.to_thread(self._journal.delivered, calls)))
+        await courier.run(asyncio.to_thread(self._journal.delivered, calls))
 
     async def make_room(self) -> None:
         """For the next pictures."""

@@ -11,7 +11,7 @@ import time
 from .api import Client, Server
 from .errors import LumenfallError
 from .receive import bring_home
-from .resolution import resolve
+from .resolution import UNRESOLVED, resolve
 from .spend import Call, Journal, State
 
 MAX_AGE = 24 * 3600.0
@@ -39,7 +39,7 @@ def _neglected(journal: Journal, server: str) -> list[Call]:
         for call in journal.unresolved(server, since=now - MAX_AGE)
         if call.state is not State.LOST or now - call.sent_at < RESOLVE_WITHIN
         # Pictures belong where they were ordered, should machines share the database but not the folder.
-        if call.state in (State.SENT, State.LOST) or journal.records.has(call)
+        if call.state in UNRESOLVED or journal.records.has(call)
     ]
 
 
@@ -49,7 +49,7 @@ async def _finish(client: Client, journal: Journal, found: Call) -> None:
         return  # its process lives
     try:
         call = await asyncio.to_thread(journal.find, found.id) or found
-        if call.state in (State.SENT, State.LOST):
+        if call.state in UNRESOLVED:
             call = await resolve(client, journal, call)
         if call.state in (State.ANSWERED, State.DOWNLOADED):
             with contextlib.suppress(LumenfallError):

@@ -26,9 +26,10 @@ ALLOWED = {
     "purchase": {"api", "errors", "pixels", "price", "receive", "resolution", "settings", "spend"},
     "resolution": {"api", "errors", "receive", "spend"},
     "caller": {"host", "spend"},
+    "books": {"host", "settings", "spend"},
     "courier": set(),
     "upkeep": {"api", "errors", "receive", "resolution", "spend"},
-    "quoting": {"api", "errors", "price", "purchase", "receive", "spend"},
+    "quoting": {"resolution", "api", "errors", "price", "purchase", "receive", "spend"},
     "quote": {"errors", "host", "quoting"},
     "settings": {"errors"},
 }

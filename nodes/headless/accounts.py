@@ -1,4 +1,4 @@
-"""What the commands about paid calls share: opening the journal, failing in words, and writing a call down."""
+"""What the commands about paid calls share: failing in words, and writing a call down."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from ..errors import LumenfallError
-from ..host import Host, Interrupted
-from ..settings import Settings, read_settings
-from ..spend import NANOS, Call, Journal, picture_count
+from ..host import Interrupted
+from ..spend import NANOS, Call, picture_count
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,13 +22,6 @@ if TYPE_CHECKING:
 FAILED, INTERRUPTED = 1, 130
 WIDE = 200
 """Columns of a table that goes into a file or another program."""
-
-
-def open_journal(host: Host) -> tuple[Journal, Settings]:
-    """The journal and the settings of ``host``, without importing torch. Raises InputError."""
-    data_dir = host.data_dir()
-    settings = read_settings(host.environ(), data_dir)
-    return Journal(data_dir, settings.database), settings
 
 
 @contextlib.contextmanager
@@ -86,11 +78,6 @@ def as_dict(call: Call) -> dict[str, Any]:
 
 def iso_time(moment: float) -> str:
     return datetime.fromtimestamp(moment).astimezone().isoformat(timespec="seconds")
-
-
-def clock(moment: float) -> str:
-    """A time for people, in their own time zone."""
-    return datetime.fromtimestamp(moment).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def money(amount: int | None) -> str:

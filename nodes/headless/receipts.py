@@ -11,14 +11,13 @@ from typing import Annotated, Any
 
 import typer
 
+from ..books import open_journal
+from ..caller import RECEIPTS
 from ..errors import InputError
-from ..spend import with_picture
-from .accounts import clock, failing_in_words, one_line, open_journal
+from ..spend import clock, with_picture
+from .accounts import failing_in_words, one_line
 from .host import Headless
 from .store import everything, print_everything
-
-CHUNK = "lumenfall"
-"""The text in a saved PNG: JSON {node id: [receipt, ...]}, as :mod:`..caller` writes it."""
 
 MAX_FILE_BYTES = 512 * 2**20
 MAX_RECEIPTS = 1000
@@ -63,7 +62,7 @@ def read_receipts(file: Path) -> Receipts:
             warnings.simplefilter("ignore")
             # Image.open would refuse very large pictures, which is for those who decode them.
             with PngImageFile(file) as picture:
-                text = picture.info.get(CHUNK)
+                text = picture.info.get(RECEIPTS)
         return _checked(json.loads(text, parse_constant=str)) if isinstance(text, str) else {}
     except Exception:
         # A file that somebody sent may be made to break any reader of it. Pillow bounds its texts.

@@ -9,8 +9,9 @@ from typing import Annotated
 
 import typer
 
+from ..books import open_journal
 from ..host import use
-from .accounts import FAILED, as_dict, failing_in_words, open_journal
+from .accounts import FAILED, as_dict, failing_in_words
 from .exports import export, make_folder
 from .host import Headless
 

@@ -15,9 +15,10 @@ from typing import Annotated, Any
 
 import typer
 
+from ..books import open_journal
 from ..settings import LimitSettings
-from ..spend import NANOS, By, Call, Journal, Total, counted, entries, picture_count, total, totals, uncertain
-from .accounts import as_dict, clock, console, failing_in_words, iso_time, money, one_line, open_journal
+from ..spend import NANOS, By, Call, Journal, Total, clock, counted, entries, picture_count, total, totals, uncertain
+from .accounts import as_dict, console, failing_in_words, iso_time, money, one_line
 from .host import Headless
 
 

@@ -8,25 +8,22 @@ from typing import Annotated, Any
 
 import typer
 
+from ..books import open_journal
 from ..errors import InputError
-from ..spend import Call, Journal, State, clean, kept, picture_count, remove, stored_bytes
+from ..spend import GIGABYTE, Call, Journal, State, clean, clock, kept, picture_count, remove
 from .accounts import (
     FAILED,
     as_dict,
-    clock,
     console,
     failing_in_words,
     iso_time,
     money,
     one_line,
-    open_journal,
     size_text,
 )
 from .exports import export as export_picture
 from .exports import make_folder
 from .host import Headless
-
-GIGABYTE = 10**9
 
 store = typer.Typer(help="Look at, copy and clear the store of pictures.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -39,7 +36,7 @@ def list_calls(as_json: AsJson = False) -> None:
     """List the calls whose pictures are kept, the newest last."""
     with failing_in_words(as_json):
         journal, settings = open_journal(Headless())
-        calls, size = kept(journal), stored_bytes(journal)
+        calls, size = kept(journal), journal.files.total()
     if as_json:
         listed = [{**as_dict(call), "size": _size(call)} for call in calls]
         print(json.dumps({"calls": listed, "size": size, "limit": round(settings.store_gb * GIGABYTE)}))
@@ -113,13 +110,13 @@ def clean_store(
         raise typer.BadParameter("--undelivered goes with --all only")
     with failing_in_words(False):
         journal, settings = open_journal(Headless())
-        calls, size = len(kept(journal)), stored_bytes(journal)
+        calls, size = len(kept(journal)), journal.files.total()
         clean(journal, 0.0 if everywhere else settings.store_gb if to is None else to)
         if undelivered:
             for call in kept(journal):
                 if call.state is State.DONE and call.delivered_at is None:
                     remove(journal, call)
-        removed, left = calls - len(kept(journal)), stored_bytes(journal)
+        removed, left = calls - len(kept(journal)), journal.files.total()
     typer.echo(
         f"Removed {size_text(size - left)} of {removed} call{'s' * (removed != 1)}; {size_text(left)} left, "
         f"the limit is {settings.store_gb:g} GB."

@@ -1,8 +1,8 @@
 """What was paid for: the journal of calls, the store of pictures, limits, and the ledger."""
 
 from .budget import Limits
-from .calls import NANOS, Call, Caller, State, Stored, nanos
-from .cleaning import Cleaned, clean, remove, stored_bytes
+from .calls import NANOS, Call, Caller, State, Stored, clock, nanos
+from .cleaning import GIGABYTE, Cleaned, clean, remove
 from .files import Files
 from .journal import Journal
 from .key import request_key
@@ -10,6 +10,7 @@ from .ledger import By, Total, counted, entries, kept, newest, picture_count, to
 from .locks import KeyLock
 
 __all__ = [
+    "GIGABYTE",
     "NANOS",
     "By",
     "Call",
@@ -23,6 +24,7 @@ __all__ = [
     "Stored",
     "Total",
     "clean",
+    "clock",
     "counted",
     "entries",
     "kept",
@@ -31,7 +33,6 @@ __all__ = [
     "picture_count",
     "remove",
     "request_key",
-    "stored_bytes",
     "total",
     "totals",
     "uncertain",

@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from datetime import datetime
 from decimal import Decimal
 from enum import Enum
 from typing import Any
@@ -127,6 +128,11 @@ class Call:
         values["charged"] = Charged(values["charged"])
         values["pictures"] = tuple(Stored(**picture) for picture in content.get("pictures", ()))
         return cls(**values)
+
+
+def clock(moment: float) -> str:
+    """A time for people, in their own time zone."""
+    return datetime.fromtimestamp(moment).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def nanos(amount: float | Decimal) -> int:

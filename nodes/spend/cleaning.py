@@ -6,12 +6,12 @@ import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import StoreError
 from .calls import Call, State
 from .journal import Journal
-from .rows import enter, read_call
+from .rows import enter, read_calls
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection
@@ -55,7 +55,7 @@ def _clean(journal: Journal, store_gb: float, run_id: str | None) -> Cleaned:
     from .tables import calls
 
     removed = Cleaned()
-    excess = stored_bytes(journal) - store_gb * GIGABYTE
+    excess = journal.files.total() - store_gb * GIGABYTE
     if excess <= 0:
         return removed
     conditions = [calls.c.state == State.DONE.value, calls.c.delivered_at.is_not(None)]
@@ -96,11 +96,6 @@ def remove(journal: Journal, call: Call) -> int | None:
         lock.release()
 
 
-def stored_bytes(journal: Journal) -> int:
-    """The size of all pictures in the store on this machine."""
-    return journal.files.total()
-
-
 def _oldest_first(journal: Journal, conditions: Sequence[ColumnElement[bool]]) -> list[Call]:
     import sqlalchemy as sa
 
@@ -108,8 +103,7 @@ def _oldest_first(journal: Journal, conditions: Sequence[ColumnElement[bool]]) -
 
     with journal.open().read() as connection:
         query = sa.select(calls).where(*conditions).order_by(calls.c.used_at, calls.c.number)
-        rows: list[Any] = list(connection.execute(query).mappings())
-        return [read_call(connection, row) for row in rows]
+        return read_calls(connection, query)
 
 
 def _is_shared(connection: Connection, sha256: str) -> bool:

@@ -22,7 +22,7 @@ from .database import Database, open_database
 from .files import Files
 from .locks import KeyLock, key_lock
 from .records import Records
-from .rows import behind, enter, read_call
+from .rows import behind, enter, read_calls
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -196,7 +196,7 @@ class Journal:
         unknown = sa.and_(calls.c.state == State.LOST.value, calls.c.charged == Charged.UNKNOWN.value)
         with self._database().read() as connection:
             query = sa.select(calls).where(calls.c.server == server, calls.c.sent_at >= since, unfinished | unknown)
-            return [read_call(connection, row) for row in list(connection.execute(query).mappings())]
+            return read_calls(connection, query)
 
     def _first(self, *conditions: Any) -> Call | None:
         import sqlalchemy as sa
@@ -205,8 +205,7 @@ class Journal:
 
         with self._database().read() as connection:
             query = sa.select(calls).where(*conditions).order_by(calls.c.number.desc()).limit(1)
-            row = connection.execute(query).mappings().first()
-            return None if row is None else read_call(connection, row)
+            return next(iter(read_calls(connection, query)), None)
 
     def _unwritable(self, reason: str) -> StoreError:
         return StoreError(

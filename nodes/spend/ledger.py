@@ -12,6 +12,7 @@ from ..errors import Charged
 from .budget import spent_now
 from .calls import NANOS, Call, State
 from .journal import Journal
+from .rows import read_calls
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
@@ -151,15 +152,8 @@ def _read(journal: Journal, *conditions: Any, last: int | None = None) -> list[C
     """The calls that meet all ``conditions``, in the order in which they were sent; two queries however many."""
     import sqlalchemy as sa
 
-    from .tables import calls, pictures
+    from .tables import calls
 
     chosen = sa.select(calls).where(*conditions).order_by(calls.c.sent_at.desc(), calls.c.number.desc()).limit(last)
-    ids = chosen.with_only_columns(calls.c.id).subquery()
-    brought = sa.select(pictures).join(ids, ids.c.id == pictures.c.call_id).order_by(pictures.c.number)
     with journal.open().read() as connection:
-        rows: list[Any] = list(connection.execute(chosen).mappings())
-        stored: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        for row in connection.execute(brought).mappings():
-            picture = dict(row)
-            stored[picture.pop("call_id")].append(picture)
-    return [Call.from_dict({**row, "pictures": stored[row["id"]]}) for row in reversed(rows)]
+        return read_calls(connection, chosen)[::-1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .calls import Call, State
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Select
 
 _ORDER = list(State)
 
@@ -57,14 +58,19 @@ def enter(connection: Connection, call: Call) -> None:
         connection.execute(sa.insert(pictures).values(call_id=call.id, **asdict(picture)))
 
 
-def read_call(connection: Connection, row: Any) -> Call:
-    """The call of a row of ``calls``, with its pictures."""
+def read_calls(connection: Connection, chosen: Select[Any]) -> list[Call]:
+    """The calls that ``chosen``, a selection of whole rows of ``calls``, finds, in its order and with their pictures.
+    Two queries however many.
+    """
     import sqlalchemy as sa
 
-    from .tables import pictures
+    from .tables import calls, pictures
 
-    found = connection.execute(
-        sa.select(pictures).where(pictures.c.call_id == row["id"]).order_by(pictures.c.number)
-    ).mappings()
-    stored = [{name: value for name, value in picture.items() if name != "call_id"} for picture in found]
-    return Call.from_dict({**row, "pictures": stored})
+    ids = chosen.with_only_columns(calls.c.id).subquery()
+    brought = sa.select(pictures).join(ids, ids.c.id == pictures.c.call_id).order_by(pictures.c.number)
+    rows: list[Any] = list(connection.execute(chosen).mappings())
+    stored: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in connection.execute(brought).mappings():
+        picture = dict(row)
+        stored[picture.pop("call_id")].append(picture)
+    return [Call.from_dict({**row, "pictures": stored[row["id"]]}) for row in rows]

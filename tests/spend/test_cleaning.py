@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from nodes.spend import Call, Caller, Journal, Limits, State, clean, stored_bytes
+from nodes.spend import Call, Caller, Journal, Limits, State, clean
 
 SIZE = 1000
 KILOBYTE = SIZE / 10**9
@@ -34,7 +34,7 @@ def test_the_pictures_that_were_not_used_for_longest_go_first(journal: Journal) 
     delivered(journal, calls[0])
     removed = clean(journal, 2 * KILOBYTE)
     assert left(journal, *calls) == [True, False, False, True]
-    assert (removed.calls, removed.size) == (2, 2 * SIZE) and stored_bytes(journal) == 2 * SIZE
+    assert (removed.calls, removed.size) == (2, 2 * SIZE) and journal.files.total() == 2 * SIZE
     cleaned = journal.latest(calls[1].key)
     assert cleaned and cleaned.state is State.CLEANED and cleaned.cost == 0
 
@@ -62,4 +62,4 @@ def test_a_file_that_two_calls_share_stays_with_the_second(journal: Journal) -> 
     assert journal.files.get(second.pictures[0]) == b"same" * 250
     delivered(journal, second)
     clean(journal, 0.0)
-    assert left(journal, first, second) == [False, False] and stored_bytes(journal) == 0
+    assert left(journal, first, second) == [False, False] and journal.files.total() == 0

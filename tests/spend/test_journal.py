@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,6 +30,16 @@ def done(journal: Journal, call: Call, content: bytes = b"picture", price: float
         call = replace(call, state=state)
         assert journal.settle(call) == []
     return call
+
+
+@contextlib.contextmanager
+def held_by_another(journal: Journal) -> Iterator[None]:
+    """Another program has locked the database."""
+    other = sqlite3.connect(journal.folder / "spend.db", isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    yield
+    other.execute("ROLLBACK")
+    other.close()
 
 
 def test_a_call_is_found_again_in_every_state(journal: Journal, reopened: Callable[[], Journal]) -> None:
@@ -64,11 +75,8 @@ def test_a_finished_call_that_the_database_missed_is_entered_later(
 ) -> None:
     monkeypatch.setattr(database, "BUSY_TIMEOUT", 0.1)
     call = begun(reopened())
-    other = sqlite3.connect(journal.folder / "spend.db", isolation_level=None)
-    other.execute("BEGIN EXCLUSIVE")
-    finished = done(journal, call)
-    other.execute("ROLLBACK")
-    other.close()
+    with held_by_another(journal):
+        finished = done(journal, call)
     opened = reopened()
     opened.open()
     assert opened.latest(KEY) == finished and list(opened.records.unfinished()) == []
@@ -140,15 +148,12 @@ def test_a_locked_database_is_an_error_before_sending_and_none_after(
 ) -> None:
     monkeypatch.setattr(database, "BUSY_TIMEOUT", 0.1)
     call = begun(reopened())
-    other = sqlite3.connect(journal.folder / "spend.db", isolation_level=None)
-    other.execute("BEGIN EXCLUSIVE")
-    with pytest.raises(StoreError) as caught:
-        begun(journal, "cd" * 32)
-    assert caught.value.code == "STORE_BUSY" and caught.value.charged is Charged.NO
-    answered = replace(call, state=State.ANSWERED, cost=nanos(0.04))
-    assert journal.settle(answered) == []
-    other.execute("ROLLBACK")
-    other.close()
+    with held_by_another(journal):
+        with pytest.raises(StoreError) as caught:
+            begun(journal, "cd" * 32)
+        assert caught.value.code == "STORE_BUSY" and caught.value.charged is Charged.NO
+        answered = replace(call, state=State.ANSWERED, cost=nanos(0.04))
+        assert journal.settle(answered) == []
     opened = reopened()
     opened.open()
     assert opened.latest(KEY) == answered

@@ -1,0 +1,14 @@
+"""Opening the journal that belongs to a host, without torch."""
+
+from __future__ import annotations
+
+from .host import Host
+from .settings import Settings, read_settings
+from .spend import Journal
+
+
+def open_journal(surroundings: Host) -> tuple[Journal, Settings]:
+    """The journal and the settings of a host. Raises InputError for settings that cannot be used."""
+    data_dir = surroundings.data_dir()
+    settings = read_settings(surroundings.environ(), data_dir)
+    return Journal(data_dir, settings.database), settings
