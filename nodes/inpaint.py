@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import asyncio
+from typing import Any, get_args
 
 import torch
 
-from . import run
+from . import host, quoting, run
 from .api import ImageRequest, Model
 from .caller import HIDDEN
 from .contract import REPORT_TOOLTIP, PaidNode
+from .inpainting import Part, Region, assemble, plan, served_sizes, with_channels
 from .inputs import (
     Options,
     model_input,
@@ -23,8 +24,7 @@ from .inputs import (
     size_input,
 )
 from .pictures import gather, read_images
-from .pixels import composite, encode, encode_mask, fit_mask, match_channels, resize
-from .receive import Delivery
+from .pixels import MIN_CONTEXT, diagnose, fit_mask, highlight, shape_mask
 from .report import describe, finish
 
 
@@ -59,12 +59,57 @@ class Inpaint(PaidNode):
                     "BOOLEAN",
                     {
                         "default": True,
-                        "tooltip": "Bring the answer back to the input's size and take every pixel outside the mask "
-                        "from the input, bit for bit. Off: hand on the answer as it came.",
+                        "tooltip": "Bring the answer back to its place in the input and take every pixel outside the "
+                        "mask from the input, bit for bit. Off: hand on the answer as it came.",
                     },
                 ),
             },
-            "optional": {"options": options_input()},
+            "optional": {
+                "options": options_input(),
+                "region": (
+                    list(get_args(Region)),
+                    {
+                        "default": "whole picture",
+                        "tooltip": "What is sent. zoom to mask: the mask and its surroundings, at a size that the "
+                        "model serves, so that small parts get all of its detail. zoom per island: a request, and its "
+                        "price, for each separate part of the mask.",
+                    },
+                ),
+                "context": (
+                    "FLOAT",
+                    {
+                        "default": 0.5,
+                        "min": 0.0,
+                        "max": 8.0,
+                        "step": 0.1,
+                        "tooltip": "Zooming: surroundings on each side, as a share of the mask's width and height; at "
+                        f"least {MIN_CONTEXT} pixels.",
+                    },
+                ),
+                "grow": (
+                    "INT",
+                    {"default": 0, "min": 0, "max": 1024, "tooltip": "Pixels by which the mask is widened."},
+                ),
+                "feather": (
+                    "INT",
+                    {
+                        "default": 0,
+                        "min": 0,
+                        "max": 1024,
+                        "tooltip": "Pixels over which the answer is blended in, inside the border of the grown mask.",
+                    },
+                ),
+                "fill_holes": ("BOOLEAN", {"default": False, "tooltip": "Change what the mask encloses too."}),
+                "invert": ("BOOLEAN", {"default": False, "tooltip": "Change what the mask leaves out instead."}),
+                "match_colour": (
+                    ["mean and spread", "off"],
+                    {
+                        "default": "mean and spread",
+                        "tooltip": "Models change the colours of the whole frame. This brings the answer's back to the "
+                        "input's, measured on what is kept around the mask.",
+                    },
+                ),
+            },
             "hidden": HIDDEN,
         }
 
@@ -80,49 +125,49 @@ class Inpaint(PaidNode):
         seed: int,
         keep_unmasked: bool,
         options: Options | None = None,
+        region: Region = "whole picture",
+        context: float = 0.5,
+        grow: int = 0,
+        feather: int = 0,
+        fill_holes: bool = False,
+        invert: bool = False,
+        match_colour: str = "mean and spread",
     ) -> dict[str, Any]:
         asked = read(model, size, n, options)
         text = read_prompt(prompt, "Describe what the masked part shall show.")
         images = read_images(image)
-        masks, fitted = fit_mask(mask, images)
+        fitted, notes = fit_mask(mask, images, invert=invert)
+        masks = torch.stack([shape_mask(one, grow=grow, fill_holes=fill_holes) for one in fitted])
+        notes += [warning for one in fitted for warning in diagnose(one)]
+        if quoting.quotation() is None:
+            host.show(host.current(), lambda: highlight(images[0], masks[0]))
+        parts: list[Part] = []
 
-        def build(_: Model) -> list[ImageRequest]:
-            return [
-                ImageRequest("edits", asked.model, text, (encode(one),), encode_mask(its_mask), asked.parameters, seed)
-                for one, its_mask in zip(images, masks, strict=True)
-            ]
+        def build(found: Model) -> list[ImageRequest]:
+            parameters = dict(asked.parameters)
+            sizes = [] if region == "whole picture" else served_sizes(found, parameters)
+            parts[:] = plan(masks, region, context, sizes)
+            return [_request(part, images[part.index], asked.model, text, parameters, seed) for part in parts]
 
         results = await run.ask(asked.model, build, asked.on_failure)
+        facts: list[dict[str, Any]] = []
         if keep_unmasked:
-            result, changed, notes = _keep_unmasked(images, masks, results.deliveries, asked.transparent)
+            originals = with_channels(images, asked.transparent)
+            result, changed, facts, found = await asyncio.to_thread(
+                assemble, originals, parts, results.deliveries, feather, match_colour != "off"
+            )
         else:
-            result, _, notes = gather(results.deliveries, asked.transparent)
+            result, _, found = gather(results.deliveries, asked.transparent)
             changed = torch.ones(result.shape[:3])
-        return finish(result, changed, describe(asked.model, results, [*asked.notes, *fitted, *notes], result))
+        report = describe(asked.model, results, [*asked.notes, *notes, *found], result)
+        return finish(result, changed, {**report, "inpainted": facts})
 
 
-def _keep_unmasked(
-    images: torch.Tensor, masks: torch.Tensor, deliveries: Sequence[Delivery], transparent: bool
-) -> tuple[torch.Tensor, torch.Tensor, list[str]]:
-    """Each answer laid into the picture it belongs to: the batch, the masks used, and notes."""
-    height, width = images.shape[1:3]
-    channels = 4 if transparent or images.shape[-1] == 4 else 3
-    results, changed, notes = [], [], []
-    for delivery in deliveries:
-        original = match_channels(images[delivery.index][None], channels)
-        mask = masks[delivery.index]
-        for answer in delivery.pictures:
-            if answer.shape[1:3] != (height, width):
-                notes.append(_describe_scaling(answer.shape[2], answer.shape[1], width, height))
-            answer = resize(match_channels(answer, channels), height, width)
-            used = mask[None].expand(answer.shape[0], -1, -1)
-            results.append(composite(original, answer, used))
-            changed.append(used)
-    return torch.cat(results), torch.cat(changed), notes
-
-
-def _describe_scaling(from_width: int, from_height: int, width: int, height: int) -> str:
-    note = f"The answer came as {from_width}x{from_height} and was scaled to the input's {width}x{height}."
-    if abs(from_width * height / (from_height * width) - 1.0) > 0.02:
-        note += " Its proportions differ, so what it shows is stretched; choose a size nearer to the input's shape."
-    return note
+def _request(
+    part: Part, image: torch.Tensor, model: str, prompt: str, parameters: dict[str, Any], seed: int
+) -> ImageRequest:
+    if part.size:
+        parameters = {name: value for name, value in parameters.items() if name not in ("aspect_ratio", "resolution")}
+        parameters["size"] = part.size
+    picture, mask = part.write(image)
+    return ImageRequest("edits", model, prompt, (picture,), mask, parameters, seed)

@@ -57,6 +57,8 @@ class Model(BaseModel):
     modes: frozenset[Mode] = frozenset()
     parameters: frozenset[str] | None = None
     max_images: int | None = None
+    sizes: tuple[str, ...] = ()
+    """Sizes that it serves as they are asked for, such as 1536x1024; empty where they are not known."""
     price: float | None = None
     ends: date | None = None
     aliases: tuple[str, ...] = ()

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from PIL import Image
+
 log = logging.getLogger(__name__)
 
 
@@ -54,6 +56,9 @@ class Host(Protocol):
     def progress(self, text: str) -> None:
         """Show one short line on the node that is running in this task."""
 
+    def preview(self, picture: Image.Image) -> None:
+        """Show a picture on the node that is running in this task, until it ends."""
+
     def interrupted(self) -> bool:
         """Whether the user asked to stop. Polled; must be cheap."""
 
@@ -70,6 +75,14 @@ def say(host: Host, text: str) -> None:
         host.progress(text)
     except Exception:
         log.debug("Progress could not be shown", exc_info=True)
+
+
+def show(host: Host, draw: Callable[[], Image.Image]) -> None:
+    """Show on the node what ``draw`` gives. Never raises."""
+    try:
+        host.preview(draw())
+    except Exception:
+        log.debug("The preview could not be shown", exc_info=True)
 
 
 _chosen: ContextVar[Host | None] = ContextVar("lumenfall_host", default=None)

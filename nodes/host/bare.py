@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from . import Interrupted, Place, Prepare
 
 
@@ -32,6 +34,9 @@ class Bare:
         return None
 
     def progress(self, text: str) -> None:
+        return None
+
+    def preview(self, picture: Image.Image) -> None:
         return None
 
     def interrupted(self) -> bool:

@@ -8,7 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from . import Place, Prepare
+
+PREVIEW_SIDE = 512
+"""Pixels of the longer side, as ComfyUI's own previews."""
 
 _prepares: set[Prepare] = set()
 
@@ -48,6 +53,10 @@ class ComfyUI:
         # Without a client (a bare POST /prompt) the host would broadcast the text to everybody.
         if context is not None and server.client_id is not None:
             server.send_progress_text(text, context.node_id, server.client_id)
+
+    def preview(self, picture: Image.Image) -> None:
+        """The way samplers show theirs; ComfyUI finds the node by the task."""
+        _module("comfy.utils").ProgressBar(1).update_absolute(0, 1, ("JPEG", picture, PREVIEW_SIDE))
 
     def interrupted(self) -> bool:
         return bool(_module("comfy.model_management").processing_interrupted())

@@ -5,25 +5,38 @@ Shapes are ComfyUI's: IMAGE is float32 ``[B, H, W, C]`` in 0..1 with 1, 3 or 4 c
 """
 
 from .codec import as_float, decode, encode, fingerprint, split_alpha, to_uint8
+from .crops import MIN_CONTEXT, Crop, plan_crop
 from .formats import ImageFormat, readable, sniff
-from .masks import composite, encode_mask, fit_mask
+from .masks import composite, encode_mask, fit_mask, highlight
+from .shaping import diagnose, feather_mask, islands, shape_mask
 from .sizes import central_square, fit_to_first, match_channels, resize
+from .stitching import Stitched, stitch
 
 __all__ = [
+    "MIN_CONTEXT",
+    "Crop",
     "ImageFormat",
+    "Stitched",
     "as_float",
     "central_square",
     "composite",
     "decode",
+    "diagnose",
     "encode",
     "encode_mask",
+    "feather_mask",
     "fingerprint",
     "fit_mask",
     "fit_to_first",
+    "highlight",
+    "islands",
     "match_channels",
+    "plan_crop",
     "readable",
     "resize",
+    "shape_mask",
     "sniff",
     "split_alpha",
+    "stitch",
     "to_uint8",
 ]

@@ -10,10 +10,12 @@ from PIL import Image
 from torch.nn.functional import interpolate
 
 from ..errors import InputError
-from .codec import as_float, png
+from .codec import as_float, png, to_uint8
 
 THRESHOLD = 0.5
 """From this value on a pixel is asked to change. Servers want *fully* transparent, so there is no halfway."""
+
+_TINT = (0.2, 0.9, 0.75)
 
 _PAINT_HINT = (
     "Paint the part to change: right-click the Load Image node and choose Open in MaskEditor, or wire any MASK "
@@ -21,11 +23,11 @@ _PAINT_HINT = (
 )
 
 
-def fit_mask(mask: torch.Tensor, images: torch.Tensor) -> tuple[torch.Tensor, list[str]]:
+def fit_mask(mask: torch.Tensor, images: torch.Tensor, *, invert: bool = False) -> tuple[torch.Tensor, list[str]]:
     """A MASK ``[H, W]`` or ``[1 or B, H, W]`` made to fit IMAGE ``[B, H, W, C]``, and notes on what was done.
 
-    Returns float32 ``[B, H, W]`` in 0..1. Raises InputError for a mask that asks for no change or belongs to
-    another number of pictures.
+    Returns float32 ``[B, H, W]`` in 0..1, with ``invert`` 1 - mask. Raises InputError for a mask that asks for no
+    change, has another shape, or belongs to another number of pictures.
     """
     count, height, width = images.shape[:3]
     if mask.ndim < 2 or 0 in mask.shape:
@@ -44,15 +46,40 @@ def fit_mask(mask: torch.Tensor, images: torch.Tensor) -> tuple[torch.Tensor, li
             hint="Give one mask for all pictures, or one for each.",
         )
     notes = []
+    if invert:
+        mask = 1.0 - mask
     if mask.shape[1:] != (height, width):
+        if not _same_shape(mask.shape[2], mask.shape[1], width, height):
+            raise InputError(
+                f"The mask is {mask.shape[2]}x{mask.shape[1]} and the picture {width}x{height}: scaled to fit, it "
+                "would be distorted.",
+                code="MASK_SHAPE",
+                hint="Wire the mask that belongs to this picture, or crop or pad it to the same proportions first.",
+            )
         notes.append(f"The mask was scaled from {mask.shape[2]}x{mask.shape[1]} to the picture's {width}x{height}.")
         mask = interpolate(mask[:, None], size=(height, width), mode="bilinear", antialias=True)[:, 0].clamp(0.0, 1.0)
     for number, one in enumerate(mask, start=1):
         if not (one >= THRESHOLD).any():
             which = f"Mask {number}" if mask.shape[0] > 1 else "The mask"
             reason = "is all zero" if not one.any() else f"has no pixel at or above {THRESHOLD}"
-            raise InputError(f"{which} {reason}, so nothing would change.", code="EMPTY_MASK", hint=_PAINT_HINT)
+            turned = " once inverted" if invert else ""
+            hint = "Turn invert off, or leave out a part of the mask." if invert else _PAINT_HINT
+            raise InputError(f"{which} {reason}{turned}, so nothing would change.", code="EMPTY_MASK", hint=hint)
     return mask.expand(count, -1, -1), notes
+
+
+def highlight(image: torch.Tensor, mask: torch.Tensor) -> Image.Image:
+    """A drawing of one picture ``[H, W, C]`` that shows in a tint what ``mask`` ``[H, W]`` will change."""
+    share = mask[..., None]
+    colour = image[..., :3]
+    drawn = colour * (1.0 - share) * 0.45 + (colour * 0.6 + torch.tensor(_TINT) * 0.4) * share
+    return Image.fromarray(to_uint8(drawn))
+
+
+def _same_shape(width: int, height: int, other_width: int, other_height: int) -> bool:
+    """Whether two sizes have the same proportions, but for rounding to whole pixels."""
+    wanted = width * other_height / other_width
+    return abs(wanted - height) <= max(1.0, height * 0.02)
 
 
 def encode_mask(mask: torch.Tensor) -> bytes:

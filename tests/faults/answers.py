@@ -150,6 +150,7 @@ ROWS = [
     delivered("fewer-pictures", 2, name="fewer-pictures in base64", inputs=THREE_B64),
     delivered("mixed-sizes", 3, inputs=THREE, spoilt=True),
     delivered("mixed-sizes", 3, name="mixed-sizes in base64", inputs=THREE_B64, spoilt=True),
+    *(delivered(drift, 1, spoilt=True) for drift in ("shifted", "brightened", "reduced", "drifted")),
     delivered("cut-after-first-picture", 1, inputs=THREE),
     delivered("cut-after-first-picture", 1, name="cut-after-first-picture in base64", inputs=THREE_B64),
     delivered("cut-json", 1, name="cut-json for three", inputs=THREE),
