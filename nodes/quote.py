@@ -158,7 +158,9 @@ class _Walk:
             quotation = Quotation(self._ordered, inputs_known=not inputs.guessed)
             with quoting(quotation):
                 values = await _called(node_class, inputs.values)
-            self._made[node_id] = _Made(values, quotation.outputs_known)
+            # What is fed by a list would run once for each of its pictures; how many there will be is not known.
+            known = quotation.outputs_known and True not in getattr(node_class, "OUTPUT_IS_LIST", ())
+            self._made[node_id] = _Made(values, known)
         except Exception as caught:
             error = _explained(caught, inputs)
         requests = quotation.requests if quotation else []
@@ -276,7 +278,9 @@ async def _called(node_class: type[Any], arguments: Mapping[str, Any]) -> tuple[
     answer = getattr(node_class(), node_class.FUNCTION)(**arguments)
     if inspect.isawaitable(answer):
         answer = await answer
-    return tuple((answer.get("result") or ()) if isinstance(answer, dict) else answer)
+    values = tuple((answer.get("result") or ()) if isinstance(answer, dict) else answer)
+    is_list = (*getattr(node_class, "OUTPUT_IS_LIST", ()), *(False,) * len(values))
+    return tuple(value[0] if listed else value for value, listed in zip(values, is_list, strict=False))
 
 
 _COERCIONS = {"INT": int, "FLOAT": float, "STRING": str, "BOOLEAN": bool}

@@ -239,20 +239,27 @@ def _all_or_error(
             if isinstance(outcome, LumenfallError)
         ]
         return Results(deliveries, tuple(failures))
-    gravest = min(errors, key=lambda error: _GRAVEST.index(error.charged))
-    hints = [gravest.hint]
-    hints += [f"Another request failed too: {error.message} {error.hint}" for error in errors if error is not gravest]
+    worst = gravest(errors)
+    hints = [worst.hint]
     if deliveries:
         hints.append(
             f"{len(deliveries)} of the {len(outcomes)} requests of this node succeeded; their pictures are in the "
             "store, so that the next run with the same inputs gets them for free."
         )
         if any(delivery.cost != 0 for delivery in deliveries):
-            gravest.charged = Charged.YES
+            worst.charged = Charged.YES
     if skipped:
         hints.append(f"{skipped} of the requests {'was' if skipped == 1 else 'were'} not sent any more.")
-    gravest.hint = " ".join(hint for hint in hints if hint)
-    raise gravest
+    worst.hint = " ".join(hint for hint in hints if hint)
+    raise worst
+
+
+def gravest(errors: Sequence[LumenfallError]) -> LumenfallError:
+    """The error that may have cost most, the earliest of equals; its hint tells of the others."""
+    worst = min(errors, key=lambda error: _GRAVEST.index(error.charged))
+    others = [f"Another request failed too: {error.message} {error.hint}" for error in errors if error is not worst]
+    worst.hint = " ".join(part for part in (worst.hint, *others) if part)
+    return worst
 
 
 def _left_in_air(count: int) -> str:

@@ -1,17 +1,25 @@
 """The node table: what ComfyUI and the command line offer. A new node gets its line here."""
 
 from .caller import prepare_receipts
+from .compare import Compare
+from .edit import Edit
 from .estimate import Estimate
 from .generate import Generate
 from .inpaint import Inpaint
 from .options import RequestOptions
+from .outpaint import Outpaint
 from .recover import Recover
+from .upscale import Upscale
 from .variations import Variations
 
 NODE_CLASS_MAPPINGS = {
     "LumenfallGenerate": Generate,
     "LumenfallInpaint": Inpaint,
     "LumenfallVariations": Variations,
+    "LumenfallEdit": Edit,
+    "LumenfallOutpaint": Outpaint,
+    "LumenfallUpscale": Upscale,
+    "LumenfallCompare": Compare,
     "LumenfallOptions": RequestOptions,
     "LumenfallEstimate": Estimate,
     "LumenfallRecover": Recover,
@@ -21,6 +29,10 @@ NODE_DISPLAY_NAME_MAPPINGS = {
     "LumenfallGenerate": "Generate Image",
     "LumenfallInpaint": "Inpaint Image",
     "LumenfallVariations": "Image Variations",
+    "LumenfallEdit": "Edit Image",
+    "LumenfallOutpaint": "Outpaint Image",
+    "LumenfallUpscale": "Upscale Image",
+    "LumenfallCompare": "Compare Models",
     "LumenfallOptions": "Request Options",
     "LumenfallEstimate": "Estimate Cost",
     "LumenfallRecover": "Recover Images",

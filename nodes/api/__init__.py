@@ -8,7 +8,7 @@ from .exchange import Reply
 from .flavours import is_loopback
 from .refusals import error_for, request_id
 from .request_log import Logged
-from .requests import ImageRequest, WireRequest, write
+from .requests import Endpoint, ImageRequest, WireRequest, write
 from .responses import Answer, Balance, Estimate, Picture, read_answer
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Balance",
     "Catalogue",
     "Client",
+    "Endpoint",
     "Estimate",
     "ImageRequest",
     "Logged",

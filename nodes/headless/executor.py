@@ -95,7 +95,7 @@ class _Run:
         self._hidden = {"PROMPT": graph.prompt, "EXTRA_PNGINFO": {} if workflow is None else {"workflow": workflow}}
         self._notify = notify
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._values: dict[str, tuple[Any, ...]] = {}
+        self._values: dict[str, list[list[Any]]] = {}
         self._ui: dict[str, Mapping[str, Any]] = {}
         self._errors: dict[str, Mapping[str, Any]] = {}
         self._stopped = False
@@ -132,7 +132,7 @@ class _Run:
 
     async def _attempt(self, node: Node) -> None:
         try:
-            answer = await self._call(node)
+            answers = await self._call(node)
         except Interrupted:
             self._stop(node)
         except LumenfallError as error:
@@ -148,30 +148,38 @@ class _Run:
             log.error("Node %s (%s) failed", node.id, node.class_type, exc_info=error)
             self._fail(node, _generic("NODE_FAILED", f"{type(error).__name__}: {error}"))
         else:
-            if not isinstance(answer, dict):
-                answer = {"result": answer}
-            self._values[node.id] = tuple(answer.get("result") or ())
-            ui = answer.get("ui") or {}
+            self._values[node.id] = _collected(node.node_class, answers)
+            ui = _merged([answer.get("ui") or {} for answer in answers])
             if ui:
                 self._ui[node.id] = ui
             self._notify(Event(node, "done", ui))
 
-    async def _call(self, node: Node) -> Any:
+    async def _call(self, node: Node) -> list[dict[str, Any]]:
+        """Run the node: once for each item of the longest list among its inputs, whose last items are repeated, or
+        once with whole lists where it asks for them (INPUT_IS_LIST). As in ComfyUI, every value is a list here.
+        """
         arguments = {name: self._resolved(value) for name, value in node.inputs.items()}
         for name, kind in node.node_class.INPUT_TYPES().get("hidden", {}).items():
             if kind == "UNIQUE_ID":
-                arguments[name] = node.id
+                arguments[name] = [node.id]
             elif kind in self._hidden:
-                arguments[name] = self._hidden[kind]
-        answer = getattr(node.node_class(), node.node_class.FUNCTION)(**arguments)
-        return await answer if inspect.isawaitable(answer) else answer
+                arguments[name] = [self._hidden[kind]]
+        if getattr(node.node_class, "INPUT_IS_LIST", False):
+            return [await _run(node.node_class, arguments)]
+        count = max((len(values) for values in arguments.values()), default=1)
+        return [
+            await _run(
+                node.node_class, {name: values[min(turn, len(values) - 1)] for name, values in arguments.items()}
+            )
+            for turn in range(count)
+        ]
 
-    def _resolved(self, value: Any) -> Any:
+    def _resolved(self, value: Any) -> list[Any]:
         if not isinstance(value, Link):
-            return value
+            return [value]
         values = self._values[value.node]
         # A node may leave trailing outputs out; ComfyUI hands None on.
-        return values[value.slot] if value.slot < len(values) else None
+        return values[value.slot] if value.slot < len(values) else [None]
 
     def _stop(self, node: Node) -> None:
         self._stopped = True
@@ -180,6 +188,32 @@ class _Run:
     def _fail(self, node: Node, error: Mapping[str, Any]) -> None:
         self._errors[node.id] = error
         self._notify(Event(node, "failed", error=error))
+
+
+async def _run(node_class: type[Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    answer = getattr(node_class(), node_class.FUNCTION)(**arguments)
+    answer = await answer if inspect.isawaitable(answer) else answer
+    return answer if isinstance(answer, dict) else {"result": answer}
+
+
+def _collected(node_class: type[Any], answers: list[dict[str, Any]]) -> list[list[Any]]:
+    """The outputs of all calls of a node, slot by slot, those that are lists (OUTPUT_IS_LIST) end to end."""
+    results = [tuple(answer.get("result") or ()) for answer in answers]
+    slots = max((len(result) for result in results), default=0)
+    is_list = (*getattr(node_class, "OUTPUT_IS_LIST", ()), *(False,) * slots)
+    return [
+        [item for result in results for item in (result[slot] if is_list[slot] else (result[slot],))]
+        for slot in range(slots)
+    ]
+
+
+def _merged(shown: list[Mapping[str, Any]]) -> dict[str, Any]:
+    """What the calls of a node show, each kind of it end to end."""
+    if len(shown) == 1:
+        return dict(shown[0])
+    return {
+        name: [item for one in shown for item in one.get(name, ())] for name in {key for one in shown for key in one}
+    }
 
 
 def _generic(code: str, message: str) -> dict[str, Any]:

@@ -4,26 +4,33 @@ Shapes are ComfyUI's: IMAGE is float32 ``[B, H, W, C]`` in 0..1 with 1, 3 or 4 c
 ``[B, H, W]`` in 0..1 where 1 means *change this*.
 """
 
-from .codec import as_float, decode, encode, fingerprint, split_alpha, to_uint8
+from .canvas import Borders, extend, new_area
+from .codec import MAX_PIXELS, as_float, decode, encode, fingerprint, split_alpha, to_uint8
 from .crops import MIN_CONTEXT, Crop, plan_crop
 from .formats import ImageFormat, readable, sniff
 from .masks import composite, encode_mask, fit_mask, highlight
 from .shaping import diagnose, feather_mask, islands, shape_mask
+from .sheet import Tile, contact_sheet
 from .sizes import central_square, fit_to_first, match_channels, resize
 from .stitching import Stitched, stitch
 
 __all__ = [
+    "MAX_PIXELS",
     "MIN_CONTEXT",
+    "Borders",
     "Crop",
     "ImageFormat",
     "Stitched",
+    "Tile",
     "as_float",
     "central_square",
     "composite",
+    "contact_sheet",
     "decode",
     "diagnose",
     "encode",
     "encode_mask",
+    "extend",
     "feather_mask",
     "fingerprint",
     "fit_mask",
@@ -31,6 +38,7 @@ __all__ = [
     "highlight",
     "islands",
     "match_channels",
+    "new_area",
     "plan_crop",
     "readable",
     "resize",

@@ -1,0 +1,167 @@
+"""Outpaint Image: what lies beyond the borders of a picture."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import Any
+
+import torch
+
+from . import host, quoting, run
+from .api import ImageRequest, Model
+from .caller import HIDDEN
+from .contract import REPORT_TOOLTIP, PaidNode
+from .errors import InputError
+from .inpainting import Part, assemble, with_channels
+from .inputs import (
+    MAX_SIDE,
+    Options,
+    check_text,
+    model_input,
+    n_input,
+    options_input,
+    prompt_input,
+    read,
+    read_size,
+    seed_input,
+)
+from .pictures import read_images
+from .pixels import Borders, encode, encode_mask, extend, highlight, new_area
+from .report import describe, finish
+
+INSTRUCTION = (
+    "Extend the picture beyond its borders: continue its scene, perspective, light and style into the masked area, "
+    "and keep what is there."
+)
+
+ANCHORS = {"centre": (0.5, 0.5), "left": (0.0, 0.5), "right": (1.0, 0.5), "top": (0.5, 0.0), "bottom": (0.5, 1.0)}
+"""Where the picture lies on the larger one: the share of what is added that goes to its left, and above it."""
+
+
+class Outpaint(PaidNode):
+    DESCRIPTION = "Extends a picture beyond its borders. What was there stays bit-identical, but for the feather."
+    SEARCH_ALIASES = ["outpainting", "extend", "expand", "uncrop", "pad image", "aspect ratio", "lumenfall"]
+    OUTPUT_TOOLTIPS = (
+        "The larger pictures, as one batch; for several inputs those of the first come first.",
+        "The mask: 1 where the picture is new, falling to 0 over the feather.",
+        REPORT_TOOLTIP,
+    )
+    FUNCTION = "outpaint"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, dict[str, Any]]:
+        def side(default: int, name: str) -> tuple[str, dict[str, Any]]:
+            tooltip = f"Pixels to add {name}."
+            return "INT", {"default": default, "min": 0, "max": 8192, "step": 8, "tooltip": tooltip}
+
+        return {
+            "required": {
+                "image": ("IMAGE", {"tooltip": "The picture to extend. A batch makes one request for each picture."}),
+                "prompt": prompt_input("What the new area shall show. May be empty: the scene goes on."),
+                "model": model_input("edit"),
+                "left": side(0, "on the left"),
+                "top": side(0, "above"),
+                "right": side(256, "on the right"),
+                "bottom": side(0, "below"),
+                "aspect": (
+                    "STRING",
+                    {
+                        "default": "",
+                        "tooltip": "The shape to grow to, such as 16:9. Wins over the four borders; empty: they count.",
+                    },
+                ),
+                "anchor": (
+                    list(ANCHORS),
+                    {"default": "centre", "tooltip": "With aspect: where the picture lies on the larger one."},
+                ),
+                "feather": (
+                    "INT",
+                    {
+                        "default": 32,
+                        "min": 0,
+                        "max": 512,
+                        "tooltip": "Pixels inside the old borders over which old and new are blended.",
+                    },
+                ),
+                "n": n_input(),
+                "seed": seed_input(),
+            },
+            "optional": {"options": options_input()},
+            "hidden": HIDDEN,
+        }
+
+    @run.paid_node
+    async def outpaint(
+        self,
+        image: torch.Tensor,
+        prompt: str,
+        model: str,
+        left: int,
+        top: int,
+        right: int,
+        bottom: int,
+        aspect: str,
+        anchor: str,
+        feather: int,
+        n: int,
+        seed: int,
+        options: Options | None = None,
+    ) -> dict[str, Any]:
+        asked = read(model, "auto", n, options)
+        check_text("The prompt", prompt)
+        text = f"{INSTRUCTION} {prompt.strip()}".strip()
+        images = read_images(image)
+        height, width = images.shape[1:3]
+        notes = list(asked.notes)
+        borders = Borders(left, top, right, bottom)
+        if aspect.strip():
+            if any((left, top, right, bottom)):
+                notes.append("aspect is set, so left, top, right and bottom do not count.")
+            borders = _borders_for(aspect, anchor, width, height)
+        _check(borders, width, height)
+        canvas = extend(with_channels(images, asked.transparent), borders)
+        weight = new_area(height, width, borders, feather)
+        if quoting.quotation() is None:
+            host.show(host.current(), lambda: highlight(canvas[0], weight))
+
+        def build(_: Model) -> list[ImageRequest]:
+            mask = encode_mask((weight > 0.0).float())
+            return [
+                ImageRequest("edits", asked.model, text, (encode(one),), mask, asked.parameters, seed) for one in canvas
+            ]
+
+        results = await run.ask(asked.model, build, asked.on_failure)
+        parts = [Part(index, weight, None) for index in range(canvas.shape[0])]
+        result, changed, facts, found = await asyncio.to_thread(assemble, canvas, parts, results.deliveries, 0, True)
+        report = describe(asked.model, results, [*notes, *found], result)
+        return finish(result, changed, {**report, "inpainted": facts})
+
+
+def _borders_for(aspect: str, anchor: str, width: int, height: int) -> Borders:
+    """The least that brings ``width`` x ``height`` to the shape ``aspect``. Raises InputError."""
+    shape = read_size(aspect)
+    if shape is None:
+        raise InputError(f"The aspect {aspect!r} is not understood.", hint="Write a ratio such as 16:9, or nothing.")
+    across, down = (float(part) for part in shape.replace("x", ":").split(":"))
+    # A hair less than the exact share: 1024 x 3/2 must not become 1537 by the last bit of a float.
+    new_width = max(width, math.ceil(height * across / down - 1e-6))
+    new_height = max(height, math.ceil(width * down / across - 1e-6))
+    to_left, above = ANCHORS[anchor]
+    left, top = round((new_width - width) * to_left), round((new_height - height) * above)
+    return Borders(left, top, new_width - width - left, new_height - height - top)
+
+
+def _check(borders: Borders, width: int, height: int) -> None:
+    if not any((borders.left, borders.top, borders.right, borders.bottom)):
+        raise InputError(
+            "Nothing is to be added: the four borders are 0, or the picture has this aspect already.",
+            code="NOTHING_TO_DO",
+            hint="Set left, top, right or bottom, or another aspect.",
+        )
+    new_width, new_height = width + borders.left + borders.right, height + borders.top + borders.bottom
+    if max(new_width, new_height) > MAX_SIDE:
+        raise InputError(
+            f"The extended picture would be {new_width}x{new_height}; at most {MAX_SIDE} pixels a side are made.",
+            hint="Add less, or scale the picture down first.",
+        )

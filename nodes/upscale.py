@@ -1,0 +1,141 @@
+"""Upscale Image: the same picture, larger."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+
+from . import run
+from .api import ImageRequest, Model
+from .caller import HIDDEN
+from .contract import REPORT_TOOLTIP, PaidNode
+from .errors import InputError
+from .inputs import Options, model_input, options_input, read, seed_input
+from .pictures import gather, read_images
+from .pixels import MAX_PIXELS, as_float, encode, resize
+from .receive import Delivery
+from .report import describe, finish
+
+_DECIDED = ("size", "aspect_ratio", "resolution", "n", "background")
+"""What scale_factor settles, or an upscaler does not know."""
+
+
+class Upscale(PaidNode):
+    DESCRIPTION = "Enlarges a picture as a whole with an upscaling model. Transparency is kept."
+    SEARCH_ALIASES = ["upscaler", "super resolution", "enlarge", "esrgan", "topaz", "enhance", "lumenfall"]
+    OUTPUT_TOOLTIPS = (
+        "The enlarged pictures, as one batch. Four channels where the input has four.",
+        "The mask: 1 where a picture is transparent, 0 where it is opaque, as Load Image gives it.",
+        REPORT_TOOLTIP,
+    )
+    FUNCTION = "upscale"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, dict[str, Any]]:
+        return {
+            "required": {
+                "image": ("IMAGE", {"tooltip": "The picture to enlarge. A batch makes one request for each picture."}),
+                "model": model_input("upscale"),
+                "scale_factor": (
+                    "FLOAT",
+                    {
+                        "default": 2.0,
+                        "min": 1.0,
+                        "max": 16.0,
+                        "step": 0.5,
+                        "round": 0.01,
+                        "tooltip": "How many times as wide and high. Some models know only 2 and 4, some none but "
+                        "their own.",
+                    },
+                ),
+                "seed": seed_input(),
+            },
+            "optional": {
+                "mask": (
+                    "MASK",
+                    {"tooltip": "The picture's transparency, as Load Image gives it: 1 is transparent."},
+                ),
+                "options": options_input(),
+            },
+            "hidden": HIDDEN,
+        }
+
+    @run.paid_node
+    async def upscale(
+        self,
+        image: torch.Tensor,
+        model: str,
+        scale_factor: float,
+        seed: int,
+        mask: torch.Tensor | None = None,
+        options: Options | None = None,
+    ) -> dict[str, Any]:
+        asked = read(model, "auto", 1, options)
+        images = read_images(image)
+        alpha = _read_alpha(images, mask)
+        colour = images[..., :3] if images.shape[-1] == 4 else images
+        _check_pixels(colour.shape[2], colour.shape[1], scale_factor)
+        dropped = [name for name in _DECIDED if name in asked.parameters]
+        parameters = {name: value for name, value in asked.parameters.items() if name not in _DECIDED}
+        # The gateway upscales because this field is there; whole factors are what some models list.
+        parameters["scale_factor"] = int(scale_factor) if float(scale_factor).is_integer() else scale_factor
+        notes = [*asked.notes, *(f"{name} was not sent: scale_factor decides." for name in dropped)]
+
+        def build(_: Model) -> list[ImageRequest]:
+            return [
+                ImageRequest("edits", asked.model, images=(encode(one),), parameters=parameters, seed=seed)
+                for one in colour
+            ]
+
+        results = await run.ask(asked.model, build, asked.on_failure)
+        result, mask_out, fitted = gather(results.deliveries, False)
+        if alpha is not None:
+            opacity = _enlarged(alpha, results.deliveries, *result.shape[1:3])
+            mask_out = 1.0 - opacity
+            notes.append("The transparency was enlarged here, not by the model, which saw the colours alone.")
+            if images.shape[-1] == 4:
+                result = torch.cat([result, opacity[..., None]], dim=-1)
+        notes += _sizes(colour, scale_factor, results.deliveries)
+        return finish(result, mask_out, describe(asked.model, results, [*notes, *fitted], result))
+
+
+def _read_alpha(images: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor | None:
+    """How opaque each picture is, ``[B, H, W]``, by its fourth channel and by ``mask``; None where all are opaque."""
+    alpha = images[..., 3].clamp(0.0, 1.0) if images.shape[-1] == 4 else torch.ones(images.shape[:3])
+    if mask is not None:
+        clear = as_float(mask).reshape(-1, *mask.shape[-2:]).clamp(0.0, 1.0)
+        if clear.shape[0] not in (1, images.shape[0]):
+            raise InputError(
+                f"There are {clear.shape[0]} masks for {images.shape[0]} pictures.",
+                code="MASK_BATCH",
+                hint="Give one mask for all pictures, or one for each.",
+            )
+        alpha = alpha * (1.0 - resize(clear[..., None], *images.shape[1:3])[..., 0])
+    return alpha if images.shape[-1] == 4 or not bool((alpha == 1.0).all()) else None
+
+
+def _enlarged(alpha: torch.Tensor, deliveries: tuple[Delivery, ...], height: int, width: int) -> torch.Tensor:
+    """The opacity of each picture that came, ``[B, height, width]``."""
+    numbers = [delivery.index for delivery in deliveries for picture in delivery.pictures for _ in picture]
+    return resize(alpha[numbers][..., None], height, width)[..., 0]
+
+
+def _check_pixels(width: int, height: int, factor: float) -> None:
+    most = math.sqrt(MAX_PIXELS / (width * height))
+    if factor > most:
+        raise InputError(
+            f"{width}x{height} enlarged {factor:g} times has more than the {MAX_PIXELS:,} pixels that can be decoded.",
+            hint=f"Choose a scale_factor of at most {math.floor(most * 100) / 100:g}.",
+        )
+
+
+def _sizes(images: torch.Tensor, factor: float, deliveries: tuple[Delivery, ...]) -> list[str]:
+    wanted = round(images.shape[2] * factor), round(images.shape[1] * factor)
+    came = {(picture.shape[2], picture.shape[1]) for delivery in deliveries for picture in delivery.pictures}
+    return [
+        f"{wanted[0]}x{wanted[1]} was asked for, and {width}x{height} came: this model has factors of its own."
+        for width, height in sorted(came)
+        if abs(width - wanted[0]) > 1 or abs(height - wanted[1]) > 1
+    ]
