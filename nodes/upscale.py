@@ -117,9 +117,9 @@ def _read_alpha(images: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor
 
 
 def _enlarged(alpha: torch.Tensor, deliveries: tuple[Delivery, ...], height: int, width: int) -> torch.Tensor:
-    """The opacity of each picture that came, ``[B, height, width]``."""
+    """The opacity of each picture that came, ``[B, height, width]``, in the 8 bits of a PNG: opaque stays 1."""
     numbers = [delivery.index for delivery in deliveries for picture in delivery.pictures for _ in picture]
-    return resize(alpha[numbers][..., None], height, width)[..., 0]
+    return (resize(alpha[numbers][..., None], height, width)[..., 0] * 255.0).round() / 255.0
 
 
 def _check_pixels(width: int, height: int, factor: float) -> None:

@@ -88,7 +88,7 @@ def test_saved_widgets_match_the_nodes(name: str) -> None:
         expected: list[tuple[str, Any]] = []
         for group in ("required", "optional"):
             for input_name, spec in declared.get(group, {}).items():
-                is_widget = isinstance(spec[0], list) or spec[0] in ("STRING", "INT", "BOOLEAN")
+                is_widget = isinstance(spec[0], list) or spec[0] in ("STRING", "INT", "FLOAT", "BOOLEAN")
                 if not is_widget or spec[-1].get("forceInput"):
                     continue
                 expected.append((input_name, twin[str(node["id"])]["inputs"][input_name]))

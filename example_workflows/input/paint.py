@@ -82,6 +82,14 @@ def add_lake(picture: np.ndarray) -> np.ndarray:
     return mix(picture, water, edge(HORIZON - y))
 
 
+def pattern() -> np.ndarray:
+    """A cloth of diamonds, 512 x 512."""
+    down, across = np.mgrid[0:512, 0:512] / 64.0
+    diamond = np.abs((across % 1) - 0.5) + np.abs((down % 1) - 0.5)
+    cloth = mix(np.full((512, 512, 3), (0.06, 0.32, 0.36)), np.array([0.98, 0.78, 0.32]), edge((diamond - 0.42) * 64))
+    return mix(cloth, np.array([0.86, 0.3, 0.26]), edge((diamond - 0.2) * 64))
+
+
 def main() -> None:
     # The balloon comes last and has no reflection, so that replacing it leaves no trace in the water.
     colour = np.clip(add_balloon(add_lake(sky_and_mountains())), 0, 1)
@@ -90,6 +98,9 @@ def main() -> None:
     alpha = np.clip((distance - 0.94) / 0.06, 0, 1)
     pixels = (np.dstack([colour, alpha]) * 255).round().astype(np.uint8)
     Image.fromarray(pixels).save(Path(__file__).with_name("balloon.png"), optimize=True)
+    Image.fromarray((pattern() * 255).round().astype(np.uint8)).save(
+        Path(__file__).with_name("pattern.png"), optimize=True
+    )
 
 
 if __name__ == "__main__":
