@@ -86,7 +86,7 @@ class Compare(PaidNode):
         async def ask(asked: Asked) -> Results:
             endpoint: Endpoint = "edits" if pictures else "generations"
             request = ImageRequest(endpoint, asked.model, text, pictures, None, asked.parameters, seed)
-            return await run.ask(asked.model, lambda _: [request], "keep")
+            return await run.ask(asked.model, lambda _: [request], "keep", asked.too_large)
 
         outcomes = await _all(*(ask(asked) for asked in contenders))
         errors = [outcome for outcome in outcomes if isinstance(outcome, LumenfallError)]

@@ -94,7 +94,7 @@ class Edit(PaidNode):
             its_mask = None if masks is None else encode_mask(masks[0])
             return [ImageRequest("edits", asked.model, text, content, its_mask, asked.parameters, seed)]
 
-        results = await run.ask(asked.model, build, asked.on_failure)
+        results = await run.ask(asked.model, build, asked.on_failure, asked.too_large)
         if masks is None:
             result, changed, found = gather(results.deliveries, asked.transparent)
             return finish(result, changed, describe(asked.model, results, [*notes, *found], result))

@@ -68,6 +68,6 @@ class Generate(PaidNode):
         asked = read(model, size, n, options, width=width, height=height)
         text = read_prompt(prompt, "Describe the picture to make.")
         request = ImageRequest("generations", asked.model, text, parameters=asked.parameters, seed=seed)
-        results = await run.ask(asked.model, lambda _: [request], asked.on_failure)
+        results = await run.ask(asked.model, lambda _: [request], asked.on_failure, asked.too_large)
         images, mask, fitted = gather(results.deliveries, asked.transparent)
         return finish(images, mask, describe(asked.model, results, [*asked.notes, *fitted], images))

@@ -149,7 +149,7 @@ class Inpaint(PaidNode):
             parts[:] = plan(masks, region, context, sizes)
             return [_request(part, images[part.index], asked.model, text, parameters, seed) for part in parts]
 
-        results = await run.ask(asked.model, build, asked.on_failure)
+        results = await run.ask(asked.model, build, asked.on_failure, asked.too_large)
         facts: list[dict[str, Any]] = []
         if keep_unmasked:
             originals = with_channels(images, asked.transparent)

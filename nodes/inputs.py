@@ -10,7 +10,7 @@ from typing import Any, TypedDict
 from .api import Mode
 from .errors import InputError
 from .pixels import readable
-from .run import OnFailure, model_names
+from .run import OnFailure, TooLarge, model_names
 
 MAX_SEED = 2**31 - 1
 """Providers differ; this is the largest that all of them take."""
@@ -24,6 +24,7 @@ class Options(TypedDict):
     model: str
     parameters: dict[str, Any]
     on_failure: OnFailure
+    too_large: TooLarge
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Asked:
     parameters: Mapping[str, Any]
     notes: tuple[str, ...]
     on_failure: OnFailure = "stop"
+    too_large: TooLarge = "refuse"
 
     @property
     def transparent(self) -> bool:
@@ -90,7 +92,7 @@ def read(
     height: int | None = None,
 ) -> Asked:
     """The shared inputs as a request needs them. Raises InputError for a size that is none."""
-    options = options or Options(model="", parameters={}, on_failure="stop")
+    options = options or Options(model="", parameters={}, on_failure="stop", too_large="refuse")
     parameters = dict(options["parameters"])
     notes = []
     if (width is None) != (height is None):
@@ -114,7 +116,7 @@ def read(
         raise InputError(
             f"The installed Pillow cannot open {output_format} pictures.", hint="Choose png, or install a newer Pillow."
         )
-    return Asked(slug, parameters, tuple(notes), options["on_failure"])
+    return Asked(slug, parameters, tuple(notes), options["on_failure"], options["too_large"])
 
 
 def read_size(text: str) -> str | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from .errors import InputError
 from .inputs import Options, check_text
-from .run import OnFailure
+from .run import OnFailure, TooLarge
 
 # The nodes' own inputs, or what would change how an answer must be read.
 _RESERVED = ("model", "prompt", "image", "image[]", "mask", "n", "size", "stream", "partial_images")
@@ -74,6 +74,15 @@ class RequestOptions:
                         "on disk. keep: what succeeded is handed on, the failures are in the report.",
                     },
                 ),
+                "too_large": (
+                    ["refuse", "scale down"],
+                    {
+                        "default": "refuse",
+                        "tooltip": "When a picture has more bytes than the server takes, even compressed again without "
+                        "loss. refuse: an error before anything is sent. scale down: as little as it takes; the report "
+                        "says by how much.",
+                    },
+                ),
             },
         }
 
@@ -90,6 +99,7 @@ class RequestOptions:
         negative_prompt: str,
         extra: str,
         on_failure: OnFailure = "stop",
+        too_large: TooLarge = "refuse",
     ) -> tuple[Options]:
         choices = {
             "aspect_ratio": aspect_ratio,
@@ -106,7 +116,7 @@ class RequestOptions:
         if negative_prompt.strip():
             parameters["negative_prompt"] = negative_prompt.strip()
         parameters.update(read_extra(extra))
-        return (Options(model=model.strip(), parameters=parameters, on_failure=on_failure),)
+        return (Options(model=model.strip(), parameters=parameters, on_failure=on_failure, too_large=too_large),)
 
 
 def read_extra(text: str) -> dict[str, Any]:

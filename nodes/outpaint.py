@@ -131,7 +131,7 @@ class Outpaint(PaidNode):
                 ImageRequest("edits", asked.model, text, (encode(one),), mask, asked.parameters, seed) for one in canvas
             ]
 
-        results = await run.ask(asked.model, build, asked.on_failure)
+        results = await run.ask(asked.model, build, asked.on_failure, asked.too_large)
         parts = [Part(index, weight, None) for index in range(canvas.shape[0])]
         result, changed, facts, found = await asyncio.to_thread(assemble, canvas, parts, results.deliveries, 0, True)
         report = describe(asked.model, results, [*notes, *found], result)

@@ -27,6 +27,7 @@ from .upkeep import look_after
 
 NodeFunction = Callable[..., Awaitable[dict[str, Any]]]
 OnFailure = Literal["stop", "keep"]
+TooLarge = Literal["refuse", "scale down"]
 
 MAX_PARALLEL = 4
 """Requests of one node in the air at once. More gains little and runs into providers' limits."""
@@ -42,15 +43,21 @@ class Results:
     failures: tuple[dict[str, Any], ...] = ()
 
 
-async def ask(slug: str, build: Callable[[Model], Sequence[ImageRequest]], on_failure: OnFailure = "stop") -> Results:
+async def ask(
+    slug: str,
+    build: Callable[[Model], Sequence[ImageRequest]],
+    on_failure: OnFailure = "stop",
+    too_large: TooLarge = "refuse",
+) -> Results:
     """Get the pictures of the requests that ``build`` makes for the model ``slug``.
 
     All requests are checked before the first is sent; they run together, MAX_PARALLEL at a time. With "stop", when
     one fails no more are sent, and those in the air are brought to disk before its LumenfallError is raised; with
-    "keep" an error is raised only when none succeeded. Stop raises the host's interruption.
+    "keep" an error is raised only when none succeeded. ``too_large`` is what becomes of pictures that the server
+    would not take. Stop raises the host's interruption.
     """
     surroundings = host.current()
-    errand = _Errand(surroundings, slug, on_failure)
+    errand = _Errand(surroundings, slug, on_failure, too_large)
     try:
         results = await wait(errand.results(build), surroundings, errand.doing)
         if quoting.quotation() is None:
@@ -128,10 +135,11 @@ def _catalogue() -> Catalogue:
 class _Errand:
     """What one call of a node asks for. ``wanted`` ends when the node no longer waits: nothing more is sent then."""
 
-    def __init__(self, surroundings: host.Host, slug: str, on_failure: OnFailure) -> None:
+    def __init__(self, surroundings: host.Host, slug: str, on_failure: OnFailure, too_large: TooLarge) -> None:
         self.wanted = True
         self._slug = slug
         self._keeps_going = on_failure == "keep"
+        self._may_shrink = too_large == "scale down"
         self._status: str | None = None
         self._total = 0
         self._done = 0
@@ -190,7 +198,7 @@ class _Errand:
         await asyncio.to_thread(clean, self._journal, self._settings.store_gb, self._caller.run_id)
 
     def _orders(self, build: Callable[[Model], Sequence[ImageRequest]], model: Model) -> list[Order]:
-        return [order(request, self._server, model) for request in build(model)]
+        return [order(replace(request, may_shrink=self._may_shrink), self._server, model) for request in build(model)]
 
     def _tell(self, status: str | None) -> None:
         self._status = status

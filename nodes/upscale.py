@@ -89,7 +89,7 @@ class Upscale(PaidNode):
                 for one in colour
             ]
 
-        results = await run.ask(asked.model, build, asked.on_failure)
+        results = await run.ask(asked.model, build, asked.on_failure, asked.too_large)
         result, mask_out, fitted = gather(results.deliveries, False)
         if alpha is not None:
             opacity = _enlarged(alpha, results.deliveries, *result.shape[1:3])

@@ -103,7 +103,7 @@ class Variations(PaidNode):
             notes.append(route)
             return requests
 
-        results = await run.ask(asked.model, build, asked.on_failure)
+        results = await run.ask(asked.model, build, asked.on_failure, asked.too_large)
         result, mask, fitted = gather(results.deliveries, asked.transparent)
         return finish(result, mask, describe(asked.model, results, [*notes, *fitted], result))
 

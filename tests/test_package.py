@@ -111,6 +111,17 @@ def test_it_loads_as_comfyui_loads_it_and_does_nothing_yet(tmp_path: Path) -> No
     code = LOADER.format(name=str(folder).replace(".", "_x_"), path=str(folder / "__init__.py"), folder=str(folder))
     environ = {**os.environ, "HOME": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
     printed = subprocess.check_output([sys.executable, "-c", code], text=True, env=environ, cwd=tmp_path)
-    names = ["Estimate", "Generate", "Inpaint", "Options", "Recover", "Variations"]
+    names = [
+        "Compare",
+        "Edit",
+        "Estimate",
+        "Generate",
+        "Inpaint",
+        "Options",
+        "Outpaint",
+        "Recover",
+        "Upscale",
+        "Variations",
+    ]
     assert json.loads(printed) == [[f"Lumenfall{name}" for name in names], [], 1]
     assert [path.name for path in tmp_path.iterdir()] == [folder.name]

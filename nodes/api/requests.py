@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from ..errors import InputError
 from .flavours import Flavour
+from .uploads import Upload, recompress, scale_down, scale_mask
 
 Endpoint = Literal["generations", "edits", "variations"]
 
@@ -29,6 +30,8 @@ class ImageRequest:
     """Only what the user changed: n, size, quality and so on, by their names on the wire."""
     seed: int = 0
     """Sent only where the model lists it; otherwise it only numbers the take."""
+    may_shrink: bool = False
+    """Whether a picture that is too large for the server may be scaled down, and the mask with it."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,8 @@ def write(request: ImageRequest, flavour: Flavour, *, takes_seed: bool = False) 
     path = f"images/{request.endpoint}"
     if request.endpoint == "generations":
         return WireRequest(path, {"json": body}, notes)
-    return WireRequest(path, {"data": _form(body), "files": _files(request, flavour)}, notes)
+    files, changes = _files(request, flavour)
+    return WireRequest(path, {"data": _form(body), "files": files}, (*notes, *changes))
 
 
 def _parameters(request: ImageRequest, flavour: Flavour, takes_seed: bool) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -92,23 +96,44 @@ def _text(value: Any) -> str:
     return json.dumps(value)
 
 
-def _files(request: ImageRequest, flavour: Flavour) -> list[tuple[str, tuple[str, bytes, str]]]:
+File = tuple[str, tuple[str, bytes, str]]
+
+
+def _files(request: ImageRequest, flavour: Flavour) -> tuple[list[File], list[str]]:
+    """The parts of the form that are files, and what was done to make them small enough."""
     name = "image" if len(request.images) == 1 else "image[]"
-    files = []
+    files, notes = [], []
+    mask = request.mask
     for number, image in enumerate(request.images, start=1):
+        upload = Upload(image)
         if len(image) > flavour.max_image_bytes:
+            upload = _fit(request, flavour, number)
+            notes.append(f"Picture {number} {upload.note} to stay within {flavour.max_image_bytes / 1e6:.0f} MB.")
+            if number == 1 and mask is not None and upload.size:
+                mask = scale_mask(mask, upload.size)
+        files.append((name, (f"image-{number}.{upload.extension}", upload.content, upload.media_type)))
+    if mask is not None:
+        if len(mask) > flavour.max_mask_bytes:
             raise InputError(
-                f"Picture {number} is {len(image) / 1e6:.0f} MB as PNG; {flavour.name} takes at most "
-                f"{flavour.max_image_bytes / 1e6:.0f} MB.",
-                hint="Scale it down first, for example with an ImageScale node.",
-            )
-        files.append((name, (f"image-{number}.png", image, "image/png")))
-    if request.mask is not None:
-        if len(request.mask) > flavour.max_mask_bytes:
-            raise InputError(
-                f"The mask is {len(request.mask) / 1e6:.1f} MB as PNG; at most "
+                f"The mask is {len(mask) / 1e6:.1f} MB as PNG; at most "
                 f"{flavour.max_mask_bytes / 1e6:.0f} MB are taken.",
                 hint="Smooth the mask, or scale picture and mask down.",
             )
-        files.append(("mask", ("mask.png", request.mask, "image/png")))
-    return files
+        files.append(("mask", ("mask.png", mask, "image/png")))
+    return files, notes
+
+
+def _fit(request: ImageRequest, flavour: Flavour, number: int) -> Upload:
+    """A picture that is too large, small enough: without loss, else scaled down where that is allowed."""
+    image, limit = request.images[number - 1], flavour.max_image_bytes
+    # /images/variations takes PNG only.
+    fitted = recompress(image, limit, webp=request.endpoint == "edits")
+    if fitted is None and request.may_shrink:
+        fitted = scale_down(image, limit)
+    if fitted is None:
+        raise InputError(
+            f"Picture {number} is {len(image) / 1e6:.0f} MB as PNG; {flavour.name} takes at most {limit / 1e6:.0f} MB.",
+            hint="Scale it down first, for example with an ImageScale node, or set too_large to scale down in Request "
+            "Options.",
+        )
+    return fitted

@@ -33,7 +33,7 @@ class Tile:
 
 def contact_sheet(tiles: Sequence[Tile]) -> torch.Tensor:
     """All tiles on one dark sheet ``[1, H, W, 3]``, as nearly square as they allow."""
-    columns = math.ceil(math.sqrt(len(tiles)))
+    columns = len(tiles) if len(tiles) < 4 else math.ceil(math.sqrt(len(tiles)))
     rows = math.ceil(len(tiles) / columns)
     size = _GAP + columns * (CELL + _GAP), _GAP + rows * (CELL + _LABEL + _GAP)
     sheet = Image.new("RGB", size, _BACKGROUND)

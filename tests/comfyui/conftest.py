@@ -137,7 +137,8 @@ def comfyui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyUI]:
     (base / "input").mkdir()
     ignored = shutil.ignore_patterns(".*", "output", "tests", "__pycache__")
     shutil.copytree(PACK, base / "custom_nodes" / "comfyui-lumenfall", ignore=ignored)
-    shutil.copy(EXAMPLES / "input" / "balloon.png", base / "input")
+    for picture in (EXAMPLES / "input").glob("*.png"):
+        shutil.copy(picture, base / "input")
     with running(api_key=KEY) as sandbox:
         host = ComfyUI(base, sandbox)
         try:

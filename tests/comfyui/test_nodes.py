@@ -1,0 +1,96 @@
+"""The nodes around Inpaint, inside a real ComfyUI and between its own nodes."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from .conftest import EXAMPLES, ComfyUI
+
+SIZES = {
+    "zoom-inpaint": [(1024, 768)],
+    "outpaint": [(1792, 768)],
+    "edit": [(1024, 768)],
+    "upscale": [(2048, 1536)],
+    "compare": [(1608, 660), (1024, 1024), (1024, 1024), (1024, 1024)],
+}
+
+
+def pictures(comfyui: ComfyUI, graph: dict[str, Any]) -> list[Image.Image]:
+    entry = comfyui.run(graph)
+    assert entry["status"]["status_str"] == "success", entry["status"]["messages"]
+    return [Image.open(io.BytesIO(content)) for content in comfyui.pictures(entry)]
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_the_examples_run(comfyui: ComfyUI, name: str) -> None:
+    made = pictures(comfyui, json.loads((EXAMPLES / "api" / f"{name}.json").read_text(encoding="utf-8")))
+    assert sorted(picture.size for picture in made) == sorted(SIZES[name])
+    original = np.asarray(Image.open(EXAMPLES / "input" / "balloon.png"))[..., :3]
+    if name == "zoom-inpaint":
+        same = (np.asarray(made[0]) == original).all(axis=-1)
+        assert same[400:].all() and same[:, :500].all() and not same.all()
+    if name == "outpaint":
+        left = (1792 - 1024) // 2
+        assert (np.asarray(made[0])[:, left + 32 : left + 992] == original[:, 32:992]).all()
+
+
+def test_between_local_nodes_no_adapter_is_needed(comfyui: ComfyUI) -> None:
+    edited = {"model": "gpt-image-2", "size": "auto", "n": 1, "seed": 1, "prompt": "a kite"}
+    graph: dict[str, Any] = {
+        "1": {"class_type": "LoadImage", "inputs": {"image": "balloon.png"}},
+        "2": {
+            "class_type": "ImageScale",
+            "inputs": {"image": ["1", 0], "upscale_method": "area", "width": 256, "height": 192, "crop": "disabled"},
+        },
+        "3": {"class_type": "VAELoader", "inputs": {"vae_name": "pixel_space"}},
+        "4": {"class_type": "VAEEncode", "inputs": {"pixels": ["2", 0], "vae": ["3", 0]}},
+        "5": {"class_type": "VAEDecode", "inputs": {"samples": ["4", 0], "vae": ["3", 0]}},
+        "6": {"class_type": "GrowMask", "inputs": {"mask": ["1", 1], "expand": 4, "tapered_corners": True}},
+        "7": {
+            "class_type": "LumenfallInpaint",
+            "inputs": {
+                **{"image": ["5", 0], "mask": ["6", 0], **edited, "keep_unmasked": True},
+                **{"region": "zoom to mask", "grow": 2, "feather": 4},
+            },
+        },
+        "8": {
+            "class_type": "ImageCompositeMasked",
+            "inputs": {
+                **{"destination": ["5", 0], "source": ["7", 0], "mask": ["7", 1]},
+                **{"x": 0, "y": 0, "resize_source": False},
+            },
+        },
+        "9": {"class_type": "LumenfallEdit", "inputs": {"image": ["8", 0], "image_16": ["2", 0], **edited}},
+        "10": {"class_type": "VAEEncode", "inputs": {"pixels": ["9", 0], "vae": ["3", 0]}},
+        "11": {"class_type": "VAEDecode", "inputs": {"samples": ["10", 0], "vae": ["3", 0]}},
+        "12": {
+            "class_type": "LumenfallUpscale",
+            "inputs": {"image": ["11", 0], "model": "real-esrgan", "scale_factor": 2.0, "seed": 1},
+        },
+        "13": {"class_type": "SaveImage", "inputs": {"images": ["12", 0], "filename_prefix": "chain"}},
+    }
+    (made,) = pictures(comfyui, graph)
+    assert made.size == (512, 384)
+
+
+def test_a_mask_that_was_painted_too_small_is_refused_before_it_costs(comfyui: ComfyUI) -> None:
+    graph: dict[str, Any] = {
+        "1": {"class_type": "LoadImage", "inputs": {"image": "balloon.png"}},
+        "2": {"class_type": "SolidMask", "inputs": {"value": 1.0, "width": 64, "height": 64}},
+        "3": {
+            "class_type": "LumenfallInpaint",
+            "inputs": {
+                **{"image": ["1", 0], "mask": ["2", 0], "prompt": "a kite", "model": "gpt-image-2", "size": "auto"},
+                **{"n": 1, "seed": 7, "keep_unmasked": True},
+            },
+        },
+        "4": {"class_type": "PreviewImage", "inputs": {"images": ["3", 0]}},
+    }
+    error = dict(comfyui.run(graph)["status"]["messages"])["execution_error"]
+    assert "would be distorted" in error["exception_message"] and comfyui.requests == []
