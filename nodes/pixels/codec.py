@@ -71,7 +71,8 @@ def decode(data: bytes) -> torch.Tensor:
     """An answer's bytes as float32 ``[frames, H, W, C]`` in 0..1; C is 4 where the file has transparency.
 
     The values equal those that ComfyUI's LoadImage gives: 8-bit divided by 255, EXIF rotation applied, colour
-    never multiplied by alpha. 16-bit grey is scaled, not clipped. Raises AnswerError for anything that is not
+    never multiplied by alpha. Beyond that, colours of an embedded profile other than sRGB are converted to sRGB, and
+    16-bit grey is scaled, not clipped. Raises AnswerError for anything that is not
     a whole picture within MAX_BYTES, MAX_PIXELS and MAX_FRAMES; the limits are checked before decoding.
     """
     kind = sniff(data)
@@ -121,8 +122,31 @@ def _pixels(frame: Image.Image) -> npt.NDArray[np.float32]:
     if frame.mode.startswith("I;16"):
         grey = np.asarray(frame, dtype=np.float32) / np.float32(65535.0)
         return np.repeat(grey[..., None], 3, axis=-1)
+    frame = _in_srgb(frame)
     frame = frame.convert("RGBA" if frame.has_transparency_data else "RGB")
     return np.asarray(frame, dtype=np.float32) / np.float32(255.0)
+
+
+def _in_srgb(frame: Image.Image) -> Image.Image:
+    """The frame with the colours that its embedded profile means. An sRGB profile, or none, leaves it as it is; a
+    damaged one is no reason to lose the picture.
+    """
+    profile = frame.info.get("icc_profile")
+    if not profile or frame.mode not in ("RGB", "RGBA", "L", "LA", "CMYK"):
+        return frame
+    try:
+        from PIL import ImageCms
+
+        found = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if "srgb" in ImageCms.getProfileDescription(found).lower():
+            return frame
+        colour = frame.convert(frame.mode.removesuffix("A")) if frame.mode in ("RGBA", "LA") else frame
+        converted = ImageCms.profileToProfile(colour, found, ImageCms.createProfile("sRGB"), outputMode="RGB")
+        if converted is not None and colour is not frame:
+            converted.putalpha(frame.getchannel("A"))
+    except Exception:
+        return frame
+    return converted or frame
 
 
 def _reason(error: Exception) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch.nn.functional import avg_pool2d, grid_sample
+from torch.nn.functional import avg_pool2d, grid_sample, max_pool2d, pad
 
 from .sizes import resize
 
@@ -24,6 +24,7 @@ MIN_TRUSTED = 400
 _SIDE = 768
 """Longer side of the pictures that are measured, pixels; a fraction of a pixel is measured all the same."""
 
+_MARGIN = 4
 _ROUNDS = 12
 _CLEARLY_BETTER = 0.9
 _NOTHING = 1e-12
@@ -55,7 +56,7 @@ def register(reference: torch.Tensor, answer: torch.Tensor, trusted: torch.Tenso
     if min(size) < 8 or int(trusted.sum()) < MIN_TRUSTED:
         return IDENTITY
     wanted, found = (_luminance(resize(picture[None], *size)[0]) for picture in (reference, answer))
-    weights = resize(trusted[None, ..., None].float(), *size)[0, ..., 0].numpy() > 0.999
+    weights = _certain(resize(trusted[None, ..., None].float(), *size)[0, ..., 0])
     if weights.sum() < MIN_TRUSTED:
         return IDENTITY
     limit = max(4.0, MAX_SHIFT * max(height, width)) * factor
@@ -88,6 +89,13 @@ def undo(answer: torch.Tensor, registration: Registration) -> torch.Tensor:
     planes = answer.movedim(-1, 0)[None]
     moved = grid_sample(planes, grid[None], mode="bicubic", padding_mode="border", align_corners=False)
     return moved[0].movedim(0, -1).clamp(0.0, 1.0).contiguous()
+
+
+def _certain(share: torch.Tensor) -> npt.NDArray[np.bool_]:
+    """Where neither a repainted pixel nor the picture's edge is so near that a blur or a gradient would show it."""
+    doubt = pad(1.0 - share, (1, 1, 1, 1), value=1.0)[None, None]
+    certain: npt.NDArray[np.bool_] = (max_pool2d(doubt, 2 * _MARGIN + 1, 1, _MARGIN)[0, 0, 1:-1, 1:-1] < 0.001).numpy()
+    return certain
 
 
 def _luminance(picture: torch.Tensor) -> Plane:

@@ -277,3 +277,32 @@ def test_the_cost_is_the_sum_of_what_is_known(costs: Any, cost: float | None, cu
     result = Result("success", ui, {}, 1.0)
     assert result.cost == pytest.approx(cost)
     assert result.currency == currency
+
+
+class Listing(Fake):
+    RETURN_TYPES = ("*", "*")
+    OUTPUT_IS_LIST = (True, False)
+
+    def go(self, a: Any = None, b: Any = None) -> Any:
+        return ["x", "y", "z"], "whole"
+
+
+class Pair(Fake):
+    OUTPUT_NODE = True
+
+    def go(self, a: Any = None, b: Any = None) -> Any:
+        return {"ui": {"got": [(a, b)]}}
+
+
+def test_what_follows_a_list_runs_once_for_each_of_its_items_and_what_it_shows_is_joined() -> None:
+    graph = prompt(l=("Listing", {}), p=("Pair", {"a": ["l", 0], "b": ["l", 1]}))
+    result = run(graph, Listing=Listing, Pair=Pair)
+    assert result.ui["p"] == {"got": [("x", "whole"), ("y", "whole"), ("z", "whole")]}
+
+
+def test_a_node_that_asks_for_lists_gets_them_whole() -> None:
+    class Taking(Pair):
+        INPUT_IS_LIST = True
+
+    result = run(prompt(l=("Listing", {}), p=("Taking", {"a": ["l", 0], "b": 1})), Listing=Listing, Taking=Taking)
+    assert result.ui["p"] == {"got": [(["x", "y", "z"], [1])]}

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms, ImageOps
 
 from nodes.errors import AnswerError, InputError
 from nodes.pixels import codec, decode, encode, sniff, split_alpha, to_uint8
@@ -218,3 +218,29 @@ def test_too_many_bytes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(codec, "MAX_BYTES", 50)
     with pytest.raises(AnswerError, match="bytes"):
         decode(saved(Image.new("RGB", (20, 20))))
+
+
+def with_profile(picture: Image.Image, profile: bytes) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG", icc_profile=profile)
+    return buffer.getvalue()
+
+
+def swapping_profile() -> bytes:
+    """sRGB with red and blue exchanged, made from Pillow's own sRGB profile."""
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    profile = profile.replace(b"rXYZ", b"xxxx").replace(b"bXYZ", b"rXYZ").replace(b"xxxx", b"bXYZ")
+    # Its description must not say sRGB.
+    return bytes(profile).replace("sRGB".encode("utf-16-be"), "swap".encode("utf-16-be")).replace(b"sRGB b", b"swap b")
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_an_embedded_profile_is_converted_and_srgb_left_alone(mode: str) -> None:
+    colour = (200, 60, 20, 90)[: len(mode)]
+    picture = Image.new(mode, (4, 3), colour)
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    assert torch.equal(decode(with_profile(picture, srgb)), decode(with_profile(picture, b"")))
+    assert torch.equal(decode(with_profile(picture, b"no profile at all")), decode(with_profile(picture, b"")))
+    swapped = decode(with_profile(picture, swapping_profile()))[0, 0, 0] * 255
+    assert swapped[:3].tolist() == pytest.approx([20, 60, 200], abs=3)
+    assert mode == "RGB" or swapped[3] == 90
