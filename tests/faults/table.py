@@ -15,7 +15,12 @@ from .child import Outcome
 from .world import World, check_promises, painted
 
 Act = Callable[[World, pytest.MonkeyPatch], None]
-B64 = {"options": {"model": "", "parameters": {"response_format": "b64_json"}, "on_failure": "stop"}}
+B64 = {
+    "options": {
+        **{"model": "", "parameters": {"response_format": "b64_json"}},
+        **{"on_failure": "stop", "too_large": "refuse"},
+    }
+}
 
 
 @dataclass(frozen=True)

@@ -132,7 +132,7 @@ def test_a_failing_sibling_does_not_lose_what_is_in_the_air(world: World, endpoi
 # Batches: a request for each of three pictures
 
 IMAGES = torch.linspace(0, 1, 3 * 64 * 64 * 3).reshape(3, 64, 64, 3)
-KEEP = {"options": {"model": "", "parameters": {}, "on_failure": "keep"}}
+KEEP = {"options": {"model": "", "parameters": {}, "on_failure": "keep", "too_large": "refuse"}}
 
 
 def batch(world: World, **inputs: Any) -> Outcome:

@@ -316,4 +316,5 @@ def test_only_faults_that_come_after_the_work_are_billed() -> None:
         *("cut-json", "empty-data", "null-data", "bad-base64", "cut-picture", "not-a-picture", "fewer-pictures"),
         *("mixed-sizes", "late-504", "text-success", "wrong-gzip", "cut-gzip", "cut-after-first-picture"),
         *("reset-before-headers", "reset-mid-body", "hang", "slow-drip", "endless-body"),
+        *("shifted", "brightened", "reduced", "drifted"),
     }
