@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from . import run
+from . import host, run
 from .api import Endpoint, ImageRequest
 from .caller import HIDDEN
 from .contract import PaidNode
@@ -106,6 +106,8 @@ class Compare(PaidNode):
         brought = [one for outcome in outcomes if isinstance(outcome, Results) for one in outcome.deliveries]
         cost, currency = total_cost(brought)
         report = {"cost": cost, "currency": currency, "count": len(images), "models": entries}
+        price = "" if cost is None else f", {cost:.4g} {currency or 'USD'}"
+        host.say(host.current(), f"{len(images)} of {len(contenders)} models brought a picture{price}")
         written = json.dumps(report, indent=2, ensure_ascii=False)
         return {"ui": {"lumenfall": [report]}, "result": (images, contact_sheet(tiles), written)}
 

@@ -12,7 +12,18 @@ import torch
 from .api import Model
 from .errors import InputError
 from .inputs import read_size
-from .pixels import Crop, Stitched, encode, encode_mask, feather_mask, islands, match_channels, plan_crop, stitch
+from .pixels import (
+    THRESHOLD,
+    Crop,
+    Stitched,
+    encode,
+    encode_mask,
+    feather_mask,
+    islands,
+    match_channels,
+    plan_crop,
+    stitch,
+)
 from .receive import Delivery
 
 Region = Literal["whole picture", "zoom to mask", "zoom per island"]
@@ -43,10 +54,10 @@ class Part:
 
     def write(self, image: torch.Tensor) -> tuple[bytes, bytes]:
         """Picture and mask as PNG bytes."""
-        solid = (self.mask > 0.0).float()
         if self.crop is None:
-            return encode(image), encode_mask(solid)
+            return encode(image), encode_mask(self.mask)
         sent = self.crop.enlarge(self.crop.cut(image))
+        solid = (self.mask >= THRESHOLD).float()
         # A thin line must not vanish where the crop is scaled down.
         mask = self.crop.enlarge(self.crop.cut_mask(solid)[..., None])[..., 0]
         return encode(sent), encode_mask((mask > 0.01).float())
@@ -114,6 +125,7 @@ def assemble(
                 result, weight = stitched.image, torch.maximum(weight, stitched.weight)
                 fitted.append(_describe(part, stitched))
                 notes += [note] if (note := stitched.describe()) else []
+                notes += [part.crop.loss] if part.crop and part.crop.loss else []
             results.append(result)
             changed.append(weight)
             facts.append(_measure(index, image, result, weight, fitted))

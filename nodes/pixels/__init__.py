@@ -8,7 +8,7 @@ from .canvas import Borders, extend, new_area
 from .codec import MAX_PIXELS, as_float, decode, encode, fingerprint, split_alpha, to_uint8
 from .crops import MIN_CONTEXT, Crop, plan_crop
 from .formats import ImageFormat, readable, sniff
-from .masks import composite, encode_mask, fit_mask, highlight
+from .masks import THRESHOLD, composite, encode_mask, fit_mask, highlight
 from .shaping import diagnose, feather_mask, islands, shape_mask
 from .sheet import Tile, contact_sheet
 from .sizes import central_square, fit_to_first, match_channels, resize
@@ -17,6 +17,7 @@ from .stitching import Stitched, stitch
 __all__ = [
     "MAX_PIXELS",
     "MIN_CONTEXT",
+    "THRESHOLD",
     "Borders",
     "Crop",
     "ImageFormat",

@@ -30,6 +30,16 @@ class Crop:
     sent_width: int
     sent_height: int
 
+    @property
+    def loss(self) -> str:
+        """A note where less was sent than the picture holds; empty where nothing was lost."""
+        if self.width <= self.sent_width and self.height <= self.sent_height:
+            return ""
+        return (
+            f"The crop of {self.width}x{self.height} was sent as {self.sent_width}x{self.sent_height}, the largest "
+            "size that is known to be served, so inside the mask the picture is less sharp; set size to send more."
+        )
+
     def cut(self, image: torch.Tensor) -> torch.Tensor:
         """The part of ``[H, W, C]`` as ``[height, width, C]``; beyond the picture its border goes on."""
         rows = (torch.arange(self.height) + self.top).clamp(0, image.shape[0] - 1)
@@ -57,7 +67,7 @@ class Crop:
 
 
 def plan_crop(mask: torch.Tensor, context: float, sizes: Sequence[tuple[int, int]]) -> Crop:
-    """The part around all that is not 0 in ``mask`` ``[H, W]``, in the shape of one of ``sizes`` (width, height).
+    """The part around what is not FAINT in ``mask`` ``[H, W]``, in the shape of one of ``sizes`` (width, height).
 
     ``context`` is what is added on each side, as a share of the mask's box, and MIN_CONTEXT at the least. Of the
     sizes, the one that needs the smallest crop is taken; of several in that shape, the smallest that loses nothing.

@@ -13,6 +13,9 @@ from .masks import THRESHOLD
 SPECK = 16
 """Islands of fewer pixels are crumbs of a brush: too small for a model to see, or for a person to have meant."""
 
+FAINT = 1 / 32
+"""A mask that was saved as JPEG is nowhere quite 0; what is fainter than this does not make a crop larger."""
+
 
 def _ndimage() -> Any:
     """SciPy's, which is installed with ComfyUI; it takes a third of a second to load."""
@@ -70,8 +73,9 @@ def islands(mask: torch.Tensor) -> list[torch.Tensor]:
 
 
 def box(mask: torch.Tensor) -> tuple[int, int, int, int]:
-    """Left, top, right and bottom (exclusive) of all that is not 0 in ``mask`` ``[H, W]``, which is not empty."""
-    rows, columns = (mask > 0.0).any(dim=1).nonzero(), (mask > 0.0).any(dim=0).nonzero()
+    """Left, top, right and bottom (exclusive) of what is not FAINT in ``mask`` ``[H, W]``, which is not empty."""
+    visible = mask > FAINT
+    rows, columns = visible.any(dim=1).nonzero(), visible.any(dim=0).nonzero()
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 

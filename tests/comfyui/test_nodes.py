@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from playwright.sync_api import Page
 
 from .conftest import EXAMPLES, ComfyUI
 
@@ -94,3 +95,18 @@ def test_a_mask_that_was_painted_too_small_is_refused_before_it_costs(comfyui: C
     }
     error = dict(comfyui.run(graph)["status"]["messages"])["execution_error"]
     assert "would be distorted" in error["exception_message"] and comfyui.requests == []
+
+
+def test_the_sockets_of_edit_appear_as_they_are_used(page: Page) -> None:
+    saved = json.loads((EXAMPLES / "edit.json").read_text(encoding="utf-8"))
+    page.evaluate("async graph => { await window.app.loadGraphData(graph) }", saved)
+    shown = "window.app.graph.getNodeById(3).inputs.map(input => input.name).filter(name => name.startsWith('image'))"
+    page.wait_for_function(f"{shown}.join() === 'image,image_2,image_3'")
+    slot = "node.inputs.findIndex(input => input.name === 'image_3')"
+    node = "const node = window.app.graph.getNodeById(3)"
+    page.evaluate(f"() => {{ {node}; window.app.graph.getNodeById(2).connect(0, node, {slot}) }}")
+    page.wait_for_function(f"{shown}.join() === 'image,image_2,image_3,image_4'")
+    prompt = page.evaluate("async () => (await window.app.graphToPrompt()).output")
+    assert prompt["3"]["inputs"]["image_3"] == ["2", 0] and prompt["3"]["inputs"]["n"] == 1
+    page.evaluate(f"() => {{ {node}; node.disconnectInput({slot}) }}")
+    page.wait_for_function(f"{shown}.join() === 'image,image_2,image_3'")

@@ -59,3 +59,16 @@ def test_large_pictures_are_sent_at_the_size_that_loses_least(
     large = plan_crop(mask, 0.2, [*SIZES, (4096, 4096), (6144, 4096), (4096, 6144)])
     assert large.sent_width >= min(small.sent_width, large.width)
     assert large.width <= large.sent_width and large.height <= large.sent_height
+
+
+def test_the_noise_of_a_jpeg_does_not_make_the_crop_larger() -> None:
+    mask = torch.zeros(600, 800)
+    mask[200:250, 300:350] = 1
+    noisy = torch.where(mask == 1, mask, torch.rand(600, 800) * 0.02)
+    assert plan_crop(noisy, 0.5, SIZES) == plan_crop(mask, 0.5, SIZES)
+
+
+def test_a_crop_that_loses_detail_says_so() -> None:
+    mask = torch.zeros(3000, 3000)
+    mask[500:2500, 500:2500] = 1
+    assert "1024x1024" in plan_crop(mask, 0.1, SIZES).loss and not plan_crop(mask, 0.1, [(4096, 4096)]).loss
