@@ -92,6 +92,11 @@ def paid_node(function: NodeFunction) -> NodeFunction:
             stopped = isinstance(error, type(host.current().interruption()))
             host.say(host.current(), str(error) or "stopped" if stopped else f"{type(error).__name__}: {error}")
             raise
+        except asyncio.CancelledError:
+            # ComfyUI cancels the tasks of a prompt when another node fails; a CancelledError that left a node would
+            # end its only worker thread.
+            host.say(host.current(), "stopped")
+            raise host.current().interruption() from None
         except BaseException as error:
             host.say(host.current(), str(error) or "stopped")
             raise

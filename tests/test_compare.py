@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from typing import Any
 
 import pytest
@@ -13,12 +14,17 @@ from nodes import errors
 from nodes.compare import Compare
 from nodes.headless.host import Headless
 from nodes.headless.sandbox import Sandbox
-from nodes.host import use
+from nodes.host import Interrupted, use
 from nodes.quote import quote_graph
 
 from .test_inpainting import scene
 
 THREE = {"model": "gpt-image-2", "more_models": "flux.2-pro, real-nonsense\nflux.2-max"}
+
+
+def until_arrived(sandbox: Sandbox) -> None:
+    while not any(one.endpoint.startswith("images/") for one in sandbox.requests):
+        time.sleep(0.01)
 
 
 def compare(host: Headless, **inputs: Any) -> tuple[list[torch.Tensor], torch.Tensor, dict[str, Any]]:
@@ -73,3 +79,19 @@ def test_an_estimate_counts_every_model(host: Headless) -> None:
         quote = asyncio.run(quote_graph(graph, {}, {"LumenfallCompare": Compare}))
     (line,) = quote.lines
     assert (line.requests, line.pictures) == (2, 2) and line.price == pytest.approx(0.053 + 0.015)
+
+
+def test_a_sibling_that_fails_ends_the_comparison_as_the_host_wants(host: Headless, sandbox: Sandbox) -> None:
+    """A CancelledError that leaves a node ends ComfyUI's only worker."""
+
+    async def cancelled() -> None:
+        inputs = {"prompt": "a cat", "size": "128x96", "seed": 0, **THREE}
+        task = asyncio.create_task(Compare().compare(**inputs))
+        await asyncio.to_thread(until_arrived, sandbox)
+        task.cancel()
+        with pytest.raises(Interrupted):
+            await task
+
+    sandbox.latency = 1.0
+    with use(host):
+        asyncio.run(cancelled())

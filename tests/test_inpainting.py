@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
+import threading
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from PIL import Image
 
 from nodes import errors
 from nodes.headless.sandbox import Sandbox
+from nodes.host import Interrupted, use
 from nodes.pixels import resize
 
 from .conftest import Nodes, Outcome
@@ -198,3 +201,28 @@ def test_any_picture_and_any_mask_keep_every_bit_outside(
     kept = made.mask == 0
     assert torch.equal(made.images[kept], given[kept])
     assert (made.mask > 0).any()
+
+
+def test_a_sibling_that_fails_while_answers_are_put_in_place_ends_the_node_as_the_host_wants(
+    nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A CancelledError that leaves a node ends ComfyUI's only worker."""
+    busy, go_on = threading.Event(), threading.Event()
+
+    def slow(*_: object) -> None:
+        busy.set()
+        go_on.wait(10)
+
+    async def cancelled() -> None:
+        task = asyncio.create_task(
+            nodes.start("LumenfallInpaint", image=scene(96, 128), mask=square(96, 128, 20, 30, 40), prompt="a hat")
+        )
+        await asyncio.to_thread(busy.wait, 10)
+        task.cancel()
+        go_on.set()
+        with pytest.raises(Interrupted):
+            await task
+
+    monkeypatch.setattr("nodes.inpaint.assemble", slow)
+    with use(nodes.host):
+        asyncio.run(cancelled())
