@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from . import run
+from . import quoting, run
 from .api import ImageRequest, Model
 from .caller import HIDDEN
 from .contract import REPORT_TOOLTIP, PaidNode
@@ -85,7 +85,7 @@ class Edit(PaidNode):
         first, notes = pictures[0][None], list(asked.notes)
         masks = None
         if mask is not None:
-            masks, fitted = fit_mask(mask, first)
+            masks, fitted = fit_mask(mask, first, any_shape=quoting.is_guessing())
             notes += [*fitted, *diagnose(masks[0])]
 
         def build(found: Model) -> list[ImageRequest]:

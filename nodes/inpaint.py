@@ -136,7 +136,8 @@ class Inpaint(PaidNode):
         asked = read(model, size, n, options)
         text = read_prompt(prompt, "Describe what the masked part shall show.")
         images = read_images(image)
-        fitted, notes = fit_mask(mask, images, invert=invert)
+        guessing = quoting.is_guessing()
+        fitted, notes = fit_mask(mask, images, invert=invert and not guessing, any_shape=guessing)
         masks = torch.stack([shape_mask(one, grow=grow, fill_holes=fill_holes) for one in fitted])
         notes += [warning for one in fitted for warning in diagnose(one)]
         if quoting.quotation() is None:

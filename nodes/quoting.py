@@ -56,7 +56,7 @@ class Quotation:
     def __init__(self, ordered: set[str], *, inputs_known: bool) -> None:
         self.requests: list[Quoted] = []
         self.outputs_known = inputs_known
-        self._inputs_known = inputs_known
+        self.inputs_known = inputs_known
         self._ordered = ordered
 
     async def answer(self, checkout: Checkout, orders: Sequence[Order]) -> tuple[Delivery, ...]:
@@ -64,7 +64,7 @@ class Quotation:
 
         Raises LumenfallError where the store cannot be read.
         """
-        if self._inputs_known:
+        if self.inputs_known:
             # What a crash kept out of the database is in the records beside it.
             await asyncio.to_thread(checkout.journal.open)
         deliveries = [await self._one(checkout, order) for order in orders]
@@ -72,7 +72,7 @@ class Quotation:
 
     async def _one(self, checkout: Checkout, order: Order) -> Delivery:
         model, count = order.request.model, int(order.request.parameters.get("n", 1))
-        call = await asyncio.to_thread(checkout.earlier, order) if self._inputs_known else None
+        call = await asyncio.to_thread(checkout.earlier, order) if self.inputs_known else None
         if call is not None and call.state in (State.DOWNLOADED, State.DONE):
             delivery = await bring_home(checkout.client, checkout.journal, call, replayed=True)
             pictures = sum(picture.shape[0] for picture in delivery.pictures)
@@ -95,7 +95,7 @@ class Quotation:
             found = await price(checkout.client, order.request, order.wire, checkout.model, figures)
         except LumenfallError as error:
             return Quoted(model, 0, error=error)
-        if self._inputs_known and checkout.settings.replay:
+        if self.inputs_known and checkout.settings.replay:
             self._ordered.add(order.key)
         if found is None:
             return Quoted(model, count)
@@ -118,6 +118,12 @@ def quoting(quotation: Quotation) -> Iterator[None]:
 def quotation() -> Quotation | None:
     """The quotation in effect; None where requests are sent."""
     return _current.get()
+
+
+def is_guessing() -> bool:
+    """Whether stand-ins may be among the inputs, whose shapes and values mean nothing."""
+    quoted = quotation()
+    return quoted is not None and not quoted.inputs_known
 
 
 def _stand_in(checkout: Checkout, order: Order, count: int) -> Delivery:

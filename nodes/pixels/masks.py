@@ -23,11 +23,13 @@ _PAINT_HINT = (
 )
 
 
-def fit_mask(mask: torch.Tensor, images: torch.Tensor, *, invert: bool = False) -> tuple[torch.Tensor, list[str]]:
+def fit_mask(
+    mask: torch.Tensor, images: torch.Tensor, *, invert: bool = False, any_shape: bool = False
+) -> tuple[torch.Tensor, list[str]]:
     """A MASK ``[H, W]`` or ``[1 or B, H, W]`` made to fit IMAGE ``[B, H, W, C]``, and notes on what was done.
 
     Returns float32 ``[B, H, W]`` in 0..1, with ``invert`` 1 - mask. Raises InputError for a mask that asks for no
-    change, has another shape, or belongs to another number of pictures.
+    change, belongs to another number of pictures or, unless ``any_shape``, has other proportions.
     """
     count, height, width = images.shape[:3]
     if mask.ndim < 2 or 0 in mask.shape:
@@ -49,7 +51,7 @@ def fit_mask(mask: torch.Tensor, images: torch.Tensor, *, invert: bool = False) 
     if invert:
         mask = 1.0 - mask
     if mask.shape[1:] != (height, width):
-        if not _same_shape(mask.shape[2], mask.shape[1], width, height):
+        if not any_shape and not _same_shape(mask.shape[2], mask.shape[1], width, height):
             raise InputError(
                 f"The mask is {mask.shape[2]}x{mask.shape[1]} and the picture {width}x{height}: scaled to fit, it "
                 "would be distorted.",

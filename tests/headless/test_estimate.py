@@ -66,8 +66,11 @@ def test_it_writes_nothing_beside_the_workflow(lumenfall: Command, tmp_path: Pat
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_graph_for_comfyui_is_estimated_all_the_same(lumenfall: Command) -> None:
-    code, out, _ = lumenfall("estimate", EXAMPLES / "mix-with-local-models.json", "--json", "--set", "10.n=2")
+@pytest.mark.parametrize("invert", ["true", "false"])
+def test_a_graph_for_comfyui_is_estimated_all_the_same(lumenfall: Command, invert: str) -> None:
+    """The mask comes from a local node: what stands in for it must pass every check of masks."""
+    change = ("--set", "10.n=2", "--set", f"10.invert={invert}")
+    code, out, _ = lumenfall("estimate", EXAMPLES / "mix-with-local-models.json", "--json", *change)
     (line,) = json.loads(out)["lines"]
     assert code == 0 and line["approximate"] and line["price"] == pytest.approx(0.106)
 
