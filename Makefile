@@ -1,10 +1,11 @@
-# make demo   three example workflows on the built-in sandbox, no key needed
-# make test   lint, types, tests
+# make demo         three example workflows on the built-in sandbox, no key needed
+# make playground   the nodes in ComfyUI's browser frontend on the sandbox, without ComfyUI and without a key
+# make test         lint, types, tests; those of the browser extension in Chromium, on the newest and the oldest frontend
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test postgresql clean
+.PHONY: demo playground test postgresql chromium clean
 
 demo: .venv/demo.ready
 	@for name in generate inpaint variations; do \
@@ -12,31 +13,50 @@ demo: .venv/demo.ready
 	done
 	@echo "The pictures are in $(CURDIR)/output"
 
-test: .venv/test.ready postgresql
+playground: .venv/playground.ready
+	$(BIN)/lumenfall playground --sandbox
+
+test: .venv/test.ready .venv/oldest-frontend postgresql chromium
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest
 
-# The tests start a server of their own; where there is none, and it cannot be installed, they say that they skip it.
+# Installs a Debian package where that is possible. Where it is not, the tests say that they skip what needs it.
+define install
+	command -v apt-get >/dev/null || exit 0; \
+	sudo="sudo -n"; [ "$$(id -u)" != 0 ] || sudo=; \
+	$$sudo true 2>/dev/null || exit 0; \
+	echo "Installing $(1) for the tests"; \
+	$$sudo apt-get -qq update >/dev/null 2>&1; \
+	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install $(1) >/dev/null 2>&1
+endef
+
 postgresql:
-	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || { \
-		command -v apt-get >/dev/null || exit 0; \
-		sudo="sudo -n"; [ "$$(id -u)" != 0 ] || sudo=; \
-		$$sudo true 2>/dev/null || exit 0; \
-		echo "Installing PostgreSQL for the tests"; \
-		$$sudo apt-get -qq update >/dev/null 2>&1; \
-		$$sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install postgresql >/dev/null 2>&1; \
-	} || true
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || { $(call install,postgresql); } || true
+
+chromium: .venv/test.ready
+	@command -v chromium >/dev/null || { $(call install,chromium); } || true
+	@command -v chromium >/dev/null || $(BIN)/playwright install chromium >/dev/null 2>&1 || true
 
 .venv/demo.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install -q -c constraints.txt -e '.[headless]'
 	@touch $@
 
+.venv/playground.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install -q -c constraints.txt -e '.[playground]'
+	@touch $@
+
 .venv/test.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install -q -c constraints.txt -e '.[dev]'
+	@touch $@
+
+# That of ComfyUI 0.3.64. pip installs only one version of a package, so it gets a folder of its own.
+.venv/oldest-frontend: .venv/test.ready
+	$(BIN)/pip install -q --no-deps --upgrade --target $@ comfyui-frontend-package==1.27.10
 	@touch $@
 
 clean:

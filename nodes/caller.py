@@ -53,7 +53,12 @@ def caller() -> Caller:
     run_id = place.run_id or _PROCESS
     if surroundings is None:
         return Caller(run_id)
-    return Caller(run_id, _title(surroundings.graph, place.node_id), _workflow(surroundings.png_info, place))
+    return Caller(
+        run_id,
+        _title(surroundings.graph, place.node_id),
+        _workflow(surroundings.png_info, place),
+        _fragment(surroundings.graph, place.node_id),
+    )
 
 
 def hand_out_receipts(calls: Sequence[Call]) -> None:
@@ -144,6 +149,33 @@ def _title(graph: Any, node_id: str | None) -> str | None:
     meta = node.get("_meta")
     title = meta.get("title") if isinstance(meta, Mapping) else None
     return str(title or node.get("class_type") or "") or None
+
+
+MAX_KEPT_NODES = 40
+MAX_KEPT_BYTES = 64 * 1024
+"""What is kept of a graph for each call."""
+
+
+def _fragment(graph: Any, node_id: str | None) -> dict[str, Any] | None:
+    """The node and those that lead to it; the node alone where that is much, and nothing where it alone is."""
+    if node_id is None or not isinstance(graph, Mapping) or not isinstance(graph.get(node_id), Mapping):
+        return None
+    needed: dict[str, Any] = {}
+    pending = [node_id]
+    while pending:
+        name = pending.pop()
+        node = graph.get(name)
+        if name in needed or not isinstance(node, Mapping):
+            continue
+        needed[name] = {part: node[part] for part in ("class_type", "inputs", "_meta") if part in node}
+        links = [value for value in (node.get("inputs") or {}).values() if isinstance(value, list) and len(value) == 2]
+        pending += [str(link[0]) for link in links if str(link[0]) in graph]
+    for nodes in (needed, {node_id: needed[node_id]}):
+        fragment = {"node": node_id, "nodes": nodes}
+        if len(nodes) <= MAX_KEPT_NODES and len(json.dumps(fragment, default=str)) <= MAX_KEPT_BYTES:
+            kept: dict[str, Any] = json.loads(json.dumps(fragment, default=str))
+            return kept
+    return None
 
 
 def _workflow(png_info: Any, place: host.Place) -> str | None:

@@ -37,6 +37,7 @@ MAX_MODELS = 8
 
 
 class Compare(PaidNode):
+    MODES = ("generate", "edit")
     DESCRIPTION = "Gives one prompt to several models at once and shows what each made of it, at what price."
     SEARCH_ALIASES = ["model race", "side by side", "grid", "contact sheet", "benchmark", "lumenfall"]
     RETURN_TYPES = ("IMAGE", "IMAGE", "STRING")
@@ -56,7 +57,7 @@ class Compare(PaidNode):
         return {
             "required": {
                 "prompt": prompt_input("What the picture shows; with a picture wired, what to change in it."),
-                "model": model_input("generate", "edit"),
+                "model": model_input(*cls.MODES),
                 "more_models": ("STRING", {"multiline": True, "default": "\n".join(menu[1:3]), "tooltip": tooltip}),
                 "size": size_input(),
                 "seed": seed_input(),

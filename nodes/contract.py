@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .api import Mode
 from .inputs import check_links
 
 
@@ -23,6 +24,9 @@ class PictureNode:
 
 class PaidNode(PictureNode):
     """Base of the nodes that ask the server for pictures."""
+
+    MODES: tuple[Mode, ...]
+    """What a model must do, at least one of them."""
 
     @classmethod
     def VALIDATE_INPUTS(cls, model: str | None, input_types: dict[str, Any]) -> bool | str:

@@ -33,6 +33,7 @@ MAX_IMAGES = 16
 
 
 class Edit(PaidNode):
+    MODES = ("edit",)
     DESCRIPTION = "Changes a picture by an instruction, with up to 15 further pictures to take things from."
     SEARCH_ALIASES = ["image to image", "i2i", "kontext", "instruct", "multi image", "reference", "lumenfall"]
     OUTPUT_TOOLTIPS = (
@@ -49,7 +50,7 @@ class Edit(PaidNode):
             "required": {
                 "image": ("IMAGE", {"tooltip": "The picture to change. A batch goes out in one request."}),
                 "prompt": prompt_input("What to change, as an instruction: make it night, put the hat on the dog."),
-                "model": model_input("edit"),
+                "model": model_input(*cls.MODES),
                 "size": size_input(),
                 "n": n_input(),
                 "seed": seed_input(),

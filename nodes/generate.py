@@ -25,6 +25,7 @@ from .report import describe, finish
 
 
 class Generate(PaidNode):
+    MODES = ("generate",)
     DESCRIPTION = "Makes pictures from a prompt with any image model of the server."
     SEARCH_ALIASES = ["text to image", "t2i", "openai", "gpt image", "flux", "gemini", "lumenfall", "dall-e"]
     OUTPUT_TOOLTIPS = (
@@ -40,7 +41,7 @@ class Generate(PaidNode):
         return {
             "required": {
                 "prompt": prompt_input("What the picture shows."),
-                "model": model_input("generate"),
+                "model": model_input(*cls.MODES),
                 "size": size_input(),
                 "n": n_input(),
                 "seed": seed_input(),

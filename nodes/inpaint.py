@@ -29,6 +29,7 @@ from .report import describe, finish
 
 
 class Inpaint(PaidNode):
+    MODES = ("edit",)
     DESCRIPTION = (
         "Repaints the masked part of a picture from a prompt. Outside the mask the picture stays bit-identical, "
         "whatever the model does to it."
@@ -51,7 +52,7 @@ class Inpaint(PaidNode):
                     {"tooltip": "1 means change this. One mask for all pictures, or one for each; scaled if needed."},
                 ),
                 "prompt": prompt_input("What the masked part shall show. Describing the whole picture works best."),
-                "model": model_input("edit"),
+                "model": model_input(*cls.MODES),
                 "size": size_input(),
                 "n": n_input(),
                 "seed": seed_input(),

@@ -10,7 +10,8 @@ from typing import Any, TypedDict
 from .api import Mode
 from .errors import InputError
 from .pixels import readable
-from .run import OnFailure, TooLarge, model_names
+from .run import TooLarge, model_names
+from .settings import OnFailure
 
 MAX_SEED = 2**31 - 1
 """Providers differ; this is the largest that all of them take."""
@@ -34,7 +35,7 @@ class Asked:
     model: str
     parameters: Mapping[str, Any]
     notes: tuple[str, ...]
-    on_failure: OnFailure = "stop"
+    on_failure: OnFailure | None = None
     too_large: TooLarge = "refuse"
 
     @property
@@ -92,8 +93,8 @@ def read(
     height: int | None = None,
 ) -> Asked:
     """The shared inputs as a request needs them. Raises InputError for a size that is none."""
-    options = options or Options(model="", parameters={}, on_failure="stop", too_large="refuse")
-    parameters = dict(options["parameters"])
+    asked = options or Options(model="", parameters={}, on_failure="stop", too_large="refuse")
+    parameters = dict(asked["parameters"])
     notes = []
     if (width is None) != (height is None):
         raise InputError("Only one of width and height is wired.", hint="Wire both, or use size.")
@@ -106,7 +107,7 @@ def read(
             notes.append(f"{' and '.join(ignored)} cannot count beside the size {chosen}; set size to auto to use it.")
     if n != 1:
         parameters["n"] = n
-    slug = (options["model"] or model or "").strip()
+    slug = (asked["model"] or model or "").strip()
     if not slug:
         raise InputError("No model is chosen.", hint="Pick one, or write its slug into Request Options.")
     if not re.fullmatch(r"[!-~]{1,200}", slug) or ".." in slug:
@@ -116,7 +117,9 @@ def read(
         raise InputError(
             f"The installed Pillow cannot open {output_format} pictures.", hint="Choose png, or install a newer Pillow."
         )
-    return Asked(slug, parameters, tuple(notes), options["on_failure"], options["too_large"])
+    # Without an options node, the settings decide about failures.
+    on_failure = asked["on_failure"] if options else None
+    return Asked(slug, parameters, tuple(notes), on_failure, asked["too_large"])
 
 
 def read_size(text: str) -> str | None:

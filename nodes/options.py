@@ -7,7 +7,8 @@ from typing import Any
 
 from .errors import InputError
 from .inputs import Options, check_text
-from .run import OnFailure, TooLarge
+from .run import TooLarge
+from .settings import OnFailure
 
 # The nodes' own inputs, or what would change how an answer must be read.
 _RESERVED = ("model", "prompt", "image", "image[]", "mask", "n", "size", "stream", "partial_images")

@@ -40,6 +40,7 @@ ANCHORS = {"centre": (0.5, 0.5), "left": (0.0, 0.5), "right": (1.0, 0.5), "top":
 
 
 class Outpaint(PaidNode):
+    MODES = ("edit",)
     DESCRIPTION = "Extends a picture beyond its borders. What was there stays bit-identical, but for the feather."
     SEARCH_ALIASES = ["outpainting", "extend", "expand", "uncrop", "pad image", "aspect ratio", "lumenfall"]
     OUTPUT_TOOLTIPS = (
@@ -59,7 +60,7 @@ class Outpaint(PaidNode):
             "required": {
                 "image": ("IMAGE", {"tooltip": "The picture to extend. A batch makes one request for each picture."}),
                 "prompt": prompt_input("What the new area shall show. May be empty: the scene goes on."),
-                "model": model_input("edit"),
+                "model": model_input(*cls.MODES),
                 "left": side(0, "on the left"),
                 "top": side(0, "above"),
                 "right": side(256, "on the right"),

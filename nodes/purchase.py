@@ -125,7 +125,7 @@ class Checkout:
         needed = await self._price(order)
         self._check_wanted()
         call = await asyncio.to_thread(
-            self.journal.begin, _entry(order, self.client.server), self.caller, self._limits(), needed
+            self.journal.begin, _entry(order, self.client.server), self._named_caller(), self._limits(), needed
         )
         if not self.wanted():
             await self._settle(replace(call, state=State.REFUSED, charged=Charged.NO))
@@ -197,6 +197,9 @@ class Checkout:
     def _limits(self) -> Limits:
         return Limits(**self.settings.limits.model_dump())
 
+    def _named_caller(self) -> Caller:
+        return replace(self.caller, graph=_redacted(self.client.server, self.caller.graph))
+
     async def _settle(self, call: Call) -> list[str]:
         return await asyncio.to_thread(self.journal.settle, call)
 
@@ -208,9 +211,12 @@ class Checkout:
 def _entry(order: Order, server: Server) -> Call:
     request = order.request
     asked = {"prompt": request.prompt, "seed": request.seed, "pictures": len(request.images), **request.parameters}
-    # Some paste their key into a prompt.
-    asked = json.loads(server.redact(json.dumps(asked).encode()))
-    return Call(order.key, server.base_url, order.wire.path, request.model, asked)
+    return Call(order.key, server.base_url, order.wire.path, request.model, _redacted(server, asked))
+
+
+def _redacted(server: Server, content: Any) -> Any:
+    """``content`` without the key: some paste it into a prompt."""
+    return json.loads(server.redact(json.dumps(content).encode()))
 
 
 def _unpriced(model: str) -> LumenfallError:

@@ -122,6 +122,9 @@ class _Quiet:
     def progress(self, text: str) -> None:
         return None
 
+    def failure(self, error: Mapping[str, Any], link: str | None) -> None:
+        return None
+
 
 @dataclass(frozen=True)
 class _Made:

@@ -95,10 +95,14 @@ def truth(call: Call) -> str:
         known = f"The server has charged{cost} for it."
     else:
         known = "Whether it was charged is not known."
-    host = urlsplit(call.server).hostname or ""
-    if call.request_id and f".{host}".endswith(".lumenfall.ai"):
-        return f"{known} See {DASHBOARD}{call.request_id}"
-    return known
+    link = page_of(call.server, call.request_id)
+    return f"{known} See {link}" if link else known
+
+
+def page_of(server: str, request_id: str | None) -> str | None:
+    """Where a person can look a request up; None where that server has no such page."""
+    host = urlsplit(server).hostname or ""
+    return f"{DASHBOARD}{request_id}" if request_id and f".{host}".endswith(".lumenfall.ai") else None
 
 
 def unresolved(call: Call) -> LumenfallError:

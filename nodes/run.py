@@ -22,15 +22,13 @@ from .errors import AuthenticationFailed, Charged, InsufficientBalance, Lumenfal
 from .host.waiting import wait
 from .purchase import Checkout, Order, Skipped, order
 from .receive import Delivery, total_cost
+from .resolution import page_of
+from .settings import OnFailure
 from .spend import clean
 from .upkeep import look_after
 
 NodeFunction = Callable[..., Awaitable[dict[str, Any]]]
-OnFailure = Literal["stop", "keep"]
 TooLarge = Literal["refuse", "scale down"]
-
-MAX_PARALLEL = 4
-"""Requests of one node in the air at once. More gains little and runs into providers' limits."""
 
 
 @dataclass(frozen=True)
@@ -46,15 +44,15 @@ class Results:
 async def ask(
     slug: str,
     build: Callable[[Model], Sequence[ImageRequest]],
-    on_failure: OnFailure = "stop",
+    on_failure: OnFailure | None = None,
     too_large: TooLarge = "refuse",
 ) -> Results:
     """Get the pictures of the requests that ``build`` makes for the model ``slug``.
 
-    All requests are checked before the first is sent; they run together, MAX_PARALLEL at a time. With "stop", when
-    one fails no more are sent, and those in the air are brought to disk before its LumenfallError is raised; with
-    "keep" an error is raised only when none succeeded. ``too_large`` is what becomes of pictures that the server
-    would not take. Stop raises the host's interruption.
+    All requests are checked before the first is sent; they run together, as many at a time as the settings say. With
+    "stop", when one fails no more are sent, and those in the air are brought to disk before its LumenfallError is
+    raised; with "keep" an error is raised only when none succeeded; with None the settings decide. ``too_large`` is
+    what becomes of pictures that the server would not take. Stop raises the host's interruption.
     """
     surroundings = host.current()
     errand = _Errand(surroundings, slug, on_failure, too_large)
@@ -86,7 +84,9 @@ def paid_node(function: NodeFunction) -> NodeFunction:
             with remember(graph, png_info):
                 return await function(*args, **inputs)
         except LumenfallError as error:
-            host.say(host.current(), f"{error.message} {error.hint}".strip())
+            surroundings = host.current()
+            host.say(surroundings, f"{error.message} {error.hint}".strip())
+            host.complain(surroundings, error.as_dict(), _page(surroundings, error.request_id))
             raise
         except Exception as error:
             stopped = isinstance(error, type(host.current().interruption()))
@@ -102,6 +102,14 @@ def paid_node(function: NodeFunction) -> NodeFunction:
             raise
 
     return telling
+
+
+def _page(surroundings: host.Host, request_id: str | None) -> str | None:
+    """Where the user can look a failed request up."""
+    try:
+        return page_of(configured_base_url(surroundings.environ(), surroundings.data_dir()), request_id)
+    except LumenfallError:
+        return None
 
 
 def model_names(*modes: Mode) -> list[str]:
@@ -140,10 +148,9 @@ def _catalogue() -> Catalogue:
 class _Errand:
     """What one call of a node asks for. ``wanted`` ends when the node no longer waits: nothing more is sent then."""
 
-    def __init__(self, surroundings: host.Host, slug: str, on_failure: OnFailure, too_large: TooLarge) -> None:
+    def __init__(self, surroundings: host.Host, slug: str, on_failure: OnFailure | None, too_large: TooLarge) -> None:
         self.wanted = True
         self._slug = slug
-        self._keeps_going = on_failure == "keep"
         self._may_shrink = too_large == "scale down"
         self._status: str | None = None
         self._total = 0
@@ -154,6 +161,7 @@ class _Errand:
         self._data_dir = surroundings.data_dir()
         self._server = resolve_server(surroundings.environ(), self._data_dir)
         self._journal, self._settings = open_journal(surroundings)
+        self._keeps_going = (on_failure or self._settings.on_failure) == "keep"
         self._caller = caller()
 
     @property
@@ -187,7 +195,7 @@ class _Errand:
             if quotation is not None:
                 return Results(await quotation.answer(checkout, orders))
             await asyncio.to_thread(self._journal.check_writable)
-            room = asyncio.Semaphore(MAX_PARALLEL)
+            room = asyncio.Semaphore(self._settings.parallel)
             outcomes = await asyncio.gather(
                 *(self._one(checkout, room, *numbered) for numbered in enumerate(orders)), return_exceptions=True
             )

@@ -1,4 +1,4 @@
-"""What the user has set about money and the store: environment variables first, then the settings file.
+"""What the user has set about money, the store and the requests: environment variables first, then the settings file.
 
 Nothing here can be set by a workflow. Keys and the base URL are read in :mod:`.api.credentials`.
 """
@@ -6,9 +6,11 @@ Nothing here can be set by a workflow. Keys and the base URL are read in :mod:`.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import os
+import secrets
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -23,10 +25,14 @@ _VARIABLES = {
     "LUMENFALL_REPLAY": ("replay",),
     "LUMENFALL_STORE_GB": ("store_gb",),
     "LUMENFALL_DATABASE": ("database",),
+    "LUMENFALL_PARALLEL": ("parallel",),
+    "LUMENFALL_ON_FAILURE": ("on_failure",),
 }
 
 
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Parallel = Annotated[int, Field(ge=1, le=16)]
+OnFailure = Literal["stop", "keep"]
 
 
 class LimitSettings(BaseModel):
@@ -47,6 +53,12 @@ class Settings(BaseModel):
     """Whether equal requests are answered from the store."""
     store_gb: Amount = 10.0
     """How large the store may grow, in 10**9 bytes."""
+    parallel: Parallel = 4
+    """Requests of one node in the air at once. More gains little and runs into providers' limits."""
+    on_failure: OnFailure = "stop"
+    """What becomes of a batch of which a request failed, where no Request Options node says it."""
+    warn_above: Amount | None = None
+    """US dollars: the browser warns of a run that costs more."""
     database: str | None = Field(default=None, repr=False, pattern=r"^postgresql(\+psycopg2?)?://")
     """SQLAlchemy's URL of a PostgreSQL database that several workers share. It may hold a password."""
 
@@ -72,6 +84,45 @@ def read_settings(environ: Mapping[str, str], data_dir: Path) -> Settings:
         raise InputError(
             f"The setting {named} cannot be used: {first['msg']}.", code="SETTINGS", hint="Nothing was sent."
         ) from None
+
+
+def set_by_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """The settings that the environment decides, such as ``limits.day``, each with the variable's name."""
+    return {".".join(path): name for name, path in _VARIABLES.items() if environ.get(name, "").strip()}
+
+
+def change_settings(data_dir: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    """Let ``change`` change the content of the settings file, which may hold the key: only its owner may read it.
+
+    Nobody else changes it meanwhile, and it is written whole or not at all. Raises InputError.
+    """
+    from filelock import FileLock
+
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with FileLock(data_dir / f"{SETTINGS_FILE}.lock", timeout=10):
+            content = _read_file(data_dir / SETTINGS_FILE)
+            change(content)
+            _write_privately(data_dir / SETTINGS_FILE, json.dumps(content, indent=2) + "\n")
+    except OSError as error:
+        raise InputError(
+            f"{SETTINGS_FILE} cannot be written in {data_dir.name} ({type(error).__name__}).",
+            code="SETTINGS",
+            hint="Make the folder writable.",
+        ) from None
+
+
+def _write_privately(path: Path, text: str) -> None:
+    partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _read_file(path: Path) -> dict[str, Any]:

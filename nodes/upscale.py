@@ -23,6 +23,7 @@ _DECIDED = ("size", "aspect_ratio", "resolution", "n", "background")
 
 
 class Upscale(PaidNode):
+    MODES = ("upscale",)
     DESCRIPTION = "Enlarges a picture as a whole with an upscaling model. Transparency is kept."
     SEARCH_ALIASES = ["upscaler", "super resolution", "enlarge", "esrgan", "topaz", "enhance", "lumenfall"]
     OUTPUT_TOOLTIPS = (
@@ -37,7 +38,7 @@ class Upscale(PaidNode):
         return {
             "required": {
                 "image": ("IMAGE", {"tooltip": "The picture to enlarge. A batch makes one request for each picture."}),
-                "model": model_input("upscale"),
+                "model": model_input(*cls.MODES),
                 "scale_factor": (
                     "FLOAT",
                     {

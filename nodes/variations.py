@@ -49,6 +49,7 @@ INSTRUCTIONS = {
 
 
 class Variations(PaidNode):
+    MODES = ("edit", "variations")
     DESCRIPTION = "Makes pictures that resemble the input: closely, in a balanced way, or freely."
     SEARCH_ALIASES = ["variation", "similar image", "remix", "image to image", "i2i", "openai", "lumenfall"]
     OUTPUT_TOOLTIPS = (
@@ -63,7 +64,7 @@ class Variations(PaidNode):
         return {
             "required": {
                 "image": ("IMAGE", {"tooltip": "The picture to vary. A batch makes one request for each picture."}),
-                "model": model_input("edit", "variations"),
+                "model": model_input(*cls.MODES),
                 "size": size_input(),
                 "n": n_input(),
                 "similarity": (

@@ -47,13 +47,13 @@ def test_two_nodes_wait_at_the_same_time(nodes: Nodes, sandbox: Sandbox) -> None
 
 
 def test_a_batch_is_sent_in_parallel_but_bounded(nodes: Nodes, sandbox: Sandbox) -> None:
-    from nodes.run import MAX_PARALLEL
+    from nodes.settings import Settings
 
     sandbox.latency = 0.3
-    nodes("LumenfallVariations", image=torch.rand(MAX_PARALLEL + 2, 64, 64, 3))
+    nodes("LumenfallVariations", image=torch.rand(Settings().parallel + 2, 64, 64, 3))
     spans = [(one.arrived, one.finished) for one in sandbox.requests if one.endpoint == "images/edits"]
     together = max(sum(start <= moment < (end or 0) for start, end in spans) for moment, _ in spans)
-    assert together == MAX_PARALLEL
+    assert together == Settings().parallel
 
 
 def test_stop_aborts_the_call_at_once_and_is_shown_as_interrupted(nodes: Nodes, sandbox: Sandbox) -> None:

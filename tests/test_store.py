@@ -117,7 +117,7 @@ def test_stop_loses_no_picture(nodes: Nodes, sandbox: Sandbox, monkeypatch: pyte
 
 
 def test_what_was_not_sent_when_stop_was_pressed_is_not_sent_later(nodes: Nodes, sandbox: Sandbox) -> None:
-    from nodes.run import MAX_PARALLEL
+    from nodes.settings import Settings
 
     sandbox.latency = 0.5
 
@@ -130,7 +130,7 @@ def test_what_was_not_sent_when_stop_was_pressed_is_not_sent_later(nodes: Nodes,
     with use(nodes.host), pytest.raises(Interrupted):
         asyncio.run(stopped())
     courier.bring_home(10)
-    assert 1 <= len(sandbox.bill) <= MAX_PARALLEL
+    assert 1 <= len(sandbox.bill) <= Settings().parallel
     assert sum(ledger(nodes).values()) == nanos(sandbox.billed)
 
 

@@ -1,8 +1,18 @@
 """Lumenfall's unified image API, and any server that speaks OpenAI's."""
 
-from .catalogue import Catalogue, Mode, Model, ModelList, bundled
+from .catalogue import Catalogue, Mode, Model, ModelList, bundled, read_models
 from .client import Client
-from .credentials import Server, configured_base_url, resolve_server
+from .credentials import (
+    KnownKey,
+    Server,
+    base_url_source,
+    configured_base_url,
+    decided_by_environment,
+    known_key,
+    resolve_server,
+    server_to_try,
+    write_server,
+)
 from .downloads import LINK_EXPIRED
 from .exchange import Reply
 from .flavours import is_loopback
@@ -20,6 +30,7 @@ __all__ = [
     "Endpoint",
     "Estimate",
     "ImageRequest",
+    "KnownKey",
     "Logged",
     "Mode",
     "Model",
@@ -28,12 +39,18 @@ __all__ = [
     "Reply",
     "Server",
     "WireRequest",
+    "base_url_source",
     "bundled",
     "configured_base_url",
+    "decided_by_environment",
     "error_for",
     "is_loopback",
+    "known_key",
     "read_answer",
+    "read_models",
     "request_id",
     "resolve_server",
+    "server_to_try",
     "write",
+    "write_server",
 ]

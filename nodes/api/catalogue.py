@@ -59,9 +59,16 @@ class Model(BaseModel):
     max_images: int | None = None
     sizes: tuple[str, ...] = ()
     """Sizes that it serves as they are asked for, such as 1536x1024; empty where they are not known."""
+    transparency: bool | None = None
+    """Whether it makes transparent backgrounds; None where that is not known."""
     price: float | None = None
     ends: date | None = None
     aliases: tuple[str, ...] = ()
+
+    @property
+    def takes_mask(self) -> bool | None:
+        """Whether it edits within a mask, as every model that edits does here; None where nothing is known."""
+        return ("edit" in self.modes) if self.modes else None
 
     def fits(self, *modes: Mode) -> bool:
         """Whether the model does one of ``modes``, or might."""
@@ -124,10 +131,12 @@ class Catalogue:
         except (OSError, ValueError):
             return bundled()
 
-    async def fresh(self, client: Client) -> ModelList:
-        """The server's list, fetched at most once in MAX_AGE. Raises LumenfallError where it cannot be had."""
+    async def fresh(self, client: Client, max_age: float = MAX_AGE) -> ModelList:
+        """The server's list, fetched unless it is younger than ``max_age`` seconds. Raises LumenfallError where it
+        cannot be had.
+        """
         cached = self.known()
-        if cached.age_seconds is not None and cached.age_seconds < MAX_AGE:
+        if cached.age_seconds is not None and cached.age_seconds < max_age:
             return cached
         found = ModelList(tuple(read_models(await client.get("models"))), "server", time.time())
         if not found.models:

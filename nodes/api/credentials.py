@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from ..errors import CredentialError, InputError
@@ -17,6 +18,10 @@ BASE_URL_VARIABLE = "LUMENFALL_BASE_URL"
 SETTINGS_FILE = "settings.json"
 """In the pack's private folder: ``{"api_key": "...", "base_url": "..."}``, both optional."""
 
+
+ADVICE = "In ComfyUI, enter it in Settings > Lumenfall"
+
+LONG_KEY = 24
 
 SHORTEST_SECRET = 12
 """Local servers take keys such as ``none``, which are no secret and may stand in a picture's base64 by chance."""
@@ -79,10 +84,96 @@ def resolve_server(environ: Mapping[str, str], data_dir: Path) -> Server:
             hint=f"Set {KEY_VARIABLE} and {BASE_URL_VARIABLE} together.",
         )
     if _origin(base_url) == _origin(DEFAULT_BASE_URL):
-        advice = f"Create one at https://lumenfall.ai/app/api_keys, set it as the environment variable {KEY_VARIABLE}"
+        advice = (
+            f"Create one at https://lumenfall.ai/app/api_keys. {ADVICE}, or set it as the environment variable "
+            f"{KEY_VARIABLE}"
+        )
     else:
-        advice = f"Set its key as the environment variable {KEY_VARIABLE}, together with {BASE_URL_VARIABLE},"
+        advice = (
+            f"{ADVICE}, or set its key as the environment variable {KEY_VARIABLE}, together with {BASE_URL_VARIABLE},"
+        )
     raise CredentialError(f"No API key for {host}.", hint=f"{advice} and start again.")
+
+
+@dataclass(frozen=True)
+class KnownKey:
+    """What may be told of the key in use: where it comes from, and its ends."""
+
+    source: Literal["environment", "settings", "login"]
+    masked: str
+
+
+def known_key(environ: Mapping[str, str], data_dir: Path) -> KnownKey | None:
+    """The key that :func:`resolve_server` would use, unreadable; None where it would find none that fits.
+
+    Raises InputError for a base URL that is none, CredentialError for a file that cannot be read.
+    """
+    origin = _origin(configured_base_url(environ, data_dir))
+    names: tuple[Literal["environment", "settings", "login"], ...] = ("environment", "settings", "login")
+    for name, source in zip(names, _sources(environ, data_dir), strict=True):
+        if source.api_key and _origin(source.base_url or DEFAULT_BASE_URL) == origin:
+            return KnownKey(name, _masked(source.api_key))
+    return None
+
+
+def base_url_source(environ: Mapping[str, str], data_dir: Path) -> Literal["environment", "settings", "default"]:
+    """What names the base URL."""
+    if environ.get(BASE_URL_VARIABLE):
+        return "environment"
+    return "settings" if _read_json(data_dir / SETTINGS_FILE).get("base_url") else "default"
+
+
+def decided_by_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """``key`` and ``base_url``, where a variable decides them, each with its name."""
+    variables = {"key": KEY_VARIABLE, "base_url": BASE_URL_VARIABLE}
+    return {setting: name for setting, name in variables.items() if environ.get(name, "").strip()}
+
+
+def server_to_try(environ: Mapping[str, str], data_dir: Path, base_url: str | None, api_key: str | None) -> Server:
+    """The server that would be used if ``base_url`` and ``api_key`` were set; None: as it is. Raises as
+    :func:`resolve_server` does.
+    """
+    if base_url is None and api_key is None:
+        return resolve_server(environ, data_dir)
+    chosen = _checked(base_url or configured_base_url(environ, data_dir))
+    if api_key is not None:
+        return Server(chosen, _checked_key(_Source("what you entered", chosen, api_key)))
+    return resolve_server({**environ, BASE_URL_VARIABLE: chosen, KEY_VARIABLE: ""}, data_dir)
+
+
+def write_server(content: dict[str, Any], **changes: str | None) -> None:
+    """Set ``api_key`` and ``base_url`` in the content of a settings file; None removes one.
+
+    A key stays with the server that it was given for: raises CredentialError where a stored one would come to belong
+    to another. Raises InputError for a base URL that is none.
+    """
+    base_url = changes.get("base_url", content.get("base_url"))
+    before = _origin_or_none(content.get("base_url") or DEFAULT_BASE_URL)
+    if content.get("api_key") and "api_key" not in changes and _origin(base_url or DEFAULT_BASE_URL) != before:
+        raise CredentialError(
+            "The stored API key belongs to another server.",
+            code="KEY_NEEDED",
+            hint="Give the new server's key together with its address, or remove the stored one.",
+        )
+    if changes.get("api_key"):
+        _checked_key(_Source("what you entered", base_url, changes["api_key"]))
+    for name, value in changes.items():
+        if value:
+            content[name] = _checked(value) if name == "base_url" else value
+        else:
+            content.pop(name, None)
+
+
+def _origin_or_none(base_url: str) -> tuple[str, str | None, int | None] | None:
+    try:
+        return _origin(base_url)
+    except InputError:
+        return None
+
+
+def _masked(key: str) -> str:
+    """The ends of a key, where it is long enough that they give nothing away."""
+    return f"{key[:8].partition('.')[0]}...{key[-4:]}" if len(key) >= LONG_KEY else "..."
 
 
 def configured_base_url(environ: Mapping[str, str], data_dir: Path) -> str:

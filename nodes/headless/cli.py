@@ -25,6 +25,7 @@ import typer
 from ..errors import Charged, InputError, LumenfallError
 from ..host import Interrupted, use
 from .host import Headless, sandboxed
+from .playing import playground
 from .problems import NeedsComfyUI
 from .receipts import receipt
 from .recovering import recover
@@ -225,6 +226,7 @@ def models(
         raise typer.Exit(FAILED)
 
 
+app.command()(playground)
 app.command()(spend)
 app.add_typer(store, name="store")
 app.command()(recover)

@@ -29,12 +29,13 @@ State = Literal["running", "done", "failed", "skipped", "stopped"]
 
 @dataclass(frozen=True)
 class Event:
-    """A node changed its state. ``ui`` comes with "done", ``error`` with "failed"."""
+    """A node changed its state. ``ui`` comes with "done", ``error`` with "failed", and ``raised`` is its exception."""
 
     node: Node
     state: State
     ui: Mapping[str, Any] = field(default_factory=dict)
     error: Mapping[str, Any] | None = None
+    raised: BaseException | None = None
 
 
 @dataclass(frozen=True)
@@ -74,25 +75,26 @@ async def execute(
     host: Headless,
     *,
     workflow: Mapping[str, Any] | None = None,
+    texts: Mapping[str, Any] | None = None,
     notify: Callable[[Event], None] | None = None,
 ) -> Result:
     """Run every node of ``graph``. One at a time in a thread: PyTorch's inference mode belongs to the thread.
 
-    ``workflow`` is the browser's form of the graph, for the nodes that ask for EXTRA_PNGINFO. ``notify`` is called
-    in the loop for every change of a node's state. A node's failure is part of the result and never raised.
+    ``workflow`` is the browser's form of the graph, for the nodes that ask for EXTRA_PNGINFO, and ``texts`` is what
+    else they get there. ``notify`` is called in the loop for every change of a node's state. A node's failure is part
+    of the result and never raised.
     """
+    png_info = {**(texts or {}), **({} if workflow is None else {"workflow": workflow})}
     with torch.inference_mode(), use(host):
-        return await _Run(graph, host, workflow, notify or (lambda event: None)).finish()
+        return await _Run(graph, host, png_info, notify or (lambda event: None)).finish()
 
 
 class _Run:
-    def __init__(
-        self, graph: Graph, host: Headless, workflow: Mapping[str, Any] | None, notify: Callable[[Event], None]
-    ) -> None:
+    def __init__(self, graph: Graph, host: Headless, png_info: dict[str, Any], notify: Callable[[Event], None]) -> None:
         self._graph = graph
         self._host = host
-        # A dict in any case: paid nodes leave their receipts in it, and SaveImage writes it.
-        self._hidden = {"PROMPT": graph.prompt, "EXTRA_PNGINFO": {} if workflow is None else {"workflow": workflow}}
+        # Paid nodes leave their receipts in the dict, and SaveImage writes it.
+        self._hidden = {"PROMPT": graph.prompt, "EXTRA_PNGINFO": png_info}
         self._notify = notify
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._values: dict[str, list[list[Any]]] = {}
@@ -136,17 +138,16 @@ class _Run:
         except Interrupted:
             self._stop(node)
         except LumenfallError as error:
-            self._fail(node, error.as_dict())
-        except asyncio.CancelledError:
+            self._fail(node, error.as_dict(), error)
+        except asyncio.CancelledError as error:
             if self._closing:
                 raise
             # Nobody cancelled this task: the node let out a cancellation of something of its own.
-            self._fail(
-                node, _generic("NODE_CANCELLED", "The node gave up: something it was waiting for was cancelled.")
-            )
+            message = "The node gave up: something it was waiting for was cancelled."
+            self._fail(node, _generic("NODE_CANCELLED", message), error)
         except Exception as error:
             log.error("Node %s (%s) failed", node.id, node.class_type, exc_info=error)
-            self._fail(node, _generic("NODE_FAILED", f"{type(error).__name__}: {error}"))
+            self._fail(node, _generic("NODE_FAILED", f"{type(error).__name__}: {error}"), error)
         else:
             self._values[node.id] = _collected(node.node_class, answers)
             ui = _merged([answer.get("ui") or {} for answer in answers])
@@ -185,9 +186,9 @@ class _Run:
         self._stopped = True
         self._notify(Event(node, "stopped"))
 
-    def _fail(self, node: Node, error: Mapping[str, Any]) -> None:
+    def _fail(self, node: Node, error: Mapping[str, Any], raised: BaseException) -> None:
         self._errors[node.id] = error
-        self._notify(Event(node, "failed", error=error))
+        self._notify(Event(node, "failed", error=error, raised=raised))
 
 
 async def _run(node_class: type[Any], arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -29,7 +29,7 @@ class Folders:
             if name.endswith(label):
                 name, folder = name[: -len(label)].rstrip(), labelled
         path = folder / name
-        if not _within(folder, path):
+        if not within(folder, path):
             raise InputError(f"{name!r} is outside the folder {folder}.")
         return path
 
@@ -42,7 +42,7 @@ class Folders:
 def destination(folder: Path, prefix: str) -> tuple[Path, str]:
     """Directory and file stem that ``prefix`` stands for; raises InputError if it leads out of ``folder``."""
     subfolder, stem = os.path.split(os.path.normpath(prefix))
-    if not _within(folder, folder / subfolder):
+    if not within(folder, folder / subfolder):
         raise InputError(f"The filename prefix {prefix!r} leads out of the output folder.")
     return folder / subfolder, stem
 
@@ -73,7 +73,8 @@ def _number(name: str, stem: str) -> int:
     return int(digits) if matches and digits.isdecimal() else 0
 
 
-def _within(folder: Path, path: Path) -> bool:
+def within(folder: Path, path: Path) -> bool:
+    """Whether ``path``, with links followed, lies in ``folder``."""
     try:
         return path.resolve().is_relative_to(folder.resolve())
     except ValueError:  # an embedded null byte

@@ -8,7 +8,7 @@ only nodes that some output node needs are held to this; unlike ComfyUI, one bad
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
@@ -49,17 +49,25 @@ class Graph:
     nodes: Mapping[str, Node]
 
 
-async def build(prompt: Prompt, table: Mapping[str, type[Any]], settings: Iterable[str] = ()) -> Graph:
+async def build(
+    prompt: Prompt,
+    table: Mapping[str, type[Any]],
+    settings: Iterable[str] = (),
+    targets: Collection[str] | None = None,
+) -> Graph:
     """Check ``prompt``, with ``settings`` (see :func:`.workflow.override`) written in, against the node ``table``.
 
-    Raises NeedsComfyUI for classes outside the table, else WorkflowError with every problem.
+    ``targets`` are the ids of the output nodes that are wanted, None for all of them. Raises NeedsComfyUI for classes
+    outside the table, else WorkflowError with every problem.
     """
     unknown = {node_id: node["class_type"] for node_id, node in prompt.items() if node["class_type"] not in table}
     if unknown:
         raise NeedsComfyUI(unknown)
     prompt = override(prompt, table, settings)
     outputs = [
-        node_id for node_id, node in prompt.items() if getattr(table[node["class_type"]], "OUTPUT_NODE", False) is True
+        node_id
+        for node_id, node in prompt.items()
+        if getattr(table[node["class_type"]], "OUTPUT_NODE", False) is True and (targets is None or node_id in targets)
     ]
     if not outputs:
         message = "The workflow has no output node; add a SaveImage or a PreviewImage."

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import Any
 
+from PIL import Image
+
 from ..host import Interrupted, Place
 from ..host.bare import Bare
 
@@ -29,8 +31,9 @@ class Headless(Bare):
     """A plain process whose nodes report progress and can be stopped.
 
     ``overrides`` are merged over ``os.environ``, which stays as it is; ``None`` removes a variable.
-    ``on_progress`` receives the node id and one short line. ``workflow`` is its name in the ledger.
-    ``free_nodes`` are the core nodes that an estimate may run.
+    ``on_progress`` receives the node id and one short line, ``on_preview`` the node id and a picture,
+    ``on_failure`` the node id and what Host.failure takes. ``workflow`` is its name in the ledger, ``run_id`` the
+    run's. ``free_nodes`` are the core nodes that an estimate may run.
     """
 
     def __init__(
@@ -39,12 +42,17 @@ class Headless(Bare):
         on_progress: Callable[[str, str], None] | None = None,
         workflow: str | None = None,
         free_nodes: Mapping[str, type[Any]] | None = None,
+        on_preview: Callable[[str, Image.Image], None] | None = None,
+        on_failure: Callable[[str, Mapping[str, Any], str | None], None] | None = None,
+        run_id: str | None = None,
     ) -> None:
-        self._run_id = uuid.uuid4().hex
+        self._run_id = run_id or uuid.uuid4().hex
         self._workflow = workflow
         self._free_nodes = dict(free_nodes or {})
         self._overrides = dict(overrides or {})
         self._on_progress = on_progress
+        self._on_preview = on_preview
+        self._on_failure = on_failure
         self._stopped = False
 
     def environ(self) -> Mapping[str, str]:
@@ -58,6 +66,16 @@ class Headless(Bare):
         node_id = running_node.get()
         if self._on_progress is not None and node_id is not None:
             self._on_progress(node_id, text)
+
+    def failure(self, error: Mapping[str, Any], link: str | None) -> None:
+        node_id = running_node.get()
+        if self._on_failure is not None and node_id is not None:
+            self._on_failure(node_id, error, link)
+
+    def preview(self, picture: Image.Image) -> None:
+        node_id = running_node.get()
+        if self._on_preview is not None and node_id is not None:
+            self._on_preview(node_id, picture)
 
     def stop(self) -> None:
         """Ask the nodes to stop. They notice when they poll :meth:`interrupted`."""

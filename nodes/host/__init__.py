@@ -56,6 +56,11 @@ class Host(Protocol):
     def progress(self, text: str) -> None:
         """Show one short line on the node that is running in this task."""
 
+    def failure(self, error: Mapping[str, Any], link: str | None) -> None:
+        """Show why the node that is running in this task failed: ``error`` in the shape of LumenfallError.as_dict(),
+        ``link`` the page where the request can be looked up.
+        """
+
     def preview(self, picture: Image.Image) -> None:
         """Show a picture on the node that is running in this task, until it ends."""
 
@@ -75,6 +80,14 @@ def say(host: Host, text: str) -> None:
         host.progress(text)
     except Exception:
         log.debug("Progress could not be shown", exc_info=True)
+
+
+def complain(host: Host, error: Mapping[str, Any], link: str | None) -> None:
+    """Show an error where the user looks. Never raises: the error itself is what counts."""
+    try:
+        host.failure(error, link)
+    except Exception:
+        log.debug("The error could not be shown", exc_info=True)
 
 
 def show(host: Host, draw: Callable[[], Image.Image]) -> None:

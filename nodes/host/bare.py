@@ -36,6 +36,9 @@ class Bare:
     def progress(self, text: str) -> None:
         return None
 
+    def failure(self, error: Mapping[str, Any], link: str | None) -> None:
+        return None
+
     def preview(self, picture: Image.Image) -> None:
         return None
 

@@ -19,7 +19,7 @@ _prepares: set[Prepare] = set()
 
 
 class ComfyUI:
-    """Progress text on the node, ComfyUI's Stop button, and its user folder."""
+    """The bar on the node, ComfyUI's Stop button, and its user folder."""
 
     def environ(self) -> Mapping[str, str]:
         return os.environ
@@ -48,11 +48,18 @@ class ComfyUI:
         _module("server").PromptServer.instance.add_on_prompt_handler(handle)
 
     def progress(self, text: str) -> None:
+        """To the pack's own bar on the node: ComfyUI's progress text stays behind after the run in some versions."""
+        self._tell("lumenfall.progress", {"text": text})
+
+    def failure(self, error: Mapping[str, Any], link: str | None) -> None:
+        self._tell("lumenfall.error", {"error": dict(error), "link": link})
+
+    def _tell(self, event: str, told: dict[str, Any]) -> None:
         server = _module("server").PromptServer.instance
         context = _module("comfy_execution.utils").get_executing_context()
-        # Without a client (a bare POST /prompt) the host would broadcast the text to everybody.
+        # Without a client (a bare POST /prompt) the host would broadcast it to everybody.
         if context is not None and server.client_id is not None:
-            server.send_progress_text(text, context.node_id, server.client_id)
+            server.send_sync(event, {"node": context.node_id, "prompt_id": context.prompt_id, **told}, server.client_id)
 
     def preview(self, picture: Image.Image) -> None:
         """The way samplers show theirs; ComfyUI finds the node by the task."""

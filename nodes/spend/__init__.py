@@ -6,7 +6,21 @@ from .cleaning import GIGABYTE, Cleaned, clean, remove
 from .files import Files
 from .journal import Journal
 from .key import request_key
-from .ledger import By, Total, counted, entries, kept, newest, picture_count, total, totals, uncertain, with_picture
+from .ledger import (
+    By,
+    Total,
+    counted,
+    entries,
+    in_the_air,
+    kept,
+    newest,
+    picture_count,
+    total,
+    totals,
+    typical_seconds,
+    uncertain,
+    with_picture,
+)
 from .locks import KeyLock
 
 __all__ = [
@@ -27,6 +41,7 @@ __all__ = [
     "clock",
     "counted",
     "entries",
+    "in_the_air",
     "kept",
     "nanos",
     "newest",
@@ -35,6 +50,7 @@ __all__ = [
     "request_key",
     "total",
     "totals",
+    "typical_seconds",
     "uncertain",
     "with_picture",
 ]

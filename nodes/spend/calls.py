@@ -54,6 +54,8 @@ class Caller:
     run_id: str | None = None
     node_title: str | None = None
     workflow: str | None = None
+    graph: Mapping[str, Any] | None = None
+    """``{"node": id, "nodes": {id: node}}``: the node that asked, and those that lead to it, in API format."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,7 @@ class Call:
     run_id: str | None = None
     node_title: str | None = None
     workflow: str | None = None
+    graph: Mapping[str, Any] | None = None
     error: str | None = None
     pictures: tuple[Stored, ...] = ()
 

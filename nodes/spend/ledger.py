@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ from .rows import read_calls
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
+
+SAMPLE = 500
+"""Calls from which it is told how long a model takes."""
 
 By = Literal["day", "month", "model", "workflow", "provider"]
 
@@ -74,11 +78,38 @@ def kept(journal: Journal) -> list[Call]:
     return _read(journal, sa.or_(calls.c.id.in_(sa.select(pictures.c.call_id)), calls.c.state == State.ANSWERED.value))
 
 
-def newest(journal: Journal, count: int) -> list[Call]:
-    """The last ``count`` calls that were not refused, newest first. Raises StoreError."""
+def newest(journal: Journal, count: int, before: float | None = None) -> list[Call]:
+    """The last ``count`` calls that were not refused, of those sent before ``before`` (seconds since 1970), newest
+    first. Raises StoreError.
+    """
     from .tables import calls
 
-    return _read(journal, calls.c.state != State.REFUSED.value, last=count)[::-1]
+    return _read(journal, calls.c.state != State.REFUSED.value, *_between(None, before), last=count)[::-1]
+
+
+def in_the_air(journal: Journal) -> list[Call]:
+    """The calls that are waited for now, by whichever process, oldest first. Raises StoreError."""
+    from .tables import calls
+
+    return [call for call in _read(journal, calls.c.state == State.SENT.value) if _is_held(journal, call)]
+
+
+def _is_held(journal: Journal, call: Call) -> bool:
+    """Whether somebody has the lock of a call: whoever waits for it does."""
+    lock = journal.lock(call.key)
+    if not lock.acquire():
+        return True
+    lock.release()
+    return False
+
+
+def typical_seconds(journal: Journal) -> dict[str, float]:
+    """How long each model took, in the middle, as far as it was asked. Raises StoreError."""
+    times: dict[str, list[float]] = defaultdict(list)
+    for call in newest(journal, SAMPLE):
+        if call.seconds and call.pictures:
+            times[call.model].append(call.seconds)
+    return {model: round(statistics.median(seconds), 1) for model, seconds in times.items()}
 
 
 def with_picture(journal: Journal, sha256: str) -> list[Call]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import JSON, BigInteger, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text
 
-REVISION = "0001"
+REVISION = "0002"
 """The migration that these tables stand for."""
 
 metadata = MetaData()
@@ -39,6 +39,7 @@ calls = Table(
     Column("run_id", Text),
     Column("node_title", Text),
     Column("workflow", Text),
+    Column("graph", JSON),
     Column("error", Text),
     Index("calls_by_key", "key", "number"),
     Index("calls_by_time", "sent_at"),

@@ -1,0 +1,1 @@
+"""What the browser extension asks for, as plain functions: a host in, JSON out. :mod:`..host.routes` serves them."""

@@ -1,0 +1,34 @@
+"""What the graph on the canvas would cost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ..estimate import estimate_graph
+from ..host import Host, use
+
+
+class Node(BaseModel):
+    class_type: str
+    inputs: dict[str, Any] = {}
+    meta: dict[str, Any] = Field(default={}, alias="_meta")
+
+
+class Estimate(BaseModel):
+    """The body of the request: a graph in API format."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    prompt: dict[str, Node]
+
+
+async def estimate(surroundings: Host, asked: Estimate) -> dict[str, Any]:
+    """The quote of a graph, see :meth:`..quote.Quote.as_dict`."""
+    prompt = {
+        node_id: {"class_type": node.class_type, "inputs": node.inputs, "_meta": node.meta}
+        for node_id, node in asked.prompt.items()
+    }
+    with use(surroundings):
+        return (await estimate_graph(prompt)).as_dict()

@@ -1,0 +1,166 @@
+"""The settings dialog: what it shows, what it writes, and whether that works. The key goes in and never comes out."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from ..api import (
+    Client,
+    base_url_source,
+    configured_base_url,
+    decided_by_environment,
+    known_key,
+    read_models,
+    server_to_try,
+    write_server,
+)
+from ..books import open_journal
+from ..errors import InputError, LumenfallError
+from ..host import Host
+from ..settings import Amount, OnFailure, Parallel, change_settings, read_settings, set_by_environment
+
+Key = SecretStr
+
+
+class LimitsChange(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    run: Amount | None = None
+    day: Amount | None = None
+    month: Amount | None = None
+
+
+class Change(BaseModel):
+    """What is to be changed; fields that are not sent stay, None takes a setting back to its default."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    key: Key | None = Field(default=None, max_length=1000)
+    base_url: str | None = Field(default=None, max_length=2000)
+    limits: LimitsChange = LimitsChange()
+    replay: bool | None = None
+    store_gb: Amount | None = None
+    parallel: Parallel | None = None
+    on_failure: OnFailure | None = None
+    warn_above: Amount | None = None
+
+
+class Trial(BaseModel):
+    """A server and a key to try; what is left out is taken from the settings."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    key: Key | None = Field(default=None, max_length=1000)
+    base_url: str | None = Field(default=None, max_length=2000)
+
+
+async def show(surroundings: Host) -> dict[str, Any]:
+    """The settings in effect, the key by its ends only. Raises LumenfallError for settings that cannot be used."""
+    return await asyncio.to_thread(_show, surroundings)
+
+
+def _show(surroundings: Host) -> dict[str, Any]:
+    environ, data_dir = surroundings.environ(), surroundings.data_dir()
+    settings = read_settings(environ, data_dir)
+    key = known_key(environ, data_dir)
+    base_url = configured_base_url(environ, data_dir)
+    journal, _ = open_journal(surroundings)
+    return {
+        "key": {
+            "set": key is not None,
+            "masked": key and key.masked,
+            "source": key and key.source,
+            "host": urlsplit(base_url).netloc,
+        },
+        "base_url": {"value": base_url, "source": base_url_source(environ, data_dir)},
+        "limits": settings.limits.model_dump(),
+        "replay": settings.replay,
+        "store_gb": settings.store_gb,
+        "store_used": journal.files.total(),
+        "parallel": settings.parallel,
+        "on_failure": settings.on_failure,
+        "warn_above": settings.warn_above,
+        "locked": locked(surroundings),
+    }
+
+
+def locked(surroundings: Host) -> dict[str, str]:
+    """Setting -> the environment variable that decides it."""
+    environ = surroundings.environ()
+    return {**decided_by_environment(environ), **set_by_environment(environ)}
+
+
+async def change(surroundings: Host, asked: Change) -> dict[str, Any]:
+    """Write what is asked, and show the settings that result. Raises LumenfallError, and then nothing is changed."""
+    await asyncio.to_thread(_change, surroundings, asked)
+    return await show(surroundings)
+
+
+def _change(surroundings: Host, asked: Change) -> None:
+    decided = locked(surroundings)
+    wanted = {name for name in asked.model_fields_set if name != "limits"}
+    wanted |= {f"limits.{name}" for name in asked.limits.model_fields_set}
+    for name in sorted(wanted & decided.keys()):
+        raise InputError(f"{name} is set by the environment variable {decided[name]}.", code="LOCKED")
+
+    def write(content: dict[str, Any]) -> None:
+        _write_server(content, asked)
+        for name in ("replay", "store_gb", "parallel", "on_failure", "warn_above"):
+            if name in asked.model_fields_set:
+                _put(content, name, getattr(asked, name))
+        limits = dict(content.get("limits") or {})
+        for name in asked.limits.model_fields_set:
+            _put(limits, name, getattr(asked.limits, name))
+        _put(content, "limits", limits or None)
+
+    change_settings(surroundings.data_dir(), write)
+
+
+def _write_server(content: dict[str, Any], asked: Change) -> None:
+    changes: dict[str, str | None] = {}
+    if "base_url" in asked.model_fields_set:
+        changes["base_url"] = (asked.base_url or "").strip() or None
+    if "key" in asked.model_fields_set:
+        changes["api_key"] = _plain(asked.key)
+    if changes:
+        write_server(content, **changes)
+
+
+def _put(content: dict[str, Any], name: str, value: Any) -> None:
+    if value is None:
+        content.pop(name, None)
+    else:
+        content[name] = value
+
+
+def _plain(key: Key | None) -> str | None:
+    return (key.get_secret_value().strip() or None) if key else None
+
+
+async def test(surroundings: Host, asked: Trial) -> dict[str, Any]:
+    """Whether the server answers and takes the key: asks for its models and, where it has one, the balance. Free."""
+    try:
+        base_url = (asked.base_url or "").strip() or None
+        server = server_to_try(surroundings.environ(), surroundings.data_dir(), base_url, _plain(asked.key))
+        async with Client(server) as client:
+            models = read_models(await client.get("models"))
+            return {
+                "ok": True,
+                "host": urlsplit(server.base_url).netloc,
+                "models": len(models),
+                "balance": await _balance(client),
+            }
+    except LumenfallError as error:
+        return {"ok": False, "error": {"code": error.code, "message": error.message, "hint": error.hint}}
+
+
+async def _balance(client: Client) -> dict[str, Any] | None:
+    try:
+        found = await client.balance()
+    except LumenfallError:
+        return None
+    return {"amount": found.amount, "currency": found.currency}

@@ -1,0 +1,99 @@
+"""ComfyUI's page as a person uses it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+from playwright.sync_api import Locator, Page, expect
+
+from .sites import Site
+
+SHOTS = Path(__file__).parents[2] / "screenshots"
+
+READY = "() => window.app && window.graph && window.app.extensionManager?.spinner === false"
+"""Set in this order: extensions are done, the graph is there, the last workflow is restored."""
+
+
+class Canvas:
+    """One open page. ``complaints`` are what its console says of us, or what nobody caught."""
+
+    def __init__(self, page: Page, site: Site) -> None:
+        self.page = page
+        self.site = site
+        self.complaints: list[str] = []
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("console", self._listen)
+
+    def _listen(self, message: Any) -> None:
+        ours = "lumenfall" in (message.text + str(message.location.get("url", ""))).lower()
+        if ours and message.type in ("error", "warning"):
+            self.complaints.append(message.text)
+
+    def boot(self) -> None:
+        self.page.goto(self.site.url, wait_until="domcontentloaded")
+        self.page.wait_for_function(READY, timeout=60_000)
+
+    def open(self, workflow: dict[str, Any]) -> None:
+        """Open a workflow in UI format, as dropping its file does."""
+        self.page.evaluate("async graph => { await window.app.loadGraphData(graph) }", workflow)
+        self.settle()
+
+    def settle(self) -> None:
+        """Let two frames pass: what reacts to a change has reacted."""
+        self.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+    def saved(self) -> dict[str, Any]:
+        """The graph as a saved workflow holds it."""
+        return cast(dict[str, Any], self.page.evaluate("() => (window.app.rootGraph ?? window.app.graph).serialize()"))
+
+    def prompt(self) -> dict[str, Any]:
+        """The graph in API format, as it is queued."""
+        return cast(dict[str, Any], self.page.evaluate("async () => (await window.app.graphToPrompt()).output"))
+
+    def widget(self, node_id: int, name: str) -> Any:
+        return self.page.evaluate(
+            "([id, name]) => window.graph.getNodeById(id).widgets.find(w => w.name === name).value", [node_id, name]
+        )
+
+    def set_widget(self, node_id: int, name: str, value: Any) -> None:
+        """What typing into a widget ends with, in both canvases."""
+        self.page.evaluate(
+            """([id, name, value]) => {
+                const widget = window.graph.getNodeById(id).widgets.find(w => w.name === name);
+                widget.value = value;
+                widget.callback?.(value);
+            }""",
+            [node_id, name, value],
+        )
+        self.settle()
+
+    def bar(self, node_id: int) -> Locator:
+        """The pack's bar of a node."""
+        self.page.evaluate(
+            """id => {
+                const widget = window.graph.getNodeById(id).widgets.find(w => w.name === "lumenfall_bar");
+                widget.element.dataset.test = id;
+            }""",
+            node_id,
+        )
+        return self.page.locator(f'.lumenfall-bar[data-test="{node_id}"]')
+
+    def status(self, node_id: int) -> Locator:
+        return self.bar(node_id).locator(".lumenfall-status")
+
+    def price(self, node_id: int) -> Locator:
+        return self.bar(node_id).locator(".lumenfall-price")
+
+    def run(self) -> None:
+        """Press the Run button."""
+        self.page.get_by_test_id("queue-button").first.click()
+
+    def finished(self, node_id: int, state: str = "done") -> None:
+        """Wait until the bar of a node tells of its end."""
+        expect(self.bar(node_id)).to_have_attribute("data-state", state, timeout=30_000)
+
+    def shoot(self, name: str) -> None:
+        """A picture for people to look at, in a folder that git ignores."""
+        SHOTS.mkdir(exist_ok=True)
+        self.page.screenshot(path=SHOTS / f"{name}.png")

@@ -1,0 +1,136 @@
+"""A browser on each frontend and each canvas. The playground serves the installed frontend and, from a folder of its
+own, the oldest one that the pack claims; where COMFYUI_DIR names a checkout, that ComfyUI serves its own.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Error, sync_playwright
+
+from nodes.headless.playground.places import PACK_ROOT
+
+from .canvas import Canvas
+from .sites import Site, playground, real_comfyui
+
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+OLDEST = PACK_ROOT / ".venv" / "oldest-frontend" / "comfyui_frontend_package" / "static"
+"""Put there by ``make test``; pip installs only one version of a package."""
+
+SETTINGS = {"Comfy.TutorialCompleted": True, "Comfy.Workflow.ConfirmDelete": False}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Tests that take ``canvas`` run on each frontend and canvas; those that take ``page`` on one."""
+    if "canvas" in metafunc.fixturenames:
+        kinds = ["current-classic", "current-nodes2"]
+        if "COMFYUI_DIR" not in os.environ:
+            kinds.append("oldest-classic")
+        metafunc.parametrize("canvas", kinds, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        try:
+            started = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        except Error:
+            pytest.skip("no Chromium: install it with apt, or with `playwright install chromium`")
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="session")
+def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Site]]:
+    """Each kind of site is started when it is first needed, and lives until the end."""
+    import contextlib
+
+    with contextlib.ExitStack() as stack:
+
+        class Started(dict[str, Site]):
+            def __missing__(self, frontend: str) -> Site:
+                root = tmp_path_factory.mktemp(frontend)
+                if "COMFYUI_DIR" in os.environ:
+                    chosen = os.environ.get("COMFYUI_FRONTEND")
+                    self[frontend] = stack.enter_context(real_comfyui(root, Path(chosen) if chosen else None))
+                else:
+                    static = OLDEST if frontend == "oldest" else None
+                    if static is not None and not static.is_dir():
+                        pytest.skip("the oldest frontend is not there: `make test` fetches it")
+                    self[frontend] = stack.enter_context(playground(root, static))
+                for name, value in SETTINGS.items():
+                    self[frontend].post(f"/settings/{name}", value)
+                return self[frontend]
+
+        yield Started()
+
+
+@pytest.fixture(scope="session")
+def opened(browser: Browser, sites: dict[str, Site]) -> Iterator[dict[str, Canvas]]:
+    """A page for each frontend and canvas, opened when it is first needed: booting takes seconds."""
+    pages: dict[str, Canvas] = {}
+    yield pages
+    for canvas in pages.values():
+        canvas.page.context.close()
+
+
+def open_page(browser: Browser, site: Site, kind: str) -> Canvas:
+    site.configure()
+    site.post("/settings/Comfy.VueNodes.Enabled", kind.endswith("nodes2"))
+    context = browser.new_context(viewport={"width": 1600, "height": 950}, locale="en-GB")
+    page = context.new_page()
+    local = (site.url, "data:", "blob:")
+    page.route("**/*", lambda it: it.continue_() if it.request.url.startswith(local) else it.abort())
+    canvas = Canvas(page, site)
+    canvas.boot()
+    return canvas
+
+
+@pytest.fixture
+def canvas(
+    request: pytest.FixtureRequest, browser: Browser, sites: dict[str, Site], opened: dict[str, Canvas]
+) -> Iterator[Canvas]:
+    """A page of the kind ``<frontend>-<canvas>``, with an empty graph, and a fresh sandbox and settings behind it."""
+    kind = getattr(request, "param", "current-classic")
+    site = sites[kind.partition("-")[0]]
+    if kind not in opened:
+        opened[kind] = open_page(browser, site, kind)
+    canvas = opened[kind]
+    refresh(canvas)
+    yield canvas
+    assert not canvas.complaints
+
+
+@pytest.fixture
+def page(browser: Browser, sites: dict[str, Site], opened: dict[str, Canvas]) -> Iterator[Canvas]:
+    """The page of the current frontend with the classic canvas."""
+    kind = "current-classic"
+    if kind not in opened:
+        opened[kind] = open_page(browser, sites["current"], kind)
+    refresh(opened[kind])
+    yield opened[kind]
+    assert not opened[kind].complaints
+
+
+def refresh(canvas: Canvas) -> None:
+    """Begin a test."""
+    site = canvas.site
+    site.configure()
+    site.sandbox.latency = 0.0
+    site.sandbox.faults.clear()
+    canvas.complaints.clear()
+    canvas.page.keyboard.press("Escape")
+    canvas.open(EMPTY)
+
+
+EMPTY = {"version": 0.4, "last_node_id": 0, "last_link_id": 0, "nodes": [], "links": [], "groups": [], "extra": {}}

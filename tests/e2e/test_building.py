@@ -1,0 +1,142 @@
+"""A workflow from nothing, with mouse and keyboard only; and workflows that come from elsewhere."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from nodes.headless.playground.places import PACK_ROOT
+
+from .canvas import READY, Canvas
+from .graphs import GENERATE, example, generate, meaning
+from .sites import EXAMPLES
+
+CORPUS = sorted((Path(__file__).parent / "corpus").glob("*/*.json"))
+
+
+def add_by_search(canvas: Canvas, name: str, x: int, y: int) -> int:
+    """Double-click an empty place, type, press Enter; the id of the new node."""
+    before = {node["id"] for node in canvas.saved()["nodes"]}
+    canvas.page.mouse.dblclick(x, y)
+    search = canvas.page.locator("input:focus")
+    expect(search).to_be_visible()
+    search.press_sequentially(name)
+    expect(canvas.page.get_by_text(name, exact=True).first).to_be_visible()
+    search.press("Enter")
+    canvas.page.wait_for_function("count => window.graph.nodes.length > count", arg=len(before))
+    (new,) = {node["id"] for node in canvas.saved()["nodes"]} - before
+    return int(new)
+
+
+def slot(canvas: Canvas, node_id: int, kind: str, name: str) -> tuple[float, float]:
+    """Where a socket is on the screen."""
+    x, y = canvas.page.evaluate(
+        """([id, kind, name]) => {
+            const node = window.graph.getNodeById(id);
+            const index = node[kind + "s"].findIndex(slot => slot.name === name);
+            const dot = document.querySelector(`[data-slot-key="${id}-${kind === "input" ? "in" : "out"}-${index}"]`);
+            if (dot) {
+                const box = dot.getBoundingClientRect();
+                return [box.x + box.width / 2, box.y + box.height / 2];
+            }
+            const place = kind === "input" ? node.getInputPos(index) : node.getOutputPos(index);
+            const [x, y] = window.app.canvas.ds.convertOffsetToCanvas(place);
+            const box = window.app.canvas.canvas.getBoundingClientRect();
+            return [x + box.x, y + box.y];
+        }""",
+        [node_id, kind, name],
+    )
+    return x, y
+
+
+def test_a_workflow_is_built_run_saved_and_opened_again(canvas: Canvas) -> None:
+    page = canvas.page
+    generator = add_by_search(canvas, "Generate Image", 420, 330)
+    saver = add_by_search(canvas, "Save Image", 1050, 330)
+
+    x, y = slot(canvas, generator, "output", "images")
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(*slot(canvas, saver, "input", "images"), steps=12)
+    page.mouse.up()
+    page.wait_for_function("id => window.graph.getNodeById(id).inputs[0].link != null", arg=saver)
+
+    prompt = page.locator("textarea").first
+    prompt.click()
+    prompt.fill("a lighthouse at dusk")
+
+    canvas.bar(generator).locator(".lumenfall-model").click()
+    picker = page.get_by_role("dialog", name="model")
+    picker.get_by_role("searchbox").fill("klein 4b")
+    page.keyboard.press("Enter")
+    expect(picker).to_be_hidden()
+    assert canvas.widget(generator, "model") == "flux.2-klein-4b"
+    expect(canvas.price(generator)).to_contain_text("0.005")
+
+    canvas.run()
+    canvas.finished(generator)
+    expect(canvas.status(generator)).to_contain_text("$0.005")
+    page.wait_for_function("id => window.app.nodeOutputs[id]?.images?.length === 1", arg=str(saver))
+    canvas.shoot(f"built-{canvas.page.evaluate('() => window.LiteGraph.vueNodesMode ? 1 : 0')}")
+
+    before = canvas.prompt()
+    page.keyboard.press("Control+s")
+    name = page.get_by_role("dialog").locator("input").first
+    name.fill("my lighthouse")
+    name.press("Enter")
+    page.wait_for_function("() => window.app.extensionManager.workflow?.activeWorkflow?.filename === 'my lighthouse'")
+    page.reload(wait_until="domcontentloaded")
+    page.wait_for_function(READY, timeout=60_000)
+    page.wait_for_function("() => window.graph.nodes.length === 2")
+    assert meaning(canvas.prompt()) == meaning(before)
+    kept = json.loads(canvas.site.get("/userdata/workflows%2Fmy%20lighthouse.json"))
+    assert {node["type"] for node in kept["nodes"]} == {"LumenfallGenerate", "SaveImage"}
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in EXAMPLES.glob("*.json")))
+def test_an_example_opens_and_means_what_its_twin_says(canvas: Canvas, name: str) -> None:
+    saved, twin = example(name)
+    canvas.open(saved)
+    assert meaning(canvas.prompt()) == meaning(twin)
+    canvas.shoot(f"example-{name}")
+
+
+@pytest.mark.parametrize("path", CORPUS, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_a_workflow_saved_by_an_older_version_keeps_every_value(canvas: Canvas, path: Path) -> None:
+    saved: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    canvas.open(saved)
+    now = {node["id"]: node for node in canvas.saved()["nodes"]}
+    for node in saved["nodes"]:
+        values = node.get("widgets_values") or []
+        # Newer versions append widgets; what was saved stays at its place.
+        assert now[node["id"]].get("widgets_values", [])[: len(values)] == values
+        assert now[node["id"]]["type"] == node["type"]
+
+
+def test_what_the_extension_adds_is_saved_nowhere(canvas: Canvas) -> None:
+    graph = generate()
+    canvas.open(graph)
+    (node,) = (node for node in canvas.saved()["nodes"] if node["id"] == GENERATE)
+    assert node["widgets_values"] == graph["nodes"][0]["widgets_values"]
+    inputs = canvas.prompt()[str(GENERATE)]["inputs"]
+    assert set(inputs) == {"prompt", "model", "size", "n", "seed"}
+
+
+def test_every_node_has_its_bar_and_its_help(page: Canvas) -> None:
+    listed = page.site.json("/object_info")
+    for name in (name for name in listed if name.startswith("Lumenfall")):
+        has_bar = page.page.evaluate(
+            """name => {
+                const node = window.LiteGraph.createNode(name);
+                window.graph.add(node);
+                return node.widgets.some(widget => widget.name === "lumenfall_bar");
+            }""",
+            name,
+        )
+        assert has_bar, name
+        assert page.site.get(f"/extensions/comfyui-lumenfall/docs/{name}.md").startswith(b"#")
+    assert (PACK_ROOT / "web" / "docs").is_dir()

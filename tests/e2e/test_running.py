@@ -1,0 +1,142 @@
+"""While a graph runs, and after it: stage, cost, errors, Stop."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from playwright.sync_api import expect
+
+from .canvas import Canvas
+from .graphs import GENERATE, generate
+
+seeds = itertools.count(1000)
+
+
+def test_the_price_follows_the_widgets(canvas: Canvas) -> None:
+    canvas.open(generate(seed=next(seeds)))
+    total = canvas.page.locator(".lumenfall-total")
+    expect(canvas.price(GENERATE)).to_have_text("\u2248 $0.053")
+    expect(total).to_have_text("\u2248 $0.053")
+    canvas.set_widget(GENERATE, "n", 4)
+    expect(canvas.price(GENERATE)).to_have_text("\u2248 $0.212")
+    canvas.set_widget(GENERATE, "model", "flux.2-klein-4b")
+    expect(canvas.price(GENERATE)).to_have_text("\u2248 $0.02")
+    expect(total).to_have_text("\u2248 $0.02")
+    canvas.set_widget(GENERATE, "model", "nobody/knows-this")
+    expect(canvas.price(GENERATE)).to_contain_text("not known")
+    canvas.page.evaluate("id => { window.graph.getNodeById(id).mode = 4 }", GENERATE)
+    canvas.set_widget(GENERATE, "n", 1)
+    expect(total).to_be_hidden()
+
+
+def test_the_node_tells_its_stage_then_its_cost_then_that_it_was_free(canvas: Canvas) -> None:
+    graph = generate(seed=next(seeds))
+    canvas.open(graph)
+    canvas.site.sandbox.latency = 2.0
+    canvas.run()
+    expect(canvas.bar(GENERATE)).to_have_attribute("data-state", "running")
+    expect(canvas.status(GENERATE)).to_contain_text("waiting for gpt-image-2 (1 s)")
+    canvas.shoot("running")
+    canvas.finished(GENERATE)
+    expect(canvas.status(GENERATE)).to_contain_text("$0.053")
+    expect(canvas.status(GENERATE)).to_contain_text("Sandbox")
+    canvas.shoot("done")
+    # ComfyUI's cache would answer an unchanged graph; a second node with the same inputs is answered by our store.
+    graph["nodes"][0]["title"] = "again"
+    graph["nodes"][1]["widgets_values"] = ["again"]
+    canvas.open(graph)
+    if canvas.site.log():
+        canvas.site.post("/free", {"unload_models": True, "free_memory": True})
+    canvas.run()
+    expect(canvas.status(GENERATE)).to_have_text("replayed \u00b7 $0.00", timeout=30_000)
+
+
+def test_an_error_is_read_on_the_node_and_in_a_card_with_its_code(canvas: Canvas) -> None:
+    canvas.open(generate("something forbidden", seed=next(seeds)))
+    canvas.run()
+    canvas.finished(GENERATE, "error")
+    expect(canvas.status(GENERATE)).to_contain_text("content policy")
+    card = canvas.page.locator(".lumenfall-toast.error")
+    expect(card).to_contain_text("Rephrase the prompt")
+    expect(card).to_contain_text("CONTENT_POLICY_VIOLATION")
+    expect(card).to_contain_text("not charged")
+    canvas.shoot("error")
+    card.get_by_role("button", name="Close").click()
+    expect(card).to_have_count(0)
+
+
+def test_a_run_is_stopped_from_the_sidebar(canvas: Canvas) -> None:
+    canvas.open(generate(seed=next(seeds)))
+    canvas.site.sandbox.latency = 8.0
+    sent = len(canvas.site.sandbox.requests)
+    canvas.run()
+    expect(canvas.bar(GENERATE)).to_have_attribute("data-state", "running")
+    canvas.page.evaluate("() => window.app.extensionManager.command.execute('Workspace.ToggleSidebarTab.lumenfall')")
+    sidebar = canvas.page.locator(".lumenfall-sidebar")
+    sidebar.get_by_role("button", name="Cancel").first.click(timeout=15_000)
+    expect(canvas.status(GENERATE)).to_contain_text("stopped")
+    canvas.page.evaluate("() => window.app.extensionManager.command.execute('Workspace.ToggleSidebarTab.lumenfall')")
+    paid = [one for one in canvas.site.sandbox.requests[sent:] if one.endpoint.startswith("images/")]
+    assert len(paid) == 1
+
+
+def test_a_run_above_the_threshold_is_warned_of(page: Canvas) -> None:
+    page.site.configure(warn_above=0.1)
+    page.open(generate(seed=next(seeds), n=2))
+    page.run()
+    card = page.page.locator(".lumenfall-toast.warning")
+    expect(card).to_contain_text("$0.106")
+    page.shoot("warning")
+    card.get_by_role("button", name="Close").click()
+    page.finished(GENERATE)
+
+
+def test_a_limit_refuses_before_anything_is_sent(page: Canvas) -> None:
+    page.site.configure(limits={"run": 0.01})
+    page.open(generate(seed=next(seeds)))
+    sent = len(page.site.sandbox.bill)
+    page.run()
+    page.finished(GENERATE, "error")
+    expect(page.status(GENERATE)).to_contain_text("limit per run")
+    assert len(page.site.sandbox.bill) == sent
+    page.page.locator(".lumenfall-toast").get_by_role("button", name="Close").first.click()
+
+
+def test_the_estimate_lists_each_node(page: Canvas) -> None:
+    page.open(generate(seed=next(seeds), n=3))
+    page.page.locator(".lumenfall-total").click()
+    dialog = page.page.get_by_role("dialog", name="What this workflow would cost")
+    expect(dialog.locator("tfoot")).to_contain_text("$0.159")
+    expect(dialog.locator("tbody tr")).to_have_count(1)
+    page.shoot("estimate")
+    page.page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+
+
+@pytest.mark.parametrize("size", ["1536x1024", "16:9"])
+def test_a_size_is_chosen_from_those_that_fit(page: Canvas, size: str) -> None:
+    page.open(generate(seed=next(seeds)))
+    page.bar(GENERATE).locator("select").select_option(size)
+    assert page.widget(GENERATE, "size") == size
+
+
+def test_a_subgraph_around_a_node_runs_and_its_node_tells_its_cost(canvas: Canvas) -> None:
+    canvas.open(generate(seed=next(seeds)))
+    canvas.page.evaluate("id => window.graph.convertToSubgraph(new Set([window.graph.getNodeById(id)]))", GENERATE)
+    (inner,) = (node_id for node_id, node in canvas.prompt().items() if node["class_type"] == "LumenfallGenerate")
+    assert ":" in inner
+    expect(canvas.page.locator(".lumenfall-total")).to_have_text("\u2248 $0.053")
+    canvas.run()
+    canvas.page.wait_for_function("() => window.app.nodeOutputs['2']?.images?.length === 1", timeout=30_000)
+    told = canvas.page.evaluate(
+        """id => {
+            let graph = window.graph;
+            const parts = id.split(":");
+            for (const part of parts.slice(0, -1)) graph = graph.getNodeById(part).subgraph;
+            const node = graph.getNodeById(parts.at(-1));
+            return node.widgets.find(widget => widget.name === "lumenfall_bar").element.dataset.state;
+        }""",
+        inner,
+    )
+    assert told == "done"

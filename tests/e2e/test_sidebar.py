@@ -1,0 +1,77 @@
+"""The sidebar tab: what was spent, what runs, what was made, and how it comes back."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Locator, expect
+
+from nodes.spend import NANOS, counted
+
+from .canvas import Canvas
+from .graphs import GENERATE, generate
+
+seeds = itertools.count(9000)
+
+
+@pytest.fixture
+def sidebar(canvas: Canvas) -> Iterator[Locator]:
+    toggle = "() => window.app.extensionManager.command.execute('Workspace.ToggleSidebarTab.lumenfall')"
+    canvas.open(generate("a green kite", seed=next(seeds), n=2))
+    canvas.run()
+    canvas.finished(GENERATE)
+    canvas.page.evaluate(toggle)
+    opened = canvas.page.locator(".lumenfall-sidebar")
+    expect(opened).to_be_visible()
+    yield opened
+    canvas.page.evaluate(toggle)
+
+
+def test_its_numbers_are_the_ledgers(canvas: Canvas, sidebar: Locator) -> None:
+    today, month = counted(canvas.site.journal)
+    assert today == sum(int(charge.cost * NANOS) for charge in canvas.site.sandbox.bill)
+    shown = canvas.site.route("/spend")
+    assert (shown["today"], shown["month"]) == pytest.approx((today / NANOS, month / NANOS))
+    amount = canvas.page.evaluate(
+        "amount => new Intl.NumberFormat('en', {style: 'currency', currency: 'USD', maximumFractionDigits: 4})"
+        ".format(amount)",
+        today / NANOS,
+    )
+    expect(sidebar).to_contain_text(amount)
+    canvas.shoot("sidebar")
+
+
+def test_a_call_of_the_history_comes_back_as_its_node(canvas: Canvas, sidebar: Locator) -> None:
+    entry = sidebar.get_by_role("button", name="a green kite").first
+    expect(entry.locator("img").first).to_be_visible()
+    entry.click()
+    dialog = canvas.page.get_by_role("dialog")
+    expect(dialog.locator("img").first).to_be_visible()
+    canvas.shoot("call")
+    dialog.get_by_role("button", name="Add node to canvas").click()
+    canvas.page.wait_for_function("() => window.graph.nodes.length === 3")
+    before, after = (node["inputs"] for node in canvas.prompt().values() if node["class_type"] == "LumenfallGenerate")
+    assert before == after
+
+
+def test_a_call_is_dropped_on_the_canvas(canvas: Canvas, sidebar: Locator) -> None:
+    entry = sidebar.get_by_role("button", name="a green kite").first
+    entry.drag_to(canvas.page.locator("#graph-canvas"), target_position={"x": 900, "y": 700})
+    canvas.page.wait_for_function("() => window.graph.nodes.length === 3")
+
+
+def test_its_pictures_are_recovered_for_nothing(canvas: Canvas, sidebar: Locator) -> None:
+    billed = len(canvas.site.sandbox.bill)
+    sidebar.get_by_role("button", name="a green kite").first.click()
+    canvas.page.get_by_role("dialog").get_by_role("button", name="Recover").click()
+    canvas.page.wait_for_function("() => window.graph.nodes.some(node => node.comfyClass === 'LumenfallRecover')")
+    recover = canvas.page.evaluate("() => window.graph.nodes.find(n => n.comfyClass === 'LumenfallRecover').id")
+    assert canvas.widget(recover, "request_id")
+    canvas.page.evaluate(
+        """([from, to]) => window.graph.getNodeById(from).connect(0, window.graph.getNodeById(to), 0)""", [recover, 2]
+    )
+    canvas.run()
+    canvas.finished(recover, "replayed")
+    assert len(canvas.site.sandbox.bill) == billed

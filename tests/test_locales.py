@@ -1,0 +1,124 @@
+"""The translations: complete, nothing stale, and readable to every way in which ComfyUI's browser shows them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nodes.table import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS
+
+LOCALES = Path(__file__).parents[1] / "locales"
+LANGUAGES = ["de", "es", "fr", "ja", "ko", "zh"]
+SHARED_FILES = ["main.json", "commands.json", "settings.json"]
+
+# vue-i18n's message syntax: {name}, {'literal'}, @:link, a | b.
+INTERPOLATION = re.compile(r"\{\s*(\w+|'[^']*')\s*\}")
+# What the user reads or types as it stands: sizes, ratios, slugs, option values before a colon.
+LITERAL = re.compile(r"\d+x\d+|\d+:\d+|[a-z]+/[a-z.-]*\d[a-z0-9-]*|\"\w+\": [\d.]+|`[^`]+`|(?<!\w)-1(?!\w)")
+
+
+def read(language: str, name: str) -> dict[str, Any]:
+    return dict(json.loads((LOCALES / language / name).read_text(encoding="utf-8")))
+
+
+def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value that is no object, by its path."""
+    if not isinstance(tree, dict):
+        yield path, tree
+        return
+    for key, branch in tree.items():
+        yield from leaves(branch, f"{path}.{key}" if path else key)
+
+
+def english() -> dict[str, dict[str, Any]]:
+    """What Python says of each node, in the shape of nodeDefs.json."""
+    found: dict[str, dict[str, Any]] = {}
+    node: Any
+    for node_id, node in NODE_CLASS_MAPPINGS.items():
+        declared = node.INPUT_TYPES()
+        specs = {name: spec for group in ("required", "optional") for name, spec in declared.get(group, {}).items()}
+        outputs = dict(enumerate(zip(node.RETURN_NAMES, node.OUTPUT_TOOLTIPS, strict=True)))
+        found[node_id] = {
+            "display_name": NODE_DISPLAY_NAME_MAPPINGS[node_id],
+            "description": node.DESCRIPTION,
+            "inputs": {name: {"name": name, "tooltip": spec[1]["tooltip"]} for name, spec in specs.items()},
+            "outputs": {str(index): {"name": name, "tooltip": tip} for index, (name, tip) in outputs.items()},
+        }
+    return found
+
+
+def choices(path: str) -> list[str]:
+    """The values of the menu that the tooltip at ``path`` belongs to."""
+    node_id, group, name, *_ = [*path.split("."), "", ""]
+    if group != "inputs" or name == "model":
+        return []
+    node: Any = NODE_CLASS_MAPPINGS[node_id]
+    declared = node.INPUT_TYPES()
+    kind: Any = {**declared["required"], **declared.get("optional", {})}[name][0]
+    return kind if isinstance(kind, list) else []
+
+
+def test_the_languages_are_those_that_are_translated() -> None:
+    assert sorted(path.parent.name for path in LOCALES.glob("*/nodeDefs.json")) == LANGUAGES
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_translation_has_every_node_and_nothing_stale(language: str) -> None:
+    translated, original = dict(leaves(read(language, "nodeDefs.json"))), dict(leaves(english()))
+    assert translated.keys() == original.keys()
+    for path, text in translated.items():
+        assert isinstance(text, str) and text.strip() == text and text, path
+        # A name such as "options" may be the same word; a sentence is not.
+        assert " " not in original[path] or text != original[path], path
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_is_typed_or_chosen_is_not_translated(language: str) -> None:
+    translated, original = dict(leaves(read(language, "nodeDefs.json"))), dict(leaves(english()))
+    for path, text in original.items():
+        named = [value for value in choices(path) if f"{value}:" in text]
+        for literal in [*LITERAL.findall(text), *named]:
+            assert literal in translated[path], (path, literal)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_text_of_a_node_needs_escaping(language: str) -> None:
+    """Frontend 1.27 compiles tooltips by vue-i18n's syntax, 1.49 shows them as they are: what would have to be escaped
+    for the one is wrong in the other.
+    """
+    for path, text in leaves(read(language, "nodeDefs.json")):
+        assert not set(text) & set("@{}|"), path
+
+
+@pytest.mark.parametrize("name", SHARED_FILES)
+def test_all_languages_have_a_file_or_none(name: str) -> None:
+    present = [language for language in LANGUAGES if (LOCALES / language / name).exists()]
+    assert present in ([], LANGUAGES)
+
+
+def files() -> list[tuple[str, str]]:
+    found = sorted(path for name in SHARED_FILES for path in LOCALES.glob(f"*/{name}"))
+    return [(path.parent.name, path.name) for path in found]
+
+
+@pytest.mark.parametrize(("language", "name"), files())
+def test_a_file_says_what_the_english_one_says(language: str, name: str) -> None:
+    translated, original = dict(leaves(read(language, name))), dict(leaves(read("en", name)))
+    assert translated.keys() == original.keys()
+    for path, text in translated.items():
+        assert isinstance(text, str) and text.strip(), path
+        assert set(INTERPOLATION.findall(text)) == set(INTERPOLATION.findall(original[path])), path
+
+
+@pytest.mark.parametrize(("language", "name"), files())
+def test_a_file_can_be_compiled(language: str, name: str) -> None:
+    for path, text in leaves(read(language, name)):
+        rest = INTERPOLATION.sub("", text)
+        # The pack's own texts are filled in by the pack, which knows no other syntax than {name}.
+        forbidden = "{}" if path.startswith("lumenfall.") else "@{}|"
+        assert not set(rest) & set(forbidden), path

@@ -1,0 +1,53 @@
+// What a model does with the options that are set: which of them it would ignore.
+
+import { findModel } from "./models.mjs";
+import { OPTIONS, nodeBefore, slugsOf, widgetOf } from "./nodes.mjs";
+import { date, t } from "./text.mjs";
+
+// Every model takes the others (docs.lumenfall.ai/unified-model-behavior); these it has to list.
+const SPECIFIC = ["quality", "background", "negative_prompt"];
+const UNSET = ["", "auto"];
+
+/** The options of a Request Options node that are set and that `model` does not list. */
+export function ignoredBy(model, options) {
+  if (!model?.parameters) return [];
+  const set = SPECIFIC.filter((name) => !UNSET.includes(String(widgetOf(options, name)?.value ?? "").trim()));
+  return set.filter((name) => !model.parameters.includes(name));
+}
+
+/** What is to be said about a paid node before it runs, in short sentences. */
+export function remarksOn(node) {
+  const models = (slugsOf(node) ?? []).map(findModel).filter(Boolean);
+  const options = nodeBefore(node, "options");
+  const remarks = [];
+  for (const model of models) {
+    const ignored = options?.comfyClass === OPTIONS ? ignoredBy(model, options) : [];
+    if (ignored.length) remarks.push(t("node.ignores", { model: nameOf(model), options: ignored.join(", ") }));
+    const pictures = node.inputs?.filter((input) => input.type === "IMAGE" && input.link != null).length ?? 0;
+    if (model.max_images && pictures > model.max_images) {
+      remarks.push(t("node.tooManyPictures", { model: nameOf(model), count: model.max_images }));
+    }
+    if (model.ends) remarks.push(t("node.ends", { model: nameOf(model), date: date(model.ends) }));
+  }
+  return remarks;
+}
+
+/** For a Request Options node: what each model behind it would ignore. */
+export function remarksOnOptions(options) {
+  const remarks = [];
+  for (const node of readers(options)) {
+    for (const model of (slugsOf(node) ?? []).map(findModel).filter(Boolean)) {
+      const ignored = ignoredBy(model, options);
+      if (ignored.length) remarks.push(t("node.ignores", { model: nameOf(model), options: ignored.join(", ") }));
+    }
+  }
+  return [...new Set(remarks)];
+}
+
+export function nameOf(model) {
+  return model.name || model.id;
+}
+
+function readers(options) {
+  return options.getOutputNodes?.(0) ?? [];
+}

@@ -1,0 +1,195 @@
+// The bar at the foot of a node: model and price before a run, the stage while it runs, the cost after it.
+// A DOM widget, because badges do not change in Nodes 2.0; it is saved neither with the workflow nor in the prompt.
+
+import { nameOf, remarksOn, remarksOnOptions } from "./accepts.mjs";
+import { element } from "./element.mjs";
+import { findModel, onModels } from "./models.mjs";
+import { OPTIONS, PAID, isLinked, setWidget, slugsOf, widgetOf, worthOf } from "./nodes.mjs";
+import { openPicker } from "./picker.mjs";
+import { money, t } from "./text.mjs";
+
+const TALL = 62;
+const SHORT = 30;
+const RATIOS = ["1:1", "3:2", "2:3", "4:3", "3:4", "16:9", "9:16"];
+const SIZES = ["1024x1024", "1536x1024", "1024x1536"];
+
+const bars = new Map();
+
+/** Give `node` its bar. */
+export function addBar(node) {
+  if (bars.has(node)) return;
+  const bar = PAID.has(node.comfyClass) ? new PaidBar(node) : new Bar(node);
+  bars.set(node, bar);
+  const { onRemoved, onConnectionsChange } = node;
+  node.onRemoved = function (...args) {
+    bars.get(node)?.remove();
+    bars.delete(node);
+    return onRemoved?.apply(this, args);
+  };
+  node.onConnectionsChange = function (...args) {
+    const answer = onConnectionsChange?.apply(this, args);
+    refreshSoon();
+    return answer;
+  };
+  for (const widget of node.widgets ?? []) {
+    const { callback } = widget;
+    widget.callback = function (...args) {
+      const answer = callback?.apply(this, args);
+      refreshSoon();
+      return answer;
+    };
+  }
+  refreshSoon();
+}
+
+/** The bar of a node; undefined for nodes of others. */
+export function barOf(node) {
+  return bars.get(node);
+}
+
+const watchers = new Set();
+
+/** Call `watcher` whenever what a run would cost may have changed. */
+export function onPrices(watcher) {
+  watchers.add(watcher);
+}
+
+let waiting = false;
+
+/** Show what the widgets say now, once for many changes. */
+export function refreshSoon() {
+  if (waiting) return;
+  waiting = true;
+  requestAnimationFrame(() => {
+    waiting = false;
+    for (const bar of bars.values()) bar.refresh();
+    for (const watcher of watchers) watcher();
+  });
+}
+
+onModels(refreshSoon);
+
+class Bar {
+  constructor(node, height = SHORT) {
+    this.node = node;
+    this.status = element("div", { class: "lumenfall-status", role: "status" });
+    this.root = element("div", { class: "lumenfall-bar" }, this.status);
+    const widget = node.addDOMWidget("lumenfall_bar", "lumenfall_bar", this.root, {
+      serialize: false,
+      hideOnZoom: false,
+      getMinHeight: () => height,
+      getMaxHeight: () => height,
+      getValue: () => "",
+      setValue: () => {},
+    });
+    widget.serialize = false;
+    this.say("");
+  }
+
+  remove() {
+    this.root.remove();
+  }
+
+  refresh() {
+    if (this.node.comfyClass !== OPTIONS) return;
+    this.remark(remarksOnOptions(this.node));
+  }
+
+  /** `kind` is idle, running, done, replayed or error. */
+  say(text, kind = "idle", title = text) {
+    this.kind = kind;
+    this.status.textContent = text;
+    this.status.title = title;
+    this.root.dataset.state = kind;
+  }
+
+  remark(remarks) {
+    if (this.kind === "idle") this.say(remarks.join(" "), "idle");
+    this.root.classList.toggle("remarks", this.kind === "idle" && remarks.length > 0);
+  }
+
+  progress(text) {
+    this.say(text, "running");
+  }
+
+  /** `report` is what the node says of itself, see nodes/report.py. */
+  finish(report) {
+    const facts = [report.replayed ? t("node.replayed", { price: money(0, report.currency) }) : cost(report)];
+    if (report.provider && !report.replayed) facts.push(report.provider);
+    if (report.seconds && !report.replayed) facts.push(t("node.seconds", { count: Math.round(report.seconds) }));
+    if (report.failures?.length) facts.push(t("node.failed", { count: report.failures.length }));
+    const notes = report.notes ?? [];
+    const title = [report.executed_model ?? report.model, report.request_id, ...notes].filter(Boolean).join("\n");
+    this.say(facts.join(" \u00b7 ") + (notes.length ? ` \u00b7 ${t("node.notes", { count: notes.length })}` : ""), report.replayed ? "replayed" : "done", title);
+  }
+
+  fail(message) {
+    this.say(message, "error");
+  }
+}
+
+class PaidBar extends Bar {
+  constructor(node) {
+    super(node, TALL);
+    this.model = element("button", { class: "lumenfall-model", type: "button", "aria-haspopup": "dialog", onclick: () => this.pick() });
+    this.price = element("output", { class: "lumenfall-price" });
+    this.sizes = widgetOf(node, "size") ? this.sizeMenu() : null;
+    this.root.prepend(element("div", { class: "lumenfall-choice" }, this.model, this.sizes, this.price));
+  }
+
+  pick() {
+    const { node } = this;
+    openPicker({
+      nodeClass: node.comfyClass,
+      current: slugsOf(node)?.[0] ?? "",
+      onpick: (slug) => {
+        const { options } = widgetOf(node, "model");
+        if (Array.isArray(options.values) && !options.values.includes(slug)) options.values = [...options.values, slug];
+        setWidget(node, "model", slug);
+        refreshSoon();
+      },
+    });
+  }
+
+  sizeMenu() {
+    const menu = element("select", { class: "lumenfall-sizes", "aria-label": t("node.sizes"), title: t("node.sizes") });
+    menu.addEventListener("change", () => {
+      setWidget(this.node, "size", menu.value);
+      menu.selectedIndex = 0;
+      refreshSoon();
+    });
+    return menu;
+  }
+
+  refresh() {
+    const slugs = slugsOf(this.node);
+    const model = slugs?.length ? findModel(slugs[0]) : undefined;
+    const name = model ? nameOf(model) : (slugs?.[0] ?? t("node.linkedModel"));
+    this.model.textContent = slugs?.length > 1 ? t("node.severalModels", { count: slugs.length }) : name;
+    this.model.title = t("node.choose");
+    this.model.disabled = isLinked(this.node, "model");
+    this.showSizes(model);
+    this.showPrice();
+    this.remark(remarksOn(this.node));
+  }
+
+  showSizes(model) {
+    const sizes = [...new Set(["auto", ...(model?.sizes?.length ? model.sizes : SIZES), ...RATIOS])];
+    if (!this.sizes || this.sizes.dataset.sizes === sizes.join()) return;
+    this.sizes.dataset.sizes = sizes.join();
+    const choices = sizes.map((size) => element("option", { value: size, text: size }));
+    this.sizes.replaceChildren(element("option", { text: t("node.size"), disabled: true, selected: true, hidden: true }), ...choices);
+  }
+
+  showPrice() {
+    const worth = worthOf(this.node);
+    const amount = money(worth.amount, worth.currency);
+    if (!worth.amount) this.price.textContent = worth.known ? amount : t("node.unknownPrice");
+    else this.price.textContent = (worth.known ? "\u2248 " : "\u2265 ") + amount;
+    this.price.title = worth.count > 1 ? t("node.pricePer", { count: worth.count }) : t("node.priceOne");
+  }
+}
+
+function cost(report) {
+  return report.cost === null || report.cost === undefined ? t("node.unknownCost") : money(report.cost, report.currency);
+}

@@ -1,0 +1,34 @@
+// A modal dialog of our own, on the browser's <dialog>: it keeps the focus inside, closes on Escape, and gives the
+// focus back.
+
+import { element } from "./element.mjs";
+import { t } from "./text.mjs";
+
+/** Open a dialog. `render(body, close)` fills it; `onclose` is called once, however it was closed. */
+export function openDialog({ title, className = "", render, onclose }) {
+  const body = element("div", { class: "lumenfall-dialog-body" });
+  const close = () => dialog.close();
+  const dialog = element(
+    "dialog",
+    { class: `lumenfall-dialog ${className}`, "aria-label": title },
+    element(
+      "header",
+      {},
+      element("h2", { text: title }),
+      element("button", { class: "lumenfall-close", type: "button", text: "\u00d7", "aria-label": t("dialog.close"), onclick: close }),
+    ),
+    body,
+  );
+  // Keys typed here are not meant for the canvas behind it.
+  for (const kind of ["keydown", "keyup", "paste", "copy", "wheel"]) dialog.addEventListener(kind, (event) => event.stopPropagation());
+  dialog.addEventListener("click", (event) => event.target === dialog && close());
+  dialog.addEventListener("close", () => {
+    dialog.remove();
+    onclose?.();
+  });
+  document.body.append(dialog);
+  render(body, close);
+  dialog.showModal();
+  (body.querySelector("[autofocus]") ?? body.querySelector("input, button"))?.focus();
+  return { close };
+}

@@ -1,0 +1,190 @@
+// The calls of the past: a list with thumbnails, and a dialog for one of them.
+
+import { openDialog } from "./dialog.mjs";
+import { element } from "./element.mjs";
+import { DRAGGED, placeCall, recoverCall } from "./restore.mjs";
+import { get, picture } from "./server.mjs";
+import { ago, money, t } from "./text.mjs";
+
+const PAGE = 30;
+const THUMBNAIL = 160;
+
+/** The list. `find(id)` gives a call that is in it. */
+export class History {
+  constructor() {
+    this.calls = new Map();
+    this.urls = new Map();
+    this.filter = element("input", {
+      class: "lumenfall-field",
+      type: "search",
+      placeholder: t("sidebar.filter"),
+      "aria-label": t("sidebar.filter"),
+      oninput: () => this.show(),
+    });
+    this.list = element("div", { class: "lumenfall-calls" });
+    this.end = element("div", { class: "lumenfall-end" });
+    this.root = element("section", { class: "lumenfall-history", "aria-label": t("sidebar.history") }, element("h3", { text: t("sidebar.history") }), this.filter, this.list, this.end);
+    this.seen = new IntersectionObserver((entries) => entries.forEach((entry) => entry.isIntersecting && this.reach(entry.target)));
+    this.seen.observe(this.end);
+  }
+
+  destroy() {
+    this.seen.disconnect();
+    for (const url of this.urls.values()) URL.revokeObjectURL(url);
+    this.urls.clear();
+  }
+
+  find(id) {
+    return this.calls.get(id);
+  }
+
+  /** Take the newest page, as /calls gives it; what is older stays. */
+  take({ calls, more }) {
+    const isFirst = this.more === undefined;
+    for (const call of calls) this.calls.set(call.id, call);
+    if (isFirst) this.more = more;
+    this.show();
+  }
+
+  async reach(target) {
+    if (target === this.end) return this.loadOlder();
+    this.seen.unobserve(target);
+    const { call, number } = target.dataset;
+    target.src = await this.thumbnail(call, number);
+  }
+
+  async loadOlder() {
+    if (!this.more || this.loading) return;
+    this.loading = true;
+    const oldest = Math.min(...[...this.calls.values()].map((call) => call.sent_at));
+    try {
+      const page = await get(`/calls?limit=${PAGE}&before=${oldest}`);
+      this.more = page.more;
+      for (const call of page.calls) this.calls.set(call.id, call);
+      this.show();
+    } catch {
+      this.more = false;
+    }
+    this.loading = false;
+  }
+
+  async thumbnail(id, number) {
+    const name = `${id}/${number}`;
+    if (!this.urls.has(name)) {
+      try {
+        this.urls.set(name, URL.createObjectURL(await picture(id, number, THUMBNAIL)));
+      } catch {
+        return "";
+      }
+    }
+    return this.urls.get(name);
+  }
+
+  show() {
+    const words = this.filter.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const matching = [...this.calls.values()]
+      .filter((call) => words.every((word) => `${call.model} ${call.prompt ?? ""} ${call.node_title ?? ""}`.toLowerCase().includes(word)))
+      .sort((a, b) => b.sent_at - a.sent_at);
+    const focused = this.list.contains(document.activeElement) ? document.activeElement.dataset.call : null;
+    this.list.replaceChildren(...matching.map((call) => this.entry(call)));
+    if (!matching.length) this.list.append(element("p", { class: "lumenfall-muted", text: t(this.calls.size ? "sidebar.noMatch" : "sidebar.noCalls") }));
+    if (focused) this.list.querySelector(`[data-call="${focused}"]`)?.focus();
+  }
+
+  entry(call) {
+    const [first] = call.pictures;
+    const entry = element(
+      "button",
+      {
+        class: "lumenfall-call",
+        type: "button",
+        draggable: true,
+        title: t("sidebar.drag"),
+        dataset: { call: call.id },
+        onclick: () => showCall(call),
+        ondragstart: (event) => {
+          event.dataTransfer.setData(DRAGGED, call.id);
+          event.dataTransfer.effectAllowed = "copy";
+        },
+      },
+      first ? this.image(call, first.number) : element("span", { class: "lumenfall-blank" }),
+      element(
+        "span",
+        { class: "lumenfall-about" },
+        element("span", { class: "lumenfall-words", text: call.prompt || call.node_title || call.model }),
+        element("span", { class: "lumenfall-muted", text: call.model }),
+        element("span", { class: "lumenfall-muted" }, ago(call.sent_at), call.pictures.length > 1 ? ` \u00b7 ${t("sidebar.pictures", { count: call.pictures.length })}` : ""),
+      ),
+      element("span", { class: `lumenfall-cost ${call.state}`, text: costOf(call), title: call.error ?? "" }),
+    );
+    return entry;
+  }
+
+  image(call, number) {
+    const image = element("img", { alt: "", draggable: false, dataset: { call: call.id, number } });
+    const known = this.urls.get(`${call.id}/${number}`);
+    if (known) image.src = known;
+    else this.seen.observe(image);
+    return image;
+  }
+}
+
+function costOf(call) {
+  if (call.state === "lost") return t("sidebar.lost");
+  return call.cost === null ? t("sidebar.unknownCost") : money(call.cost, call.currency);
+}
+
+/** Everything that is known of one call. */
+function showCall(call) {
+  const urls = [];
+  openDialog({
+    title: call.node_title ?? call.model,
+    className: "lumenfall-one-call",
+    onclose: () => urls.forEach((url) => URL.revokeObjectURL(url)),
+    render(body, close) {
+      const act = (action) => () => {
+        close();
+        action(call);
+      };
+      body.append(
+        element("div", { class: "lumenfall-pictures" }, call.pictures.map(({ number }) => large(call, number, urls))),
+        call.prompt ? element("p", { class: "lumenfall-prompt", text: call.prompt }) : "",
+        element("dl", {}, facts(call)),
+        element(
+          "footer",
+          {},
+          call.has_graph ? element("button", { class: "lumenfall-button primary", type: "button", text: t("sidebar.place"), onclick: act(placeCall) }) : null,
+          call.recoverable ? element("button", { class: "lumenfall-button", type: "button", text: t("sidebar.recover"), onclick: act(recoverCall) }) : null,
+          call.link ? element("a", { href: call.link, target: "_blank", rel: "noopener", text: t("errors.openRequest") }) : null,
+        ),
+      );
+    },
+  });
+}
+
+function large(call, number, urls) {
+  const image = element("img", { alt: t("sidebar.picture", { number }) });
+  picture(call.id, number)
+    .then((blob) => {
+      urls.push(URL.createObjectURL(blob));
+      image.src = urls.at(-1);
+    })
+    .catch((error) => image.replaceWith(element("p", { class: "lumenfall-error", text: error.message })));
+  return image;
+}
+
+function facts(call) {
+  const told = {
+    model: call.executed_model && call.executed_model !== call.model ? `${call.model} (${call.executed_model})` : call.model,
+    provider: call.provider,
+    cost: costOf(call),
+    seconds: call.seconds ? t("node.seconds", { count: call.seconds.toFixed(1) }) : null,
+    when: ago(call.sent_at),
+    workflow: call.workflow,
+    request: call.request_id,
+    error: call.error,
+  };
+  return Object.entries(told)
+    .filter(([, value]) => value)
+    .flatMap(([name, value]) => [element("dt", { text: t(`sidebar.fact_${name}`) }), element("dd", { text: value })]);
+}

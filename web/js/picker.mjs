@@ -1,0 +1,227 @@
+// The model picker: a dialog with a search field, filters, and a list that says what each model takes and costs.
+
+import { openDialog } from "./dialog.mjs";
+import { element } from "./element.mjs";
+import { fits, hasEnded, knownModels, loadModels, onModels } from "./models.mjs";
+import { ago, date, money, t } from "./text.mjs";
+
+const RECENT = "Lumenfall.recent";
+const MOST_RECENT = 5;
+
+const FILTERS = {
+  generate: (model) => model.modes.includes("generate"),
+  edit: (model) => model.modes.includes("edit"),
+  mask: (model) => model.mask,
+  several: (model) => model.max_images > 1,
+  upscale: (model) => model.modes.includes("upscale"),
+  transparency: (model) => model.transparency,
+};
+
+const ORDERS = {
+  recommended: () => 0,
+  price: (a, b) => (a.price ?? Infinity) - (b.price ?? Infinity),
+  speed: (a, b) => (a.seconds ?? Infinity) - (b.seconds ?? Infinity),
+};
+
+/** Remember that a model was used; the last ones come first in the picker. */
+export function noteUse(slug) {
+  const recent = [slug, ...recentSlugs().filter((other) => other !== slug)];
+  localStorage.setItem(RECENT, JSON.stringify(recent.slice(0, MOST_RECENT)));
+}
+
+function recentSlugs() {
+  try {
+    const kept = JSON.parse(localStorage.getItem(RECENT) ?? "[]");
+    return Array.isArray(kept) ? kept.filter((slug) => typeof slug === "string") : [];
+  } catch {
+    return [];
+  }
+}
+
+/** Let the user choose a model for a node of this class; `onpick` gets its slug. */
+export function openPicker(choice) {
+  const picker = new Picker(choice);
+  const stop = onModels(() => picker.list());
+  openDialog({ title: t("picker.title"), className: "lumenfall-picker", render: (body, close) => picker.fill(body, close), onclose: stop });
+}
+
+class Picker {
+  constructor({ nodeClass, current, onpick }) {
+    this.nodeClass = nodeClass;
+    this.current = current;
+    this.onpick = onpick;
+    this.filters = new Set();
+    this.order = "recommended";
+    this.active = 0;
+  }
+
+  fill(body, close) {
+    this.close = close;
+    this.search = element("input", {
+      class: "lumenfall-field",
+      type: "search",
+      placeholder: t("picker.search"),
+      "aria-label": t("picker.search"),
+      "aria-controls": "lumenfall-models",
+      autocomplete: "off",
+      spellcheck: false,
+      autofocus: true,
+      oninput: () => this.list(),
+      onkeydown: (event) => this.steer(event),
+    });
+    this.search.setAttribute("autofocus", "");
+    this.rows = element("div", { id: "lumenfall-models", class: "lumenfall-models", role: "listbox", "aria-label": t("picker.title") });
+    this.source = element("span", { class: "lumenfall-muted", role: "status" });
+    this.refresh = element("button", { class: "lumenfall-button", type: "button", text: t("picker.refresh"), onclick: () => this.reload() });
+    const chips = Object.keys(FILTERS).map((name) => this.chip(name));
+    body.append(
+      this.search,
+      element("div", { class: "lumenfall-tools" }, element("div", { class: "lumenfall-chips", role: "group", "aria-label": t("picker.filters") }, chips), this.orderMenu()),
+      this.rows,
+      element("footer", {}, this.source, this.refresh),
+    );
+    this.list();
+  }
+
+  chip(name) {
+    const chip = element("button", { class: "lumenfall-chip", type: "button", text: t(`picker.${name}`), "aria-pressed": "false" });
+    chip.addEventListener("click", () => {
+      if (!this.filters.delete(name)) this.filters.add(name);
+      chip.setAttribute("aria-pressed", String(this.filters.has(name)));
+      this.list();
+    });
+    return chip;
+  }
+
+  orderMenu() {
+    const choices = Object.keys(ORDERS).map((name) => element("option", { value: name, text: t(`picker.by_${name}`) }));
+    const menu = element("select", { class: "lumenfall-field", "aria-label": t("picker.order") }, choices);
+    menu.addEventListener("change", () => {
+      this.order = menu.value;
+      this.list();
+    });
+    return menu;
+  }
+
+  async reload() {
+    this.refresh.disabled = true;
+    this.source.textContent = t("picker.refreshing");
+    await loadModels(true);
+    this.refresh.disabled = false;
+  }
+
+  /** The models that are asked for: usable ones first, and of them those used last. */
+  found() {
+    const words = this.search.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const matching = knownModels().models.filter((model) => {
+      const text = [model.id, model.name, ...model.aliases].join(" ").toLowerCase();
+      return words.every((word) => text.includes(word)) && [...this.filters].every((name) => FILTERS[name](model));
+    });
+    const sorted = matching.sort(ORDERS[this.order]);
+    const recent = recentSlugs();
+    const usable = sorted.filter((model) => fits(model, this.nodeClass));
+    const last = this.order === "recommended" ? recent.map((slug) => usable.find((model) => model.id === slug)).filter(Boolean) : [];
+    return {
+      recent: last,
+      usable: usable.filter((model) => !last.includes(model)),
+      unusable: sorted.filter((model) => !fits(model, this.nodeClass)),
+    };
+  }
+
+  list() {
+    const { recent, usable, unusable } = this.found();
+    const typed = this.search.value.trim();
+    const isSlug = /^[!-~]+$/.test(typed) && /[./-]/.test(typed) && !knownModels().models.some((model) => model.id === typed);
+    this.pickable = [...recent, ...usable].map((model) => model.id);
+    if (isSlug) this.pickable.push(typed);
+    this.active = Math.max(0, typed ? 0 : this.pickable.indexOf(this.current));
+    this.rows.replaceChildren(
+      ...this.group(recent.length ? t("picker.recent") : null, recent.map((model) => this.row(model))),
+      ...this.group(recent.length && usable.length ? t("picker.others") : null, usable.map((model) => this.row(model))),
+      ...(isSlug ? [this.typedRow(typed)] : []),
+      ...this.group(t("picker.unusable"), unusable.map((model) => this.row(model))),
+    );
+    if (!this.rows.children.length) this.rows.append(element("p", { class: "lumenfall-muted", text: t("picker.none") }));
+    this.mark();
+    this.tellSource();
+  }
+
+  group(name, rows) {
+    return rows.length && name ? [element("h3", { text: name, role: "presentation" }), ...rows] : rows;
+  }
+
+  row(model) {
+    const usable = fits(model, this.nodeClass);
+    const facts = Object.keys(FILTERS).filter((name) => name !== "several" && FILTERS[name](model)).map((name) => t(`picker.${name}`));
+    if (model.max_images > 1) facts.push(t("picker.pictures", { count: model.max_images }));
+    return element(
+      "div",
+      {
+        class: "lumenfall-row",
+        role: "option",
+        "aria-selected": "false",
+        "aria-disabled": String(!usable),
+        "aria-label": `${model.name} ${model.id}`,
+        dataset: usable ? { slug: model.id } : {},
+        onclick: () => usable && this.pick(model.id),
+      },
+      element(
+        "div",
+        { class: "lumenfall-what" },
+        element("div", {}, element("strong", { text: model.name }), element("code", { text: model.id }), model.id === this.current ? element("span", { class: "lumenfall-check", text: "\u2713" }) : null),
+        element("div", { class: "lumenfall-muted", text: facts.join(" \u00b7 ") }),
+        usable ? null : element("div", { class: "lumenfall-muted", text: this.reason() }),
+        model.ends ? element("div", { class: "lumenfall-ends", text: t(hasEnded(model) ? "picker.ended" : "picker.ends", { date: date(model.ends) }) }) : null,
+      ),
+      element(
+        "div",
+        { class: "lumenfall-worth" },
+        element("div", { text: model.price === null ? t("picker.noPrice") : money(model.price, model.currency) }),
+        element("div", { class: "lumenfall-muted", text: [model.figure ? t("picker.figure") : null, model.seconds ? t("picker.seconds", { count: Math.round(model.seconds) }) : null].filter(Boolean).join(" \u00b7 ") }),
+      ),
+    );
+  }
+
+  reason() {
+    const [mode] = knownModels().nodes[this.nodeClass]?.modes ?? ["generate"];
+    return t(`picker.cannot_${mode}`);
+  }
+
+  typedRow(slug) {
+    const properties = { class: "lumenfall-row", role: "option", "aria-selected": "false", dataset: { slug }, onclick: () => this.pick(slug) };
+    return element("div", properties, element("div", { class: "lumenfall-what" }, element("div", { text: t("picker.useSlug", { slug }) })));
+  }
+
+  steer(event) {
+    const steps = { ArrowDown: 1, ArrowUp: -1, PageDown: 8, PageUp: -8 };
+    if (event.key in steps) this.active = Math.min(this.pickable.length - 1, Math.max(0, this.active + steps[event.key]));
+    else if (event.key === "Enter" && this.pickable.length) return this.pick(this.pickable[this.active]);
+    else return;
+    event.preventDefault();
+    this.mark();
+  }
+
+  /** Show which row Enter picks. */
+  mark() {
+    for (const row of this.rows.querySelectorAll("[role=option]")) {
+      const active = row.dataset.slug !== undefined && row.dataset.slug === this.pickable[this.active];
+      row.setAttribute("aria-selected", String(active));
+      if (!active) continue;
+      row.id = "lumenfall-active-model";
+      row.scrollIntoView({ block: "nearest" });
+    }
+    this.search.setAttribute("aria-activedescendant", "lumenfall-active-model");
+  }
+
+  pick(slug) {
+    this.close();
+    this.onpick(slug);
+  }
+
+  tellSource() {
+    const { source, fetched_at: moment, failure } = knownModels();
+    const where = moment ? t("picker.fetched", { when: ago(moment) }) : t(`picker.from_${source}`);
+    this.source.textContent = [where, failure].filter(Boolean).join(" \u00b7 ");
+    this.source.classList.toggle("lumenfall-error", Boolean(failure));
+  }
+}

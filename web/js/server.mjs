@@ -1,0 +1,50 @@
+// The pack's own routes. Each request carries a header of its own: no other page can send it unasked.
+
+import { api } from "../../../scripts/api.js";
+
+const PREFIX = "/lumenfall";
+const HEADERS = { "X-Lumenfall": "1" };
+
+/** What a route, or the way to it, refused. `code` is stable, `message` and `hint` are for people. */
+export class ServerError extends Error {
+  constructor({ code = "UNREACHABLE", message = "", hint = "" } = {}) {
+    super(message);
+    this.name = "ServerError";
+    this.code = code;
+    this.hint = hint;
+  }
+}
+
+/** The JSON at a route. Throws ServerError. */
+export async function get(path) {
+  return (await answer(path, { headers: HEADERS, cache: "no-store" })).json();
+}
+
+/** Send `body` as JSON; the JSON that came back. Throws ServerError. */
+export async function post(path, body) {
+  const headers = { ...HEADERS, "Content-Type": "application/json" };
+  return (await answer(path, { method: "POST", headers, body: JSON.stringify(body) })).json();
+}
+
+/** A picture of the store as a blob; with `side` a thumbnail of at most so many pixels. Throws ServerError. */
+export async function picture(callId, number, side) {
+  const query = side ? `?side=${side}` : "";
+  return (await answer(`/calls/${callId}/pictures/${number}${query}`, { headers: HEADERS })).blob();
+}
+
+async function answer(path, options) {
+  let response;
+  try {
+    response = await api.fetchApi(PREFIX + path, options);
+  } catch (error) {
+    throw new ServerError({ message: String(error?.message ?? error) });
+  }
+  if (response.ok) return response;
+  let told = null;
+  try {
+    told = (await response.json()).error;
+  } catch {
+    // Not from our routes: a proxy's page, or a host without them.
+  }
+  throw new ServerError(told ?? { code: `HTTP_${response.status}`, message: `${response.status} ${response.statusText}` });
+}

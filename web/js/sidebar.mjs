@@ -1,0 +1,160 @@
+// The sidebar tab: what was spent, what runs, what was made.
+
+import { app } from "../../../scripts/app.js";
+import { api } from "../../../scripts/api.js";
+import { spendChart } from "./chart.mjs";
+import { element } from "./element.mjs";
+import { History } from "./history.mjs";
+import { takeDrops } from "./restore.mjs";
+import { get } from "./server.mjs";
+import { openSettings } from "./settings.mjs";
+import { money, t } from "./text.mjs";
+
+const EVENTS = ["execution_start", "executed", "execution_success", "execution_error", "execution_interrupted"];
+const POLL = 2000; // milliseconds, while something runs
+
+let panel = null;
+
+/** Add the tab. */
+export function registerSidebar() {
+  app.extensionManager.registerSidebarTab({
+    id: "lumenfall",
+    icon: "pi pi-wallet",
+    title: "Lumenfall",
+    tooltip: t("sidebar.tooltip"),
+    type: "custom",
+    render(root) {
+      panel?.destroy();
+      panel = new Panel(root);
+    },
+    destroy() {
+      panel?.destroy();
+      panel = null;
+    },
+  });
+  takeDrops((id) => panel?.history.find(id));
+}
+
+class Panel {
+  constructor(root) {
+    this.money = element("section", { class: "lumenfall-money", "aria-label": t("sidebar.spent") });
+    this.balance = element("span", { class: "lumenfall-muted" });
+    this.running = element("section", { class: "lumenfall-running", "aria-label": t("sidebar.running"), "aria-live": "polite" });
+    this.history = new History();
+    this.trouble = element("p", { class: "lumenfall-error", role: "alert", hidden: true });
+    const reload = element("button", { class: "lumenfall-button", type: "button", text: t("sidebar.refresh"), onclick: () => this.refresh(true) });
+    const configure = element("button", { class: "lumenfall-button", type: "button", text: t("sidebar.settings"), onclick: openSettings });
+    this.root = element(
+      "div",
+      { class: "lumenfall-sidebar" },
+      element("header", {}, element("h2", { text: "Lumenfall" }), element("div", {}, reload, configure)),
+      this.trouble,
+      this.money,
+      this.balance,
+      this.running,
+      this.history.root,
+    );
+    root.append(this.root);
+    this.later = () => this.refreshSoon();
+    for (const event of EVENTS) api.addEventListener(event, this.later);
+    this.ticking = setInterval(() => this.tick(), 1000);
+    this.refresh(true);
+  }
+
+  destroy() {
+    this.gone = true;
+    for (const event of EVENTS) api.removeEventListener(event, this.later);
+    clearInterval(this.ticking);
+    clearTimeout(this.waiting);
+    this.history.destroy();
+    this.root.remove();
+  }
+
+  refreshSoon(wait = 150) {
+    clearTimeout(this.waiting);
+    this.waiting = setTimeout(() => this.refresh(), wait);
+  }
+
+  async refresh(withBalance = false) {
+    if (withBalance) this.showBalance();
+    try {
+      const [spend, calls] = await Promise.all([get("/spend"), get("/calls")]);
+      if (this.gone) return;
+      this.trouble.hidden = true;
+      this.showMoney(spend);
+      this.showRunning(calls.running);
+      this.history.take(calls);
+      if (calls.running.length) this.refreshSoon(POLL);
+    } catch (error) {
+      this.trouble.hidden = false;
+      this.trouble.textContent = [error.message, error.hint].filter(Boolean).join(" ");
+    }
+  }
+
+  async showBalance() {
+    const { amount, currency, reason } = await get("/balance").catch((error) => ({ amount: null, reason: error.message }));
+    this.balance.textContent = amount === null ? t("sidebar.noBalance") : t("sidebar.balance", { amount: money(amount, currency) });
+    this.balance.title = reason ?? "";
+  }
+
+  showMoney(spend) {
+    const totals = ["today", "month"].map((name) => total(t(`sidebar.${name}`), spend[name], spend.limits[name === "today" ? "day" : "month"], spend.currency));
+    const uncertain = spend.uncertain ? element("p", { class: "lumenfall-muted", text: t("sidebar.uncertain", { count: spend.uncertain }) }) : null;
+    this.money.replaceChildren(element("div", { class: "lumenfall-totals" }, totals), spendChart(spend), uncertain ?? "");
+  }
+
+  showRunning(calls) {
+    this.running.hidden = !calls.length;
+    this.running.replaceChildren(
+      element("h3", { text: t("sidebar.running") }),
+      ...calls.map((call) =>
+        element(
+          "div",
+          { class: "lumenfall-call" },
+          element(
+            "span",
+            { class: "lumenfall-about" },
+            element("span", { class: "lumenfall-words", text: call.prompt || call.node_title || call.model }),
+            element("span", { class: "lumenfall-muted" }, `${call.model} \u00b7 `, element("time", { dataset: { since: call.sent_at } })),
+          ),
+          this.cancelButton(call),
+        ),
+      ),
+    );
+    this.tick();
+  }
+
+  cancelButton(call) {
+    const button = element("button", { class: "lumenfall-button", type: "button", text: t("sidebar.cancel"), title: t("sidebar.cancelTold") });
+    button.addEventListener("click", () => {
+      button.disabled = true;
+      button.textContent = t("sidebar.cominghome");
+      api.interrupt(call.run_id);
+    });
+    return button;
+  }
+
+  tick() {
+    for (const time of this.running.querySelectorAll("time")) {
+      time.textContent = t("node.seconds", { count: Math.max(0, Math.round(Date.now() / 1000 - time.dataset.since)) });
+    }
+  }
+}
+
+function total(name, amount, limit, currency) {
+  const share = limit ? Math.min(1, amount / limit) : null;
+  return element(
+    "div",
+    { class: "lumenfall-sum" },
+    element("span", { class: "lumenfall-muted", text: name }),
+    element("strong", { text: money(amount, currency) }),
+    limit === null
+      ? element("small", { class: "lumenfall-muted", text: t("sidebar.noLimit") })
+      : element(
+          "div",
+          {},
+          element("div", { class: share > 0.9 ? "lumenfall-meter full" : "lumenfall-meter" }, element("div", { style: { width: `${(share ?? 1) * 100}%` } })),
+          element("small", { class: "lumenfall-muted", text: t("sidebar.ofLimit", { amount: money(limit, currency) }) }),
+        ),
+  );
+}

@@ -1,0 +1,55 @@
+// What the extension says, in the language of the page. The texts are in locales/<language>/main.json.
+
+import { app } from "../../../scripts/app.js";
+import { api } from "../../../scripts/api.js";
+
+let texts = {};
+let language = "en";
+
+/** Fetch the texts, once, before anything is shown. */
+export async function readTexts() {
+  language = app.extensionManager?.setting?.get("Comfy.Locale") || navigator.language?.split("-")[0] || "en";
+  try {
+    const all = await (await api.fetchApi("/i18n")).json();
+    texts = { ...all.en?.lumenfall };
+    for (const [section, own] of Object.entries(all[language]?.lumenfall ?? {})) {
+      texts[section] = { ...texts[section], ...own };
+    }
+  } catch (error) {
+    console.debug("Lumenfall: no texts", error);
+  }
+}
+
+/** The text with the name `section.key`, its {placeholders} filled in; the name itself where there is no such text. */
+export function t(name, values = {}) {
+  const [section, key] = name.split(".");
+  const text = texts[section]?.[key] ?? name;
+  return text.replace(/\{(\w+)\}/g, (whole, word) => values[word] ?? whole);
+}
+
+/** An amount for people: as many decimals as it takes to tell prices of pictures apart. */
+export function money(amount, currency = "USD") {
+  const decimals = amount !== 0 && Math.abs(amount) < 1 ? 4 : 2;
+  const format = { style: "currency", currency: currency || "USD", minimumFractionDigits: 2, maximumFractionDigits: decimals };
+  return new Intl.NumberFormat(language, format).format(amount);
+}
+
+/** A moment (seconds since 1970) as people say it: how long ago, or the date. */
+export function ago(moment) {
+  const seconds = moment - Date.now() / 1000;
+  const relative = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
+  if (seconds > -60) return relative.format(Math.min(0, Math.round(seconds)), "second");
+  if (seconds > -3600) return relative.format(Math.round(seconds / 60), "minute");
+  if (seconds > -86400) return relative.format(Math.round(seconds / 3600), "hour");
+  return new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" }).format(new Date(moment * 1000));
+}
+
+/** A day, given as YYYY-MM-DD, in the short form of the page's language. */
+export function day(date) {
+  return new Intl.DateTimeFormat(language, { day: "numeric", month: "short" }).format(new Date(`${date}T00:00:00`));
+}
+
+/** The same with its year. */
+export function date(day) {
+  return new Intl.DateTimeFormat(language, { dateStyle: "medium" }).format(new Date(`${day}T00:00:00`));
+}

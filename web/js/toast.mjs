@@ -1,0 +1,50 @@
+// Errors where they are seen. ComfyUI hides the text of an error behind a click; here it stands with what to do next.
+
+import { element } from "./element.mjs";
+import { t } from "./text.mjs";
+
+const MOST = 3;
+let stack = null;
+
+/**
+ * Show a card until it is closed, or for `seconds`. `link` is {href, text}; `actions` are {text, run} buttons.
+ * A later card with the same `key` takes the place of the earlier one.
+ */
+export function showToast({ kind = "info", title, text, facts = [], link, actions = [], seconds, key }) {
+  stack ??= document.body.appendChild(element("div", { class: "lumenfall-toasts", role: "region", "aria-label": "Lumenfall" }));
+  for (const earlier of [...stack.children]) if (key && earlier.dataset.key === key) earlier.remove();
+  const close = () => card.remove();
+  const card = element(
+    "article",
+    { class: `lumenfall-toast ${kind}`, role: kind === "error" ? "alert" : "status", dataset: key ? { key } : {} },
+    element(
+      "header",
+      {},
+      element("h3", { text: title }),
+      element("button", { class: "lumenfall-close", type: "button", text: "\u00d7", "aria-label": t("dialog.close"), onclick: close }),
+    ),
+    element("p", { text }),
+    facts.length ? element("p", { class: "lumenfall-facts" }, facts.map((fact) => element("code", { text: fact }))) : null,
+    link || actions.length
+      ? element(
+          "footer",
+          {},
+          link ? element("a", { href: link.href, target: "_blank", rel: "noopener", text: link.text }) : null,
+          actions.map((action) =>
+            element("button", {
+              class: "lumenfall-button",
+              type: "button",
+              text: action.text,
+              onclick: () => {
+                close();
+                action.run();
+              },
+            }),
+          ),
+        )
+      : null,
+  );
+  stack.append(card);
+  while (stack.children.length > MOST) stack.firstElementChild.remove();
+  if (seconds) setTimeout(close, seconds * 1000);
+}

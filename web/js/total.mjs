@@ -1,0 +1,106 @@
+// The price of the whole workflow, beside the queue button; and a warning where a run costs more than the user wants.
+
+import { app } from "../../../scripts/app.js";
+import { api } from "../../../scripts/api.js";
+import { onPrices } from "./bar.mjs";
+import { openDialog } from "./dialog.mjs";
+import { element } from "./element.mjs";
+import { PAID, activeNodes, worthOf } from "./nodes.mjs";
+import { get, post } from "./server.mjs";
+import { money, t } from "./text.mjs";
+import { showToast } from "./toast.mjs";
+
+/** The sum of what the active nodes would cost, by the list. */
+function total() {
+  const worths = [...activeNodes()].filter((node) => PAID.has(node.comfyClass)).map(worthOf);
+  return {
+    nodes: worths.length,
+    amount: worths.reduce((sum, worth) => sum + worth.amount, 0),
+    currency: worths[0]?.currency ?? "USD",
+    known: worths.every((worth) => worth.known),
+  };
+}
+
+/** Put the total beside the queue button, and watch what is queued. */
+export function showTotal() {
+  const chip = element("button", { class: "lumenfall-total", type: "button", title: t("total.open"), hidden: true, onclick: openEstimate });
+  app.menu?.settingsGroup?.element?.before(chip);
+  onPrices(() => {
+    const { nodes, amount, currency, known } = total();
+    chip.hidden = nodes === 0;
+    chip.textContent = (known ? "\u2248 " : "\u2265 ") + money(amount, currency);
+  });
+  // Before the graph leaves where the frontend tells so, else just after.
+  api.addEventListener("promptQueueing", (event) => warn(event.detail));
+  api.addEventListener("promptQueued", (event) => event.detail?.requestId === undefined && warn(event.detail));
+}
+
+async function warn({ batchCount = 1 } = {}) {
+  const { amount, currency, nodes } = total();
+  if (!nodes) return;
+  const { warn_above: most } = await get("/settings").catch(() => ({}));
+  if (most === null || most === undefined || amount * batchCount <= most) return;
+  showToast({
+    kind: "warning",
+    key: "total",
+    title: t("total.warning", { amount: money(amount * batchCount, currency) }),
+    text: t("total.warningText", { limit: money(most, currency) }),
+    actions: [{ text: t("total.stop"), run: () => api.interrupt() }],
+    seconds: 20,
+  });
+}
+
+/** Ask the server what this workflow would cost, and show it node by node. */
+export function openEstimate() {
+  openDialog({
+    title: t("total.title"),
+    className: "lumenfall-estimate",
+    async render(body) {
+      body.append(element("p", { class: "lumenfall-muted", text: t("total.asking"), role: "status" }));
+      try {
+        const { output } = await app.graphToPrompt();
+        body.replaceChildren(table(await post("/estimate", { prompt: output })));
+      } catch (error) {
+        body.replaceChildren(element("p", { class: "lumenfall-error", text: [error.message, error.hint].filter(Boolean).join(" ") }));
+      }
+    },
+  });
+}
+
+function table(quote) {
+  const rows = quote.lines.map((line) =>
+    element(
+      "tr",
+      {},
+      element("th", { scope: "row", text: line.title }),
+      element("td", { text: line.model ?? "" }),
+      element("td", { class: "number", text: line.replayed ? t("total.replayed", { count: line.pictures, replayed: line.replayed }) : String(line.pictures) }),
+      element("td", { class: "number", text: priceOf(line), title: line.error?.message ?? "" }),
+      element("td", { class: "lumenfall-muted", text: line.error ? line.error.message : t(`source.${line.source.replaceAll(" ", "_")}`) }),
+    ),
+  );
+  if (!rows.length) return element("p", { class: "lumenfall-muted", text: t("total.nothing") });
+  const head = ["total.node", "total.model", "total.pictures", "total.price", "total.source"];
+  return element(
+    "table",
+    {},
+    element("thead", {}, element("tr", {}, head.map((name) => element("th", { scope: "col", text: t(name) })))),
+    element("tbody", {}, rows),
+    element(
+      "tfoot",
+      {},
+      element(
+        "tr",
+        {},
+        element("th", { scope: "row", colSpan: 3, text: quote.unknown ? t("total.sumAtLeast") : t("total.sum") }),
+        element("td", { class: "number", text: (quote.approximate ? "\u2248 " : "") + money(quote.total, quote.currency) }),
+        element("td", {}),
+      ),
+    ),
+  );
+}
+
+function priceOf(line) {
+  if (line.error || (line.source === "unknown" && !line.price)) return t("total.unknown");
+  return (line.approximate ? "\u2248 " : "") + money(line.price, line.currency ?? "USD");
+}
