@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Error, sync_playwright
+from playwright.sync_api import Browser, Error, expect, sync_playwright
 
 from nodes.headless.playground.places import PACK_ROOT
 
@@ -89,6 +89,7 @@ def open_page(browser: Browser, site: Site, kind: str) -> Canvas:
     site.post("/settings/Comfy.VueNodes.Enabled", kind.endswith("nodes2"))
     context = browser.new_context(viewport={"width": 1600, "height": 950}, locale="en-GB")
     page = context.new_page()
+    page.set_default_timeout(15_000)
     local = (site.url, "data:", "blob:")
     page.route("**/*", lambda it: it.continue_() if it.request.url.startswith(local) else it.abort())
     canvas = Canvas(page, site)
@@ -129,6 +130,15 @@ def refresh(canvas: Canvas) -> None:
     site.sandbox.latency = 0.0
     site.sandbox.faults.clear()
     canvas.complaints.clear()
+    canvas.page.evaluate(
+        """() => {
+            for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
+            for (const card of document.querySelectorAll(".lumenfall-toast")) card.remove();
+            // ComfyUI's own error, which older frontends show in a dialog.
+            for (const close of document.querySelectorAll(".p-dialog-close-button")) close.click();
+        }"""
+    )
+    expect(canvas.page.locator(".p-dialog-mask")).to_have_count(0)
     canvas.page.keyboard.press("Escape")
     canvas.open(EMPTY)
 

@@ -20,7 +20,7 @@ def test_it_searches_filters_and_picks_by_keyboard(canvas: Canvas) -> None:
     picker = open_picker(canvas, GENERATE)
     canvas.shoot("picker")
     picker.get_by_role("searchbox").press_sequentially("flux pro")
-    expect(picker.get_by_role("option").first).to_contain_text("flux.2-pro")
+    expect(picker.get_by_role("listbox").get_by_role("option").first).to_contain_text("flux.2-pro")
     canvas.page.keyboard.press("ArrowDown")
     canvas.page.keyboard.press("Enter")
     expect(picker).to_have_count(0)

@@ -123,7 +123,7 @@ def test_a_size_is_chosen_from_those_that_fit(page: Canvas, size: str) -> None:
 
 def test_a_subgraph_around_a_node_runs_and_its_node_tells_its_cost(canvas: Canvas) -> None:
     canvas.open(generate(seed=next(seeds)))
-    canvas.page.evaluate("id => window.graph.convertToSubgraph(new Set([window.graph.getNodeById(id)]))", GENERATE)
+    canvas.page.evaluate("id => { window.graph.convertToSubgraph(new Set([window.graph.getNodeById(id)])) }", GENERATE)
     (inner,) = (node_id for node_id, node in canvas.prompt().items() if node["class_type"] == "LumenfallGenerate")
     assert ":" in inner
     expect(canvas.page.locator(".lumenfall-total")).to_have_text("\u2248 $0.053")

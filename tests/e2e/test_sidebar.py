@@ -57,8 +57,10 @@ def test_a_call_of_the_history_comes_back_as_its_node(canvas: Canvas, sidebar: L
 
 
 def test_a_call_is_dropped_on_the_canvas(canvas: Canvas, sidebar: Locator) -> None:
-    entry = sidebar.get_by_role("button", name="a green kite").first
-    entry.drag_to(canvas.page.locator("#graph-canvas"), target_position={"x": 900, "y": 700})
+    sidebar.get_by_role("button", name="a green kite").first.hover()
+    canvas.page.mouse.down()
+    canvas.page.mouse.move(1000, 700, steps=10)
+    canvas.page.mouse.up()
     canvas.page.wait_for_function("() => window.graph.nodes.length === 3")
 
 

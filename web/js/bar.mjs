@@ -62,7 +62,8 @@ export function refreshSoon() {
   waiting = true;
   requestAnimationFrame(() => {
     waiting = false;
-    for (const bar of bars.values()) bar.refresh();
+    // A node that is being made, or was just removed, belongs to no graph.
+    for (const [node, bar] of bars) if (node.graph) bar.refresh();
     for (const watcher of watchers) watcher();
   });
 }

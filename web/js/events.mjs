@@ -26,7 +26,8 @@ function show(node, output) {
   }
 }
 
-const CHARGED = { yes: "errors.charged", no: "errors.notCharged", unknown: "errors.maybeCharged" };
+// The values of Charged in nodes/errors.py.
+const CHARGED = { charged: "errors.charged", "not charged": "errors.notCharged", "may have been charged": "errors.maybeCharged" };
 
 function fail({ node: id, error, link }) {
   const node = nodeAt(id);
@@ -36,7 +37,7 @@ function fail({ node: id, error, link }) {
     key: error.request_id ?? `${id}`,
     title: node?.title ?? "Lumenfall",
     text: [error.message, error.hint].filter(Boolean).join(" "),
-    facts: [error.code, t(CHARGED[error.charged] ?? CHARGED.unknown), error.request_id].filter(Boolean),
+    facts: [error.code, t(CHARGED[error.charged]), error.request_id].filter(Boolean),
     link: link ? { href: link, text: t("errors.openRequest") } : null,
   });
 }

@@ -194,10 +194,11 @@ class Picker {
 
   steer(event) {
     const steps = { ArrowDown: 1, ArrowUp: -1, PageDown: 8, PageUp: -8 };
-    if (event.key in steps) this.active = Math.min(this.pickable.length - 1, Math.max(0, this.active + steps[event.key]));
-    else if (event.key === "Enter" && this.pickable.length) return this.pick(this.pickable[this.active]);
-    else return;
+    if (!(event.key in steps) && event.key !== "Enter") return;
+    // Enter must not press the button that gets the focus back, either.
     event.preventDefault();
+    if (event.key === "Enter") return this.pickable.length && this.pick(this.pickable[this.active]);
+    this.active = Math.min(this.pickable.length - 1, Math.max(0, this.active + steps[event.key]));
     this.mark();
   }
 
