@@ -26,9 +26,10 @@ class Canvas:
         page.on("console", self._listen)
 
     def _listen(self, message: Any) -> None:
-        ours = "lumenfall" in (message.text + str(message.location.get("url", ""))).lower()
+        url = str(message.location.get("url", ""))
+        ours = "lumenfall" in message.text.lower() or (url.startswith(self.site.url) and "lumenfall" in url)
         if ours and message.type in ("error", "warning"):
-            self.complaints.append(message.text)
+            self.complaints.append(f"{message.text} {message.location.get('url', '')}")
 
     def boot(self) -> None:
         self.page.goto(self.site.url, wait_until="domcontentloaded")
@@ -37,6 +38,11 @@ class Canvas:
     def open(self, workflow: dict[str, Any]) -> None:
         """Open a workflow in UI format, as dropping its file does."""
         self.page.evaluate("async graph => { await window.app.loadGraphData(graph) }", workflow)
+        self.settle()
+
+    def unzoom(self) -> None:
+        """One pixel of the graph is one of the screen, and its origin is the corner."""
+        self.page.evaluate("() => { const { ds } = window.app.canvas; ds.scale = 1; ds.offset[0] = ds.offset[1] = 0 }")
         self.settle()
 
     def settle(self) -> None:
