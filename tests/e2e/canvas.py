@@ -22,7 +22,8 @@ class Canvas:
         self.page = page
         self.site = site
         self.complaints: list[str] = []
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        # Frontends have errors of their own; ours come from our files.
+        page.on("pageerror", lambda error: "lumenfall" in (error.stack or "") and self.complaints.append(str(error)))
         page.on("console", self._listen)
 
     def _listen(self, message: Any) -> None:

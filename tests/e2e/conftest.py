@@ -27,7 +27,11 @@ FLAGS = (
 OLDEST = PACK_ROOT / ".venv" / "oldest-frontend" / "comfyui_frontend_package" / "static"
 """Put there by ``make test``; pip installs only one version of a package."""
 
-SETTINGS = {"Comfy.TutorialCompleted": True, "Comfy.Workflow.ConfirmDelete": False}
+SETTINGS = {
+    "Comfy.TutorialCompleted": True,
+    # A node that is added stands where it was asked for, and does not hang on the pointer.
+    "Comfy.NodeSearchBoxImpl.FollowCursor": False,
+}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import TimeoutError, expect
 
 from nodes.headless.playground.places import PACK_ROOT
 
@@ -15,24 +18,44 @@ from .canvas import READY, Canvas
 from .graphs import GENERATE, example, generate, meaning
 from .sites import EXAMPLES
 
+numbers = itertools.count()
 CORPUS = sorted((Path(__file__).parent / "corpus").glob("*/*.json"))
 
 
 def add_by_search(canvas: Canvas, name: str, x: int, y: int) -> int:
     """Double-click an empty place, type, press Enter; the id of the new node."""
     before = {node["id"] for node in canvas.saved()["nodes"]}
-    canvas.page.mouse.dblclick(x, y)
     search = canvas.page.locator("input:focus")
-    expect(search).to_be_visible()
+    reach(canvas, x, y)
+    persist(lambda: canvas.page.mouse.dblclick(x, y), lambda patience: search.wait_for(timeout=patience))
     search.press_sequentially(name)
     expect(canvas.page.get_by_text(name, exact=True).first).to_be_visible()
-    search.press("Enter")
-    canvas.page.wait_for_function("count => window.graph.nodes.length > count", arg=len(before))
-    if canvas.page.evaluate("() => window.app.canvas.state?.ghostNodeId != null"):
-        # Newer frontends let the node hang on the pointer until it is put down.
-        canvas.page.mouse.click(x, y)
+    grown = "count => window.graph.nodes.length > count"
+    persist(
+        lambda: canvas.page.keyboard.press("Enter"),
+        lambda patience: canvas.page.wait_for_function(grown, arg=len(before), timeout=patience),
+    )
     (new,) = {node["id"] for node in canvas.saved()["nodes"]} - before
     return int(new)
+
+
+def persist(act: Callable[[], object], wait: Callable[[float], object]) -> None:
+    """Do it again, as a person would, where a menu that was opening or closing did not notice."""
+    for patience in (1500, 1500, 1500, 5000):
+        act()
+        try:
+            wait(patience)
+            return
+        except TimeoutError:
+            continue
+    wait(0.1)
+
+
+def reach(canvas: Canvas, x: float, y: float) -> None:
+    """Wait until no overlay, on its way out, lies between the pointer and the graph any more."""
+    canvas.page.wait_for_function(
+        "([x, y]) => document.elementFromPoint(x, y)?.closest('#graph-canvas, [data-node-id]')", arg=[x, y]
+    )
 
 
 def slot(canvas: Canvas, node_id: int, kind: str, name: str) -> tuple[float, float]:
@@ -63,6 +86,7 @@ def test_a_workflow_is_built_run_saved_and_opened_again(canvas: Canvas) -> None:
     saver = add_by_search(canvas, "Save Image", 1050, 330)
 
     x, y = slot(canvas, generator, "output", "images")
+    reach(canvas, x, y)
     page.mouse.move(x, y)
     page.mouse.down()
     page.mouse.move(*slot(canvas, saver, "input", "images"), steps=12)
@@ -71,7 +95,8 @@ def test_a_workflow_is_built_run_saved_and_opened_again(canvas: Canvas) -> None:
 
     prompt = page.locator("textarea").first
     prompt.click()
-    prompt.fill("a lighthouse at dusk")
+    name = f"lighthouse {next(numbers)}"
+    prompt.fill(f"a {name} at dusk")
 
     canvas.bar(generator).locator(".lumenfall-model").click()
     picker = page.get_by_role("dialog", name="model")
@@ -89,24 +114,24 @@ def test_a_workflow_is_built_run_saved_and_opened_again(canvas: Canvas) -> None:
 
     before = canvas.prompt()
     page.keyboard.press("Control+s")
-    name = page.get_by_role("dialog").locator("input").first
-    name.fill("my lighthouse")
-    name.press("Enter")
-    page.wait_for_function("() => window.app.extensionManager.workflow?.activeWorkflow?.filename === 'my lighthouse'")
+    field = page.get_by_role("dialog").locator("input").first
+    field.fill(name)
+    field.press("Enter")
+    page.wait_for_function("name => window.app.extensionManager.workflow?.activeWorkflow?.filename === name", arg=name)
     page.reload(wait_until="domcontentloaded")
     page.wait_for_function(READY, timeout=60_000)
     page.wait_for_function("() => window.graph.nodes.length === 2")
     assert meaning(canvas.prompt()) == meaning(before)
-    kept = json.loads(canvas.site.get("/userdata/workflows%2Fmy%20lighthouse.json"))
+    kept = json.loads(canvas.site.get(f"/userdata/{quote(f'workflows/{name}.json', safe='')}"))
     assert {node["type"] for node in kept["nodes"]} == {"LumenfallGenerate", "SaveImage"}
 
 
 def own_values(prompt: dict[str, Any]) -> dict[str, Any]:
     """The pack's nodes of a graph, with what their widgets say."""
+    own = {node_id: node for node_id, node in prompt.items() if str(node["class_type"]).startswith("Lumenfall")}
     return {
-        node_id: {**node, "inputs": {name: value for name, value in node["inputs"].items() if not isinstance(value, list)}}
-        for node_id, node in prompt.items()
-        if str(node["class_type"]).startswith("Lumenfall")
+        node_id: {**node, "inputs": {name: it for name, it in node["inputs"].items() if not isinstance(it, list)}}
+        for node_id, node in own.items()
     }
 
 
