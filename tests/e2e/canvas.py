@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, cast
 
@@ -52,7 +53,8 @@ class Canvas:
 
     def saved(self) -> dict[str, Any]:
         """The graph as a saved workflow holds it."""
-        return cast(dict[str, Any], self.page.evaluate("() => (window.app.rootGraph ?? window.app.graph).serialize()"))
+        text = self.page.evaluate("() => JSON.stringify((window.app.rootGraph ?? window.app.graph).serialize())")
+        return cast(dict[str, Any], json.loads(text))
 
     def prompt(self) -> dict[str, Any]:
         """The graph in API format, as it is queued."""

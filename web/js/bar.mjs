@@ -8,7 +8,7 @@ import { OPTIONS, PAID, isLinked, setWidget, slugsOf, widgetOf, worthOf } from "
 import { openPicker } from "./picker.mjs";
 import { money, t } from "./text.mjs";
 
-const TALL = 62;
+const TALL = 82;
 const SHORT = 30;
 const RATIOS = ["1:1", "3:2", "2:3", "4:3", "3:4", "16:9", "9:16"];
 const SIZES = ["1024x1024", "1536x1024", "1024x1536"];
