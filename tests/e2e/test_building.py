@@ -10,13 +10,14 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import TimeoutError, expect
+from playwright.sync_api import Browser, TimeoutError, expect
 
 from nodes.headless.playground.places import PACK_ROOT
 
 from .canvas import READY, Canvas
+from .conftest import open_page
 from .graphs import GENERATE, example, generate, meaning
-from .sites import EXAMPLES
+from .sites import EXAMPLES, Site
 
 numbers = itertools.count()
 CORPUS = sorted((Path(__file__).parent / "corpus").glob("*/*.json"))
@@ -183,3 +184,27 @@ def test_every_node_has_its_bar_and_its_help(page: Canvas) -> None:
         assert has_bar, name
         assert page.site.get(f"/extensions/comfyui-lumenfall/docs/{name}.md").startswith(b"#")
     assert (PACK_ROOT / "web" / "docs").is_dir()
+
+
+@pytest.mark.parametrize("path", sorted((PACK_ROOT / "subgraphs").glob("*.json")), ids=lambda path: path.stem)
+def test_a_blueprint_opens_with_its_nodes_inside(canvas: Canvas, path: Path) -> None:
+    canvas.open(json.loads(path.read_text("utf-8")))
+    inside = [node for node_id, node in canvas.prompt().items() if ":" in node_id]
+    assert inside and all(node["class_type"].startswith("Lumenfall") for node in inside)
+    expect(canvas.page.locator(".lumenfall-total")).to_be_visible()
+
+
+def test_the_page_speaks_the_users_language(browser: Browser, sites: dict[str, Site]) -> None:
+    site = sites["current"]
+    site.post("/settings/Comfy.Locale", "ja")
+    try:
+        canvas = open_page(browser, site, "current-classic")
+        canvas.open(generate())
+        texts = json.loads((PACK_ROOT / "locales" / "ja" / "main.json").read_text("utf-8"))["lumenfall"]
+        expect(canvas.bar(GENERATE).locator(".lumenfall-model")).to_have_attribute("title", texts["node"]["choose"])
+        canvas.bar(GENERATE).locator(".lumenfall-model").click()
+        expect(canvas.page.get_by_role("dialog", name=texts["picker"]["title"])).to_be_visible()
+        canvas.shoot("japanese")
+        canvas.page.context.close()
+    finally:
+        site.post("/settings/Comfy.Locale", "en")

@@ -37,7 +37,8 @@ export function registerSidebar() {
 
 class Panel {
   constructor(root) {
-    this.money = element("section", { class: "lumenfall-money", "aria-label": t("sidebar.spent") });
+    const loading = element("p", { class: "lumenfall-muted", text: t("sidebar.loading") });
+    this.money = element("section", { class: "lumenfall-money", "aria-label": t("sidebar.spent") }, loading);
     this.balance = element("span", { class: "lumenfall-muted" });
     this.running = element("section", { class: "lumenfall-running", "aria-label": t("sidebar.running"), "aria-live": "polite" });
     this.history = new History();
