@@ -223,5 +223,6 @@ def _unpriced(model: str) -> LumenfallError:
     return BudgetExceeded(
         f"A limit is set, but nobody knows the price of {model}.",
         code="PRICE_UNKNOWN",
-        hint=f'Write your own figure into the settings file: {{"prices": {{"{model}": 0.04}}}}. Nothing was sent.',
+        hint=f"Enter your own figure, in ComfyUI under Settings > Lumenfall, elsewhere in the settings file: "
+        f'{{"prices": {{"{model}": 0.04}}}}. Nothing was sent.',
     )

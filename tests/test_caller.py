@@ -100,3 +100,23 @@ def test_what_is_remembered_is_bounded(keyed: Sandbox, tmp_path: Path, monkeypat
 def test_a_graph_that_is_none_is_no_reason_to_fail() -> None:
     for broken in ({"1": None}, {"1": {"inputs": {"a": ["1", 0]}}}, {"1": {"class_type": "X", "inputs": None}}):
         _put_known_receipts(broken, {})
+
+
+def fragment(graph: dict[str, Any]) -> Any:
+    return caller._fragment(graph, "1")
+
+
+def test_what_led_to_a_node_is_kept_and_what_did_not_is_not() -> None:
+    node = {"class_type": "A", "inputs": {"image": ["2", 0], "text": "x"}, "is_changed": [1]}
+    graph = {"1": node, "2": {"class_type": "B", "inputs": {}}, "3": {"class_type": "C", "inputs": {"image": ["1", 0]}}}
+    kept = fragment(graph)
+    assert kept["node"] == "1" and set(kept["nodes"]) == {"1", "2"} and "is_changed" not in kept["nodes"]["1"]
+
+
+def test_a_large_or_circular_graph_is_kept_in_part_and_an_endless_prompt_not_at_all() -> None:
+    chain = {str(n): {"class_type": "A", "inputs": {"image": [str(n + 1), 0]}} for n in range(1, 100)}
+    assert set(fragment(chain)["nodes"]) == {"1"}
+    circle = {"1": {"class_type": "A", "inputs": {"a": ["2", 0]}}, "2": {"class_type": "A", "inputs": {"a": ["1", 0]}}}
+    assert set(fragment(circle)["nodes"]) == {"1", "2"}
+    assert fragment({"1": {"class_type": "A", "inputs": {"text": "x" * 70_000}}}) is None
+    assert caller._fragment({"1": None}, "1") is None and caller._fragment(None, "1") is None

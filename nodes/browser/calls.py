@@ -28,14 +28,14 @@ MEDIA_TYPES = {
 """What is handed to a browser. The store may also hold what came in a picture's place, such as a proxy's page."""
 
 
-async def history(surroundings: Host, before: float | None, limit: int) -> dict[str, Any]:
-    """The ``limit`` newest calls of those sent before ``before`` (seconds since 1970), without those in the air, which
-    come in ``running``. Raises LumenfallError.
+async def history(surroundings: Host, before: str | None, limit: int) -> dict[str, Any]:
+    """The ``limit`` newest calls, of those older than the call with the id ``before`` where it is given; those in the
+    air come in ``running`` instead. Raises LumenfallError.
     """
     return await asyncio.to_thread(_history, surroundings, before, min(limit, MAX_PAGE))
 
 
-def _history(surroundings: Host, before: float | None, limit: int) -> dict[str, Any]:
+def _history(surroundings: Host, before: str | None, limit: int) -> dict[str, Any]:
     journal, _ = open_journal(surroundings)
     running = in_the_air(journal) if before is None else []
     waited_for = {call.id for call in running}

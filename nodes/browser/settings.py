@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Mapping
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
@@ -24,6 +25,7 @@ from ..host import Host
 from ..settings import Amount, OnFailure, Parallel, change_settings, read_settings, set_by_environment
 
 Key = SecretStr
+Slug = Annotated[str, Field(pattern=r"^[!-~]{1,200}$")]
 
 
 class LimitsChange(BaseModel):
@@ -47,6 +49,7 @@ class Change(BaseModel):
     parallel: Parallel | None = None
     on_failure: OnFailure | None = None
     warn_above: Amount | None = None
+    prices: dict[Slug, Amount | None] = {}
 
 
 class Trial(BaseModel):
@@ -84,6 +87,7 @@ def _show(surroundings: Host) -> dict[str, Any]:
         "parallel": settings.parallel,
         "on_failure": settings.on_failure,
         "warn_above": settings.warn_above,
+        "prices": settings.prices,
         "locked": locked(surroundings),
     }
 
@@ -112,10 +116,8 @@ def _change(surroundings: Host, asked: Change) -> None:
         for name in ("replay", "store_gb", "parallel", "on_failure", "warn_above"):
             if name in asked.model_fields_set:
                 _put(content, name, getattr(asked, name))
-        limits = dict(content.get("limits") or {})
-        for name in asked.limits.model_fields_set:
-            _put(limits, name, getattr(asked.limits, name))
-        _put(content, "limits", limits or None)
+        _put_each(content, "limits", asked.limits.model_dump(exclude_unset=True))
+        _put_each(content, "prices", asked.prices)
 
     change_settings(surroundings.data_dir(), write)
 
@@ -135,6 +137,14 @@ def _put(content: dict[str, Any], name: str, value: Any) -> None:
         content.pop(name, None)
     else:
         content[name] = value
+
+
+def _put_each(content: dict[str, Any], name: str, changes: Mapping[str, Any]) -> None:
+    """The same within the object ``name``, whose other fields stay."""
+    inner = dict(content.get(name) or {})
+    for field, value in changes.items():
+        _put(inner, field, value)
+    _put(content, name, inner or None)
 
 
 def _plain(key: Key | None) -> str | None:

@@ -78,13 +78,22 @@ def kept(journal: Journal) -> list[Call]:
     return _read(journal, sa.or_(calls.c.id.in_(sa.select(pictures.c.call_id)), calls.c.state == State.ANSWERED.value))
 
 
-def newest(journal: Journal, count: int, before: float | None = None) -> list[Call]:
-    """The last ``count`` calls that were not refused, of those sent before ``before`` (seconds since 1970), newest
-    first. Raises StoreError.
+def newest(journal: Journal, count: int, before: str | None = None) -> list[Call]:
+    """The last ``count`` calls that were not refused, newest first; of those older than the call with the id
+    ``before``, where it is given. Raises StoreError.
     """
+    import sqlalchemy as sa
+
     from .tables import calls
 
-    return _read(journal, calls.c.state != State.REFUSED.value, *_between(None, before), last=count)[::-1]
+    conditions = [calls.c.state != State.REFUSED.value]
+    if before is not None:
+        # The requests of a node leave at the same moment, so the moment alone would lose some.
+        place = sa.tuple_(calls.c.sent_at, calls.c.number)
+        conditions.append(
+            place < sa.select(calls.c.sent_at, calls.c.number).where(calls.c.id == before).scalar_subquery()
+        )
+    return _read(journal, *conditions, last=count)[::-1]
 
 
 def in_the_air(journal: Journal) -> list[Call]:

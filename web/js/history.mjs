@@ -42,7 +42,10 @@ export class History {
   take({ calls, more }) {
     const isFirst = this.more === undefined;
     for (const call of calls) this.calls.set(call.id, call);
-    if (isFirst) this.more = more;
+    if (isFirst) {
+      this.more = more;
+      this.oldest = calls.at(-1)?.id;
+    }
     this.show();
   }
 
@@ -54,12 +57,12 @@ export class History {
   }
 
   async loadOlder() {
-    if (!this.more || this.loading) return;
+    if (!this.more || !this.oldest || this.loading) return;
     this.loading = true;
-    const oldest = Math.min(...[...this.calls.values()].map((call) => call.sent_at));
     try {
-      const page = await get(`/calls?limit=${PAGE}&before=${oldest}`);
+      const page = await get(`/calls?limit=${PAGE}&before=${this.oldest}`);
       this.more = page.more;
+      this.oldest = page.calls.at(-1)?.id ?? this.oldest;
       for (const call of page.calls) this.calls.set(call.id, call);
       this.show();
     } catch {

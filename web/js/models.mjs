@@ -3,25 +3,21 @@
 import { get } from "./server.mjs";
 
 let known = { models: [], nodes: {}, source: "bundled", failure: null };
-let loading = null;
 const listeners = new Set();
 
-/** Fetch the list; with `refresh` the server is asked anew. Never throws: the reason is in `failure`. */
+/** Fetch the list again; with `refresh` the pack asks the server anew. Never throws: the reason is in `failure`. */
 export function loadModels(refresh = false) {
-  if (refresh) loading = null;
-  loading ??= get(refresh ? "/models?refresh=true" : "/models")
+  return get(refresh ? "/models?refresh=true" : "/models")
     .then((answer) => {
       known = answer;
     })
     .catch((error) => {
       known = { ...known, failure: error.message };
-      loading = null;
     })
     .then(() => {
       for (const listener of listeners) listener();
       return known;
     });
-  return loading;
 }
 
 /** What is known now. */

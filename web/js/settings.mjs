@@ -54,7 +54,7 @@ class Form {
       { onsubmit: (event) => this.save(event) },
       this.message,
       this.section("connection", this.keyRows(), this.baseUrlRow(), this.testRow()),
-      this.section("spending", this.spentRow(), LIMITS.map((name) => this.limitRow(name)), this.warnRow()),
+      this.section("spending", this.spentRow(), LIMITS.map((name) => this.limitRow(name)), this.warnRow(), this.pricesRow()),
       this.section("behaviour", this.failureRow(), this.replayRow(), this.parallelRow(), this.storeRow()),
       element(
         "footer",
@@ -171,6 +171,13 @@ class Form {
     return this.row("warn_above", t("settings.warnAbove"), this.warn, t("settings.warnHint"));
   }
 
+  pricesRow() {
+    const lines = Object.entries(this.now.prices).map(([slug, price]) => `${slug} ${price}`);
+    const forgive = () => this.prices.setCustomValidity("");
+    this.prices = element("textarea", { oninput: forgive, class: "lumenfall-field", rows: 2, spellcheck: false, placeholder: "provider/model 0.04", value: lines.join("\n") });
+    return this.row("prices", t("settings.prices"), this.prices, t("settings.pricesHint"));
+  }
+
   failureRow() {
     const choices = ["stop", "keep"].map((value) => element("option", { value, text: t(`settings.on_failure_${value}`), selected: value === this.now.on_failure }));
     this.onFailure = element("select", { class: "lumenfall-field" }, choices);
@@ -204,6 +211,8 @@ class Form {
       const amount = amountIn(this.limits[name]);
       if (amount !== now.limits[name]) (changed.limits ??= {})[name] = amount;
     }
+    const prices = changedPrices(now.prices, pricesIn(this.prices.value));
+    if (Object.keys(prices).length) changed.prices = prices;
     const others = {
       warn_above: amountIn(this.warn),
       on_failure: this.onFailure.value,
@@ -217,6 +226,9 @@ class Form {
 
   async save(event) {
     event.preventDefault();
+    const wrong = wrongLine(this.prices.value);
+    this.prices.setCustomValidity(wrong ? t("settings.pricesWrong", { line: wrong }) : "");
+    if (!this.prices.reportValidity()) return;
     const changes = this.changes();
     if (!Object.keys(changes).length) return this.close();
     try {
@@ -228,7 +240,7 @@ class Form {
     }
     this.key.value = "";
     this.close();
-    if ("key" in changes || "base_url" in changes) loadModels(true);
+    loadModels("key" in changes || "base_url" in changes);
   }
 
   complaint(error) {
@@ -244,6 +256,28 @@ function works({ host, models, balance }) {
 
 function amountField(value) {
   return element("input", { class: "lumenfall-field", type: "number", min: 0, step: "any", placeholder: t("settings.none"), value: value ?? "" });
+}
+
+const PRICE = /^([!-~]+)[ \t=:]+(\d*\.?\d+)$/;
+
+/** The first line that is no slug with an amount; undefined where all are. */
+function wrongLine(text) {
+  return linesOf(text).find((line) => !PRICE.test(line));
+}
+
+function linesOf(text) {
+  return text.split("\n").map((line) => line.trim()).filter(Boolean);
+}
+
+/** Lines such as `provider/model 0.04` as {slug: price}. */
+function pricesIn(text) {
+  return Object.fromEntries(linesOf(text).map((line) => line.match(PRICE)).map(([, slug, price]) => [slug, Number(price)]));
+}
+
+function changedPrices(before, after) {
+  const removed = Object.keys(before).filter((slug) => !(slug in after));
+  const changed = Object.entries(after).filter(([slug, price]) => before[slug] !== price);
+  return { ...Object.fromEntries(removed.map((slug) => [slug, null])), ...Object.fromEntries(changed) };
 }
 
 function amountIn(field) {

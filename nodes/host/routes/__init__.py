@@ -138,9 +138,8 @@ async def _balance(request: web.Request, host: Host) -> dict[str, Any]:
 async def _calls(request: web.Request, host: Host) -> dict[str, Any]:
     from ...browser import calls
 
-    before = _number(request.query, "before", float)
-    limit = _number(request.query, "limit", int)
-    return await calls.history(host, before, 30 if limit is None else max(1, limit))
+    limit = _number(request.query, "limit")
+    return await calls.history(host, request.query.get("before"), 30 if limit is None else max(1, limit))
 
 
 async def _graph(request: web.Request, host: Host) -> dict[str, Any]:
@@ -154,7 +153,7 @@ async def _picture(request: web.Request, host: Host) -> web.StreamResponse:
 
     from ...browser import calls
 
-    side = _number(request.query, "side", int)
+    side = _number(request.query, "side")
     if side is not None and not 1 <= side <= calls.MAX_SIDE:
         raise _BadRequest(f"side must be 1 to {calls.MAX_SIDE}.")
     content, media_type = await calls.picture(host, request.match_info["id"], int(request.match_info["number"]), side)
@@ -187,16 +186,13 @@ async def _body(request: web.Request) -> bytes:
     return bytes(read)
 
 
-def _number(query: Mapping[str, str], name: str, kind: Callable[[str], Any]) -> Any:
+def _number(query: Mapping[str, str], name: str) -> int | None:
     if name not in query:
         return None
     try:
-        value = kind(query[name])
+        return int(query[name])
     except ValueError:
-        raise _BadRequest(f"{name} must be a number.") from None
-    if value != value or abs(value) == float("inf"):
-        raise _BadRequest(f"{name} must be a number.")
-    return value
+        raise _BadRequest(f"{name} must be a whole number.") from None
 
 
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}

@@ -1,0 +1,116 @@
+"""Who may use the pack's routes."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nodes.host.routes.guard import Visit, refusal
+
+HERE = "127.0.0.1"
+PAGE = {
+    "host": "127.0.0.1:8188",
+    "x-lumenfall": "1",
+    "sec-fetch-site": "same-origin",
+    "origin": "http://127.0.0.1:8188",
+}
+
+
+def code(
+    method: str = "GET", peer: str | None = HERE, environ: dict[str, str] | None = None, **headers: str
+) -> str | None:
+    """The code of the refusal; an empty header is left out. Underscores in names are dashes."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    sent = {name: value for name, value in {**PAGE, **named}.items() if value}
+    found = refusal(Visit(method, sent, peer), environ or {})
+    return found and found.code
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"origin": ""},
+        {"sec_fetch_site": ""},
+        {"sec_fetch_site": "none"},
+        {"host": "localhost:8188", "origin": "http://localhost:8188"},
+        {"host": "LOCALHOST", "origin": "http://localhost"},
+        {"host": "[::1]:8188", "origin": "http://[::1]:8188"},
+        {"host": "192.168.1.5:8188", "origin": "http://192.168.1.5:8188"},
+    ],
+)
+def test_comfyuis_own_page_may_read_and_write(headers: dict[str, str]) -> None:
+    assert code(**headers) is None
+    assert code("POST", **headers, **{"content_type": "application/json; charset=utf-8"}) is None
+
+
+@pytest.mark.parametrize(
+    ("headers", "why"),
+    [
+        ({"x_lumenfall": ""}, "HEADER"),
+        ({"x_lumenfall": "0"}, "HEADER"),
+        ({"host": "evil.test", "origin": "http://evil.test"}, "HOST"),
+        ({"host": "evil.test:8188", "origin": "http://evil.test:8188"}, "HOST"),
+        ({"host": "localhost.evil.test", "origin": "http://localhost.evil.test"}, "HOST"),
+        ({"host": "127.0.0.1.evil.test", "origin": ""}, "HOST"),
+        ({"host": "127.0.0.1@evil.test", "origin": ""}, "HOST"),
+        ({"host": "", "origin": ""}, "HOST"),
+        ({"host": "[", "origin": ""}, "HOST"),
+        ({"origin": "http://evil.test"}, "ORIGIN"),
+        ({"origin": "null"}, "ORIGIN"),
+        ({"origin": "http://127.0.0.1:9000"}, "ORIGIN"),
+        ({"origin": "http://127.0.0.1:8188.evil.test"}, "ORIGIN"),
+        ({"sec_fetch_site": "cross-site"}, "ORIGIN"),
+        ({"sec_fetch_site": "same-site"}, "ORIGIN"),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_nobody_else_may_even_read(method: str, headers: dict[str, str], why: str) -> None:
+    assert code(method, **{"content_type": "application/json", **headers}) == why
+
+
+@pytest.mark.parametrize("kind", ["", "text/plain", "multipart/form-data", "application/x-www-form-urlencoded"])
+def test_what_a_form_can_send_is_not_read(kind: str) -> None:
+    assert code("POST", content_type=kind) == "CONTENT_TYPE"
+
+
+@pytest.mark.parametrize(
+    ("peer", "headers"),
+    [
+        ("192.168.1.7", {}),
+        (None, {}),
+        ("nonsense", {}),
+        (HERE, {"x_forwarded_for": "203.0.113.9"}),
+        (HERE, {"x_real_ip": "203.0.113.9"}),
+        (HERE, {"forwarded": "for=203.0.113.9"}),
+        (HERE, {"x_forwarded_host": "comfy.test"}),
+    ],
+)
+def test_other_machines_may_look_but_not_change_unless_allowed(peer: str | None, headers: dict[str, str]) -> None:
+    assert code("GET", peer, **headers) is None
+    assert code("POST", peer, **headers, **{"content_type": "application/json"}) == "REMOTE"
+    allowed = {"LUMENFALL_REMOTE": "on"}
+    assert code("POST", peer, allowed, **headers, **{"content_type": "application/json"}) is None
+
+
+@pytest.mark.parametrize("peer", ["127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1"])
+def test_this_machine_is_known_under_all_its_addresses(peer: str) -> None:
+    assert code("POST", peer, content_type="application/json") is None
+
+
+def test_a_name_is_allowed_only_where_it_was_listed() -> None:
+    named = {"host": "comfy.home:8188", "origin": "http://comfy.home:8188"}
+    assert code(**named) == "HOST"
+    assert code(environ={"LUMENFALL_HOSTS": "other, Comfy.home"}, **named) is None
+
+
+@given(host=st.text(max_size=40), origin=st.text(max_size=60), site=st.text(max_size=20))
+def test_whatever_is_sent_the_guard_answers(host: str, origin: str, site: str) -> None:
+    assert code(host=host, origin=origin, sec_fetch_site=site) in (None, "HOST", "ORIGIN")
+
+
+@given(st.text(alphabet="abcdefghijklmnopqrstuvwxyz.-", min_size=1, max_size=30))
+def test_a_name_of_letters_never_gets_in(name: str) -> None:
+    if not (name == "localhost" or name.endswith(".localhost")):
+        assert code(host=name, origin="") == "HOST"
