@@ -122,3 +122,13 @@ def test_a_file_can_be_compiled(language: str, name: str) -> None:
         # The pack's own texts are filled in by the pack, which knows no other syntax than {name}.
         forbidden = "{}" if path.startswith("lumenfall.") else "@{}|"
         assert not set(rest) & set(forbidden), path
+
+
+def test_the_extension_says_nothing_that_is_not_written_down_and_nothing_is_written_down_for_nothing() -> None:
+    code = "".join(path.read_text(encoding="utf-8") for path in (LOCALES.parent / "web" / "js").glob("*.*js"))
+    used = set(re.findall(r"[\"'](\w+\.\w+)[\"']", code))
+    begun = tuple(re.findall(r"`(\w+\.\w*)\$\{", code))
+    known = {name for name, _ in leaves(read("en", "main.json")["lumenfall"])}
+    sections = {name.partition(".")[0] for name in known}
+    assert {name for name in used if name.partition(".")[0] in sections} <= known
+    assert not {name for name in known - used if not name.startswith(begun)}

@@ -14,6 +14,7 @@ import pytest
 from nodes import errors
 from nodes.errors import Charged
 from nodes.spend import Journal
+from nodes.spend.tables import REVISION
 
 from .answers import setting
 from .child import Outcome
@@ -244,7 +245,7 @@ ROWS = [
         (0, 1),
         provoke=_newer,
         says="a newer version of this pack",
-        between=database(_sql("UPDATE alembic_version SET version_num = '0001'")),
+        between=database(_sql(f"UPDATE alembic_version SET version_num = '{REVISION}'")),
         ledger_late=True,
     ),
     Row(
