@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -40,7 +40,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         kinds = ["current-classic", "current-nodes2"]
         if "COMFYUI_DIR" not in os.environ:
             kinds.append("oldest-classic")
-        metafunc.parametrize("canvas", kinds, indirect=True, scope="session")
+        metafunc.parametrize("canvas", kinds, indirect=True)
+
+
+FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    item.stash[FAILED] = item.stash.get(FAILED, False) or report.failed
+    return report
 
 
 @pytest.fixture(scope="session")
@@ -113,6 +123,8 @@ def canvas(
     canvas = opened[kind]
     refresh(canvas)
     yield canvas
+    if request.node.stash.get(FAILED, False):
+        canvas.shoot(f"failed-{request.node.name}")
     assert not canvas.complaints
 
 

@@ -79,11 +79,11 @@ class Panel {
   async refresh(withBalance = false) {
     if (withBalance) this.showBalance();
     try {
-      const [spend, calls] = await Promise.all([get("/spend"), get("/calls")]);
+      const [spend, calls, runs] = await Promise.all([get("/spend"), get("/calls"), activeRuns()]);
       if (this.gone) return;
       this.trouble.hidden = true;
       this.showMoney(spend);
-      this.showRunning(calls.running);
+      this.showRunning(calls.running, runs);
       this.history.take(calls);
       if (calls.running.length) this.refreshSoon(POLL);
     } catch (error) {
@@ -104,7 +104,7 @@ class Panel {
     this.money.replaceChildren(element("div", { class: "lumenfall-totals" }, totals), spendChart(spend), uncertain ?? "");
   }
 
-  showRunning(calls) {
+  showRunning(calls, runs) {
     this.running.hidden = !calls.length;
     this.running.replaceChildren(
       element("h3", { text: t("sidebar.running") }),
@@ -118,7 +118,7 @@ class Panel {
             element("span", { class: "lumenfall-words", text: call.prompt || call.node_title || call.model }),
             element("span", { class: "lumenfall-muted" }, `${call.model} \u00b7 `, element("time", { dataset: { since: call.sent_at } })),
           ),
-          this.cancelButton(call),
+          runs.has(call.run_id) ? this.cancelButton(call) : element("span", { class: "lumenfall-muted", text: t("sidebar.cominghome"), title: t("sidebar.cancelTold") }),
         ),
       ),
     );
@@ -140,6 +140,12 @@ class Panel {
       time.textContent = t("node.seconds", { count: Math.max(0, Math.round(Date.now() / 1000 - time.dataset.since)) });
     }
   }
+}
+
+/** The ids of the runs that can still be stopped. */
+async function activeRuns() {
+  const queue = await (await api.fetchApi("/queue")).json();
+  return new Set(queue.queue_running.map(([, id]) => id));
 }
 
 function total(name, amount, limit, currency) {
