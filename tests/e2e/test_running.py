@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 
 from .canvas import Canvas
 from .graphs import GENERATE, generate
+from .sites import until
 
 seeds = itertools.count(1000)
 
@@ -140,3 +141,14 @@ def test_a_subgraph_around_a_node_runs_and_its_node_tells_its_cost(canvas: Canva
         inner,
     )
     assert told == "done"
+
+
+def test_a_run_of_another_workflow_tells_nothing_on_a_node_of_the_same_id(canvas: Canvas) -> None:
+    canvas.open(generate("first", seed=next(seeds)))
+    canvas.site.sandbox.latency = 3.0
+    canvas.run()
+    expect(canvas.status(GENERATE)).to_contain_text("waiting")
+    canvas.open(generate("second", seed=next(seeds)))
+    until(lambda: not canvas.site.json("/queue")["queue_running"], 20)
+    canvas.settle()
+    expect(canvas.status(GENERATE)).to_be_empty()

@@ -4,7 +4,7 @@
 import { nameOf, remarksOn, remarksOnOptions } from "./accepts.mjs";
 import { element } from "./element.mjs";
 import { findModel, onModels } from "./models.mjs";
-import { OPTIONS, PAID, isLinked, setWidget, slugsOf, widgetOf, worthOf } from "./nodes.mjs";
+import { OPTIONS, PAID, allNodes, isLinked, setWidget, slugsOf, widgetOf, worthOf } from "./nodes.mjs";
 import { openPicker } from "./picker.mjs";
 import { money, t } from "./text.mjs";
 
@@ -13,19 +13,14 @@ const SHORT = 30;
 const RATIOS = ["1:1", "3:2", "2:3", "4:3", "3:4", "16:9", "9:16"];
 const SIZES = ["1024x1024", "1536x1024", "1024x1536"];
 
-const bars = new Map();
+const bars = new WeakMap();
 
 /** Give `node` its bar. */
 export function addBar(node) {
   if (bars.has(node)) return;
   const bar = PAID.has(node.comfyClass) ? new PaidBar(node) : new Bar(node);
   bars.set(node, bar);
-  const { onRemoved, onConnectionsChange } = node;
-  node.onRemoved = function (...args) {
-    bars.get(node)?.remove();
-    bars.delete(node);
-    return onRemoved?.apply(this, args);
-  };
+  const { onConnectionsChange } = node;
   node.onConnectionsChange = function (...args) {
     const answer = onConnectionsChange?.apply(this, args);
     refreshSoon();
@@ -62,8 +57,7 @@ export function refreshSoon() {
   waiting = true;
   requestAnimationFrame(() => {
     waiting = false;
-    // A node that is being made, or was just removed, belongs to no graph.
-    for (const [node, bar] of bars) if (node.graph) bar.refresh();
+    for (const node of allNodes()) bars.get(node)?.refresh();
     for (const watcher of watchers) watcher();
   });
 }
@@ -85,10 +79,6 @@ class Bar {
     });
     widget.serialize = false;
     this.say("");
-  }
-
-  remove() {
-    this.root.remove();
   }
 
   refresh() {

@@ -2,16 +2,34 @@
 
 import { api } from "../../../scripts/api.js";
 import { barOf } from "./bar.mjs";
-import { nodeAt, slugsOf } from "./nodes.mjs";
+import { nodeAt, slugsOf, workflowId } from "./nodes.mjs";
 import { noteUse } from "./picker.mjs";
 import { t } from "./text.mjs";
 import { showToast } from "./toast.mjs";
 
 /** Listen to the host, once. */
 export function listen() {
-  api.addEventListener("lumenfall.progress", ({ detail }) => barOf(nodeAt(detail.node))?.progress(detail.text));
+  api.addEventListener("execution_start", ({ detail }) => learnWorkflow(detail.prompt_id));
+  api.addEventListener("lumenfall.progress", ({ detail }) => barOf(nodeOf(detail))?.progress(detail.text));
   api.addEventListener("lumenfall.error", ({ detail }) => fail(detail));
-  api.addEventListener("executed", ({ detail }) => show(nodeAt(detail.node), detail.output));
+  api.addEventListener("executed", ({ detail }) => show(nodeOf(detail), detail.output));
+}
+
+const MOST_RUNS = 50;
+const workflows = new Map();
+
+/** Another workflow may be opened while this one runs, and have a node of the same id. */
+async function learnWorkflow(promptId) {
+  const queue = await (await api.fetchApi("/queue")).json();
+  const [, , , extra] = queue.queue_running.find(([, id]) => id === promptId) ?? [];
+  workflows.set(promptId, extra?.extra_pnginfo?.workflow?.id);
+  if (workflows.size > MOST_RUNS) workflows.delete(workflows.keys().next().value);
+}
+
+/** The node that an event is about; null where it is not in the workflow that is open. */
+function nodeOf({ node, prompt_id: promptId }) {
+  const workflow = workflows.get(promptId);
+  return !workflow || workflow === workflowId() ? nodeAt(node) : null;
 }
 
 function show(node, output) {
@@ -29,12 +47,13 @@ function show(node, output) {
 // The values of Charged in nodes/errors.py.
 const CHARGED = { charged: "errors.charged", "not charged": "errors.notCharged", "may have been charged": "errors.maybeCharged" };
 
-function fail({ node: id, error, link }) {
-  const node = nodeAt(id);
+function fail(told) {
+  const { error, link } = told;
+  const node = nodeOf(told);
   barOf(node)?.fail(error.message);
   showToast({
     kind: "error",
-    key: error.request_id ?? `${id}`,
+    key: error.request_id ?? `${told.node}`,
     title: node?.title ?? "Lumenfall",
     text: [error.message, error.hint].filter(Boolean).join(" "),
     facts: [error.code, t(CHARGED[error.charged]), error.request_id].filter(Boolean),

@@ -31,13 +31,23 @@ export function isLinked(node, name) {
   return node.inputs?.some((input) => input.name === name && input.link != null) ?? false;
 }
 
-/** Every node of the workflow that would run, those in subgraphs included. */
-export function* activeNodes(graph = root()) {
+/** Every node of the workflow that `wanted` lets through, those in subgraphs included. */
+export function* allNodes(wanted = () => true, graph = root()) {
   for (const node of graph?.nodes ?? graph?._nodes ?? []) {
-    if (SWITCHED_OFF.includes(node.mode)) continue;
+    if (!wanted(node)) continue;
     yield node;
-    if (node.subgraph) yield* activeNodes(node.subgraph);
+    if (node.subgraph) yield* allNodes(wanted, node.subgraph);
   }
+}
+
+/** Those that would run. */
+export function activeNodes() {
+  return allNodes((node) => !SWITCHED_OFF.includes(node.mode));
+}
+
+/** The id of the workflow that is open. */
+export function workflowId() {
+  return root()?.id;
 }
 
 /** The node that runs under an id such as 5 or, inside of a subgraph, 3:5. */
