@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from ..api import Client, resolve_server
@@ -26,7 +26,7 @@ def _spend(surroundings: Host) -> dict[str, Any]:
     journal, settings = open_journal(surroundings)
     today, month = counted(journal)
     first = date.today() - timedelta(days=DAYS - 1)
-    start = _midnight(first)
+    start = datetime.combine(first, time.min).timestamp()
     by_day: dict[str | None, Total] = {
         total.name: total for total in totals(entries(journal, start), "day") if total.currency == "USD"
     }
@@ -43,12 +43,6 @@ def _spend(surroundings: Host) -> dict[str, Any]:
 
 def _day(name: str, total: Total | None) -> dict[str, Any]:
     return {"date": name, "cost": total.price if total else 0.0, "pictures": total.pictures if total else 0}
-
-
-def _midnight(day: date) -> float:
-    from datetime import datetime, time
-
-    return datetime.combine(day, time.min).timestamp()
 
 
 async def balance(surroundings: Host) -> dict[str, Any]:

@@ -111,7 +111,11 @@ class Bar {
     if (report.failures?.length) facts.push(t("node.failed", { count: report.failures.length }));
     const notes = report.notes ?? [];
     const title = [report.executed_model ?? report.model, report.request_id, ...notes].filter(Boolean).join("\n");
-    this.say(facts.join(" \u00b7 ") + (notes.length ? ` \u00b7 ${t("node.notes", { count: notes.length })}` : ""), report.replayed ? "replayed" : "done", title);
+    this.say(
+      facts.join(" \u00b7 ") + (notes.length ? ` \u00b7 ${t("node.notes", { count: notes.length })}` : ""),
+      report.replayed ? "replayed" : "done",
+      title,
+    );
   }
 
   fail(message) {
@@ -122,7 +126,12 @@ class Bar {
 class PaidBar extends Bar {
   constructor(node) {
     super(node, TALL);
-    this.model = element("button", { class: "lumenfall-model", type: "button", "aria-haspopup": "dialog", onclick: () => this.pick() });
+    this.model = element("button", {
+      class: "lumenfall-model",
+      type: "button",
+      "aria-haspopup": "dialog",
+      onclick: () => this.pick(),
+    });
     this.price = element("output", { class: "lumenfall-price" });
     this.sizes = widgetOf(node, "size") ? this.sizeMenu() : null;
     this.root.prepend(element("div", { class: "lumenfall-choice" }, this.model, this.sizes, this.price));
@@ -169,7 +178,10 @@ class PaidBar extends Bar {
     if (!this.sizes || this.sizes.dataset.sizes === sizes.join()) return;
     this.sizes.dataset.sizes = sizes.join();
     const choices = sizes.map((size) => element("option", { value: size, text: size }));
-    this.sizes.replaceChildren(element("option", { text: t("node.size"), disabled: true, selected: true, hidden: true }), ...choices);
+    this.sizes.replaceChildren(
+      element("option", { text: t("node.size"), disabled: true, selected: true, hidden: true }),
+      ...choices,
+    );
   }
 
   showPrice() {
@@ -182,5 +194,7 @@ class PaidBar extends Bar {
 }
 
 function cost(report) {
-  return report.cost === null || report.cost === undefined ? t("node.unknownCost") : money(report.cost, report.currency);
+  return report.cost === null || report.cost === undefined
+    ? t("node.unknownCost")
+    : money(report.cost, report.currency);
 }

@@ -15,12 +15,19 @@ export function openDialog({ title, className = "", render, onclose }) {
       "header",
       {},
       element("h2", { text: title }),
-      element("button", { class: "lumenfall-close", type: "button", text: "\u00d7", "aria-label": t("dialog.close"), onclick: close }),
+      element("button", {
+        class: "lumenfall-close",
+        type: "button",
+        text: "\u00d7",
+        "aria-label": t("dialog.close"),
+        onclick: close,
+      }),
     ),
     body,
   );
   // Keys typed here are not meant for the canvas behind it.
-  for (const kind of ["keydown", "keyup", "paste", "copy", "wheel"]) dialog.addEventListener(kind, (event) => event.stopPropagation());
+  for (const kind of ["keydown", "keyup", "paste", "copy", "wheel"])
+    dialog.addEventListener(kind, (event) => event.stopPropagation());
   dialog.addEventListener("click", (event) => event.target === dialog && close());
   dialog.addEventListener("close", () => {
     dialog.remove();

@@ -45,7 +45,11 @@ function show(node, output) {
 }
 
 // The values of Charged in nodes/errors.py.
-const CHARGED = { charged: "errors.charged", "not charged": "errors.notCharged", "may have been charged": "errors.maybeCharged" };
+const CHARGED = {
+  charged: "errors.charged",
+  "not charged": "errors.notCharged",
+  "may have been charged": "errors.maybeCharged",
+};
 
 function fail(told) {
   const { error, link } = told;

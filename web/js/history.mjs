@@ -23,8 +23,17 @@ export class History {
     });
     this.list = element("div", { class: "lumenfall-calls" });
     this.end = element("div", { class: "lumenfall-end" });
-    this.root = element("section", { class: "lumenfall-history", "aria-label": t("sidebar.history") }, element("h3", { text: t("sidebar.history") }), this.filter, this.list, this.end);
-    this.seen = new IntersectionObserver((entries) => entries.forEach((entry) => entry.isIntersecting && this.reach(entry.target)));
+    this.root = element(
+      "section",
+      { class: "lumenfall-history", "aria-label": t("sidebar.history") },
+      element("h3", { text: t("sidebar.history") }),
+      this.filter,
+      this.list,
+      this.end,
+    );
+    this.seen = new IntersectionObserver((entries) =>
+      entries.forEach((entry) => entry.isIntersecting && this.reach(entry.target)),
+    );
     this.seen.observe(this.end);
   }
 
@@ -86,11 +95,18 @@ export class History {
   show() {
     const words = this.filter.value.toLowerCase().split(/\s+/).filter(Boolean);
     const matching = [...this.calls.values()]
-      .filter((call) => words.every((word) => `${call.model} ${call.prompt ?? ""} ${call.node_title ?? ""}`.toLowerCase().includes(word)))
+      .filter((call) =>
+        words.every((word) =>
+          `${call.model} ${call.prompt ?? ""} ${call.node_title ?? ""}`.toLowerCase().includes(word),
+        ),
+      )
       .sort((a, b) => b.sent_at - a.sent_at);
     const focused = this.list.contains(document.activeElement) ? document.activeElement.dataset.call : null;
     this.list.replaceChildren(...matching.map((call) => this.entry(call)));
-    if (!matching.length) this.list.append(element("p", { class: "lumenfall-muted", text: t(this.calls.size ? "sidebar.noMatch" : "sidebar.noCalls") }));
+    if (!matching.length)
+      this.list.append(
+        element("p", { class: "lumenfall-muted", text: t(this.calls.size ? "sidebar.noMatch" : "sidebar.noCalls") }),
+      );
     if (focused) this.list.querySelector(`[data-call="${focused}"]`)?.focus();
   }
 
@@ -116,7 +132,12 @@ export class History {
         { class: "lumenfall-about" },
         element("span", { class: "lumenfall-words", text: call.prompt || call.node_title || call.model }),
         element("span", { class: "lumenfall-muted", text: call.model }),
-        element("span", { class: "lumenfall-muted" }, ago(call.sent_at), call.pictures.length > 1 ? ` \u00b7 ${t("sidebar.pictures", { count: call.pictures.length })}` : ""),
+        element(
+          "span",
+          { class: "lumenfall-muted" },
+          ago(call.sent_at),
+          call.pictures.length > 1 ? ` \u00b7 ${t("sidebar.pictures", { count: call.pictures.length })}` : "",
+        ),
       ),
       element("span", { class: `lumenfall-cost ${call.state}`, text: costOf(call), title: call.error ?? "" }),
     );
@@ -150,15 +171,35 @@ function showCall(call) {
         action(call);
       };
       body.append(
-        element("div", { class: "lumenfall-pictures" }, call.pictures.map(({ number }) => large(call, number, urls))),
+        element(
+          "div",
+          { class: "lumenfall-pictures" },
+          call.pictures.map(({ number }) => large(call, number, urls)),
+        ),
         call.prompt ? element("p", { class: "lumenfall-prompt", text: call.prompt }) : "",
         element("dl", {}, facts(call)),
         element(
           "footer",
           {},
-          call.has_graph ? element("button", { class: "lumenfall-button primary", type: "button", text: t("sidebar.place"), onclick: act(placeCall) }) : null,
-          call.recoverable ? element("button", { class: "lumenfall-button", type: "button", text: t("sidebar.recover"), onclick: act(recoverCall) }) : null,
-          call.link ? element("a", { href: call.link, target: "_blank", rel: "noopener", text: t("errors.openRequest") }) : null,
+          call.has_graph
+            ? element("button", {
+                class: "lumenfall-button primary",
+                type: "button",
+                text: t("sidebar.place"),
+                onclick: act(placeCall),
+              })
+            : null,
+          call.recoverable
+            ? element("button", {
+                class: "lumenfall-button",
+                type: "button",
+                text: t("sidebar.recover"),
+                onclick: act(recoverCall),
+              })
+            : null,
+          call.link
+            ? element("a", { href: call.link, target: "_blank", rel: "noopener", text: t("errors.openRequest") })
+            : null,
         ),
       );
     },
@@ -178,7 +219,8 @@ function large(call, number, urls) {
 
 function facts(call) {
   const told = {
-    model: call.executed_model && call.executed_model !== call.model ? `${call.model} (${call.executed_model})` : call.model,
+    model:
+      call.executed_model && call.executed_model !== call.model ? `${call.model} (${call.executed_model})` : call.model,
     provider: call.provider,
     cost: costOf(call),
     seconds: call.seconds ? t("node.seconds", { count: call.seconds.toFixed(1) }) : null,

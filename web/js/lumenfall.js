@@ -22,7 +22,12 @@ app.registerExtension({
   settings,
   commands: [
     { id: "Lumenfall.Settings", label: "Lumenfall settings", icon: "pi pi-cog", function: openSettings },
-    { id: "Lumenfall.Estimate", label: "Lumenfall: what would this workflow cost?", icon: "pi pi-dollar", function: openEstimate },
+    {
+      id: "Lumenfall.Estimate",
+      label: "Lumenfall: what would this workflow cost?",
+      icon: "pi pi-dollar",
+      function: openEstimate,
+    },
   ],
   menuCommands: [{ path: ["Extensions", "Lumenfall"], commands: ["Lumenfall.Estimate", "Lumenfall.Settings"] }],
 

@@ -28,7 +28,9 @@ export function knownModels() {
 /** The entry for a slug, an alias or `provider/slug`; undefined for any other. */
 export function findModel(slug) {
   const names = [slug, slug?.includes("/") ? slug.slice(slug.indexOf("/") + 1) : ""];
-  return known.models.find((model) => names.some((name) => name && (model.id === name || model.aliases.includes(name))));
+  return known.models.find((model) =>
+    names.some((name) => name && (model.id === name || model.aliases.includes(name))),
+  );
 }
 
 /** Whether a node of this class can use `model`; models of which nothing is known might do anything. */

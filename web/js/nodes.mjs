@@ -4,7 +4,9 @@ import { app } from "../../../scripts/app.js";
 import { findModel } from "./models.mjs";
 
 export const OPTIONS = "LumenfallOptions";
-export const PAID = new Set(["Generate", "Inpaint", "Variations", "Edit", "Outpaint", "Upscale", "Compare"].map((name) => `Lumenfall${name}`));
+export const PAID = new Set(
+  ["Generate", "Inpaint", "Variations", "Edit", "Outpaint", "Upscale", "Compare"].map((name) => `Lumenfall${name}`),
+);
 
 const SWITCHED_OFF = [2, 4]; // muted, bypassed
 

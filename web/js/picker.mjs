@@ -42,7 +42,12 @@ function recentSlugs() {
 export function openPicker(choice) {
   const picker = new Picker(choice);
   const stop = onModels(() => picker.list());
-  openDialog({ title: t("picker.title"), className: "lumenfall-picker", render: (body, close) => picker.fill(body, close), onclose: stop });
+  openDialog({
+    title: t("picker.title"),
+    className: "lumenfall-picker",
+    render: (body, close) => picker.fill(body, close),
+    onclose: stop,
+  });
 }
 
 class Picker {
@@ -70,13 +75,28 @@ class Picker {
       onkeydown: (event) => this.steer(event),
     });
     this.search.setAttribute("autofocus", "");
-    this.rows = element("div", { id: "lumenfall-models", class: "lumenfall-models", role: "listbox", "aria-label": t("picker.title") });
+    this.rows = element("div", {
+      id: "lumenfall-models",
+      class: "lumenfall-models",
+      role: "listbox",
+      "aria-label": t("picker.title"),
+    });
     this.source = element("span", { class: "lumenfall-muted", role: "status" });
-    this.refresh = element("button", { class: "lumenfall-button", type: "button", text: t("picker.refresh"), onclick: () => this.reload() });
+    this.refresh = element("button", {
+      class: "lumenfall-button",
+      type: "button",
+      text: t("picker.refresh"),
+      onclick: () => this.reload(),
+    });
     const chips = Object.keys(FILTERS).map((name) => this.chip(name));
     body.append(
       this.search,
-      element("div", { class: "lumenfall-tools" }, element("div", { class: "lumenfall-chips", role: "group", "aria-label": t("picker.filters") }, chips), this.orderMenu()),
+      element(
+        "div",
+        { class: "lumenfall-tools" },
+        element("div", { class: "lumenfall-chips", role: "group", "aria-label": t("picker.filters") }, chips),
+        this.orderMenu(),
+      ),
       this.rows,
       element("footer", {}, this.source, this.refresh),
     );
@@ -84,7 +104,12 @@ class Picker {
   }
 
   chip(name) {
-    const chip = element("button", { class: "lumenfall-chip", type: "button", text: t(`picker.${name}`), "aria-pressed": "false" });
+    const chip = element("button", {
+      class: "lumenfall-chip",
+      type: "button",
+      text: t(`picker.${name}`),
+      "aria-pressed": "false",
+    });
     chip.addEventListener("click", () => {
       if (!this.filters.delete(name)) this.filters.add(name);
       chip.setAttribute("aria-pressed", String(this.filters.has(name)));
@@ -120,7 +145,10 @@ class Picker {
     const sorted = matching.sort(ORDERS[this.order]);
     const recent = recentSlugs();
     const usable = sorted.filter((model) => fits(model, this.nodeClass));
-    const last = this.order === "recommended" ? recent.map((slug) => usable.find((model) => model.id === slug)).filter(Boolean) : [];
+    const last =
+      this.order === "recommended"
+        ? recent.map((slug) => usable.find((model) => model.id === slug)).filter(Boolean)
+        : [];
     return {
       recent: last,
       usable: usable.filter((model) => !last.includes(model)),
@@ -131,17 +159,28 @@ class Picker {
   list() {
     const { recent, usable, unusable } = this.found();
     const typed = this.search.value.trim();
-    const isSlug = /^[!-~]+$/.test(typed) && /[./-]/.test(typed) && !knownModels().models.some((model) => model.id === typed);
+    const isSlug =
+      /^[!-~]+$/.test(typed) && /[./-]/.test(typed) && !knownModels().models.some((model) => model.id === typed);
     this.pickable = [...recent, ...usable].map((model) => model.id);
     if (isSlug) this.pickable.push(typed);
     this.active = Math.max(0, typed ? 0 : this.pickable.indexOf(this.current));
     this.rows.replaceChildren(
-      ...this.group(recent.length ? t("picker.recent") : null, recent.map((model) => this.row(model))),
-      ...this.group(recent.length && usable.length ? t("picker.others") : null, usable.map((model) => this.row(model))),
+      ...this.group(
+        recent.length ? t("picker.recent") : null,
+        recent.map((model) => this.row(model)),
+      ),
+      ...this.group(
+        recent.length && usable.length ? t("picker.others") : null,
+        usable.map((model) => this.row(model)),
+      ),
       ...(isSlug ? [this.typedRow(typed)] : []),
-      ...this.group(t("picker.unusable"), unusable.map((model) => this.row(model))),
+      ...this.group(
+        t("picker.unusable"),
+        unusable.map((model) => this.row(model)),
+      ),
     );
-    if (!this.rows.children.length) this.rows.append(element("p", { class: "lumenfall-muted", text: t("picker.none") }));
+    if (!this.rows.children.length)
+      this.rows.append(element("p", { class: "lumenfall-muted", text: t("picker.none") }));
     this.mark();
     this.tellSource();
   }
@@ -152,7 +191,9 @@ class Picker {
 
   row(model) {
     const usable = fits(model, this.nodeClass);
-    const facts = Object.keys(FILTERS).filter((name) => name !== "several" && FILTERS[name](model)).map((name) => t(`picker.${name}`));
+    const facts = Object.keys(FILTERS)
+      .filter((name) => name !== "several" && FILTERS[name](model))
+      .map((name) => t(`picker.${name}`));
     if (model.max_images > 1) facts.push(t("picker.pictures", { count: model.max_images }));
     return element(
       "div",
@@ -168,16 +209,35 @@ class Picker {
       element(
         "div",
         { class: "lumenfall-what" },
-        element("div", {}, element("strong", { text: model.name }), element("code", { text: model.id }), model.id === this.current ? element("span", { class: "lumenfall-check", text: "\u2713" }) : null),
+        element(
+          "div",
+          {},
+          element("strong", { text: model.name }),
+          element("code", { text: model.id }),
+          model.id === this.current ? element("span", { class: "lumenfall-check", text: "\u2713" }) : null,
+        ),
         element("div", { class: "lumenfall-muted", text: facts.join(" \u00b7 ") }),
         usable ? null : element("div", { class: "lumenfall-muted", text: this.reason() }),
-        model.ends ? element("div", { class: "lumenfall-ends", text: t(hasEnded(model) ? "picker.ended" : "picker.ends", { date: date(model.ends) }) }) : null,
+        model.ends
+          ? element("div", {
+              class: "lumenfall-ends",
+              text: t(hasEnded(model) ? "picker.ended" : "picker.ends", { date: date(model.ends) }),
+            })
+          : null,
       ),
       element(
         "div",
         { class: "lumenfall-worth" },
         element("div", { text: model.price === null ? t("picker.noPrice") : money(model.price, model.currency) }),
-        element("div", { class: "lumenfall-muted", text: [model.figure ? t("picker.figure") : null, model.seconds ? t("picker.seconds", { count: Math.round(model.seconds) }) : null].filter(Boolean).join(" \u00b7 ") }),
+        element("div", {
+          class: "lumenfall-muted",
+          text: [
+            model.figure ? t("picker.figure") : null,
+            model.seconds ? t("picker.seconds", { count: Math.round(model.seconds) }) : null,
+          ]
+            .filter(Boolean)
+            .join(" \u00b7 "),
+        }),
       ),
     );
   }
@@ -188,8 +248,18 @@ class Picker {
   }
 
   typedRow(slug) {
-    const properties = { class: "lumenfall-row", role: "option", "aria-selected": "false", dataset: { slug }, onclick: () => this.pick(slug) };
-    return element("div", properties, element("div", { class: "lumenfall-what" }, element("div", { text: t("picker.useSlug", { slug }) })));
+    const properties = {
+      class: "lumenfall-row",
+      role: "option",
+      "aria-selected": "false",
+      dataset: { slug },
+      onclick: () => this.pick(slug),
+    };
+    return element(
+      "div",
+      properties,
+      element("div", { class: "lumenfall-what" }, element("div", { text: t("picker.useSlug", { slug }) })),
+    );
   }
 
   steer(event) {

@@ -68,7 +68,9 @@ function build(graph, last, [x, y]) {
   const made = new Map();
   const unknown = [];
   for (const [id, described] of Object.entries(graph)) {
-    const node = window.LiteGraph.registered_node_types[described.class_type] ? window.LiteGraph.createNode(described.class_type) : null;
+    const node = window.LiteGraph.registered_node_types[described.class_type]
+      ? window.LiteGraph.createNode(described.class_type)
+      : null;
     if (!node) {
       unknown.push(described.class_type);
       continue;
@@ -79,7 +81,13 @@ function build(graph, last, [x, y]) {
   }
   for (const [id, node] of made) fill(node, graph[id].inputs ?? {}, made);
   layOut(graph, made, last, x, y);
-  if (unknown.length) showToast({ kind: "warning", title: t("sidebar.unknownNodes"), text: [...new Set(unknown)].join(", "), seconds: 12 });
+  if (unknown.length)
+    showToast({
+      kind: "warning",
+      title: t("sidebar.unknownNodes"),
+      text: [...new Set(unknown)].join(", "),
+      seconds: 12,
+    });
   return [...made.values()];
 }
 
@@ -90,7 +98,12 @@ function fill(node, inputs, made) {
       const slot = node.inputs?.findIndex((input) => input.name === name) ?? -1;
       // A socket that appears as it is used may not be there yet.
       if (slot >= 0) source.connect(value[1], node, slot);
-      else source.connect(value[1], node, node.inputs.indexOf(node.addInput(name, source.outputs[value[1]].type, { shape: 7 })));
+      else
+        source.connect(
+          value[1],
+          node,
+          node.inputs.indexOf(node.addInput(name, source.outputs[value[1]].type, { shape: 7 })),
+        );
     } else if (!isLink(value)) {
       setWidget(node, name, value);
     }

@@ -46,5 +46,7 @@ async function answer(path, options) {
   } catch {
     // Not from our routes: a proxy's page, or a host without them.
   }
-  throw new ServerError(told ?? { code: `HTTP_${response.status}`, message: `${response.status} ${response.statusText}` });
+  throw new ServerError(
+    told ?? { code: `HTTP_${response.status}`, message: `${response.status} ${response.statusText}` },
+  );
 }

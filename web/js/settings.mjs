@@ -18,13 +18,23 @@ export const settings = [
     category: ["Lumenfall", "Lumenfall", "Settings"],
     tooltip: "Kept on the server, outside of everything that ComfyUI serves.",
     defaultValue: null,
-    type: () => element("button", { class: "lumenfall-button", type: "button", text: t("settings.open"), onclick: () => openSettings() }),
+    type: () =>
+      element("button", {
+        class: "lumenfall-button",
+        type: "button",
+        text: t("settings.open"),
+        onclick: () => openSettings(),
+      }),
   },
 ];
 
 /** Open the settings of the pack. */
 export function openSettings() {
-  openDialog({ title: t("settings.title"), className: "lumenfall-settings", render: (body, close) => new Form(body, close).load() });
+  openDialog({
+    title: t("settings.title"),
+    className: "lumenfall-settings",
+    render: (body, close) => new Form(body, close).load(),
+  });
 }
 
 class Form {
@@ -54,13 +64,29 @@ class Form {
       { onsubmit: (event) => this.save(event) },
       this.message,
       this.section("connection", this.keyRows(), this.baseUrlRow(), this.testRow()),
-      this.section("spending", this.spentRow(), LIMITS.map((name) => this.limitRow(name)), this.warnRow(), this.pricesRow()),
+      this.section(
+        "spending",
+        this.spentRow(),
+        LIMITS.map((name) => this.limitRow(name)),
+        this.warnRow(),
+        this.pricesRow(),
+      ),
       this.section("behaviour", this.failureRow(), this.replayRow(), this.parallelRow(), this.storeRow()),
       element(
         "footer",
         {},
-        element("button", { class: "lumenfall-button", type: "button", text: t("settings.cancel"), onclick: this.close }),
-        element("button", { class: "lumenfall-button primary", type: "submit", text: t("settings.save"), disabled: !now.may_change }),
+        element("button", {
+          class: "lumenfall-button",
+          type: "button",
+          text: t("settings.cancel"),
+          onclick: this.close,
+        }),
+        element("button", {
+          class: "lumenfall-button primary",
+          type: "submit",
+          text: t("settings.save"),
+          disabled: !now.may_change,
+        }),
       ),
     );
     this.body.replaceChildren(form);
@@ -88,7 +114,13 @@ class Form {
 
   keyRows() {
     const { key } = this.now;
-    this.key = element("input", { class: "lumenfall-field", type: "password", autocomplete: "new-password", spellcheck: false, placeholder: "lmnfl_\u2026" });
+    this.key = element("input", {
+      class: "lumenfall-field",
+      type: "password",
+      autocomplete: "new-password",
+      spellcheck: false,
+      placeholder: "lmnfl_\u2026",
+    });
     const typing = this.row("key", t("settings.key"), this.key, t("settings.keyHint"));
     const where = element("a", { href: KEYS_PAGE, target: "_blank", rel: "noopener", text: t("settings.getKey") });
     if (!key.set) return [typing, element("div", { class: "lumenfall-setting" }, element("span"), where)];
@@ -100,7 +132,10 @@ class Form {
     };
     const remove = () => {
       this.removesKey = true;
-      shown.replaceChildren(element("span", { text: t("settings.key") }), element("em", { text: t("settings.removed") }));
+      shown.replaceChildren(
+        element("span", { text: t("settings.key") }),
+        element("em", { text: t("settings.removed") }),
+      );
     };
     const stays = Boolean(this.now.locked.key) || key.source !== "settings";
     const shown = element(
@@ -112,8 +147,24 @@ class Form {
         { class: "lumenfall-key" },
         element("code", { text: key.masked }),
         element("small", { class: "lumenfall-muted", text: t(`settings.from_${key.source}`, { host: key.host }) }),
-        this.now.locked.key ? null : element("button", { class: "lumenfall-button", type: "button", text: t("settings.replace"), onclick: replace, disabled: !this.now.may_change }),
-        stays ? null : element("button", { class: "lumenfall-button", type: "button", text: t("settings.remove"), onclick: remove, disabled: !this.now.may_change }),
+        this.now.locked.key
+          ? null
+          : element("button", {
+              class: "lumenfall-button",
+              type: "button",
+              text: t("settings.replace"),
+              onclick: replace,
+              disabled: !this.now.may_change,
+            }),
+        stays
+          ? null
+          : element("button", {
+              class: "lumenfall-button",
+              type: "button",
+              text: t("settings.remove"),
+              onclick: remove,
+              disabled: !this.now.may_change,
+            }),
       ),
     );
     return [shown, typing];
@@ -121,13 +172,24 @@ class Form {
 
   baseUrlRow() {
     const { value, source } = this.now.base_url;
-    this.baseUrl = element("input", { class: "lumenfall-field", type: "url", spellcheck: false, value: source === "default" ? "" : value, placeholder: value });
+    this.baseUrl = element("input", {
+      class: "lumenfall-field",
+      type: "url",
+      spellcheck: false,
+      value: source === "default" ? "" : value,
+      placeholder: value,
+    });
     return this.row("base_url", t("settings.baseUrl"), this.baseUrl, t("settings.baseUrlHint"));
   }
 
   testRow() {
     const result = element("span", { role: "status" });
-    const button = element("button", { class: "lumenfall-button", type: "button", text: t("settings.test"), disabled: !this.now.may_change });
+    const button = element("button", {
+      class: "lumenfall-button",
+      type: "button",
+      text: t("settings.test"),
+      disabled: !this.now.may_change,
+    });
     button.addEventListener("click", async () => {
       button.disabled = true;
       result.className = "lumenfall-muted";
@@ -137,7 +199,12 @@ class Form {
       result.className = tried.ok ? "lumenfall-good" : "lumenfall-error";
       result.textContent = tried.ok ? works(tried) : [tried.error.message, tried.error.hint].filter(Boolean).join(" ");
     });
-    return element("div", { class: "lumenfall-setting" }, element("span"), element("div", { class: "lumenfall-test" }, button, result));
+    return element(
+      "div",
+      { class: "lumenfall-setting" },
+      element("span"),
+      element("div", { class: "lumenfall-test" }, button, result),
+    );
   }
 
   /** What was typed of key and base URL. */
@@ -152,7 +219,10 @@ class Form {
     const told = element("span", { text: "\u2026" });
     get("/spend")
       .then((spend) => {
-        told.textContent = t("settings.spent", { today: money(spend.today, spend.currency), month: money(spend.month, spend.currency) });
+        told.textContent = t("settings.spent", {
+          today: money(spend.today, spend.currency),
+          month: money(spend.month, spend.currency),
+        });
       })
       .catch((error) => {
         told.textContent = error.message;
@@ -163,7 +233,12 @@ class Form {
   limitRow(name) {
     this.limits ??= {};
     this.limits[name] = amountField(this.now.limits[name]);
-    return this.row(`limits.${name}`, t(`settings.limit_${name}`), this.limits[name], name === "run" ? t("settings.limitHint") : null);
+    return this.row(
+      `limits.${name}`,
+      t(`settings.limit_${name}`),
+      this.limits[name],
+      name === "run" ? t("settings.limitHint") : null,
+    );
   }
 
   warnRow() {
@@ -174,12 +249,21 @@ class Form {
   pricesRow() {
     const lines = Object.entries(this.now.prices).map(([slug, price]) => `${slug} ${price}`);
     const forgive = () => this.prices.setCustomValidity("");
-    this.prices = element("textarea", { oninput: forgive, class: "lumenfall-field", rows: 2, spellcheck: false, placeholder: "provider/model 0.04", value: lines.join("\n") });
+    this.prices = element("textarea", {
+      oninput: forgive,
+      class: "lumenfall-field",
+      rows: 2,
+      spellcheck: false,
+      placeholder: "provider/model 0.04",
+      value: lines.join("\n"),
+    });
     return this.row("prices", t("settings.prices"), this.prices, t("settings.pricesHint"));
   }
 
   failureRow() {
-    const choices = ["stop", "keep"].map((value) => element("option", { value, text: t(`settings.on_failure_${value}`), selected: value === this.now.on_failure }));
+    const choices = ["stop", "keep"].map((value) =>
+      element("option", { value, text: t(`settings.on_failure_${value}`), selected: value === this.now.on_failure }),
+    );
     this.onFailure = element("select", { class: "lumenfall-field" }, choices);
     return this.row("on_failure", t("settings.onFailure"), this.onFailure, t("settings.onFailureHint"));
   }
@@ -190,13 +274,33 @@ class Form {
   }
 
   parallelRow() {
-    this.parallel = element("input", { class: "lumenfall-field", type: "number", min: 1, max: 16, step: 1, required: true, value: this.now.parallel });
+    this.parallel = element("input", {
+      class: "lumenfall-field",
+      type: "number",
+      min: 1,
+      max: 16,
+      step: 1,
+      required: true,
+      value: this.now.parallel,
+    });
     return this.row("parallel", t("settings.parallel"), this.parallel, t("settings.parallelHint"));
   }
 
   storeRow() {
-    this.store = element("input", { class: "lumenfall-field", type: "number", min: 0, step: "any", required: true, value: this.now.store_gb });
-    return this.row("store_gb", t("settings.store"), this.store, t("settings.storeHint", { used: (this.now.store_used / 1e9).toFixed(2) }));
+    this.store = element("input", {
+      class: "lumenfall-field",
+      type: "number",
+      min: 0,
+      step: "any",
+      required: true,
+      value: this.now.store_gb,
+    });
+    return this.row(
+      "store_gb",
+      t("settings.store"),
+      this.store,
+      t("settings.storeHint", { used: (this.now.store_used / 1e9).toFixed(2) }),
+    );
   }
 
   /** Only what was changed: two open dialogs must not undo each other. */
@@ -250,12 +354,20 @@ class Form {
 
 function works({ host, models, balance }) {
   const parts = [t("settings.works", { host, count: models })];
-  if (balance && balance.amount !== null) parts.push(t("settings.balance", { amount: money(balance.amount, balance.currency) }));
+  if (balance && balance.amount !== null)
+    parts.push(t("settings.balance", { amount: money(balance.amount, balance.currency) }));
   return parts.join(" ");
 }
 
 function amountField(value) {
-  return element("input", { class: "lumenfall-field", type: "number", min: 0, step: "any", placeholder: t("settings.none"), value: value ?? "" });
+  return element("input", {
+    class: "lumenfall-field",
+    type: "number",
+    min: 0,
+    step: "any",
+    placeholder: t("settings.none"),
+    value: value ?? "",
+  });
 }
 
 const PRICE = /^([!-~]+)[ \t=:]+(\d*\.?\d+)$/;
@@ -266,12 +378,19 @@ function wrongLine(text) {
 }
 
 function linesOf(text) {
-  return text.split("\n").map((line) => line.trim()).filter(Boolean);
+  return text
+    .split("\n")
+    .map((line) => line.trim())
+    .filter(Boolean);
 }
 
 /** Lines such as `provider/model 0.04` as {slug: price}. */
 function pricesIn(text) {
-  return Object.fromEntries(linesOf(text).map((line) => line.match(PRICE)).map(([, slug, price]) => [slug, Number(price)]));
+  return Object.fromEntries(
+    linesOf(text)
+      .map((line) => line.match(PRICE))
+      .map(([, slug, price]) => [slug, Number(price)]),
+  );
 }
 
 function changedPrices(before, after) {

@@ -40,11 +40,25 @@ class Panel {
     const loading = element("p", { class: "lumenfall-muted", text: t("sidebar.loading") });
     this.money = element("section", { class: "lumenfall-money", "aria-label": t("sidebar.spent") }, loading);
     this.balance = element("span", { class: "lumenfall-muted" });
-    this.running = element("section", { class: "lumenfall-running", "aria-label": t("sidebar.running"), "aria-live": "polite" });
+    this.running = element("section", {
+      class: "lumenfall-running",
+      "aria-label": t("sidebar.running"),
+      "aria-live": "polite",
+    });
     this.history = new History();
     this.trouble = element("p", { class: "lumenfall-error", role: "alert", hidden: true });
-    const reload = element("button", { class: "lumenfall-button", type: "button", text: t("sidebar.refresh"), onclick: () => this.refresh(true) });
-    const configure = element("button", { class: "lumenfall-button", type: "button", text: t("sidebar.settings"), onclick: openSettings });
+    const reload = element("button", {
+      class: "lumenfall-button",
+      type: "button",
+      text: t("sidebar.refresh"),
+      onclick: () => this.refresh(true),
+    });
+    const configure = element("button", {
+      class: "lumenfall-button",
+      type: "button",
+      text: t("sidebar.settings"),
+      onclick: openSettings,
+    });
     this.root = element(
       "div",
       { class: "lumenfall-sidebar" },
@@ -93,15 +107,27 @@ class Panel {
   }
 
   async showBalance() {
-    const { amount, currency, reason } = await get("/balance").catch((error) => ({ amount: null, reason: error.message }));
-    this.balance.textContent = amount === null ? t("sidebar.noBalance") : t("sidebar.balance", { amount: money(amount, currency) });
+    const { amount, currency, reason } = await get("/balance").catch((error) => ({
+      amount: null,
+      reason: error.message,
+    }));
+    this.balance.textContent =
+      amount === null ? t("sidebar.noBalance") : t("sidebar.balance", { amount: money(amount, currency) });
     this.balance.title = reason ?? "";
   }
 
   showMoney(spend) {
-    const totals = ["today", "month"].map((name) => total(t(`sidebar.${name}`), spend[name], spend.limits[name === "today" ? "day" : "month"], spend.currency));
-    const uncertain = spend.uncertain ? element("p", { class: "lumenfall-muted", text: t("sidebar.uncertain", { count: spend.uncertain }) }) : null;
-    this.money.replaceChildren(element("div", { class: "lumenfall-totals" }, totals), spendChart(spend), uncertain ?? "");
+    const totals = ["today", "month"].map((name) =>
+      total(t(`sidebar.${name}`), spend[name], spend.limits[name === "today" ? "day" : "month"], spend.currency),
+    );
+    const uncertain = spend.uncertain
+      ? element("p", { class: "lumenfall-muted", text: t("sidebar.uncertain", { count: spend.uncertain }) })
+      : null;
+    this.money.replaceChildren(
+      element("div", { class: "lumenfall-totals" }, totals),
+      spendChart(spend),
+      uncertain ?? "",
+    );
   }
 
   showRunning(calls, runs) {
@@ -116,9 +142,20 @@ class Panel {
             "span",
             { class: "lumenfall-about" },
             element("span", { class: "lumenfall-words", text: call.prompt || call.node_title || call.model }),
-            element("span", { class: "lumenfall-muted" }, `${call.model} \u00b7 `, element("time", { dataset: { since: call.sent_at } })),
+            element(
+              "span",
+              { class: "lumenfall-muted" },
+              `${call.model} \u00b7 `,
+              element("time", { dataset: { since: call.sent_at } }),
+            ),
           ),
-          runs.has(call.run_id) ? this.cancelButton(call) : element("span", { class: "lumenfall-muted", text: t("sidebar.cominghome"), title: t("sidebar.cancelTold") }),
+          runs.has(call.run_id)
+            ? this.cancelButton(call)
+            : element("span", {
+                class: "lumenfall-muted",
+                text: t("sidebar.cominghome"),
+                title: t("sidebar.cancelTold"),
+              }),
         ),
       ),
     );
@@ -126,7 +163,12 @@ class Panel {
   }
 
   cancelButton(call) {
-    const button = element("button", { class: "lumenfall-button", type: "button", text: t("sidebar.cancel"), title: t("sidebar.cancelTold") });
+    const button = element("button", {
+      class: "lumenfall-button",
+      type: "button",
+      text: t("sidebar.cancel"),
+      title: t("sidebar.cancelTold"),
+    });
     button.addEventListener("click", () => {
       button.disabled = true;
       button.textContent = t("sidebar.cominghome");
@@ -160,8 +202,15 @@ function total(name, amount, limit, currency) {
       : element(
           "div",
           {},
-          element("div", { class: share > 0.9 ? "lumenfall-meter full" : "lumenfall-meter" }, element("div", { style: { width: `${(share ?? 1) * 100}%` } })),
-          element("small", { class: "lumenfall-muted", text: t("sidebar.ofLimit", { amount: money(limit, currency) }) }),
+          element(
+            "div",
+            { class: share > 0.9 ? "lumenfall-meter full" : "lumenfall-meter" },
+            element("div", { style: { width: `${(share ?? 1) * 100}%` } }),
+          ),
+          element("small", {
+            class: "lumenfall-muted",
+            text: t("sidebar.ofLimit", { amount: money(limit, currency) }),
+          }),
         ),
   );
 }

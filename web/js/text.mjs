@@ -30,7 +30,12 @@ export function t(name, values = {}) {
 /** An amount for people: as many decimals as it takes to tell prices of pictures apart. */
 export function money(amount, currency = "USD") {
   const decimals = amount !== 0 && Math.abs(amount) < 1 ? 4 : 2;
-  const format = { style: "currency", currency: currency || "USD", minimumFractionDigits: 2, maximumFractionDigits: decimals };
+  const format = {
+    style: "currency",
+    currency: currency || "USD",
+    minimumFractionDigits: 2,
+    maximumFractionDigits: decimals,
+  };
   return new Intl.NumberFormat(language, format).format(amount);
 }
 

@@ -11,7 +11,9 @@ let stack = null;
  * A later card with the same `key` takes the place of the earlier one.
  */
 export function showToast({ kind = "info", title, text, facts = [], link, actions = [], seconds, key }) {
-  stack ??= document.body.appendChild(element("div", { class: "lumenfall-toasts", role: "region", "aria-label": "Lumenfall" }));
+  stack ??= document.body.appendChild(
+    element("div", { class: "lumenfall-toasts", role: "region", "aria-label": "Lumenfall" }),
+  );
   for (const earlier of [...stack.children]) if (key && earlier.dataset.key === key) earlier.remove();
   const close = () => card.remove();
   const card = element(
@@ -21,10 +23,22 @@ export function showToast({ kind = "info", title, text, facts = [], link, action
       "header",
       {},
       element("h3", { text: title }),
-      element("button", { class: "lumenfall-close", type: "button", text: "\u00d7", "aria-label": t("dialog.close"), onclick: close }),
+      element("button", {
+        class: "lumenfall-close",
+        type: "button",
+        text: "\u00d7",
+        "aria-label": t("dialog.close"),
+        onclick: close,
+      }),
     ),
     element("p", { text }),
-    facts.length ? element("p", { class: "lumenfall-facts" }, facts.map((fact) => element("code", { text: fact }))) : null,
+    facts.length
+      ? element(
+          "p",
+          { class: "lumenfall-facts" },
+          facts.map((fact) => element("code", { text: fact })),
+        )
+      : null,
     link || actions.length
       ? element(
           "footer",

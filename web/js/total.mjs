@@ -23,7 +23,13 @@ function total() {
 
 /** Put the total beside the queue button, and watch what is queued. */
 export function showTotal() {
-  const chip = element("button", { class: "lumenfall-total", type: "button", title: t("total.open"), hidden: true, onclick: openEstimate });
+  const chip = element("button", {
+    class: "lumenfall-total",
+    type: "button",
+    title: t("total.open"),
+    hidden: true,
+    onclick: openEstimate,
+  });
   app.menu?.settingsGroup?.element?.before(chip);
   onPrices(() => {
     const { nodes, amount, currency, known } = total();
@@ -61,7 +67,9 @@ export function openEstimate() {
         const { output } = await app.graphToPrompt();
         body.replaceChildren(table(await post("/estimate", { prompt: output })));
       } catch (error) {
-        body.replaceChildren(element("p", { class: "lumenfall-error", text: [error.message, error.hint].filter(Boolean).join(" ") }));
+        body.replaceChildren(
+          element("p", { class: "lumenfall-error", text: [error.message, error.hint].filter(Boolean).join(" ") }),
+        );
       }
     },
   });
@@ -74,9 +82,17 @@ function table(quote) {
       {},
       element("th", { scope: "row", text: line.title }),
       element("td", { text: line.model ?? "" }),
-      element("td", { class: "number", text: line.replayed ? t("total.replayed", { count: line.pictures, replayed: line.replayed }) : String(line.pictures) }),
+      element("td", {
+        class: "number",
+        text: line.replayed
+          ? t("total.replayed", { count: line.pictures, replayed: line.replayed })
+          : String(line.pictures),
+      }),
       element("td", { class: "number", text: priceOf(line), title: line.error?.message ?? "" }),
-      element("td", { class: "lumenfall-muted", text: line.error ? line.error.message : t(`source.${line.source.replaceAll(" ", "_")}`) }),
+      element("td", {
+        class: "lumenfall-muted",
+        text: line.error ? line.error.message : t(`source.${line.source.replaceAll(" ", "_")}`),
+      }),
     ),
   );
   if (!rows.length) return element("p", { class: "lumenfall-muted", text: t("total.nothing") });
@@ -84,7 +100,15 @@ function table(quote) {
   return element(
     "table",
     {},
-    element("thead", {}, element("tr", {}, head.map((name) => element("th", { scope: "col", text: t(name) })))),
+    element(
+      "thead",
+      {},
+      element(
+        "tr",
+        {},
+        head.map((name) => element("th", { scope: "col", text: t(name) })),
+      ),
+    ),
     element("tbody", {}, rows),
     element(
       "tfoot",
@@ -93,7 +117,10 @@ function table(quote) {
         "tr",
         {},
         element("th", { scope: "row", colSpan: 3, text: quote.unknown ? t("total.sumAtLeast") : t("total.sum") }),
-        element("td", { class: "number", text: (quote.approximate ? "\u2248 " : "") + money(quote.total, quote.currency) }),
+        element("td", {
+          class: "number",
+          text: (quote.approximate ? "\u2248 " : "") + money(quote.total, quote.currency),
+        }),
         element("td", {}),
       ),
     ),
