@@ -26,8 +26,11 @@ async def list_models(surroundings: Host, *, refresh: bool) -> dict[str, Any]:
     found = await _refreshed(surroundings, catalogue) if refresh else await asyncio.to_thread(catalogue.known)
     figures = read_settings(environ, data_dir).prices
     seconds = await asyncio.to_thread(_seconds, surroundings)
+    # What the user has a price for is a model, also where no list has it.
+    unlisted = [Model(id=slug) for slug in figures if found.find(slug) is None]
+    models = [*found.models, *unlisted]
     return {
-        "models": [_described(model, figures.get(model.id), seconds.get(model.id)) for model in found.models],
+        "models": [_described(model, figures.get(model.id), seconds.get(model.id)) for model in models],
         "source": found.source,
         "fetched_at": found.fetched_at,
         "failure": found.failure,

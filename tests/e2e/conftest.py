@@ -53,7 +53,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
-@pytest.fixture(scope="session")
+# For the package, not for the session: Playwright keeps an event loop running, which no other test could stand.
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         try:
@@ -64,7 +65,7 @@ def browser() -> Iterator[Browser]:
         started.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Site]]:
     """Each kind of site is started when it is first needed, and lives until the end."""
     import contextlib
@@ -89,7 +90,7 @@ def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Site]]
         yield Started()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def opened(browser: Browser, sites: dict[str, Site]) -> Iterator[dict[str, Canvas]]:
     """A page for each frontend and canvas, opened when it is first needed: booting takes seconds."""
     pages: dict[str, Canvas] = {}

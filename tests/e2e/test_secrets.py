@@ -154,3 +154,21 @@ def test_a_page_of_another_origin_can_neither_read_nor_change_nor_spend(
     assert set(outcome.values()) <= {"refused", "opaque", 403}, outcome
     assert page.site.settings_file.read_text("utf-8") == before
     assert len(page.site.sandbox.requests) == sent
+
+
+def test_a_price_of_ones_own_is_entered_and_counts(page: Canvas) -> None:
+    page.open(generate(model="provider/unlisted", seed=next(seeds)))
+    expect(page.price(GENERATE)).to_contain_text("not known")
+    open_settings(page)
+    dialog = page.page.get_by_role("dialog", name="Lumenfall")
+    prices = dialog.get_by_label("Your own prices")
+    prices.fill("provider/unlisted cheap")
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog).to_be_visible()
+    prices.fill("provider/unlisted 0.25\ngpt-image-2 = 0.5")
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog).to_have_count(0)
+    page.open(generate(seed=next(seeds)))
+    expect(page.price(GENERATE)).to_have_text("\u2248 $0.50")
+    page.open(generate(model="provider/unlisted", seed=next(seeds)))
+    expect(page.price(GENERATE)).to_have_text("\u2248 $0.25")

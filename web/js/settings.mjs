@@ -4,6 +4,7 @@
 import { openDialog } from "./dialog.mjs";
 import { element } from "./element.mjs";
 import { loadModels } from "./models.mjs";
+import { changedPrices, linesFrom, pricesIn, wrongLine } from "./prices.mjs";
 import { get, post } from "./server.mjs";
 import { money, t } from "./text.mjs";
 
@@ -247,7 +248,6 @@ class Form {
   }
 
   pricesRow() {
-    const lines = Object.entries(this.now.prices).map(([slug, price]) => `${slug} ${price}`);
     const forgive = () => this.prices.setCustomValidity("");
     this.prices = element("textarea", {
       oninput: forgive,
@@ -255,7 +255,7 @@ class Form {
       rows: 2,
       spellcheck: false,
       placeholder: "provider/model 0.04",
-      value: lines.join("\n"),
+      value: linesFrom(this.now.prices),
     });
     return this.row("prices", t("settings.prices"), this.prices, t("settings.pricesHint"));
   }
@@ -368,35 +368,6 @@ function amountField(value) {
     placeholder: t("settings.none"),
     value: value ?? "",
   });
-}
-
-const PRICE = /^([!-~]+)[ \t=:]+(\d*\.?\d+)$/;
-
-/** The first line that is no slug with an amount; undefined where all are. */
-function wrongLine(text) {
-  return linesOf(text).find((line) => !PRICE.test(line));
-}
-
-function linesOf(text) {
-  return text
-    .split("\n")
-    .map((line) => line.trim())
-    .filter(Boolean);
-}
-
-/** Lines such as `provider/model 0.04` as {slug: price}. */
-function pricesIn(text) {
-  return Object.fromEntries(
-    linesOf(text)
-      .map((line) => line.match(PRICE))
-      .map(([, slug, price]) => [slug, Number(price)]),
-  );
-}
-
-function changedPrices(before, after) {
-  const removed = Object.keys(before).filter((slug) => !(slug in after));
-  const changed = Object.entries(after).filter(([slug, price]) => before[slug] !== price);
-  return { ...Object.fromEntries(removed.map((slug) => [slug, null])), ...Object.fromEntries(changed) };
 }
 
 function amountIn(field) {
