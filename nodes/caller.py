@@ -168,14 +168,24 @@ def _fragment(graph: Any, node_id: str | None) -> dict[str, Any] | None:
         if name in needed or not isinstance(node, Mapping):
             continue
         needed[name] = {part: node[part] for part in ("class_type", "inputs", "_meta") if part in node}
-        links = [value for value in (node.get("inputs") or {}).values() if isinstance(value, list) and len(value) == 2]
+        inputs = node.get("inputs")
+        values = inputs.values() if isinstance(inputs, Mapping) else ()
+        links = [value for value in values if isinstance(value, list) and len(value) == 2]
         pending += [str(link[0]) for link in links if str(link[0]) in graph]
     for nodes in (needed, {node_id: needed[node_id]}):
-        fragment = {"node": node_id, "nodes": nodes}
-        if len(nodes) <= MAX_KEPT_NODES and len(json.dumps(fragment, default=str)) <= MAX_KEPT_BYTES:
-            kept: dict[str, Any] = json.loads(json.dumps(fragment, default=str))
+        text = _json({"node": node_id, "nodes": nodes}) if len(nodes) <= MAX_KEPT_NODES else None
+        if text is not None and len(text) <= MAX_KEPT_BYTES:
+            kept: dict[str, Any] = json.loads(text)
             return kept
     return None
+
+
+def _json(content: Any) -> str | None:
+    """``content`` as JSON; None where it is none, which must not keep a paid request from being entered."""
+    try:
+        return json.dumps(content, default=str, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        return None
 
 
 def _workflow(png_info: Any, place: host.Place) -> str | None:

@@ -30,7 +30,10 @@ _VARIABLES = {
 }
 
 
-Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+MAX_AMOUNT = 1e6
+"""Sums of larger prices would not fit into the journal."""
+
+Amount = Annotated[float, Field(ge=0, le=MAX_AMOUNT, allow_inf_nan=False)]
 Parallel = Annotated[int, Field(ge=1, le=16)]
 OnFailure = Literal["stop", "keep"]
 
@@ -66,14 +69,24 @@ class Settings(BaseModel):
 def read_settings(environ: Mapping[str, str], data_dir: Path) -> Settings:
     """The settings. Raises InputError, which names what is wrong, before anything is sent."""
     values = _read_file(data_dir / SETTINGS_FILE)
-    for variable, (*parents, name) in _VARIABLES.items():
+    for variable, path in _VARIABLES.items():
         text = environ.get(variable, "").strip()
-        if not text:
-            continue
-        target = values
-        for parent in parents:
-            target[parent] = target = dict(target.get(parent) or {})
-        target[name] = text
+        if text:
+            _put(values, path, text)
+    return _validated(values)
+
+
+def _put(values: dict[str, Any], path: tuple[str, ...], text: str) -> None:
+    *parents, name = path
+    for parent in parents:
+        inner = values.get(parent) or {}
+        if not isinstance(inner, dict):
+            return  # which is found wrong as it is
+        values[parent] = values = dict(inner)
+    values[name] = text
+
+
+def _validated(values: Mapping[str, Any]) -> Settings:
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
@@ -94,7 +107,8 @@ def set_by_environment(environ: Mapping[str, str]) -> dict[str, str]:
 def change_settings(data_dir: Path, change: Callable[[dict[str, Any]], None]) -> None:
     """Let ``change`` change the content of the settings file, which may hold the key: only its owner may read it.
 
-    Nobody else changes it meanwhile, and it is written whole or not at all. Raises InputError.
+    Nobody else changes it meanwhile, and it is written whole or not at all. Raises InputError, also where what results
+    could not be read again.
     """
     from filelock import FileLock
 
@@ -103,6 +117,7 @@ def change_settings(data_dir: Path, change: Callable[[dict[str, Any]], None]) ->
         with FileLock(data_dir / f"{SETTINGS_FILE}.lock", timeout=10):
             content = _read_file(data_dir / SETTINGS_FILE)
             change(content)
+            _validated(content)
             _write_privately(data_dir / SETTINGS_FILE, json.dumps(content, indent=2) + "\n")
     except OSError as error:
         raise InputError(
@@ -131,9 +146,15 @@ def _read_file(path: Path) -> dict[str, Any]:
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError) as error:
-        raise InputError(
-            f"{path.name} in {path.parent.name} cannot be read ({type(error).__name__}).",
-            code="SETTINGS",
-            hint="It must be a JSON object, saved as UTF-8.",
-        ) from None
-    return found if isinstance(found, dict) else {}
+        raise _unreadable(path, type(error).__name__) from None
+    if not isinstance(found, dict):
+        raise _unreadable(path, "no object")
+    return found
+
+
+def _unreadable(path: Path, reason: str) -> InputError:
+    return InputError(
+        f"{path.name} in {path.parent.name} cannot be read ({reason}).",
+        code="SETTINGS",
+        hint="It must be a JSON object, saved as UTF-8.",
+    )

@@ -68,7 +68,10 @@ def resolve_server(environ: Mapping[str, str], data_dir: Path) -> Server:
     Raises CredentialError where a key is needed and none fits (a server on this machine needs none) or where it
     cannot be a key, InputError for a base URL that is no http(s) address.
     """
-    base_url = configured_base_url(environ, data_dir)
+    return _server_at(configured_base_url(environ, data_dir), environ, data_dir)
+
+
+def _server_at(base_url: str, environ: Mapping[str, str], data_dir: Path) -> Server:
     elsewhere = []
     for source in _sources(environ, data_dir):
         if source.api_key:
@@ -138,7 +141,7 @@ def server_to_try(environ: Mapping[str, str], data_dir: Path, base_url: str | No
     chosen = _checked(base_url or configured_base_url(environ, data_dir))
     if api_key is not None:
         return Server(chosen, _checked_key(_Source("what you entered", chosen, api_key)))
-    return resolve_server({**environ, BASE_URL_VARIABLE: chosen, KEY_VARIABLE: ""}, data_dir)
+    return _server_at(chosen, environ, data_dir)
 
 
 def write_server(content: dict[str, Any], **changes: str | None) -> None:
@@ -147,8 +150,10 @@ def write_server(content: dict[str, Any], **changes: str | None) -> None:
     A key stays with the server that it was given for: raises CredentialError where a stored one would come to belong
     to another. Raises InputError for a base URL that is none.
     """
-    base_url = changes.get("base_url", content.get("base_url"))
-    before = _origin_or_none(content.get("base_url") or DEFAULT_BASE_URL)
+    # What is no text counts as missing, as it does in :func:`resolve_server`.
+    stored = content.get("base_url") if isinstance(content.get("base_url"), str) else None
+    base_url = changes.get("base_url", stored)
+    before = _origin_or_none(stored or DEFAULT_BASE_URL)
     if content.get("api_key") and "api_key" not in changes and _origin(base_url or DEFAULT_BASE_URL) != before:
         raise CredentialError(
             "The stored API key belongs to another server.",
@@ -186,8 +191,10 @@ def _checked(base_url: str) -> str:
     base_url = base_url.strip().rstrip("/")
     try:
         parts = urlsplit(base_url)
-        usable = parts.scheme in ("http", "https") and parts.hostname and not parts.username and not parts.query
-        usable = usable and parts.port != 0
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        usable = usable and parts.username is None and not parts.query and not parts.fragment
+        # The client takes neither blanks nor control characters, which urlsplit() removes without a word.
+        usable = usable and base_url.isprintable() and not any(character.isspace() for character in base_url)
     except ValueError:
         usable = False
     if not usable:

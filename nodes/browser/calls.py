@@ -30,20 +30,19 @@ MEDIA_TYPES = {
 
 async def history(surroundings: Host, before: str | None, limit: int) -> dict[str, Any]:
     """The ``limit`` newest calls, of those older than the call with the id ``before`` where it is given; those in the
-    air come in ``running`` instead. Raises LumenfallError.
+    air come in ``running`` instead, all of them each time. Raises LumenfallError.
     """
     return await asyncio.to_thread(_history, surroundings, before, min(limit, MAX_PAGE))
 
 
 def _history(surroundings: Host, before: str | None, limit: int) -> dict[str, Any]:
     journal, _ = open_journal(surroundings)
-    running = in_the_air(journal) if before is None else []
+    running = in_the_air(journal)
     waited_for = {call.id for call in running}
-    found = newest(journal, limit + 1, before)
-    calls = [call for call in found[:limit] if call.id not in waited_for]
+    found = [call for call in newest(journal, limit + 1 + len(running), before) if call.id not in waited_for]
     return {
         "running": [_described(journal, call) for call in running],
-        "calls": [_described(journal, call) for call in calls],
+        "calls": [_described(journal, call) for call in found[:limit]],
         "more": len(found) > limit,
     }
 
@@ -65,7 +64,7 @@ def _picture(surroundings: Host, call_id: str, number: int, side: int | None) ->
     try:
         content = journal.files.get(stored)
         return (content, media_type) if side is None else (_thumbnail(content, side), "image/webp")
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
+    except Exception as error:  # Pillow's readers raise whatever comes to their minds
         raise _missing(f"Picture {number} of call {call_id} cannot be read ({type(error).__name__}).") from None
 
 
@@ -81,8 +80,12 @@ def _thumbnail(content: bytes, side: int) -> bytes:
 
 async def graph(surroundings: Host, call_id: str) -> dict[str, Any]:
     """The node that asked, and those that lead to it, as they ran. Raises InputError where that was not kept."""
+    return await asyncio.to_thread(_graph, surroundings, call_id)
+
+
+def _graph(surroundings: Host, call_id: str) -> dict[str, Any]:
     journal, _ = open_journal(surroundings)
-    kept = (await asyncio.to_thread(_found, journal, call_id)).graph
+    kept = _found(journal, call_id).graph
     if not kept:
         raise _missing(f"The node of call {call_id} was not kept.")
     return {"node": kept["node"], "graph": kept["nodes"]}

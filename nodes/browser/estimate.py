@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..estimate import estimate_graph
 from ..host import Host, use
+from .aside import aside
 
 
 class Node(BaseModel):
@@ -30,5 +31,18 @@ async def estimate(surroundings: Host, asked: Estimate) -> dict[str, Any]:
         node_id: {"class_type": node.class_type, "inputs": node.inputs, "_meta": node.meta}
         for node_id, node in asked.prompt.items()
     }
-    with use(surroundings):
-        return (await estimate_graph(prompt)).as_dict()
+    with use(cast(Host, _Unstoppable(surroundings))):
+        return (await aside(lambda: estimate_graph(prompt))).as_dict()
+
+
+class _Unstoppable:
+    """A host whose Stop is meant for its runs: ComfyUI's stays pressed until the next one begins."""
+
+    def __init__(self, surroundings: Host) -> None:
+        self._surroundings = surroundings
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._surroundings, name)
+
+    def interrupted(self) -> bool:
+        return False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +13,7 @@ from ..host import Host
 from ..settings import read_settings
 from ..spend import typical_seconds
 from ..table import NODE_CLASS_MAPPINGS
+from .aside import aside
 
 
 async def list_models(surroundings: Host, *, refresh: bool) -> dict[str, Any]:
@@ -21,11 +21,15 @@ async def list_models(surroundings: Host, *, refresh: bool) -> dict[str, Any]:
 
     Why the server's list could not be had is in ``failure``; only settings that cannot be used raise LumenfallError.
     """
+    return await aside(lambda: _list(surroundings, refresh))
+
+
+async def _list(surroundings: Host, refresh: bool) -> dict[str, Any]:
     environ, data_dir = surroundings.environ(), surroundings.data_dir()
     catalogue = Catalogue(data_dir, configured_base_url(environ, data_dir))
-    found = await _refreshed(surroundings, catalogue) if refresh else await asyncio.to_thread(catalogue.known)
+    found = await _refreshed(surroundings, catalogue) if refresh else catalogue.known()
     figures = read_settings(environ, data_dir).prices
-    seconds = await asyncio.to_thread(_seconds, surroundings)
+    seconds = _seconds(surroundings)
     # What the user has a price for is a model, also where no list has it.
     unlisted = [Model(id=slug) for slug in figures if found.find(slug) is None]
     models = [*found.models, *unlisted]

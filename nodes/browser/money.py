@@ -11,6 +11,7 @@ from ..books import open_journal
 from ..errors import LumenfallError
 from ..host import Host
 from ..spend import NANOS, Total, counted, entries, totals, uncertain
+from .aside import aside
 
 DAYS = 30
 
@@ -47,6 +48,10 @@ def _day(name: str, total: Total | None) -> dict[str, Any]:
 
 async def balance(surroundings: Host) -> dict[str, Any]:
     """Prepaid money left; None, and the reason, where the server cannot tell."""
+    return await aside(lambda: _balance(surroundings))
+
+
+async def _balance(surroundings: Host) -> dict[str, Any]:
     try:
         async with Client(resolve_server(surroundings.environ(), surroundings.data_dir())) as client:
             found = await client.balance()

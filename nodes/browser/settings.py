@@ -23,6 +23,7 @@ from ..books import open_journal
 from ..errors import InputError, LumenfallError
 from ..host import Host
 from ..settings import Amount, OnFailure, Parallel, change_settings, read_settings, set_by_environment
+from .aside import aside
 
 Key = SecretStr
 Slug = Annotated[str, Field(pattern=r"^[!-~]{1,200}$")]
@@ -105,6 +106,7 @@ async def change(surroundings: Host, asked: Change) -> dict[str, Any]:
 
 
 def _change(surroundings: Host, asked: Change) -> None:
+    environ, data_dir = surroundings.environ(), surroundings.data_dir()
     decided = locked(surroundings)
     wanted = {name for name in asked.model_fields_set if name != "limits"}
     wanted |= {f"limits.{name}" for name in asked.limits.model_fields_set}
@@ -112,24 +114,27 @@ def _change(surroundings: Host, asked: Change) -> None:
         raise InputError(f"{name} is set by the environment variable {decided[name]}.", code="LOCKED")
 
     def write(content: dict[str, Any]) -> None:
-        _write_server(content, asked)
+        changes = _server_changes(asked)
+        if changes.get("api_key") and "base_url" in decided:
+            # The key is for the server in effect, and must go nowhere else when the variable is gone.
+            changes["base_url"] = configured_base_url(environ, data_dir)
+        write_server(content, **changes)
         for name in ("replay", "store_gb", "parallel", "on_failure", "warn_above"):
             if name in asked.model_fields_set:
                 _put(content, name, getattr(asked, name))
         _put_each(content, "limits", asked.limits.model_dump(exclude_unset=True))
         _put_each(content, "prices", asked.prices)
 
-    change_settings(surroundings.data_dir(), write)
+    change_settings(data_dir, write)
 
 
-def _write_server(content: dict[str, Any], asked: Change) -> None:
+def _server_changes(asked: Change) -> dict[str, str | None]:
     changes: dict[str, str | None] = {}
     if "base_url" in asked.model_fields_set:
         changes["base_url"] = (asked.base_url or "").strip() or None
     if "key" in asked.model_fields_set:
         changes["api_key"] = _plain(asked.key)
-    if changes:
-        write_server(content, **changes)
+    return changes
 
 
 def _put(content: dict[str, Any], name: str, value: Any) -> None:
@@ -141,7 +146,10 @@ def _put(content: dict[str, Any], name: str, value: Any) -> None:
 
 def _put_each(content: dict[str, Any], name: str, changes: Mapping[str, Any]) -> None:
     """The same within the object ``name``, whose other fields stay."""
-    inner = dict(content.get(name) or {})
+    if not changes:
+        return
+    found = content.get(name)
+    inner = dict(found) if isinstance(found, dict) else {}
     for field, value in changes.items():
         _put(inner, field, value)
     _put(content, name, inner or None)
@@ -153,6 +161,10 @@ def _plain(key: Key | None) -> str | None:
 
 async def test(surroundings: Host, asked: Trial) -> dict[str, Any]:
     """Whether the server answers and takes the key: asks for its models and, where it has one, the balance. Free."""
+    return await aside(lambda: _test(surroundings, asked))
+
+
+async def _test(surroundings: Host, asked: Trial) -> dict[str, Any]:
     try:
         base_url = (asked.base_url or "").strip() or None
         server = server_to_try(surroundings.environ(), surroundings.data_dir(), base_url, _plain(asked.key))

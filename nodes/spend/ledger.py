@@ -13,10 +13,15 @@ from ..errors import Charged
 from .budget import spent_now
 from .calls import NANOS, Call, State
 from .journal import Journal
+from .locks import key_lock
 from .rows import read_calls
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from sqlalchemy import ColumnElement
+
+    from .database import Database
 
 SAMPLE = 500
 """Calls from which it is told how long a model takes."""
@@ -100,14 +105,19 @@ def in_the_air(journal: Journal) -> list[Call]:
     """The calls that are waited for now, by whichever process, oldest first. Raises StoreError."""
     from .tables import calls
 
-    return [call for call in _read(journal, calls.c.state == State.SENT.value) if _is_held(journal, call)]
+    database = journal.open()
+    sent = _read(journal, calls.c.state == State.SENT.value)
+    return [call for call in sent if _is_held(database, journal.folder / "locks", call.key)]
 
 
-def _is_held(journal: Journal, call: Call) -> bool:
-    """Whether somebody has the lock of a call: whoever waits for it does."""
-    lock = journal.lock(call.key)
-    if not lock.acquire():
-        return True
+def _is_held(database: Database, folder: Path, key: str) -> bool:
+    """Whether somebody has the lock of ``key``: whoever waits for its call does, and nobody where there are none."""
+    try:
+        lock = key_lock(database, folder, key)
+        if not lock.acquire():
+            return True
+    except OSError:
+        return False
     lock.release()
     return False
 

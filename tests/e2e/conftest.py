@@ -4,9 +4,10 @@ own, the oldest one that the pack claims; where COMFYUI_DIR names a checkout, th
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -68,8 +69,6 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="package")
 def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Site]]:
     """Each kind of site is started when it is first needed, and lives until the end."""
-    import contextlib
-
     with contextlib.ExitStack() as stack:
 
         class Started(dict[str, Site]):
@@ -112,32 +111,40 @@ def open_page(browser: Browser, site: Site, kind: str) -> Canvas:
     return canvas
 
 
+Pages = Callable[[str], Canvas]
+
+
 @pytest.fixture
-def canvas(
+def prepared(
     request: pytest.FixtureRequest, browser: Browser, sites: dict[str, Site], opened: dict[str, Canvas]
-) -> Iterator[Canvas]:
-    """A page of the kind ``<frontend>-<canvas>``, with an empty graph, and a fresh sandbox and settings behind it."""
-    kind = getattr(request, "param", "current-classic")
-    site = sites[kind.partition("-")[0]]
-    if kind not in opened:
-        opened[kind] = open_page(browser, site, kind)
-    canvas = opened[kind]
-    refresh(canvas)
-    yield canvas
-    if request.node.stash.get(FAILED, False):
-        canvas.shoot(f"failed-{request.node.name}")
-    assert not canvas.complaints
+) -> Iterator[Pages]:
+    """Gives the page of a kind ``<frontend>-<canvas>``, with an empty graph, and fresh settings behind it."""
+    used: list[Canvas] = []
+
+    def prepare(kind: str) -> Canvas:
+        if kind not in opened:
+            opened[kind] = open_page(browser, sites[kind.partition("-")[0]], kind)
+        used.append(opened[kind])
+        refresh(opened[kind])
+        return opened[kind]
+
+    yield prepare
+    for canvas in used:
+        if request.node.stash.get(FAILED, False):
+            canvas.shoot(f"failed-{request.node.name}")
+        assert not canvas.complaints
 
 
 @pytest.fixture
-def page(browser: Browser, sites: dict[str, Site], opened: dict[str, Canvas]) -> Iterator[Canvas]:
+def canvas(request: pytest.FixtureRequest, prepared: Pages) -> Canvas:
+    """The page of the frontend and canvas that the test is run for."""
+    return prepared(request.param)
+
+
+@pytest.fixture
+def page(prepared: Pages) -> Canvas:
     """The page of the current frontend with the classic canvas."""
-    kind = "current-classic"
-    if kind not in opened:
-        opened[kind] = open_page(browser, sites["current"], kind)
-    refresh(opened[kind])
-    yield opened[kind]
-    assert not opened[kind].complaints
+    return prepared("current-classic")
 
 
 def refresh(canvas: Canvas) -> None:

@@ -109,10 +109,9 @@ def real_comfyui(base: Path, frontend: Path | None) -> Iterator[Site]:
             command, cwd=os.environ["COMFYUI_DIR"], env=environ, stdout=output, stderr=subprocess.STDOUT
         )
         try:
-            read_log = lambda: log.read_text(encoding="utf-8", errors="replace")  # noqa: E731
-            site = Site(url, base / "user" / "__lumenfall", sandbox, read_log)
+            site = Site(url, base / "user" / "__lumenfall", sandbox, lambda: log.read_text("utf-8", "replace"))
             until(lambda: _answers(site) or process.poll() is not None, 180)
-            assert process.poll() is None, read_log()[-3000:]
+            assert process.poll() is None, site.log()[-3000:]
             yield site
         finally:
             process.terminate()

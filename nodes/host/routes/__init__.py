@@ -41,7 +41,7 @@ def install(table: web.RouteTableDef, surroundings: Callable[[], Host] = current
         ("GET", "/balance", _balance),
         ("GET", "/calls", _calls),
         ("GET", "/calls/{id}/graph", _graph),
-        ("GET", "/calls/{id}/pictures/{number:[0-9]+}", _picture),
+        ("GET", "/calls/{id}/pictures/{number:[0-9]{1,9}}", _picture),
     ]
     for method, path, handler in routes:
         table.route(method, f"/lumenfall{path}")(_guarded(handler, surroundings))
@@ -64,6 +64,7 @@ def _guarded(handler: Handler, surroundings: Callable[[], Host]) -> Callable[[we
             return _error(refused.status, refused.code, refused.message)
         try:
             answer = await handler(request, host)
+            return answer if isinstance(answer, web.StreamResponse) else _json(answer)
         except _BadRequest as error:
             return _error(error.status, "BAD_REQUEST", str(error))
         except LumenfallError as error:
@@ -73,7 +74,6 @@ def _guarded(handler: Handler, surroundings: Callable[[], Host]) -> Callable[[we
             # Whatever it is, its text may hold what was sent.
             log.error("A route failed: %s", type(error).__name__)
             return _error(500, "INTERNAL", f"{type(error).__name__} in the pack's route.")
-        return answer if isinstance(answer, web.StreamResponse) else _json(answer)
 
     return serve
 
@@ -205,7 +205,8 @@ def _json(content: Any, status: int = 200) -> web.Response:
 
 
 def _dumps(content: Any) -> str:
-    return json.dumps(content, ensure_ascii=False, allow_nan=False)
+    # Escaped, since half a surrogate pair, as a cut prompt may end with, is nothing that UTF-8 can hold.
+    return json.dumps(content, allow_nan=False)
 
 
 def _error(status: int, code: str, message: str, hint: str = "") -> web.Response:

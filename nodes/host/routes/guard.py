@@ -5,6 +5,7 @@ that resolves to this machine (DNS rebinding), and every origin under ``--enable
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -18,7 +19,11 @@ HOSTS_VARIABLE = "LUMENFALL_HOSTS"
 REMOTE_VARIABLE = "LUMENFALL_REMOTE"
 """``on`` lets other machines change settings, too."""
 
-_FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+_PROXYING = re.compile(r"forwarded|via|x-forwarded-.+|x-real-ip|x-client-ip|true-client-ip|cf-connecting-ip")
+"""Headers, in lower case, by which a proxy tells of itself."""
+
+_HOST = re.compile(r"(\[[^\[\]]+\]|[^\[\]:@/?#\\\s]+)(?::[0-9]{1,5})?")
+"""A name or an address, and a port. Anything else, such as ``[::1].example``, is no name that a browser sends."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ def refusal(visit: Visit, environ: Mapping[str, str]) -> Refusal | None:
     if visit.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         return Refusal(403, "ORIGIN", "Only ComfyUI's own page may ask.")
     origin = visit.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+    if origin is not None and _netloc(origin) != host.lower():
         return Refusal(403, "ORIGIN", "Only ComfyUI's own page may ask.")
     if visit.method == "POST":
         if visit.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
@@ -65,7 +70,7 @@ def why_no_changes(visit: Visit, environ: Mapping[str, str]) -> str | None:
     if environ.get(REMOTE_VARIABLE, "").strip().lower() in ("on", "1", "true", "yes"):
         return None
     # Behind a proxy on this machine, everybody seems to sit here.
-    is_here = _is_loopback(visit.peer) and not any(name in visit.headers for name in _FORWARDED)
+    is_here = _is_loopback(visit.peer) and not any(_PROXYING.fullmatch(name) for name in visit.headers)
     if is_here:
         return None
     return f"Settings are changed on the machine that ComfyUI runs on, unless {REMOTE_VARIABLE}=on is set there."
@@ -73,10 +78,10 @@ def why_no_changes(visit: Visit, environ: Mapping[str, str]) -> str | None:
 
 def _is_own_name(host: str, environ: Mapping[str, str]) -> bool:
     """Whether a request may come under this name. An address cannot be rebound, any other name can."""
-    try:
-        name = urlsplit(f"//{host}").hostname or ""
-    except ValueError:
+    found = _HOST.fullmatch(host)
+    if found is None:
         return False
+    name = found[1].strip("[]").lower()
     allowed = {one.strip().lower() for one in environ.get(HOSTS_VARIABLE, "").split(",")} - {""}
     if name == "localhost" or name.endswith(".localhost") or name in allowed or host.lower() in allowed:
         return True
@@ -85,6 +90,13 @@ def _is_own_name(host: str, environ: Mapping[str, str]) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _netloc(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return None
 
 
 def _is_loopback(peer: str | None) -> bool:
