@@ -120,3 +120,48 @@ def test_a_large_or_circular_graph_is_kept_in_part_and_an_endless_prompt_not_at_
     assert set(fragment(circle)["nodes"]) == {"1", "2"}
     assert fragment({"1": {"class_type": "A", "inputs": {"text": "x" * 70_000}}}) is None
     assert caller._fragment({"1": None}, "1") is None and caller._fragment(None, "1") is None
+
+
+@pytest.mark.parametrize("inputs", [None, [], "text", 5, [["1", 0]]])
+def test_inputs_that_are_none_keep_no_request_from_being_sent(inputs: Any) -> None:
+    kept = fragment({"1": {"class_type": "A", "inputs": inputs}})
+    assert kept["nodes"]["1"]["inputs"] == inputs
+
+
+def test_what_a_database_would_not_take_is_not_kept() -> None:
+    endless: dict[str, Any] = {"class_type": "A", "inputs": {}}
+    endless["inputs"]["self"] = endless
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    for node in (endless, *({"class_type": "A", "inputs": {"x": x}} for x in (float("nan"), {(1, 2): 3}, deep))):
+        assert fragment({"1": node}) is None
+    # What is odd further up costs only itself.
+    graph = {"1": {"class_type": "A", "inputs": {"a": ["2", 0]}}, "2": {"class_type": "B", "inputs": {"x": 1e999}}}
+    assert set(fragment(graph)["nodes"]) == {"1"}
+
+
+@pytest.mark.parametrize(("nodes", "kept"), [(40, 40), (41, 1)])
+def test_forty_nodes_are_kept_and_no_more(nodes: int, kept: int) -> None:
+    links = {f"image{n}": [str(n), 0] for n in range(2, nodes + 1)}
+    graph = {str(n): {"class_type": "B", "inputs": {}} for n in range(2, nodes + 1)}
+    assert len(fragment({**graph, "1": {"class_type": "A", "inputs": links}})["nodes"]) == kept
+
+
+@pytest.mark.parametrize("size", [65_000, 66_000])
+def test_what_is_kept_has_at_most_64_kb(size: int) -> None:
+    graph = {"1": {"class_type": "A", "inputs": {"a": ["2", 0]}}, "2": {"class_type": "B", "inputs": {"x": "x" * size}}}
+    kept = fragment(graph)
+    assert len(json.dumps(kept)) <= 64 * 1024 and set(kept["nodes"]) == ({"1", "2"} if size == 65_000 else {"1"})
+
+
+def test_the_key_in_a_graph_is_in_no_journal(keyed: Sandbox, tmp_path: Path) -> None:
+    """Some paste it into a text box of whatever node."""
+    prompt = graph()
+    prompt["1"]["inputs"]["prompt"] = f"a sign: {KEY}"
+    prompt["1"]["_meta"]["note"] = [KEY]
+    run(keyed, tmp_path, prompt)
+    call = Journal(tmp_path / "data").find(keyed.bill[0].request_id)
+    assert call and call.graph and call.graph["nodes"]["1"]["inputs"]["prompt"] == "a sign: ***"
+    for path in (tmp_path / "data").rglob("*"):
+        assert not path.is_file() or b"TOPSECRET" not in path.read_bytes()

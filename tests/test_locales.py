@@ -131,4 +131,21 @@ def test_the_extension_says_nothing_that_is_not_written_down_and_nothing_is_writ
     known = {name for name, _ in leaves(read("en", "main.json")["lumenfall"])}
     sections = {name.partition(".")[0] for name in known}
     assert {name for name in used if name.partition(".")[0] in sections} <= known
+    assert set(re.findall(r"\bt\(\s*[\"']([^\"']+)", code)) <= known
+    for start in re.findall(r"\bt\(\s*`([^`$]*)\$\{", code):
+        assert any(name.startswith(start) for name in known), start
     assert not {name for name in known - used if not name.startswith(begun)}
+
+
+def test_english_commands_and_settings_say_what_the_extension_registers() -> None:
+    code = {
+        name: (LOCALES.parent / "web" / "js" / name).read_text(encoding="utf-8")
+        for name in ("lumenfall.js", "settings.mjs")
+    }
+    commands = re.findall(r"id: \"(Lumenfall\.\w+)\",\s*label: \"([^\"]+)\"", code["lumenfall.js"])
+    assert {name.replace(".", "_"): {"label": label} for name, label in commands} == read("en", "commands.json")
+    entries = re.findall(
+        r"id: \"(Lumenfall\.\w+)\",\s*name: \"([^\"]+)\"[^}]*?tooltip: \"([^\"]+)\"", code["settings.mjs"]
+    )
+    told = {name.replace(".", "_"): {"name": label, "tooltip": tip} for name, label, tip in entries}
+    assert told == read("en", "settings.json")

@@ -16,10 +16,10 @@ from dataclasses import dataclass, replace
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from ..errors import AnswerError, ApiError, Charged, LumenfallError
 from .client import Client
@@ -61,7 +61,7 @@ class Model(BaseModel):
     """Sizes that it serves as they are asked for, such as 1536x1024; empty where they are not known."""
     transparency: bool | None = None
     """Whether it makes transparent backgrounds; None where that is not known."""
-    price: float | None = None
+    price: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     ends: date | None = None
     aliases: tuple[str, ...] = ()
 
@@ -189,7 +189,7 @@ class Catalogue:
         partial = self._path.with_suffix(f".{secrets.token_hex(4)}.part")
         # A cache that cannot be written is no reason to fail.
         with contextlib.suppress(OSError):
-            self.folder.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             partial.write_text(content, encoding="utf-8")
             partial.replace(self._path)
 

@@ -71,8 +71,12 @@ def _picture(surroundings: Host, call_id: str, number: int, side: int | None) ->
 def _thumbnail(content: bytes, side: int) -> bytes:
     with Image.open(io.BytesIO(content)) as opened:
         opened.draft("RGB", (side, side))
-        opened.thumbnail((side, side))
-        small = opened.convert("RGBA" if opened.has_transparency_data else "RGB")
+        has_alpha = opened.has_transparency_data
+        # Pillow does not resize 16 bits a pixel, nor scale them down by itself.
+        is_deep = opened.mode.startswith("I")
+        picture = opened.convert("I").point(lambda level: level / 257).convert("L") if is_deep else opened
+        picture.thumbnail((side, side))
+        small = picture.convert("RGBA" if has_alpha else "RGB")
     written = io.BytesIO()
     small.save(written, "WEBP", quality=85)
     return written.getvalue()

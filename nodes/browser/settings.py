@@ -20,7 +20,7 @@ from ..api import (
     write_server,
 )
 from ..books import open_journal
-from ..errors import InputError, LumenfallError
+from ..errors import AuthenticationFailed, InputError, LumenfallError
 from ..host import Host
 from ..settings import Amount, OnFailure, Parallel, change_settings, read_settings, set_by_environment
 from .aside import aside
@@ -183,6 +183,8 @@ async def _test(surroundings: Host, asked: Trial) -> dict[str, Any]:
 async def _balance(client: Client) -> dict[str, Any] | None:
     try:
         found = await client.balance()
+    except AuthenticationFailed:
+        raise  # the list of models may be open to all
     except LumenfallError:
         return None
     return {"amount": found.amount, "currency": found.currency}

@@ -50,12 +50,12 @@ class Total:
 
 def entries(journal: Journal, since: float | None = None, until: float | None = None) -> list[Call]:
     """Every call with a confirmed cost that was sent from ``since`` on and before ``until`` (seconds since 1970),
-    oldest first. Calls that were refused are no spend. Raises StoreError.
+    oldest first and without their graphs. Calls that were refused are no spend. Raises StoreError.
     """
     from .tables import calls
 
     paid = (calls.c.cost.is_not(None), calls.c.state != State.REFUSED.value)
-    return _read(journal, *paid, *_between(since, until))
+    return _read(journal, *paid, *_between(since, until), without=("graph",))
 
 
 def uncertain(journal: Journal, since: float | None = None, until: float | None = None) -> list[Call]:
@@ -198,12 +198,16 @@ def _between(since: float | None, until: float | None) -> list[ColumnElement[boo
     return bounds
 
 
-def _read(journal: Journal, *conditions: Any, last: int | None = None) -> list[Call]:
-    """The calls that meet all ``conditions``, in the order in which they were sent; two queries however many."""
+def _read(journal: Journal, *conditions: Any, last: int | None = None, without: tuple[str, ...] = ()) -> list[Call]:
+    """The calls that meet all ``conditions``, in the order in which they were sent; two queries however many. Columns
+    named in ``without`` are left at their defaults.
+    """
     import sqlalchemy as sa
 
     from .tables import calls
 
-    chosen = sa.select(calls).where(*conditions).order_by(calls.c.sent_at.desc(), calls.c.number.desc()).limit(last)
+    columns = [column for column in calls.c if column.name not in without]
+    chosen = sa.select(*columns).where(*conditions)
+    chosen = chosen.order_by(calls.c.sent_at.desc(), calls.c.number.desc()).limit(last)
     with journal.open().read() as connection:
         return read_calls(connection, chosen)[::-1]

@@ -38,6 +38,8 @@ def code(
         {"host": "LOCALHOST", "origin": "http://localhost"},
         {"host": "[::1]:8188", "origin": "http://[::1]:8188"},
         {"host": "192.168.1.5:8188", "origin": "http://192.168.1.5:8188"},
+        {"host": "[fe80::1%25eth0]:8188", "origin": "http://[fe80::1%25eth0]:8188"},
+        {"host": "comfy.localhost:8188", "origin": "http://comfy.localhost:8188"},
     ],
 )
 def test_comfyuis_own_page_may_read_and_write(headers: dict[str, str]) -> None:
@@ -57,6 +59,14 @@ def test_comfyuis_own_page_may_read_and_write(headers: dict[str, str]) -> None:
         ({"host": "127.0.0.1@evil.test", "origin": ""}, "HOST"),
         ({"host": "", "origin": ""}, "HOST"),
         ({"host": "[", "origin": ""}, "HOST"),
+        ({"host": "[::1].evil.test", "origin": ""}, "HOST"),
+        ({"host": "evil.test@127.0.0.1", "origin": ""}, "HOST"),
+        ({"host": "localhost/evil.test", "origin": ""}, "HOST"),
+        ({"host": "localhost#.evil.test", "origin": ""}, "HOST"),
+        ({"host": "0x7f.1", "origin": ""}, "HOST"),
+        ({"host": "127.0.0.1:8188:80", "origin": ""}, "HOST"),
+        ({"origin": "http://["}, "ORIGIN"),
+        ({"origin": "http://[x]:8188"}, "ORIGIN"),
         ({"origin": "http://evil.test"}, "ORIGIN"),
         ({"origin": "null"}, "ORIGIN"),
         ({"origin": "http://127.0.0.1:9000"}, "ORIGIN"),
@@ -85,6 +95,9 @@ def test_what_a_form_can_send_is_not_read(kind: str) -> None:
         (HERE, {"x_real_ip": "203.0.113.9"}),
         (HERE, {"forwarded": "for=203.0.113.9"}),
         (HERE, {"x_forwarded_host": "comfy.test"}),
+        (HERE, {"x_forwarded_proto": "https"}),
+        (HERE, {"via": "1.1 proxy.test"}),
+        (HERE, {"cf_connecting_ip": "203.0.113.9"}),
     ],
 )
 def test_other_machines_may_look_but_not_change_unless_allowed(peer: str | None, headers: dict[str, str]) -> None:
@@ -103,11 +116,24 @@ def test_a_name_is_allowed_only_where_it_was_listed() -> None:
     named = {"host": "comfy.home:8188", "origin": "http://comfy.home:8188"}
     assert code(**named) == "HOST"
     assert code(environ={"LUMENFALL_HOSTS": "other, Comfy.home"}, **named) is None
+    assert code(environ={"LUMENFALL_HOSTS": "comfy.home:8188"}, **named) is None
+    assert code(environ={"LUMENFALL_HOSTS": "comfy.home:80, home, *"}, **named) == "HOST"
+    assert code(environ={"LUMENFALL_HOSTS": ", ,"}, host="", origin="") == "HOST"
+
+
+@pytest.mark.parametrize("value", ["", "off", "0", "no", "false", "perhaps"])
+def test_other_machines_are_let_in_by_a_clear_word_only(value: str) -> None:
+    assert code("POST", "10.0.0.7", {"LUMENFALL_REMOTE": value}, content_type="application/json") == "REMOTE"
 
 
 @given(host=st.text(max_size=40), origin=st.text(max_size=60), site=st.text(max_size=20))
 def test_whatever_is_sent_the_guard_answers(host: str, origin: str, site: str) -> None:
     assert code(host=host, origin=origin, sec_fetch_site=site) in (None, "HOST", "ORIGIN")
+
+
+@given(st.text(alphabet="htp:/[]@#?%.127x\u2100", max_size=30))
+def test_no_origin_but_the_pages_own_gets_in(origin: str) -> None:
+    assert code(origin=origin) == ("ORIGIN" if origin else None)
 
 
 @given(st.text(alphabet="abcdefghijklmnopqrstuvwxyz.-", min_size=1, max_size=30))

@@ -18,12 +18,14 @@ from nodes.spend import (
     State,
     counted,
     entries,
+    in_the_air,
     kept,
     nanos,
     newest,
     picture_count,
     total,
     totals,
+    typical_seconds,
     uncertain,
     with_picture,
 )
@@ -171,3 +173,40 @@ def test_the_newest_come_first_without_what_was_refused(journal: Journal) -> Non
     calls = [booked(journal, "1", when=f"2026-11-23 12:0{minute}") for minute in range(3)]
     booked(journal, None, when="2026-11-23 13:00", state=State.REFUSED, charged=Charged.NO, pictures=0)
     assert [call.id for call in newest(journal, 2)] == [calls[2].id, calls[1].id]
+
+
+def test_calls_of_one_moment_are_paged_one_by_one(journal: Journal) -> None:
+    calls = [booked(journal, "0.01") for _ in range(7)]
+    booked(journal, "0", state=State.REFUSED, charged=Charged.NO, pictures=0)
+    seen: list[str] = []
+    page = newest(journal, 2)
+    while page:
+        seen += [call.id for call in page]
+        page = newest(journal, 2, page[-1].id)
+    assert seen == [call.id for call in reversed(calls)]
+    assert newest(journal, 5, "nobody") == []
+
+
+def test_a_call_is_in_the_air_as_long_as_somebody_holds_its_lock(journal: Journal) -> None:
+    calls = []
+    for number in range(3):
+        call = Call(f"{number:04x}" * 16, "http://server", "images/edits", "m", sent_at=1000.0 + number)
+        calls.append(journal.begin(call, Caller("run"), Limits(), None))
+    locks = [journal.lock(call.key) for call in calls[:2]]
+    assert all(lock.acquire() for lock in locks) and in_the_air(journal) == calls[:2]
+    # Looking takes nothing away.
+    third = journal.lock(calls[2].key)
+    assert third.acquire() and in_the_air(journal) == calls
+    journal.settle(replace(calls[0], state=State.LOST))
+    assert in_the_air(journal) == calls[1:]
+    for lock in (*locks, third):
+        lock.release()
+    assert in_the_air(journal) == []
+
+
+def test_the_typical_time_is_that_of_calls_that_brought_pictures(journal: Journal) -> None:
+    assert typical_seconds(journal) == {}
+    booked(journal, None, state=State.LOST, charged=Charged.UNKNOWN, pictures=0)
+    for _ in range(3):
+        booked(journal, "0.01")
+    assert typical_seconds(journal) == {"flux.2-pro": 1.5}

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from pathlib import Path
 
-from nodes.spend import Call, Caller, Journal, Limits
+from nodes.spend import Call, Caller, Journal, Limits, State, Stored, newest, uncertain
 from nodes.spend.tables import REVISION
+
+from .conftest import forget_databases
 
 
 def test_a_database_without_graphs_keeps_its_calls_and_takes_graphs(
@@ -33,3 +36,49 @@ def test_a_record_without_a_graph_is_read(journal: Journal) -> None:
     content = Call("k" * 64, "https://x.test", "images/edits", "m").as_dict()
     del content["graph"]
     assert Call.from_dict(content).graph is None
+
+
+def test_a_database_of_the_first_version_is_brought_up_to_this_one(tmp_path: Path) -> None:
+    """As the first version made it, with all that it entered."""
+    with sqlite3.connect(tmp_path / "spend.db") as database:
+        database.executescript(FIRST)
+    database.close()
+    journal = Journal(tmp_path)
+    assert [call.id for call in newest(journal, 10)] == ["b" * 32, "a" * 32]
+    found = journal.find("req_1")
+    assert found is not None and (found.cost, found.asked, found.graph) == (53_000_000, {"prompt": "a kite"}, None)
+    assert found.pictures == (Stored(1, "c" * 64, ".png", 7),) and found.state is State.DONE
+    assert [call.id for call in uncertain(journal)] == ["b" * 32]
+    # What is entered now goes on where the first version stopped.
+    call = journal.begin(Call("d" * 64, "https://x.test", "images/edits", "m"), Caller("run"), Limits(), None)
+    assert newest(journal, 1) == [call]
+    forget_databases()
+    assert newest(Journal(tmp_path), 3)[0] == call
+
+
+FIRST = """
+CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY);
+INSERT INTO alembic_version VALUES ('0001');
+CREATE TABLE calls (
+    number INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, id VARCHAR(32) NOT NULL UNIQUE, "key" VARCHAR(64) NOT NULL,
+    state VARCHAR(16) NOT NULL, charged VARCHAR(24) NOT NULL, server TEXT NOT NULL, endpoint TEXT NOT NULL,
+    model TEXT NOT NULL, asked JSON NOT NULL, facts JSON NOT NULL, sent_at FLOAT NOT NULL, used_at FLOAT NOT NULL,
+    delivered_at FLOAT, seconds FLOAT, reserved BIGINT, cost BIGINT, currency VARCHAR(16), executed_model TEXT,
+    provider TEXT, request_id TEXT, run_id TEXT, node_title TEXT, workflow TEXT, error TEXT
+);
+CREATE INDEX calls_by_key ON calls ("key", number);
+CREATE INDEX calls_by_time ON calls (sent_at);
+CREATE INDEX calls_by_run ON calls (run_id);
+CREATE INDEX calls_by_request ON calls (request_id);
+CREATE TABLE pictures (
+    call_id VARCHAR(32) NOT NULL REFERENCES calls (id) ON DELETE CASCADE, number INTEGER NOT NULL,
+    sha256 VARCHAR(64) NOT NULL, extension VARCHAR(16) NOT NULL, size BIGINT NOT NULL, PRIMARY KEY (call_id, number)
+);
+CREATE INDEX pictures_by_content ON pictures (sha256);
+INSERT INTO calls (id, "key", state, charged, server, endpoint, model, asked, facts, sent_at, used_at, cost, request_id)
+VALUES (printf('%.32c', 'a'), printf('%.64c', 'a'), 'done', 'charged', 'https://x.test/v1', 'images/generations', 'm',
+        '{"prompt": "a kite"}', '{}', 1000.0, 1000.0, 53000000, 'req_1'),
+       (printf('%.32c', 'b'), printf('%.64c', 'b'), 'lost', 'may have been charged', 'https://x.test/v1', 'images/edits', 'm',
+        '{}', '{}', 1001.0, 1001.0, NULL, NULL);
+INSERT INTO pictures VALUES (printf('%.32c', 'a'), 1, printf('%.64c', 'c'), '.png', 7);
+"""

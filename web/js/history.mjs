@@ -4,7 +4,7 @@ import { openDialog } from "./dialog.mjs";
 import { element } from "./element.mjs";
 import { DRAGGED, placeCall, recoverCall } from "./restore.mjs";
 import { get, picture } from "./server.mjs";
-import { ago, money, t } from "./text.mjs";
+import { ago, money, number, t } from "./text.mjs";
 
 const PAGE = 30;
 const THUMBNAIL = 160;
@@ -223,7 +223,7 @@ function facts(call) {
       call.executed_model && call.executed_model !== call.model ? `${call.model} (${call.executed_model})` : call.model,
     provider: call.provider,
     cost: costOf(call),
-    seconds: call.seconds ? t("node.seconds", { count: call.seconds.toFixed(1) }) : null,
+    seconds: call.seconds ? t("node.seconds", { count: number(call.seconds, 1) }) : null,
     when: ago(call.sent_at),
     workflow: call.workflow,
     request: call.request_id,

@@ -6,7 +6,7 @@ import { element } from "./element.mjs";
 import { loadModels } from "./models.mjs";
 import { changedPrices, linesFrom, pricesIn, wrongLine } from "./prices.mjs";
 import { get, post } from "./server.mjs";
-import { money, t } from "./text.mjs";
+import { money, number, t } from "./text.mjs";
 
 const KEYS_PAGE = "https://lumenfall.ai/app/api_keys";
 const LIMITS = ["run", "day", "month"];
@@ -17,7 +17,7 @@ export const settings = [
     id: "Lumenfall.Open",
     name: "API key, limits, behaviour",
     category: ["Lumenfall", "Lumenfall", "Settings"],
-    tooltip: "Kept on the server, outside of everything that ComfyUI serves.",
+    tooltip: "Kept on the machine that ComfyUI runs on, outside of everything that it serves.",
     defaultValue: null,
     type: () =>
       element("button", {
@@ -299,7 +299,7 @@ class Form {
       "store_gb",
       t("settings.store"),
       this.store,
-      t("settings.storeHint", { used: (this.now.store_used / 1e9).toFixed(2) }),
+      t("settings.storeHint", { used: number(this.now.store_used / 1e9, 2) }),
     );
   }
 

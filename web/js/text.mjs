@@ -39,6 +39,11 @@ export function money(amount, currency = "USD") {
   return new Intl.NumberFormat(language, format).format(amount);
 }
 
+/** A number as the page's language writes it. */
+export function number(value, decimals) {
+  return new Intl.NumberFormat(language, { maximumFractionDigits: decimals }).format(value);
+}
+
 /** A moment (seconds since 1970) as people say it: how long ago, or the date. */
 export function ago(moment) {
   const seconds = moment - Date.now() / 1000;
