@@ -78,7 +78,7 @@ CREATE INDEX pictures_by_content ON pictures (sha256);
 INSERT INTO calls (id, "key", state, charged, server, endpoint, model, asked, facts, sent_at, used_at, cost, request_id)
 VALUES (printf('%.32c', 'a'), printf('%.64c', 'a'), 'done', 'charged', 'https://x.test/v1', 'images/generations', 'm',
         '{"prompt": "a kite"}', '{}', 1000.0, 1000.0, 53000000, 'req_1'),
-       (printf('%.32c', 'b'), printf('%.64c', 'b'), 'lost', 'may have been charged', 'https://x.test/v1', 'images/edits', 'm',
-        '{}', '{}', 1001.0, 1001.0, NULL, NULL);
+       (printf('%.32c', 'b'), printf('%.64c', 'b'), 'lost', 'may have been charged', 'https://x.test/v1',
+        'images/edits', 'm', '{}', '{}', 1001.0, 1001.0, NULL, NULL);
 INSERT INTO pictures VALUES (printf('%.32c', 'a'), 1, printf('%.64c', 'c'), '.png', 7);
 """
