@@ -131,6 +131,15 @@ def test_no_thumbnail_is_made_of_what_is_no_picture(routes: Routes, content: byt
     assert routes.get(f"/calls/{'a' * 32}/pictures/1?side=16", 404)["error"]["code"] == "NOT_FOUND"
 
 
+def test_no_thumbnail_is_made_of_a_picture_that_would_fill_the_memory(routes: Routes) -> None:
+    whole = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(whole, "GIF")
+    bomb = bytearray(whole.getvalue())
+    bomb[6:10] = b"\xff" * 4  # width and height
+    enter(routes.journal, "a" * 32, 100.0, pictures=(routes.journal.files.put(1, bytes(bomb), ".gif"),))
+    assert "DecompressionBomb" in routes.get(f"/calls/{'a' * 32}/pictures/1?side=16", 404)["error"]["message"]
+
+
 @given(data=st.data())
 def test_a_picture_that_is_broken_anywhere_is_missing_and_nothing_worse(data: st.DataObject, store: Journal) -> None:
     kind = data.draw(st.sampled_from(["PNG", "JPEG", "WEBP", "GIF"]))
@@ -154,8 +163,13 @@ def test_a_picture_is_found_by_numbers_only(routes: Routes) -> None:
     enter(routes.journal, "a" * 32, 100.0)
     for number in ("-1", "0", "1.png", "9" * 5000, "x"):
         assert routes.http.get(f"/calls/{'a' * 32}/pictures/{number}").status_code == 404
-    # The beginning of an id is a name on the command line only.
-    assert routes.http.get("/calls/aaaaaaaa/graph").status_code == 404
+
+
+def test_the_beginning_of_an_id_names_a_call_on_the_command_line_only(routes: Routes) -> None:
+    stored = routes.journal.files.put(1, b"x", ".png")
+    enter(routes.journal, "a" * 32, 100.0, pictures=(stored,))
+    assert routes.http.get(f"/calls/{'a' * 32}/pictures/1").content == b"x"
+    assert routes.http.get("/calls/aaaaaaaa/pictures/1").status_code == 404
 
 
 def test_half_a_letter_spoils_no_page(routes: Routes) -> None:

@@ -180,9 +180,9 @@ def test_calls_of_one_moment_are_paged_one_by_one(journal: Journal) -> None:
     booked(journal, "0", state=State.REFUSED, charged=Charged.NO, pictures=0)
     seen: list[str] = []
     page = newest(journal, 2)
-    while page:
+    for _ in calls:
         seen += [call.id for call in page]
-        page = newest(journal, 2, page[-1].id)
+        page = newest(journal, 2, page[-1].id) if page else []
     assert seen == [call.id for call in reversed(calls)]
     assert newest(journal, 5, "nobody") == []
 
