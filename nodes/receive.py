@@ -14,13 +14,14 @@ import torch
 from .api import LINK_EXPIRED, Client, Picture, read_answer
 from .errors import AnswerError, DownloadError, LumenfallError
 from .pixels import decode, sniff
-from .spend import Call, Journal, State
+from .spend import Call, Journal, State, Stored
 
 ANOTHER = "The same inputs are not sent again; change the seed to order another picture."
 
+FETCHED_AGAIN = "Running again fetches it once more, for nothing; only another seed would order another picture."
 
 NO_PICTURE = ".bin"
-"""The extension of what came in a picture's place."""
+"""The extension of what came over a link in a picture's place: the link is kept until the picture has decoded."""
 
 
 @dataclass(frozen=True)
@@ -104,17 +105,17 @@ class _Collection:
         return Delivery(self._call, tuple(tensors), names, notes, replayed)
 
     def _is_home(self, number: int, picture: Picture) -> bool:
-        """Whether a picture is a file for good. What came from a link and is no picture may be a proxy's page in its
-        place: it is kept, and the link too.
+        """Whether a picture is a file for good. What came over a link and cannot be decoded may be a part of it, or a
+        proxy's page in its place: it is kept, and the link too.
         """
         stored = self._call.picture(number)
         return stored is not None and (stored.extension != NO_PICTURE or picture.url is None)
 
     async def _picture(self, number: int, picture: Picture | None) -> torch.Tensor:
         stored = self._call.picture(number)
-        at_hand = stored is not None and self._journal.files.has(stored)
-        if stored is not None and at_hand and (picture is None or self._is_home(number, picture)):
-            return await asyncio.to_thread(lambda: decode(self._journal.files.get(stored)))
+        if stored is not None and self._journal.files.has(stored):
+            with contextlib.suppress(*([AnswerError] if picture is not None and picture.url else [])):
+                return await self._from_store(stored)
         if picture is None:
             raise DownloadError("Its file is gone from the store.")
         if picture.url is None:
@@ -123,30 +124,42 @@ class _Collection:
             return await asyncio.to_thread(decode, content)
         return await self._download(number, picture.url)
 
+    async def _from_store(self, stored: Stored) -> torch.Tensor:
+        content = await asyncio.to_thread(self._journal.files.get, stored)
+        tensor = await asyncio.to_thread(decode, content)
+        if stored.extension == NO_PICTURE:
+            # It came before this installation could read it.
+            await self._keep(stored.number, content)
+        return tensor
+
     async def _download(self, number: int, url: str) -> torch.Tensor:
+        """The picture behind ``url``, and its file. What does not decode is fetched once more from the start, past
+        caches: part of it, or something else, was there under the right length.
+        """
         partial = self._journal.records.partial(self._call, number)
-        resumed = partial.exists()
-        while True:
-            content = await self._client.download(url, partial)
+        for past_caches in (False, True):
+            content = await self._client.download(url, partial, past_caches=past_caches)
             try:
                 tensor = await asyncio.to_thread(decode, content)
-            except AnswerError:
-                if not resumed:
-                    await self._keep(number, content)
-                    raise
-                # The two halves may not be of one file: once more, from the start.
-                resumed = False
+            except AnswerError as error:
+                damage = error
+                # It may be all that ever comes.
+                await self._keep(number, content, NO_PICTURE)
                 self._journal.records.drop_partial(self._call, number)
+            except Exception:
+                # Not the file is at fault: it is kept as it is, for a repaired installation.
+                await self._keep(number, content)
+                raise
             else:
                 await self._keep(number, content)
                 return tensor
+        raise damage
 
-    async def _keep(self, number: int, content: bytes) -> None:
+    async def _keep(self, number: int, content: bytes, extension: str | None = None) -> None:
         kind = sniff(content)
+        extension = extension or (kind.extension if kind else NO_PICTURE)
         try:
-            stored = await asyncio.to_thread(
-                self._journal.files.put, number, content, kind.extension if kind else NO_PICTURE
-            )
+            stored = await asyncio.to_thread(self._journal.files.put, number, content, extension)
         except OSError as error:
             self._notes.append(f"Picture {number} could not be kept on disk: {error.strerror or error}.")
             return
@@ -179,7 +192,7 @@ class _Collection:
         error = error or AnswerError("The pictures were inside an answer that could not be kept on disk.")
         where = f"What came is kept in the pack's private folder: {', '.join(names)}." if names else ""
         may_come = self._call.state is State.ANSWERED and error.code != LINK_EXPIRED
-        again = f"Running again tries the link once more, for nothing. {ANOTHER}" if may_come else ANOTHER
+        again = FETCHED_AGAIN if may_come else ANOTHER
         notes = [note for note in self._notes if not note.endswith(error.message)]
         error.hint = " ".join(part for part in (error.hint, *notes, where, again) if part)
         error.request_id = error.request_id or self._call.request_id

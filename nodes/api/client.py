@@ -207,13 +207,13 @@ class Client:
             return None
         return found
 
-    async def download(self, url: str, partial: Path) -> bytes:
+    async def download(self, url: str, partial: Path, *, past_caches: bool = False) -> bytes:
         """Fetch a finished picture, without the key. Raises DownloadError.
 
         What arrives is also written to ``partial``, and the next call with the same file goes on where it ends; the
-        caller removes it. A disk that fails does not matter.
+        caller removes it. A disk that fails does not matter. ``past_caches`` asks those on the way not to answer.
         """
-        return await downloads.download(self._media, self.server, url, partial)
+        return await downloads.download(self._media, self.server, url, partial, past_caches=past_caches)
 
     def _require_native(self, what: str) -> None:
         if not self.server.flavour.native:

@@ -10,6 +10,7 @@ import asyncio
 import ipaddress
 import re
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
@@ -31,18 +32,21 @@ _ATTEMPTS = 4
 _backoff = tenacity.wait_exponential(multiplier=0.2, max=4.0) + tenacity.wait_random(0.0, 0.2)
 _REDIRECTS = (301, 302, 303, 307, 308)
 _EXPIRED = (403, 404, 410)
+_PAST_CACHES = {"Cache-Control": "no-cache", "Pragma": "no-cache"}
 
 
 class _Transient(Exception):
     """A failure that another try may mend; fetching a picture again costs nothing."""
 
 
-async def download(client: httpx.AsyncClient, server: Server, url: str, path: Path) -> bytes:
+async def download(
+    client: httpx.AsyncClient, server: Server, url: str, path: Path, *, past_caches: bool = False
+) -> bytes:
     """What ``url`` holds. Meanwhile it is also written to ``path``, and a beginning found there is continued.
 
     ``client`` must carry no Authorization header, and ask for no compression. Network failures, 408, 429 and 5xx are
-    tried again. Raises DownloadError, with the code LINK_EXPIRED where the picture is gone. ``path`` stays, whatever
-    happens, except where it holds more than MAX_BYTES.
+    tried again; ``past_caches`` asks caches on the way to let the request through. Raises DownloadError, with the code
+    LINK_EXPIRED where the picture is gone. ``path`` stays, whatever happens, except where it holds more than MAX_BYTES.
     """
     url = str(httpx.URL(server.base_url).join(url)) if url.startswith("/") else url
     partial = await asyncio.to_thread(Partial, path, MAX_BYTES)
@@ -54,7 +58,7 @@ async def download(client: httpx.AsyncClient, server: Server, url: str, path: Pa
             reraise=True,
         ):
             with attempt:
-                return await _in_time(client, server, url, partial)
+                return await _in_time(client, server, url, partial, _PAST_CACHES if past_caches else {})
     except _Transient as error:
         raise DownloadError(
             f"The finished picture could not be fetched from {httpx.URL(url).host} ({error}).",
@@ -65,18 +69,23 @@ async def download(client: httpx.AsyncClient, server: Server, url: str, path: Pa
     raise AssertionError("unreachable: the loop returns or raises")
 
 
-async def _in_time(client: httpx.AsyncClient, server: Server, url: str, partial: Partial) -> bytes:
+async def _in_time(
+    client: httpx.AsyncClient, server: Server, url: str, partial: Partial, headers: Mapping[str, str]
+) -> bytes:
     try:
-        return await asyncio.wait_for(_fetch(client, server, url, partial), DEADLINE)
+        return await asyncio.wait_for(_fetch(client, server, url, partial, headers), DEADLINE)
     except asyncio.TimeoutError:
         raise _Transient(f"it took longer than {DEADLINE:.4g} s") from None
 
 
-async def _fetch(client: httpx.AsyncClient, server: Server, url: str, partial: Partial) -> bytes:
+async def _fetch(
+    client: httpx.AsyncClient, server: Server, url: str, partial: Partial, headers: Mapping[str, str]
+) -> bytes:
     for _ in range(MAX_REDIRECTS + 1):
         await _check_address(server, url)
         try:
-            async with client.stream("GET", url, headers=_range(partial), follow_redirects=False) as response:
+            asked = {**headers, **_range(partial)}
+            async with client.stream("GET", url, headers=asked, follow_redirects=False) as response:
                 if response.status_code in _REDIRECTS and "location" in response.headers:
                     url = str(response.url.join(response.headers["location"]))
                     continue

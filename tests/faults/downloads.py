@@ -10,15 +10,15 @@ from nodes import errors
 from nodes.errors import Charged
 
 from .answers import THREE, setting
-from .table import Expected, Row, bought, fails, replayed
+from .table import B64, Expected, Row, bought, fails, replayed
 from .world import World
 
 YES = Charged.YES
 
 
-def _missed(name: str, *faults: str, pictures: int = 1, **more: Any) -> Row:
+def _missed(name: str, *faults: str, error: type[errors.LumenfallError] = errors.DownloadError, **more: Any) -> Row:
     """The first run ends without the picture, the next one fetches it."""
-    return Row(name, fails(errors.DownloadError, YES), replayed(pictures), (1, 1), faults=faults or (name,), **more)
+    return Row(name, fails(error, YES), replayed(), (1, 1), faults=faults or (name,), **more)
 
 
 def _mended(name: str, *faults: str, pictures: int = 1, **more: Any) -> Row:
@@ -41,6 +41,13 @@ def _expire_all(world: World, patch: pytest.MonkeyPatch) -> None:
     for name in shelf._media:
         shelf.expire(name)
 
+
+def _as(output_format: str) -> dict[str, Any]:
+    return {"options": {**B64["options"], "parameters": {"output_format": output_format}}}
+
+
+NO_PICTURE = ("download-cut", "download-empty", "download-html")
+FORMATS = ("jpeg", "webp", "gif", "avif")
 
 ALWAYS = 4
 """As often as a download is tried."""
@@ -67,17 +74,20 @@ ROWS = [
     _missed("download-404"),
     _missed("redirect-loop", says="redirects more than"),
     _missed("redirect-private", says="a private machine"),
-    Row(
-        "download-html",
-        fails(errors.AnswerError, YES),
-        replayed(),
-        (1, 1),
-        faults=("download-html",),
+    # What came has the right length and is no picture: its link is kept until it is one
+    *(_mended(fault) for fault in NO_PICTURE),
+    *(_missed(f"{fault} both times", f"{fault}:2", error=errors.AnswerError) for fault in NO_PICTURE),
+    *(_mended(f"download-cut, {format}", "download-cut", inputs=_as(format)) for format in FORMATS),
+    *(
+        _missed(f"download-cut both times, {format}", "download-cut:2", error=errors.AnswerError, inputs=_as(format))
+        for format in FORMATS
     ),
+    _missed("download-cut, then gone for now", "download-cut", "download-404"),
     _gone("expired-link", says="the picture is gone from the server"),
     _gone("link expired before the next run", "download-reset:4", between=_expire_all, overtaken=True),
     _part(bought(2), replayed(3), "download-404 for one of three", "download-404"),
     _part(bought(2), replayed(2), "expired-link for one of three", "expired-link"),
     _part(bought(1), replayed(3), "download-404 for two of three", "download-404:2"),
-    _part(bought(2), replayed(3), "download-html for one of three", "download-html"),
+    _part(bought(3), replayed(3), "download-cut for one of three", "download-cut"),
+    _part(bought(3), replayed(3), "download-cut for three", "download-cut:3"),
 ]

@@ -24,6 +24,13 @@ def _expire(fault: Fault, request: web.Request) -> web.Response:
     return shelf.serve(request)
 
 
+def _half(fault: Fault, request: web.Request) -> web.Response:
+    """As a cache answers that was cut off itself: the announced length is right, the picture is not whole."""
+    whole = request.app[SHELF].serve(request)
+    body = whole.body if isinstance(whole.body, bytes) else b""
+    return web.Response(body=body[: len(body) // 2], content_type=whole.content_type)
+
+
 def _storage_error(status: int, code: str) -> Instead:
     """As object stores say it."""
 
@@ -55,6 +62,8 @@ MEDIA_FAULTS = (
     _instead("download-500", "500 for a picture", _storage_error(500, "InternalError")),
     _instead("download-503", "503 for a picture", _storage_error(503, "SlowDown")),
     _instead("download-html", "200 with a web page instead of a picture", lambda *_: page(200, "Sign in to continue")),
+    _instead("download-cut", "200 with the first half of a picture, announced as all of it", _half),
+    _instead("download-empty", "200 with no bytes", lambda *_: web.Response(content_type="image/png")),
     _instead("redirect-loop", "a download is redirected without end", lambda _, request: redirect(request)),
     _instead(
         "redirect-private",
