@@ -149,9 +149,11 @@ class Inpaint(PaidNode):
             parameters = dict(asked.parameters)
             sizes = [] if region == "whole picture" else served_sizes(found, parameters)
             parts[:] = plan(masks, region, context, sizes)
-            return [_request(part, images[part.index], asked.model, text, parameters, seed) for part in parts]
+            return [_request(part, images[part.index], asked.model, text, parameters, context, seed) for part in parts]
 
         results = await run.ask(asked.model, build, asked.on_failure, asked.too_large)
+        sent = {delivery.index: delivery.call.asked.get("size") for delivery in results.deliveries}
+        parts = [part.as_sent(sent.get(number), context) for number, part in enumerate(parts)]
         facts: list[dict[str, Any]] = []
         if keep_unmasked:
             originals = with_channels(images, asked.transparent)
@@ -166,10 +168,11 @@ class Inpaint(PaidNode):
 
 
 def _request(
-    part: Part, image: torch.Tensor, model: str, prompt: str, parameters: dict[str, Any], seed: int
+    part: Part, image: torch.Tensor, model: str, prompt: str, parameters: dict[str, Any], context: float, seed: int
 ) -> ImageRequest:
+    asked = part.asked(image, prompt, parameters, context)
     if part.size:
         parameters = {name: value for name, value in parameters.items() if name not in ("aspect_ratio", "resolution")}
         parameters["size"] = part.size
     picture, mask = part.write(image)
-    return ImageRequest("edits", model, prompt, (picture,), mask, parameters, seed)
+    return ImageRequest("edits", model, prompt, (picture,), mask, parameters, seed, asked=asked)

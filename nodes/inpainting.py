@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
 
-from .api import Model
+from .api import Model, Question
 from .errors import InputError
 from .inputs import read_size
 from .pixels import (
@@ -19,10 +19,12 @@ from .pixels import (
     encode,
     encode_mask,
     feather_mask,
+    fingerprint_of,
     islands,
     match_channels,
     plan_crop,
     stitch,
+    surroundings,
 )
 from .receive import Delivery
 
@@ -57,10 +59,34 @@ class Part:
         if self.crop is None:
             return encode(image), encode_mask(self.mask)
         sent = self.crop.enlarge(self.crop.cut(image))
-        solid = (self.mask >= THRESHOLD).float()
         # A thin line must not vanish where the crop is scaled down.
-        mask = self.crop.enlarge(self.crop.cut_mask(solid)[..., None])[..., 0]
+        mask = self.crop.enlarge(self.crop.cut_mask(self._solid)[..., None])[..., 0]
         return encode(sent), encode_mask((mask > 0.01).float())
+
+    def asked(self, image: torch.Tensor, prompt: str, parameters: Mapping[str, Any], context: float) -> Question:
+        """What the user asked for: the crop that is sent depends on what is known of the model, what is around the
+        mask does not.
+        """
+        if self.crop is None:
+            return Question()
+        part = surroundings(self.mask, context, asked_sizes(parameters))
+        return Question(
+            operation="zoomed edits",
+            prompt=prompt,
+            parameters={**parameters, "context": context},
+            pictures=[fingerprint_of(part.cut(image))],
+            mask=fingerprint_of(part.cut_mask(self._solid)[..., None]),
+        )
+
+    def as_sent(self, size: str | None, context: float) -> Part:
+        """This part by the crop that was sent as ``size``, by a run that knew other sizes of the model."""
+        if self.crop is None or size is None or size == self.size:
+            return self
+        return replace(self, crop=plan_crop(self.mask, context, [_pixels(size)]))
+
+    @property
+    def _solid(self) -> torch.Tensor:
+        return (self.mask >= THRESHOLD).float()
 
     def put_back(self, image: torch.Tensor, answer: torch.Tensor, feather: int, match: bool) -> Stitched:
         """``image`` ``[H, W, C]`` with ``answer`` in it; the weight is of the picture's size."""
@@ -89,17 +115,30 @@ def plan(masks: torch.Tensor, region: Region, context: float, sizes: Sequence[tu
     return parts
 
 
-def served_sizes(model: Model, parameters: dict[str, Any]) -> list[tuple[int, int]]:
+def served_sizes(model: Model, parameters: Mapping[str, Any]) -> list[tuple[int, int]]:
     """The sizes (width, height) in which a crop may be sent: what the user asked for, else what the model serves."""
-    size = parameters.get("size") or read_size(str(parameters.get("aspect_ratio", "auto")))
-    tier = _TIERS.get(str(parameters.get("resolution", "1K")).upper(), 1.0)
-    if size and "x" in size:
-        return [_pixels(size)]
-    if size:
-        across, down = (float(part) for part in size.split(":"))
-        return [tuple(_rounded(1024 * tier * math.sqrt(share)) for share in (across / down, down / across))]  # type: ignore[list-item]
+    asked = asked_sizes(parameters)
+    if asked:
+        return asked
+    tier = _tier(parameters)
     known = [_pixels(text) for text in model.sizes or PRESETS]
     return [(round(width * tier), round(height * tier)) for width, height in known]
+
+
+def asked_sizes(parameters: Mapping[str, Any]) -> list[tuple[int, int]]:
+    """The size (width, height) that the user asked for; none where that is left to the model."""
+    size = parameters.get("size") or read_size(str(parameters.get("aspect_ratio", "auto")))
+    if not size:
+        return []
+    if "x" in size:
+        return [_pixels(size)]
+    across, down = (float(part) for part in size.split(":"))
+    side = 1024 * _tier(parameters)
+    return [(_rounded(side * math.sqrt(across / down)), _rounded(side * math.sqrt(down / across)))]
+
+
+def _tier(parameters: Mapping[str, Any]) -> float:
+    return _TIERS.get(str(parameters.get("resolution", "1K")).upper(), 1.0)
 
 
 def assemble(

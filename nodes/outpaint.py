@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Mapping
+from dataclasses import astuple
 from typing import Any
 
 import torch
 
 from . import host, quoting, run
-from .api import ImageRequest, Model
+from .api import ImageRequest, Model, Question
 from .caller import HIDDEN
 from .contract import REPORT_TOOLTIP, PaidNode
 from .errors import InputError
@@ -27,7 +29,7 @@ from .inputs import (
     seed_input,
 )
 from .pictures import read_images
-from .pixels import Borders, encode, encode_mask, extend, highlight, new_area
+from .pixels import Borders, encode, encode_mask, extend, fingerprint_of, highlight, new_area
 from .report import describe, finish
 
 INSTRUCTION = (
@@ -121,7 +123,8 @@ class Outpaint(PaidNode):
                 notes.append("aspect is set, so left, top, right and bottom do not count.")
             borders = _borders_for(aspect, anchor, width, height)
         _check(borders, width, height)
-        canvas = extend(with_channels(images, asked.transparent), borders)
+        originals = with_channels(images, asked.transparent)
+        canvas = extend(originals, borders)
         weight = new_area(height, width, borders, feather)
         if quoting.quotation() is None:
             host.show(host.current(), lambda: highlight(canvas[0], weight))
@@ -129,7 +132,17 @@ class Outpaint(PaidNode):
         def build(_: Model) -> list[ImageRequest]:
             mask = encode_mask((weight > 0.0).float())
             return [
-                ImageRequest("edits", asked.model, text, (encode(one),), mask, asked.parameters, seed) for one in canvas
+                ImageRequest(
+                    "edits",
+                    asked.model,
+                    text,
+                    (encode(extended),),
+                    mask,
+                    asked.parameters,
+                    seed,
+                    asked=_question(image, prompt, asked.parameters, borders, feather),
+                )
+                for image, extended in zip(originals, canvas, strict=True)
             ]
 
         results = await run.ask(asked.model, build, asked.on_failure, asked.too_large)
@@ -137,6 +150,19 @@ class Outpaint(PaidNode):
         result, changed, facts, found = await asyncio.to_thread(assemble, canvas, parts, results.deliveries, 0, True)
         report = describe(asked.model, results, [*notes, *found], result)
         return finish(result, changed, {**report, "inpainted": facts})
+
+
+def _question(
+    image: torch.Tensor, prompt: str, parameters: Mapping[str, Any], borders: Borders, feather: int
+) -> Question:
+    added = {"borders": list(astuple(borders)), "feather": feather}
+    return Question(
+        operation="outpaint",
+        prompt=prompt.strip(),
+        parameters={**parameters, **added},
+        pictures=[fingerprint_of(image)],
+        mask=None,
+    )
 
 
 def _borders_for(aspect: str, anchor: str, width: int, height: int) -> Borders:

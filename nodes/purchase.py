@@ -13,18 +13,18 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .api import Answer, Client, ImageRequest, Model, Reply, Server, WireRequest, error_for, request_id, write
+from .api import Answer, Client, Model, Reply, Server, error_for, request_id
 from .errors import BudgetExceeded, Charged, LumenfallError
-from .pixels import fingerprint
+from .order import Order
 from .price import price
 from .receive import ANOTHER, Delivery, bring_home
 from .resolution import UNRESOLVED, read, resolve, truth, unresolved, with_answer, with_truth
 from .settings import Settings
-from .spend import Call, Caller, Journal, Limits, State, nanos, request_key
+from .spend import Call, Caller, Journal, Limits, State, nanos
 
 POLL_SECONDS = 0.1
 """How often an equal request in the air is looked at."""
@@ -36,10 +36,10 @@ class Skipped(Exception):
 
 @contextlib.asynccontextmanager
 async def in_turn(
-    journal: Journal, key: str, wanted: Callable[[], bool], on_wait: Callable[[], None]
+    journal: Journal, keys: Sequence[str], wanted: Callable[[], bool], on_wait: Callable[[], None]
 ) -> AsyncIterator[None]:
-    """Hold the lock of ``key``, after waiting for whoever has it. Raises Skipped once it is not wanted any more."""
-    lock = await asyncio.to_thread(journal.lock, key)
+    """Hold the lock of ``keys``, after waiting for whoever has it. Raises Skipped once it is not wanted any more."""
+    lock = await asyncio.to_thread(journal.lock, *keys)
     while not await asyncio.to_thread(lock.acquire):
         if not wanted():
             raise Skipped
@@ -49,24 +49,6 @@ async def in_turn(
         yield
     finally:
         await asyncio.to_thread(lock.release)
-
-
-@dataclass(frozen=True)
-class Order:
-    """A request, as it will be sent, and its key."""
-
-    request: ImageRequest
-    wire: WireRequest
-    key: str
-
-
-def order(request: ImageRequest, server: Server, model: Model) -> Order:
-    """``request`` written for ``server``. Slow for large pictures. Raises InputError."""
-    wire = write(request, server.flavour, takes_seed=model.takes("seed"))
-    fields: Mapping[str, Any] = wire.content.get("json") or wire.content["data"]
-    pictures = [fingerprint(image) for image in request.images]
-    mask = None if request.mask is None else fingerprint(request.mask)
-    return Order(request, wire, request_key(server.base_url, wire.path, fields, request.seed, pictures, mask))
 
 
 @dataclass
@@ -88,16 +70,22 @@ class Checkout:
 
         Raises LumenfallError, whose ``charged`` is as true as can be known, and Skipped.
         """
-        async with in_turn(self.journal, order.key, self.wanted, lambda: self.tell("waiting for an equal request")):
-            self.tell(None)
-            return await self._replay(order) or await self._buy(order)
+        keys = order.keys
+        while True:
+            async with in_turn(self.journal, keys, self.wanted, lambda: self.tell("waiting for an equal request")):
+                self.tell(None)
+                call = await asyncio.to_thread(self.earlier, order)
+                if call is None or call.key in keys:
+                    return await self._replay(call) or await self._buy(order)
+            # Found under a former key, which somebody may still be at work on.
+            keys = (*order.keys, call.key)
 
     def earlier(self, order: Order) -> Call | None:
         """The equal call that answers ``order``, or that keeps it from being sent; None where it is to be bought.
 
         Blocks. Raises StoreError.
         """
-        call = self.journal.latest(order.key)
+        call = self.journal.latest(*order.keys, *order.former)
         if call is None or call.state is State.CLEANED:
             return None
         if call.state in UNRESOLVED:
@@ -107,11 +95,10 @@ class Checkout:
         is_whole = call.state is not State.DONE or all(map(self.journal.files.has, call.pictures))
         return call if is_whole else None
 
-    async def _replay(self, order: Order) -> Delivery | None:
-        """What an equal request brought before; None where one is to be bought. Whoever holds the lock and finds a
-        call unfinished knows that its process is gone.
+    async def _replay(self, call: Call | None) -> Delivery | None:
+        """What ``call``, an equal request, brought before; None where one is to be bought. Whoever holds the lock and
+        finds a call unfinished knows that its process is gone.
         """
-        call = await asyncio.to_thread(self.earlier, order)
         if call is not None and call.state in UNRESOLVED:
             call = await resolve(self.client, self.journal, call)
             if call.state is State.LOST:

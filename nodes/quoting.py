@@ -19,8 +19,9 @@ import torch
 
 from .api import ImageRequest
 from .errors import LumenfallError
+from .order import Order
 from .price import price
-from .purchase import Checkout, Order
+from .purchase import Checkout
 from .receive import Delivery, bring_home
 from .resolution import UNRESOLVED
 from .spend import Call, State
@@ -82,7 +83,7 @@ class Quotation:
         if call is not None and call.state in UNRESOLVED:
             note = "An equal request was sent before, and how it ended is not known. It is not sent again blindly."
             self.requests.append(Quoted(model, 0, source="store", note=note))
-        elif call is not None or order.key in self._ordered:
+        elif call is not None or not self._ordered.isdisjoint(order.keys):
             # An answer of which pictures are still to be fetched, or an equal request that comes before this one.
             self.requests.append(Quoted(model, count, source="store"))
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from . import courier, host
-from .api import Client, Server, resolve_server
+from .api import Client, Server, canonical, resolve_server
 from .books import open_journal
 from .caller import hand_out_receipts
 from .errors import Charged, InputError, LumenfallError
@@ -58,7 +58,7 @@ class _Errand:
 
     async def _run(self) -> Delivery:
         found = await asyncio.to_thread(self._find)
-        async with in_turn(self._journal, found.key, lambda: self.wanted, self._tell_waiting):
+        async with in_turn(self._journal, [found.key], lambda: self.wanted, self._tell_waiting):
             # Whoever held the lock may have brought it further.
             call = await asyncio.to_thread(self._journal.find, found.id) or found
             return await self._finish(call)
@@ -111,7 +111,7 @@ class _Errand:
             server = resolve_server(self._environ, self._data_dir)
         except LumenfallError:
             return Server(call.server)
-        return server if server.base_url == call.server else Server(call.server)
+        return server if canonical(server.base_url) == canonical(call.server) else Server(call.server)
 
 
 def _never_charged(call: Call) -> LumenfallError:

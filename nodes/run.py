@@ -20,7 +20,8 @@ from .books import open_journal
 from .caller import caller, hand_out_receipts, remember
 from .errors import AuthenticationFailed, Charged, InsufficientBalance, LumenfallError, StoreError
 from .host.waiting import wait
-from .purchase import Checkout, Order, Skipped, order
+from .order import Order, order
+from .purchase import Checkout, Skipped
 from .receive import Delivery, total_cost
 from .resolution import page_of
 from .settings import OnFailure

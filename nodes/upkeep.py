@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import time
 
-from .api import Client, Server
+from .api import Client, Server, spellings
 from .errors import LumenfallError
 from .receive import bring_home
 from .resolution import UNRESOLVED, resolve
@@ -36,7 +36,7 @@ def _neglected(journal: Journal, server: str) -> list[Call]:
     now = time.time()
     return [
         call
-        for call in journal.unresolved(server, since=now - MAX_AGE)
+        for call in journal.unresolved(spellings(server), since=now - MAX_AGE)
         if call.state is not State.LOST or now - call.sent_at < RESOLVE_WITHIN
         # Pictures belong where they were ordered, should machines share the database but not the folder.
         if call.state in UNRESOLVED or journal.records.has(call)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
 
 from . import run
-from .api import ImageRequest, Model
+from .api import ImageRequest, Model, Question
 from .caller import HIDDEN
 from .contract import REPORT_TOOLTIP, PaidNode
 from .inputs import (
@@ -23,7 +24,7 @@ from .inputs import (
     size_input,
 )
 from .pictures import gather, read_images
-from .pixels import central_square, encode, resize
+from .pixels import central_square, encode, fingerprint_of, resize
 from .report import describe, finish
 
 MAX_SQUARE_BYTES = 4 * 10**6
@@ -94,19 +95,25 @@ class Variations(PaidNode):
     ) -> dict[str, Any]:
         asked = read(model, size, n, options)
         images = read_images(image)
-        notes = list(asked.notes)
+        check_text("The prompt", prompt)
+        changes: set[str] = set()
 
         def build(found: Model) -> list[ImageRequest]:
             if _has_endpoint(found, prompt):
-                requests, route = _by_endpoint(asked, images, seed)
+                requests = _by_endpoint(asked, images, seed, changes)
             else:
-                requests, route = _by_instruction(asked, images, seed, similarity, prompt)
-            notes.append(route)
-            return requests
+                requests = _by_instruction(asked, images, seed, f"{INSTRUCTIONS[similarity]} {prompt.strip()}".strip())
+            question = Question(operation="variations", prompt=prompt.strip())
+            question["parameters"] = {**asked.parameters, "similarity": similarity}
+            return [
+                replace(request, asked=Question(**question, pictures=[fingerprint_of(picture)]))
+                for picture, request in zip(images, requests, strict=True)
+            ]
 
         results = await run.ask(asked.model, build, asked.on_failure, asked.too_large)
+        routes = _routes({delivery.call.endpoint for delivery in results.deliveries}, similarity, changes)
         result, mask, fitted = gather(results.deliveries, asked.transparent)
-        return finish(result, mask, describe(asked.model, results, [*notes, *fitted], result))
+        return finish(result, mask, describe(asked.model, results, [*asked.notes, *routes, *fitted], result))
 
 
 def _has_endpoint(model: Model, prompt: str) -> bool:
@@ -114,23 +121,19 @@ def _has_endpoint(model: Model, prompt: str) -> bool:
     return "variations" in model.modes and not (prompt.strip() and "edit" in model.modes)
 
 
-def _by_instruction(
-    asked: Asked, images: torch.Tensor, seed: int, similarity: str, prompt: str
-) -> tuple[list[ImageRequest], str]:
-    check_text("The prompt", prompt)
-    text = f"{INSTRUCTIONS[similarity]} {prompt.strip()}".strip()
-    requests = [
-        ImageRequest("edits", asked.model, text, (encode(one),), parameters=asked.parameters, seed=seed)
-        for one in images
+def _by_instruction(asked: Asked, images: torch.Tensor, seed: int, text: str) -> list[ImageRequest]:
+    return [
+        ImageRequest("edits", asked.model, text, (encode(picture),), parameters=asked.parameters, seed=seed)
+        for picture in images
     ]
-    return requests, f"Asked /images/edits with an instruction ({similarity}), as for every model without variations."
 
 
-def _by_endpoint(asked: Asked, images: torch.Tensor, seed: int) -> tuple[list[ImageRequest], str]:
-    requests, changes = [], set()
-    for one in images:
-        square = central_square(one)
-        if square.shape != one.shape:
+def _by_endpoint(asked: Asked, images: torch.Tensor, seed: int, changes: set[str]) -> list[ImageRequest]:
+    """``changes`` receives what was done to the pictures."""
+    requests = []
+    for picture in images:
+        square = central_square(picture)
+        if square.shape != picture.shape:
             changes.add("its central square was sent")
         content = encode(square)
         if len(content) >= MAX_SQUARE_BYTES:
@@ -139,5 +142,15 @@ def _by_endpoint(asked: Asked, images: torch.Tensor, seed: int) -> tuple[list[Im
         requests.append(
             ImageRequest("variations", asked.model, images=(content,), parameters=asked.parameters, seed=seed)
         )
-    made = f" The endpoint takes squares: {' and '.join(sorted(changes))}." if changes else ""
-    return requests, f"Asked /images/variations, which takes no prompt and no similarity.{made}"
+    return requests
+
+
+def _routes(endpoints: set[str], similarity: str, changes: set[str]) -> list[str]:
+    """Which way the pictures came, for the report; a replayed one may have come another than would be taken now."""
+    notes = []
+    if "images/variations" in endpoints:
+        made = f" The endpoint takes squares: {' and '.join(sorted(changes))}." if changes else ""
+        notes.append(f"Asked /images/variations, which takes no prompt and no similarity.{made}")
+    if "images/edits" in endpoints:
+        notes.append(f"Asked /images/edits with an instruction ({similarity}), as for every model without variations.")
+    return notes

@@ -61,7 +61,7 @@ def test_what_was_charged_gets_into_the_ledger(nodes: Nodes, sandbox: Sandbox) -
 
 def test_a_call_in_the_air_is_left_alone(nodes: Nodes, sandbox: Sandbox) -> None:
     journal = killed(nodes, sandbox, State.SENT)
-    call = journal.unresolved(sandbox.base_url, since=0)[0]
+    call = journal.unresolved([sandbox.base_url], since=0)[0]
     lock = journal.lock(call.key)
     assert lock.acquire()
     asyncio.run(look_after(Server(sandbox.base_url), journal))
@@ -77,4 +77,4 @@ def test_without_a_server_everything_waits(nodes: Nodes, sandbox: Sandbox, base_
 
         connection.execute(calls.update().values(server=base_url, facts={"entries": 1, "links": [f"{base_url}/x.png"]}))
     asyncio.run(look_after(Server(base_url), journal))
-    assert journal.unresolved(base_url, since=0)[0].state is State.ANSWERED
+    assert journal.unresolved([base_url], since=0)[0].state is State.ANSWERED

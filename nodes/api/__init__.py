@@ -1,5 +1,6 @@
 """Lumenfall's unified image API, and any server that speaks OpenAI's."""
 
+from .addresses import canonical, spellings
 from .catalogue import Catalogue, Mode, Model, ModelList, bundled, read_models
 from .client import Client
 from .credentials import (
@@ -15,14 +16,15 @@ from .credentials import (
 )
 from .downloads import LINK_EXPIRED
 from .exchange import Reply
-from .flavours import is_loopback
+from .flavours import OPENAI, is_loopback
 from .refusals import error_for, request_id
 from .request_log import Logged
-from .requests import Endpoint, ImageRequest, WireRequest, write
+from .requests import Endpoint, ImageRequest, Question, WireRequest, form, write
 from .responses import Answer, Balance, Estimate, Picture, read_answer
 
 __all__ = [
     "LINK_EXPIRED",
+    "OPENAI",
     "Answer",
     "Balance",
     "Catalogue",
@@ -36,14 +38,17 @@ __all__ = [
     "Model",
     "ModelList",
     "Picture",
+    "Question",
     "Reply",
     "Server",
     "WireRequest",
     "base_url_source",
     "bundled",
+    "canonical",
     "configured_base_url",
     "decided_by_environment",
     "error_for",
+    "form",
     "is_loopback",
     "known_key",
     "read_answer",
@@ -51,6 +56,7 @@ __all__ = [
     "request_id",
     "resolve_server",
     "server_to_try",
+    "spellings",
     "write",
     "write_server",
 ]

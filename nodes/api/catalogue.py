@@ -78,6 +78,14 @@ class Model(BaseModel):
         """Whether the model is known to list ``parameter``."""
         return bool(self.parameters and parameter in self.parameters)
 
+    def other_names(self, slug: str) -> tuple[str, ...]:
+        """Further slugs that order the same as ``slug``, at the same provider where it names one."""
+        names = dict.fromkeys([self.id, *self.aliases])
+        provider, slash, name = slug.partition("/")
+        if slug not in names and slash and name in names:
+            names = dict.fromkeys(f"{provider}/{other}" for other in names)
+        return tuple(other for other in names if other != slug) if slug in names else ()
+
 
 @dataclass(frozen=True)
 class ModelList:
@@ -138,9 +146,10 @@ class Catalogue:
         cached = self.known()
         if cached.age_seconds is not None and cached.age_seconds < max_age:
             return cached
-        found = ModelList(tuple(read_models(await client.get("models"))), "server", time.time())
-        if not found.models:
+        models = [_with_learnt(model, cached) for model in read_models(await client.get("models"))]
+        if not models:
             raise AnswerError("The server lists no image models.", charged=Charged.NO)
+        found = ModelList(tuple(models), "server", time.time())
         self._write(found)
         return found
 
@@ -250,6 +259,14 @@ def _names(part: Any) -> Iterable[str]:
         found = (entry.get("name") if isinstance(entry, Mapping) else entry for entry in part)
         return (name for name in found if isinstance(name, str))
     return ()
+
+
+def _with_learnt(model: Model, cached: ModelList) -> Model:
+    """``model`` with the parameters that its schema told before: lists do not name them."""
+    earlier = cached.find(model.id)
+    if model.parameters is not None or earlier is None:
+        return model
+    return model.model_copy(update={"parameters": earlier.parameters})
 
 
 def _is_image(entry: Mapping[str, Any]) -> bool | None:

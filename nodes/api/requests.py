@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 from ..errors import InputError
 from .flavours import Flavour
@@ -15,6 +15,16 @@ Endpoint = Literal["generations", "edits", "variations"]
 
 # /images/variations knows nothing else (OpenAI's openapi.yaml).
 _VARIATION_FIELDS = frozenset({"n", "size", "response_format"})
+
+
+class Question(TypedDict, total=False):
+    """What a user asked for, as it was typed. ``pictures`` and ``mask`` are digests of the pixels that were given."""
+
+    operation: str
+    prompt: str | None
+    parameters: Mapping[str, Any]
+    pictures: Sequence[str]
+    mask: str | None
 
 
 @dataclass(frozen=True)
@@ -32,6 +42,10 @@ class ImageRequest:
     """Sent only where the model lists it; otherwise it only numbers the take."""
     may_shrink: bool = False
     """Whether a picture that is too large for the server may be scaled down, and the mask with it."""
+    asked: Question = field(default_factory=Question)
+    """What the user asked, where that is not the request itself: it may depend on what is known of the model, or on
+    this version's way of putting it.
+    """
 
 
 @dataclass(frozen=True)
@@ -60,7 +74,7 @@ def write(request: ImageRequest, flavour: Flavour, *, takes_seed: bool = False) 
     if request.endpoint == "generations":
         return WireRequest(path, {"json": body}, notes)
     files, changes = _files(request, flavour)
-    return WireRequest(path, {"data": _form(body), "files": files}, (*notes, *changes))
+    return WireRequest(path, {"data": form(body), "files": files}, (*notes, *changes))
 
 
 def _parameters(request: ImageRequest, flavour: Flavour, takes_seed: bool) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -82,7 +96,8 @@ def _parameters(request: ImageRequest, flavour: Flavour, takes_seed: bool) -> tu
     return {name: value for name, value in parameters.items() if name in known}, notes
 
 
-def _form(body: Mapping[str, Any]) -> dict[str, str]:
+def form(body: Mapping[str, Any]) -> dict[str, str]:
+    """The fields of a form."""
     return {name: _text(value) for name, value in body.items()}
 
 

@@ -5,8 +5,8 @@ Shapes are ComfyUI's: IMAGE is float32 ``[B, H, W, C]`` in 0..1 with 1, 3 or 4 c
 """
 
 from .canvas import Borders, extend, new_area
-from .codec import MAX_PIXELS, as_float, decode, encode, fingerprint, split_alpha, to_uint8
-from .crops import MIN_CONTEXT, Crop, plan_crop
+from .codec import MAX_PIXELS, as_float, decode, encode, fingerprint, fingerprint_of, split_alpha, to_uint8
+from .crops import MIN_CONTEXT, Crop, plan_crop, surroundings
 from .formats import ImageFormat, readable, sniff
 from .masks import THRESHOLD, composite, encode_mask, fit_mask, highlight
 from .shaping import diagnose, feather_mask, islands, shape_mask
@@ -34,6 +34,7 @@ __all__ = [
     "extend",
     "feather_mask",
     "fingerprint",
+    "fingerprint_of",
     "fit_mask",
     "fit_to_first",
     "highlight",
@@ -47,5 +48,6 @@ __all__ = [
     "sniff",
     "split_alpha",
     "stitch",
+    "surroundings",
     "to_uint8",
 ]

@@ -63,8 +63,18 @@ def png(picture: Image.Image) -> bytes:
 def fingerprint(file: bytes) -> str:
     """SHA-256, in hex, of the pixels in one of our own PNG files: the same for every encoder of the same pixels."""
     with Image.open(io.BytesIO(file), formats=["PNG"]) as picture:
-        shape = f"{picture.mode} {picture.width}x{picture.height} "
-        return hashlib.sha256(shape.encode() + picture.tobytes()).hexdigest()
+        return _digest(picture)
+
+
+def fingerprint_of(image: torch.Tensor) -> str:
+    """What :func:`fingerprint` gives for the file of a picture ``[H, W, C]`` (C = 1, 3 or 4), without making one."""
+    pixels = to_uint8(image)
+    return _digest(Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels))
+
+
+def _digest(picture: Image.Image) -> str:
+    shape = f"{picture.mode} {picture.width}x{picture.height} "
+    return hashlib.sha256(shape.encode() + picture.tobytes()).hexdigest()
 
 
 def decode(data: bytes) -> torch.Tensor:

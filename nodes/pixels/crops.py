@@ -15,6 +15,9 @@ from .sizes import resize
 MIN_CONTEXT = 32
 """Pixels around a mask that are sent at the least: a model continues what it sees."""
 
+_SHAPES = ((16, 9), (3, 2), (1, 1), (2, 3), (9, 16))
+"""What any model serves, more or less."""
+
 _SAME_SHAPE = 1.02
 """Sizes whose crops differ by less in area count as of one shape; the scale decides between them."""
 
@@ -89,6 +92,15 @@ def plan_crop(mask: torch.Tensor, context: float, sizes: Sequence[tuple[int, int
     return Crop(
         _place(left, right, crop_width, width), _place(top, bottom, crop_height, height), crop_width, crop_height, *sent
     )
+
+
+def surroundings(mask: torch.Tensor, context: float, sizes: Sequence[tuple[int, int]]) -> Crop:
+    """The part that holds the crops for every one of ``sizes`` or, without any, for whatever a model may serve."""
+    crops = [plan_crop(mask, context, [size]) for size in sizes or _SHAPES]
+    left, top = min(crop.left for crop in crops), min(crop.top for crop in crops)
+    width = max(crop.left + crop.width for crop in crops) - left
+    height = max(crop.top + crop.height for crop in crops) - top
+    return Crop(left, top, width, height, width, height)
 
 
 def _grown(width: int, height: int, size: tuple[int, int]) -> tuple[int, int]:

@@ -5,7 +5,7 @@ from .calls import NANOS, Call, Caller, State, Stored, clock, nanos
 from .cleaning import GIGABYTE, Cleaned, clean, remove
 from .files import Files
 from .journal import Journal
-from .key import request_key
+from .key import former_key, request_key
 from .ledger import (
     By,
     Total,
@@ -41,6 +41,7 @@ __all__ = [
     "clock",
     "counted",
     "entries",
+    "former_key",
     "in_the_air",
     "kept",
     "nanos",

@@ -100,10 +100,10 @@ class Journal:
         else:
             self.records.archive(call)
 
-    def lock(self, key: str) -> KeyLock:
-        """The lock of ``key``, to be held from looking the key up until its call is finished. Raises StoreError."""
+    def lock(self, *keys: str) -> KeyLock:
+        """The lock of ``keys``, to be held from looking one up until its call is finished. Raises StoreError."""
         try:
-            return key_lock(self.open(), self.folder / "locks", key)
+            return key_lock(self.open(), self.folder / "locks", *keys)
         except OSError as error:
             raise self._unwritable(error.strerror or str(error)) from error
 
@@ -164,11 +164,11 @@ class Journal:
 
     # Looking up
 
-    def latest(self, key: str) -> Call | None:
-        """The last call for ``key`` that was not refused. Raises StoreError."""
+    def latest(self, *keys: str) -> Call | None:
+        """The last call for any of ``keys`` that was not refused. Raises StoreError."""
         from .tables import calls
 
-        return self._first(calls.c.key == key, calls.c.state != State.REFUSED.value)
+        return self._first(calls.c.key.in_(keys), calls.c.state != State.REFUSED.value)
 
     def find(self, name: str) -> Call | None:
         """The call with this request id, or with a call id that begins so (8 digits at least). Raises StoreError."""
@@ -186,8 +186,10 @@ class Journal:
         states = (State.ANSWERED.value, State.DOWNLOADED.value, State.DONE.value)
         return self._first(calls.c.state.in_(states), calls.c.delivered_at.is_(None))
 
-    def unresolved(self, server: str, since: float) -> list[Call]:
-        """Calls to ``server`` since then that are unfinished, or of which nobody knows what they cost. StoreError."""
+    def unresolved(self, servers: Iterable[str], since: float) -> list[Call]:
+        """Calls to one of ``servers`` since then that are unfinished, or of which nobody knows what they cost. Raises
+        StoreError.
+        """
         import sqlalchemy as sa
 
         from .tables import calls
@@ -195,7 +197,9 @@ class Journal:
         unfinished = calls.c.state.in_([State.SENT.value, State.ANSWERED.value, State.DOWNLOADED.value])
         unknown = sa.and_(calls.c.state == State.LOST.value, calls.c.charged == Charged.UNKNOWN.value)
         with self._database().read() as connection:
-            query = sa.select(calls).where(calls.c.server == server, calls.c.sent_at >= since, unfinished | unknown)
+            query = sa.select(calls).where(
+                calls.c.server.in_(list(servers)), calls.c.sent_at >= since, unfinished | unknown
+            )
             return read_calls(connection, query)
 
     def _first(self, *conditions: Any) -> Call | None:

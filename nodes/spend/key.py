@@ -1,4 +1,4 @@
-"""The key of a request: equal for two requests exactly when they would order the same picture."""
+"""The key of a request: equal for two requests exactly when their users asked for the same picture."""
 
 from __future__ import annotations
 
@@ -7,24 +7,59 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+_CARRIAGE = frozenset({"response_format", "stream", "partial_images", "user", "safety_identifier"})
+"""Parameters that change how a picture travels, or for whom it is made, and not the picture."""
+
 
 def request_key(
+    server: str,
+    operation: str,
+    model: str,
+    prompt: str | None,
+    parameters: Mapping[str, Any],
+    seed: int,
+    pictures: Sequence[str],
+    mask: str | None,
+) -> str:
+    """SHA-256, in hex, over what was asked: as it was typed, never as it is written on the wire, which depends on what
+    happens to be known of the model.
+
+    ``model`` is the slug, ``pictures`` and ``mask`` are digests of pixels, not of files: the same pixels make the same
+    key under every version of the PNG encoder. ``seed`` is the number of the take, whether it is sent or not.
+    """
+    return _digest(
+        version=2,
+        server=server,
+        operation=operation,
+        model=model,
+        prompt=prompt or None,
+        parameters={name: _plain(value) for name, value in parameters.items() if name not in _CARRIAGE},
+        seed=seed,
+        pictures=list(pictures),
+        mask=mask,
+    )
+
+
+def former_key(
     server: str, endpoint: str, fields: Mapping[str, Any], seed: int, pictures: Sequence[str], mask: str | None
 ) -> str:
-    """SHA-256, in hex, over everything that decides what comes back.
+    """The key by which version 0.1 of this pack entered a request, over its ``fields`` on the wire."""
+    return _digest(
+        version=1,
+        server=server,
+        endpoint=endpoint,
+        fields=dict(fields),
+        seed=seed,
+        pictures=list(pictures),
+        mask=mask,
+    )
 
-    ``fields`` are those on the wire, the model among them; ``pictures`` and ``mask`` are digests of pixels, not of
-    files: the same pixels make the same key under every version of the PNG encoder. ``seed`` counts whether it is
-    sent or not, as the number of the take.
-    """
-    content = {
-        "version": 1,
-        "server": server,
-        "endpoint": endpoint,
-        "fields": dict(fields),
-        "seed": seed,
-        "pictures": list(pictures),
-        "mask": mask,
-    }
+
+def _digest(**content: Any) -> str:
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    """4.0 is 4, as in JSON."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -4,6 +4,8 @@ says: a call that the journal shows as sent, and whose lock is free, belongs to 
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -23,9 +25,31 @@ class KeyLock(Protocol):
     def release(self) -> None: ...
 
 
-def key_lock(database: Database, folder: Path, key: str) -> KeyLock:
-    """The lock of ``key``: in the database where several machines share one, else a file below ``folder``."""
-    return _AdvisoryLock(database, key) if database.is_postgresql else _FileLock(folder / key[:_DIGITS])
+def key_lock(database: Database, folder: Path, *keys: str) -> KeyLock:
+    """The lock of all ``keys``: in the database where several machines share one, else files below ``folder``."""
+    if database.is_postgresql:
+        return _AllOf([_AdvisoryLock(database, key) for key in sorted(set(keys))])
+    return _AllOf([_FileLock(folder / name) for name in sorted({key[:_DIGITS] for key in keys})])
+
+
+class _AllOf:
+    """Several locks, all of them taken or none; in one order everywhere, so that two of these cannot get half each."""
+
+    def __init__(self, locks: Sequence[KeyLock]) -> None:
+        self._locks = locks
+        self._held = contextlib.ExitStack()
+
+    def acquire(self) -> bool:
+        with contextlib.ExitStack() as held:
+            for lock in self._locks:
+                if not lock.acquire():
+                    return False
+                held.callback(lock.release)
+            self._held = held.pop_all()
+        return True
+
+    def release(self) -> None:
+        self._held.close()
 
 
 class _FileLock:

@@ -49,6 +49,13 @@ DEFAULT_MAX_IMAGES = 16
 CREATED = 1_763_856_000  # 2025-11-23; real dates of birth are of no use to a client
 
 OWN_MODELS: tuple[dict[str, Any], ...] = (
+    {
+        "id": "sandbox-image",
+        "name": "Sandbox Image",
+        "modes": ["generate", "edit"],
+        "parameters": ["seed"],
+        "aliases": ["sandbox-picture"],
+    },
     {"id": "sandbox-variations", "name": "Sandbox Variations", "modes": ["variations"], "max_images": 1},
     {"id": "sandbox-chat", "name": "Sandbox Chat", "modes": ["chat"], "modality": "text"},
     {"id": "sandbox-video", "name": "Sandbox Video", "modes": ["video"], "modality": "video"},
