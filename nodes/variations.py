@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from . import run
-from .api import ImageRequest, Model, Question
+from .api import ImageRequest, Model, Question, recompress
 from .caller import HIDDEN
 from .contract import REPORT_TOOLTIP, PaidNode
 from .inputs import (
@@ -136,6 +136,9 @@ def _by_endpoint(asked: Asked, images: torch.Tensor, seed: int, changes: set[str
         if square.shape != picture.shape:
             changes.add("its central square was sent")
         content = encode(square)
+        if len(content) >= MAX_SQUARE_BYTES:
+            tight = recompress(content, MAX_SQUARE_BYTES - 1, webp=False)
+            content = tight.content if tight else content
         if len(content) >= MAX_SQUARE_BYTES:
             content = encode(resize(square[None], SQUARE_SIDE, SQUARE_SIDE)[0])
             changes.add(f"scaled to {SQUARE_SIDE}x{SQUARE_SIDE} to stay under 4 MB")

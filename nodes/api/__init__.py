@@ -21,6 +21,7 @@ from .refusals import error_for, request_id
 from .request_log import Logged
 from .requests import Endpoint, ImageRequest, Question, WireRequest, form, write
 from .responses import Answer, Balance, Estimate, Picture, read_answer
+from .uploads import recompress
 
 __all__ = [
     "LINK_EXPIRED",
@@ -53,6 +54,7 @@ __all__ = [
     "known_key",
     "read_answer",
     "read_models",
+    "recompress",
     "request_id",
     "resolve_server",
     "server_to_try",

@@ -129,6 +129,9 @@ def _files(request: ImageRequest, flavour: Flavour) -> tuple[list[File], list[st
         files.append((name, (f"image-{number}.{upload.extension}", upload.content, upload.media_type)))
     if mask is not None:
         if len(mask) > flavour.max_mask_bytes:
+            tight = recompress(mask, flavour.max_mask_bytes, webp=False)
+            mask = tight.content if tight else mask
+        if len(mask) > flavour.max_mask_bytes:
             raise InputError(
                 f"The mask is {len(mask) / 1e6:.1f} MB as PNG; at most "
                 f"{flavour.max_mask_bytes / 1e6:.0f} MB are taken.",

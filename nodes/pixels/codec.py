@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -54,9 +55,33 @@ def encode(image: torch.Tensor) -> bytes:
 
 
 def png(picture: Image.Image) -> bytes:
-    """A Pillow picture as PNG bytes."""
+    """A Pillow picture as PNG bytes: of photographs as fast as it goes, of anything else as small as usual."""
+    return _saved(picture, **(_FAST if _is_photographic(picture) else {}))
+
+
+_FAST = {"compress_level": 1, "compress_type": 3}
+"""zlib's run-length strategy looks for no repetitions. Photographs have none: a quarter of the time, no byte more."""
+
+_STRIPS, _STRIP_ROWS = 4, 12
+"""A sample of whole rows, as many together as zlib looks back over."""
+
+
+def _is_photographic(picture: Image.Image) -> bool:
+    """Whether looking for repetitions would gain less than a twentieth, going by some strips."""
+    rows = _STRIPS * _STRIP_ROWS
+    if picture.height < 2 * rows:
+        return False
+    sample = Image.new(picture.mode, (picture.width, rows))
+    for number in range(_STRIPS):
+        top = (picture.height - _STRIP_ROWS) * number // (_STRIPS - 1)
+        sample.paste(picture.crop((0, top, picture.width, top + _STRIP_ROWS)), (0, number * _STRIP_ROWS))
+    return len(_saved(sample, **_FAST)) < 1.05 * len(_saved(sample))
+
+
+def _saved(picture: Image.Image, **options: int) -> bytes:
     buffer = io.BytesIO()
-    picture.save(buffer, format="PNG")
+    save: Callable[..., None] = picture.save
+    save(buffer, format="PNG", **options)
     return buffer.getvalue()
 
 

@@ -1,10 +1,16 @@
 """What goes on the wire for each flavour of server."""
 
+import io
+from dataclasses import replace
+
 import pytest
+import torch
+from PIL import Image
 
 from nodes.api import ImageRequest, write
 from nodes.api.flavours import LUMENFALL, OPENAI, OTHER, flavour_of
 from nodes.errors import InputError
+from nodes.pixels import encode_mask, fingerprint
 
 PNG = b"png"
 
@@ -81,6 +87,14 @@ def test_variations_carry_no_prompt_and_nothing_the_endpoint_does_not_know() -> 
     assert wire.notes and "quality" in wire.notes[0]
 
 
-def test_a_mask_too_large_is_refused_before_sending() -> None:
+def test_a_mask_too_large_is_compressed_again_and_else_refused_before_sending() -> None:
+    mask = encode_mask((torch.rand(64, 64, generator=torch.Generator().manual_seed(1)) > 0.5).float())
+    loose = io.BytesIO()
+    with Image.open(io.BytesIO(mask)) as picture:
+        picture.save(loose, "PNG", compress_level=0)
+    request = ImageRequest("edits", "m", "p", (PNG,), loose.getvalue())
+    wire = write(request, replace(LUMENFALL, max_mask_bytes=len(mask)))
+    sent = dict(wire.content["files"])["mask"][1]
+    assert len(sent) <= len(mask) and fingerprint(sent) == fingerprint(mask)
     with pytest.raises(InputError, match="MB"):
-        write(ImageRequest("edits", "m", "p", (PNG,), b"x" * 4_000_001), LUMENFALL)
+        write(request, replace(LUMENFALL, max_mask_bytes=100))
