@@ -25,10 +25,20 @@ hypothesis.settings.load_profile("untimed")
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "ssl_cert_file", "ssl_cert_dir")
 
 
+@pytest.fixture(autouse=True, scope="session")
+def no_proxies() -> Iterator[None]:
+    """The tests' own clients, and servers that are started for many tests, are on this machine too."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in PROXIES:
+            patch.delenv(name, raising=False)
+            patch.delenv(name.upper(), raising=False)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No key, proxy or login of the person who runs the tests reaches them."""
-    for name in (*PROXIES, *(name.upper() for name in PROXIES), "LUMENFALL_API_KEY", "LUMENFALL_BASE_URL"):
+    """No key or login of the person who runs the tests reaches them."""
+    for name in ("LUMENFALL_API_KEY", "LUMENFALL_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("LUMENFALL_CONFIG_DIR", str(tmp_path / "no-login"))
     monkeypatch.setenv("LUMENFALL_DATA_DIR", str(tmp_path / "data"))

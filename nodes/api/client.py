@@ -18,10 +18,19 @@ from typing import Any
 import httpx
 import tenacity
 
-from ..errors import AnswerError, Charged, ConnectionFailed, InputError, InsufficientBalance, LumenfallError
+from ..errors import (
+    AnswerError,
+    Charged,
+    ConnectionFailed,
+    DownloadError,
+    InputError,
+    InsufficientBalance,
+    LumenfallError,
+)
 from . import downloads, request_log
 from .credentials import Server
 from .exchange import Reply, cause, exchange
+from .proxies import Proxies, Transport
 from .refusals import error_for
 from .request_log import Logged
 from .requests import WireRequest
@@ -47,6 +56,9 @@ MAX_ANSWER_BYTES = 512 * 2**20
 ATTEMPTS = 4
 LONGEST_RETRY_AFTER = 60.0
 """Seconds. A server that asks for more gets an error instead of a node that seems to hang."""
+
+_KEPT = httpx.Limits(max_connections=100, max_keepalive_connections=20)
+"""Those of httpx."""
 
 USER_AGENT = "comfyui-lumenfall/0.1"
 
@@ -96,7 +108,8 @@ _NETWORK_LOGS = ("httpx", "httpcore.connection", "httpcore.http11", "httpcore.ht
 class Client:
     """Speaks to one server for the length of one ``async with``; nothing of it outlives the event loop.
 
-    Proxies and certificates come from the environment (``HTTPS_PROXY``, ``NO_PROXY``, ``SSL_CERT_FILE``).
+    Proxies (:class:`Proxies` says which one when) and certificates (``SSL_CERT_FILE``) come from the environment.
+    Raises InputError, code NETWORK_SETTINGS, where they cannot be used.
     ``on_status`` receives a short line when something other than waiting for the answer goes on, else None.
     """
 
@@ -114,15 +127,22 @@ class Client:
         # Redirects are never followed: they could carry the key, or a paid body, to another machine.
         try:
             tls = httpx.create_ssl_context()  # reads certificates for a while, so all share it
-            self._media = httpx.AsyncClient(headers=plain, timeout=MEDIA_TIMEOUT, verify=tls)
-            self._api = httpx.AsyncClient(headers=compressed, timeout=FREE_TIMEOUT, verify=tls)
-            self._paid = httpx.AsyncClient(headers=authorized, timeout=TIMEOUT, limits=fresh, verify=tls)
-        except (ImportError, OSError, ValueError) as error:
+        except (OSError, ValueError) as error:
             raise InputError(
-                f"The proxy or certificate settings of the environment cannot be used ({error}).",
+                f"The certificate settings of the environment cannot be used ({error}).",
                 code="NETWORK_SETTINGS",
-                hint="Check HTTPS_PROXY, ALL_PROXY (SOCKS needs `pip install httpx[socks]`) and SSL_CERT_FILE.",
+                hint="Check SSL_CERT_FILE and SSL_CERT_DIR.",
             ) from error
+        proxies = Proxies()
+        proxies.check(server.base_url, tls)
+
+        def transport(limits: httpx.Limits = _KEPT) -> Transport:
+            return Transport(proxies, tls, limits)
+
+        # With a transport of its own, httpx does not read the proxies of the environment.
+        self._media = httpx.AsyncClient(headers=plain, timeout=MEDIA_TIMEOUT, transport=transport())
+        self._api = httpx.AsyncClient(headers=compressed, timeout=FREE_TIMEOUT, transport=transport())
+        self._paid = httpx.AsyncClient(headers=authorized, timeout=TIMEOUT, transport=transport(fresh))
 
     async def __aenter__(self) -> Client:
         _ours.set(True)
@@ -213,7 +233,11 @@ class Client:
         What arrives is also written to ``partial``, and the next call with the same file goes on where it ends; the
         caller removes it. A disk that fails does not matter. ``past_caches`` asks those on the way not to answer.
         """
-        return await downloads.download(self._media, self.server, url, partial, past_caches=past_caches)
+        try:
+            return await downloads.download(self._media, self.server, url, partial, past_caches=past_caches)
+        except InputError as error:
+            # The picture's host needs a proxy that the server, reached directly, did not.
+            raise DownloadError(error.message, code=error.code, hint=error.hint) from error
 
     def _require_native(self, what: str) -> None:
         if not self.server.flavour.native:

@@ -5,6 +5,9 @@ Sources: docs.lumenfall.ai/api-reference, OpenAI's published openapi.yaml of Aug
 
 from __future__ import annotations
 
+import ipaddress
+import re
+import socket
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -49,12 +52,39 @@ OPENAI = Flavour(
 
 OTHER = Flavour(name="OpenAI-compatible", fields=None, response_format=None, ratio_sizes=True, native=False)
 
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
-
 
 def is_loopback(base_url: str) -> bool:
     """Whether the server is on this machine."""
-    return urlsplit(base_url).hostname in _LOOPBACK
+    return is_loopback_host(urlsplit(base_url).hostname or "")
+
+
+def is_loopback_host(host: str) -> bool:
+    """Whether ``host``, a name or an address without brackets, means this machine wherever it is read: 127.0.0.0/8,
+    ::1, both also as IPv4-mapped; ``localhost`` and what is below it (RFC 6761); and the unspecified address, which
+    servers print and systems take for this machine.
+
+    A name that merely resolves to such an address is somebody else's word, and does not count.
+    """
+    name = host.lower().removesuffix(".")
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    address = address_of(name)
+    return address is not None and (address.is_loopback or address.is_unspecified)
+
+
+def address_of(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The address that ``host`` spells, an IPv4-mapped one as the IPv4 that it is; None for a name."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        pass
+    else:
+        return getattr(address, "ipv4_mapped", None) or address
+    try:
+        # 127.1 and 0x7f000001, which resolvers take for addresses as well.
+        return ipaddress.IPv4Address(socket.inet_aton(host)) if re.fullmatch(r"[0-9a-fxA-FX.]+", host) else None
+    except OSError:
+        return None
 
 
 def flavour_of(base_url: str) -> Flavour:

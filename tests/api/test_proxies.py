@@ -1,0 +1,330 @@
+"""Which way a request takes: this machine directly, whatever the environment says; everything else as it says."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import socket
+import ssl
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import trustme
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from nodes.api import Server, is_loopback, read_answer, write
+from nodes.api.proxies import Proxies
+from nodes.errors import Charged, DownloadError, InputError
+from nodes.headless.sandbox import Sandbox
+
+from .conftest import odd_server, send, using
+from .proxy import Proxy, recording_proxy
+from .test_client import KEY, REQUEST
+
+ROOT = Path(__file__).parents[2]
+NAMES = ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
+
+
+@pytest.fixture
+def proxy() -> Iterator[Proxy]:
+    with recording_proxy() as started:
+        yield started
+
+
+def through(monkeypatch: pytest.MonkeyPatch, value: str, *names: str) -> None:
+    for name in names:
+        monkeypatch.setenv(name, value)
+
+
+# This machine
+
+
+@pytest.mark.parametrize(
+    ("name", "variables"),
+    [
+        ("127.0.0.1", ("HTTP_PROXY",)),
+        ("localhost", ("http_proxy",)),
+        ("127.0.0.1", ("ALL_PROXY",)),
+        ("localhost", ("all_proxy",)),
+        ("LOCALHOST", NAMES),
+    ],
+)
+def test_nothing_for_a_server_on_this_machine_reaches_a_proxy(
+    name: str,
+    variables: tuple[str, ...],
+    sandbox: Sandbox,
+    proxy: Proxy,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    through(monkeypatch, proxy.url, *variables)
+    server = Server(sandbox.base_url.replace("127.0.0.1", name), KEY)
+    link = read_answer(200, {}, send(server).body).pictures[0].url or ""
+    assert using(server, lambda opened: opened.estimate(write(REQUEST, server.flavour))).cost
+    assert using(server, lambda opened: opened.balance()).amount
+    assert using(server, lambda opened: opened.get("models"))["data"]
+    using(server, lambda opened: opened.look_up("req_1", "0" * 32, 0.0))
+    assert using(server, lambda opened: opened.download(link, tmp_path / "1.part"))
+    assert (proxy.seen, proxy.connections) == ([], 0)
+
+
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
+def test_nor_does_what_is_encrypted(
+    variable: str, proxy: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    through(monkeypatch, proxy.url, variable)
+    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    with odd_server(lambda _: (200, {}, b"{}"), context) as odd:
+        assert send(Server(f"https://127.0.0.1:{odd.port}/v1", KEY)).status == 200
+    assert proxy.connections == 0
+
+
+def test_the_command_lines_sandbox_is_not_asked_through_a_proxy(proxy: Proxy, tmp_path: Path) -> None:
+    inputs = {"prompt": "a fox", "model": "gpt-image-2", "size": "64x64", "n": 1, "seed": 1}
+    graph = {
+        "1": {"class_type": "LumenfallGenerate", "inputs": inputs},
+        "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "fox"}},
+    }
+    (tmp_path / "w.json").write_text(json.dumps(graph))
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), **dict.fromkeys(NAMES, proxy.url)}
+    command = [sys.executable, "-m", "nodes.headless", "run", "w.json", "--sandbox"]
+    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert (proxy.seen, proxy.connections) == ([], 0)
+    assert list((tmp_path / "output").glob("fox*.png"))
+
+
+HERE = [
+    *("127.0.0.1", "127.0.0.2", "127.255.255.254", "127.1", "0x7f000001", "0.0.0.0"),
+    *("[::1]", "[0:0:0:0:0:0:0:1]", "[::ffff:127.0.0.1]", "[::FFFF:7f00:1]", "[::]"),
+    *("localhost", "LOCALHOST", "localhost.", "lumenfall.localhost", "a.b.localhost."),
+]
+ELSEWHERE = [
+    *("128.0.0.1", "10.0.0.1", "192.168.0.1", "126.255.255.255", "[::2]", "[fe80::1]", "[::ffff:10.0.0.1]"),
+    *(
+        "example.com",
+        "localhost.example.com",
+        "notlocalhost",
+        "127.0.0.1.example.com",
+        "ip6-localhost",
+        "host.internal",
+    ),
+]
+
+
+@pytest.mark.parametrize("host", HERE)
+@pytest.mark.parametrize("form", ["http://{}", "https://{}:8443/openai/v1", "http://{}:1/"])
+def test_what_is_this_machine(host: str, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    through(monkeypatch, "http://proxy.example.test:3128", *NAMES)
+    assert is_loopback(form.format(host))
+    assert Proxies().is_direct(httpx.URL(form.format(host)))
+
+
+@pytest.mark.parametrize("host", ELSEWHERE)
+def test_what_is_not(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    through(monkeypatch, "http://proxy.example.test:3128", *NAMES)
+    assert not is_loopback(f"http://{host}:80/openai/v1")
+    assert not Proxies().is_direct(httpx.URL(f"http://{host}:80/openai/v1"))
+
+
+# Everything else
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"])
+@pytest.mark.parametrize("scheme", ["http://", ""])
+def test_a_name_that_only_the_proxy_knows_arrives_there(
+    variable: str, scheme: str, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    through(monkeypatch, scheme + proxy.url.removeprefix("http://"), variable)
+    assert send(Server("http://images.example.test/v1", KEY)).status == 200
+    assert proxy.asked == [("POST", "http://images.example.test/v1/images/generations")]
+
+
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
+def test_so_does_a_tunnel(variable: str, proxy: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    through(monkeypatch, proxy.url, variable)
+    proxy.authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    assert send(Server("https://images.example.test/v1", KEY)).status == 200
+    assert proxy.asked == [("CONNECT", "images.example.test:443"), ("POST", "/v1/images/generations")]
+
+
+def test_a_picture_from_elsewhere_takes_the_proxy_and_not_the_key(
+    sandbox: Sandbox, proxy: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    through(monkeypatch, proxy.url, "HTTP_PROXY")
+    server = Server(sandbox.base_url, KEY)
+    proxy.body = b"a picture"
+    link = "http://pictures.example.test/1.png"
+    assert using(server, lambda opened: opened.download(link, tmp_path / "1.part")) == proxy.body
+    assert proxy.asked == [("GET", link)] and KEY not in str(proxy.seen)
+
+
+SERVER = "http://images.example.test:8080/v1"
+
+
+@pytest.mark.parametrize(
+    ("no_proxy", "url", "is_direct"),
+    [
+        *[(value, SERVER, True) for value in ("*", "example.com,*", " * ", "a, *")],
+        *[
+            (value, SERVER, True)
+            for value in ("images.example.test", "example.test", ".example.test", "*.example.test")
+        ],
+        *[
+            (value, SERVER, True)
+            for value in ("test", "EXAMPLE.Test", "example.test.", "images.*", "im*es.example.test")
+        ],
+        *[
+            (value, SERVER, True)
+            for value in ("a.b, example.test", "a.b example.test", "  ,,example.test,, ", "a\tx.y,test")
+        ],
+        *[(value, SERVER, True) for value in ("example.test:8080", "http://example.test", "all://example.test:8080/")],
+        *[
+            (value, SERVER, False)
+            for value in ("", " ", ",", "ample.test", "s.example.test", "images.example.test.org")
+        ],
+        *[
+            (value, SERVER, False)
+            for value in ("example.test:80", "https://example.test", "*.images.example.test.x", "10.0.0.0/8")
+        ],
+        ("example.com:80", "http://example.com/v1", True),
+        ("example.com:443", "https://example.com/v1", True),
+        ("example.com:443", "http://example.com/v1", False),
+        ("m\N{LATIN SMALL LETTER U WITH DIAERESIS}ller.example", "http://xn--mller-kva.example/v1", True),
+        *[(value, "http://10.1.2.3:99/v1", True) for value in ("10.0.0.0/8", "10.1.2.3", "10.1.2.3:99", "10.1.2.3/32")],
+        *[(value, "http://10.1.2.3:99/v1", True) for value in ("10.9.9.9/8", "10.*", "0.0.0.0/0", "::ffff:10.1.2.3")],
+        *[(value, "http://10.1.2.3:99/v1", False) for value in ("11.0.0.0/8", "10.1.2.3:80", "10.1.2", "::/0", "3")],
+        *[
+            (value, "http://[fd00::5]:99/v1", True)
+            for value in ("fd00::5", "[fd00::5]", "[fd00::5]:99", "fd00::/8", "[fd00::]/8")
+        ],
+        *[(value, "http://[fd00::5]:99/v1", True) for value in ("FD00:0::0005", "http://[fd00::5]")],
+        *[(value, "http://[fd00::5]:99/v1", False) for value in ("[fd00::5]:80", "fe80::/10", "0.0.0.0/0")],
+        ("10.0.0.0/8", "http://[::ffff:10.1.2.3]/v1", True),
+        ("10.0.0.0/8", "http://ten.example.test/v1", False),
+    ],
+)
+@pytest.mark.parametrize("variable", ["NO_PROXY", "no_proxy"])
+def test_no_proxy(variable: str, no_proxy: str, url: str, is_direct: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    through(monkeypatch, "http://proxy.example.test:3128", "http_proxy", "HTTPS_PROXY")
+    monkeypatch.setenv(variable, no_proxy)
+    assert Proxies().is_direct(httpx.URL(url)) is is_direct
+
+
+def test_what_no_proxy_names_is_reached(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    through(monkeypatch, proxy.url, *NAMES)
+    monkeypatch.setenv("NO_PROXY", ".example.test")
+    resolve = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *more, **named: resolve("127.0.0.1", *more, **named))
+    with odd_server(lambda _: (200, {}, b"{}")) as odd:
+        assert send(Server(f"http://images.example.test:{odd.port}/v1", KEY)).status == 200
+    assert proxy.connections == 0
+
+
+networks = st.one_of(
+    st.ip_addresses(), st.ip_addresses(network="10.0.0.0/8"), st.ip_addresses(network="fd00::/8")
+).flatmap(
+    lambda address: st.builds(
+        lambda length: ipaddress.ip_network(f"{address}/{length}", strict=False), st.integers(0, address.max_prefixlen)
+    )
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    networks, st.one_of(st.ip_addresses(), st.ip_addresses(network="10.0.0.0/8"), st.ip_addresses(network="fd00::/8"))
+)
+def test_ranges_hold_what_is_in_them(
+    monkeypatch: pytest.MonkeyPatch,
+    network: ipaddress.IPv4Network | ipaddress.IPv6Network,
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address,
+) -> None:
+    through(monkeypatch, "http://proxy.example.test:3128", "HTTP_PROXY")
+    monkeypatch.setenv("NO_PROXY", str(network))
+    url = httpx.URL(f"http://{f'[{address}]' if address.version == 6 else address}/v1")
+    mapped = getattr(address, "ipv4_mapped", None) or address
+    if getattr(network.network_address, "ipv4_mapped", None):
+        return
+    assert Proxies().is_direct(url) is (mapped in network or is_loopback(str(url)))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(st.characters(blacklist_characters="\0", blacklist_categories=["Cs"])))
+def test_any_no_proxy_is_understood_or_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    through(monkeypatch, "http://proxy.example.test:3128", *NAMES)
+    monkeypatch.setenv("NO_PROXY", value)
+    assert Proxies().is_direct(httpx.URL("http://[::1]:80/v1"))
+    try:
+        Proxies().is_direct(httpx.URL(SERVER))
+    except InputError as error:
+        assert error.code == "NETWORK_SETTINGS"
+
+
+# What cannot be used
+
+BAD_PROXIES = [
+    *(
+        "socks5://127.0.0.1:1",
+        "socks5h://user:hunter2@127.0.0.1:1",
+        "socks://127.0.0.1:1",
+        "ftp://user:hunter2@127.0.0.1",
+    ),
+    *("foo bar", "http://foo bar", "http://", "http://:3128", "http://127.0.0.1:99999", "http://127.0.0.1:0"),
+    *("http://user:hunter2/x@127.0.0.1:1", "http://[::1", "http://a\x7f"),
+]
+BAD_EXCEPTIONS = [
+    "10.0.0.0/99",
+    "[::1",
+    "example.com:port",
+    "example.com/8",
+    "<local>",
+    "http://",
+    "a..b",
+    "[example.com]",
+]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [*[("HTTP_PROXY", value) for value in BAD_PROXIES], ("all_proxy", BAD_PROXIES[0])]
+)
+def test_a_proxy_that_cannot_be_used_is_named_before_anything_is_sent(
+    variable: str, value: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    through(monkeypatch, value, variable)
+    with pytest.raises(InputError, match=variable.upper()) as caught:
+        send(Server(SERVER, KEY))
+    assert caught.value.code == "NETWORK_SETTINGS" and "hunter2" not in str(caught.value)
+    assert send(Server(sandbox.base_url, KEY)).status == 200, "a server on this machine needs none"
+
+
+@pytest.mark.parametrize("value", BAD_EXCEPTIONS)
+def test_so_is_a_no_proxy_that_cannot_be_understood(
+    value: str, sandbox: Sandbox, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    through(monkeypatch, proxy.url, "HTTP_PROXY")
+    monkeypatch.setenv("NO_PROXY", f"example.com,{value}")
+    with pytest.raises(InputError, match="NO_PROXY") as caught:
+        send(Server(SERVER, KEY))
+    assert caught.value.code == "NETWORK_SETTINGS" and value in str(caught.value)
+    assert send(Server(sandbox.base_url, KEY)).status == 200
+    assert proxy.connections == 0
+
+
+def test_a_picture_whose_proxy_cannot_be_used_is_not_lost(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    through(monkeypatch, "socks5://127.0.0.1:1", "ALL_PROXY")
+    server = Server(sandbox.base_url, KEY)
+    with pytest.raises(DownloadError, match="ALL_PROXY") as caught:
+        using(server, lambda opened: opened.download("https://pictures.example.test/1.png", tmp_path / "1.part"))
+    assert caught.value.charged is Charged.YES
