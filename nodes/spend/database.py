@@ -43,6 +43,22 @@ class Database:
         self.engine = engine
         self.is_postgresql = engine.dialect.name == "postgresql"
         self.inode: int | None = None
+        self._is_closed = False
+
+    def close(self) -> None:
+        """Let go of its connections; those in use go when they are given back. It may still be used meanwhile."""
+        self._is_closed = True
+        # Not engine.dispose(), which would leave those in use to a pool that nobody empties any more.
+        self.engine.pool.dispose()
+
+    @contextlib.contextmanager
+    def _connections(self) -> Iterator[None]:
+        try:
+            with explained():
+                yield
+        finally:
+            if self._is_closed:
+                self.engine.pool.dispose()
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Connection]:
@@ -52,7 +68,7 @@ class Database:
         """
         from sqlalchemy import text
 
-        with explained(), self.engine.execution_options(lumenfall_writes=True).begin() as connection:
+        with self._connections(), self.engine.execution_options(lumenfall_writes=True).begin() as connection:
             if self.is_postgresql:
                 connection.execute(text(f"SELECT pg_advisory_xact_lock({_WRITERS})"))
             yield connection
@@ -60,7 +76,7 @@ class Database:
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction for reading. Raises StoreError."""
-        with explained(), self.engine.connect() as connection:
+        with self._connections(), self.engine.connect() as connection:
             yield connection
 
 
@@ -80,9 +96,12 @@ def open_database(folder: Path, url: str | None, fill: Fill) -> Database:
         known = _opened.get(name)
         if known and (url or _inode(path) == known.inode):
             return known
+        if known:
+            _opened.pop(name, known).close()
         with explained():
             database = Database(_engine(url)) if url else _open_file(path)
-            _upgrade(database, fill)
+            with _closed_on_failure(database):
+                _upgrade(database, fill)
         database.inode = None if url else _inode(path)
         _opened[name] = database
         return database
@@ -103,14 +122,23 @@ def _open_file(path: Path) -> Database:
     with FileLock(path.with_suffix(".lock"), timeout=BUSY_TIMEOUT):
         database = Database(_engine(path))
         try:
-            _check(database)
+            with _closed_on_failure(database):
+                _check(database)
         except OperationalError:
             raise  # busy or read-only, not damaged
         except DatabaseError:
-            database.engine.dispose()
             _put_aside(path)
             database = Database(_engine(path))
         return database
+
+
+@contextlib.contextmanager
+def _closed_on_failure(database: Database) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        database.close()
+        raise
 
 
 def _engine(target: str | Path) -> Engine:
@@ -124,12 +152,17 @@ def _engine(target: str | Path) -> Engine:
         )
     engine = sa.create_engine(sa.URL.create("sqlite", database=str(target)), connect_args={"timeout": BUSY_TIMEOUT})
 
-    @sa.event.listens_for(engine, "connect")
+    # First of all, since what is no database is found out here, and nobody else would close the connection then.
+    @sa.event.listens_for(engine, "connect", insert=True)
     def configure(connection: Any, _: Any) -> None:
         # Transactions are begun below, not by the driver, which would begin them too late.
         connection.isolation_level = None
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-            connection.execute(f"PRAGMA {pragma}").close()
+        try:
+            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+                connection.execute(f"PRAGMA {pragma}").close()
+        except BaseException:
+            connection.close()
+            raise
 
     @sa.event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
@@ -212,12 +245,18 @@ def explained() -> Iterator[None]:
         ) from error
 
 
+def _forget_files() -> None:
+    for name, database in list(_opened.items()):
+        if not database.is_postgresql:
+            _opened.pop(name, database).close()
+
+
 def _unusable(error: Exception, *, busy: bool) -> StoreError:
     cause = next(iter(str(getattr(error, "orig", None) or error).splitlines()), type(error).__name__)
     if busy or "locked" in cause:
         code, hint = "STORE_BUSY", "Another program holds the database; try again."
     elif "malformed" in cause or "not a database" in cause:
-        _opened.clear()  # so that the next opening looks at the file, and mends it
+        _forget_files()  # so that the next opening looks at the file, and mends it
         code, hint = "STORE_DAMAGED", "Run again: the database is then written anew from the records beside it."
     else:
         code = "STORE_UNUSABLE"
