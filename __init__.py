@@ -1,7 +1,10 @@
 """Lumenfall for ComfyUI: generate, inpaint and vary pictures through one unified image API."""
 
+from .nodes import dependencies
 from .nodes.host.routes import install_in_comfyui
 from .nodes.table import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS
+
+dependencies.tell()
 
 # ComfyUI starts its server when all packs are loaded.
 install_in_comfyui()

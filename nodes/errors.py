@@ -4,6 +4,7 @@ LumenfallError              a RuntimeError: message, hint, code, request id, cha
     InputError              an input is wrong; nothing was sent
     CredentialError         no usable API key
     StoreError              the journal of paid calls cannot be used; nothing was sent
+    OldDependency           a package is missing or too old; nothing was sent
     BudgetExceeded          a limit of the user's does not allow the request; nothing was sent
     Unresolved              an equal request was sent before, and its end is not known; nothing was sent
     ConnectionFailed        the server was not reached, or broke off
@@ -19,6 +20,7 @@ LumenfallError              a RuntimeError: message, hint, code, request id, cha
         ProvidersExhausted
         ServerFault
     AnswerError             the server answered 200, but not with usable pictures
+        DecoderFault        a picture that came, but that this pack or a package cannot read; it is not damaged
     DownloadError           a picture exists on the server but could not be fetched
 """
 
@@ -106,6 +108,12 @@ class StoreError(LumenfallError):
     default_code = "STORE_UNUSABLE"
 
 
+class OldDependency(LumenfallError):
+    """A package that the pack needs is missing or too old. Raised before anything is sent."""
+
+    default_code = "OLD_DEPENDENCY"
+
+
 class BudgetExceeded(LumenfallError):
     """The request would go beyond a limit that the user has set. Raised before anything is sent."""
 
@@ -189,6 +197,12 @@ class AnswerError(LumenfallError):
 
     default_code = "UNUSABLE_ANSWER"
     default_charged = Charged.UNKNOWN
+
+
+class DecoderFault(AnswerError):
+    """A picture came that cannot be read here, by no fault of its own: its file is to be kept, and read later."""
+
+    default_code = "PACK_FAULT"
 
 
 class DownloadError(LumenfallError):

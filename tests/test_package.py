@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from nodes.dependencies import MINIMUMS
+
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "nodes").rglob("*.py"))
 
@@ -29,12 +31,13 @@ ALLOWED = {
     "purchase": {"api", "errors", "pixels", "price", "receive", "resolution", "settings", "spend"},
     "resolution": {"api", "errors", "receive", "spend"},
     "caller": {"host", "spend"},
-    "books": {"host", "settings", "spend"},
+    "books": {"dependencies", "host", "settings", "spend"},
     "courier": set(),
     "upkeep": {"api", "errors", "receive", "resolution", "spend"},
     "quoting": {"resolution", "api", "errors", "price", "purchase", "receive", "spend"},
     "quote": {"errors", "host", "quoting"},
     "settings": {"errors"},
+    "dependencies": {"errors"},
 }
 
 
@@ -84,6 +87,7 @@ def test_comfyui_installs_what_the_package_needs() -> None:
     lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").split()
     pyproject = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     assert f"dependencies = {lines!s}".replace("'", '"') in pyproject
+    assert lines == [f"{name}>={minimum}" for name, minimum in MINIMUMS.items()]
 
 
 def test_the_wheel_holds_every_package() -> None:

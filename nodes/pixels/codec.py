@@ -5,15 +5,18 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-from collections.abc import Callable
+import struct
+import zlib
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
+import PIL
 import torch
 from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
 
-from ..errors import AnswerError, InputError
-from .formats import sniff
+from ..errors import AnswerError, DecoderFault, InputError
+from .formats import ImageFormat, readable, sniff
 
 MAX_BYTES = 256 * 2**20
 """Largest file that is decoded. An uncompressed 16-bit RGBA picture of 32 megapixels still fits."""
@@ -23,6 +26,14 @@ MAX_PIXELS = 2**27
 
 MAX_FRAMES = 256
 """Most frames of an animated answer."""
+
+_DAMAGE = (
+    *(OSError, EOFError, SyntaxError, ValueError, LookupError, ArithmeticError, RuntimeError),
+    *(struct.error, zlib.error, Image.DecompressionBombError),
+)
+"""What Pillow's decoders raise for damaged files; found by cutting and changing files of all formats. Anything else is
+a fault of the pack's, or of a package.
+"""
 
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
@@ -108,27 +119,63 @@ def decode(data: bytes) -> torch.Tensor:
     The values equal those that ComfyUI's LoadImage gives: 8-bit divided by 255, EXIF rotation applied, colour
     never multiplied by alpha. Beyond that, colours of an embedded profile other than sRGB are converted to sRGB, and
     16-bit grey is scaled, not clipped. Raises AnswerError for anything that is not
-    a whole picture within MAX_BYTES, MAX_PIXELS and MAX_FRAMES; the limits are checked before decoding.
+    a whole picture within MAX_BYTES, MAX_PIXELS and MAX_FRAMES; the limits are checked before decoding. Raises
+    DecoderFault where the fault is not the file's.
     """
     kind = sniff(data)
     if kind is None:
         raise AnswerError("The server sent something that is not a PNG, JPEG, WebP, GIF or AVIF picture.")
     if len(data) > MAX_BYTES:
         raise AnswerError(f"The picture file has {len(data):,} bytes, more than the {MAX_BYTES:,} that are decoded.")
+    if kind is ImageFormat.GIF and not data.rstrip(b"\0\r\n").endswith(b";"):
+        # Cut between two frames, it would decode without a complaint.
+        raise AnswerError("The GIF picture is incomplete: its end is missing.")
+    with _faults_told(kind):
+        try:
+            arrays = _frames(data, kind)
+        except _DAMAGE as error:
+            if isinstance(error, AnswerError):
+                raise
+            raise AnswerError(f"The {kind.value} picture is damaged or incomplete ({_reason(error)}).") from error
+        channels = max(array.shape[-1] for array in arrays)
+        whole = [array for array in arrays if array.shape[:2] == arrays[0].shape[:2]]
+        return torch.stack([torch.from_numpy(_with_channels(array, channels)) for array in whole])
+
+
+@contextlib.contextmanager
+def _faults_told(kind: ImageFormat) -> Iterator[None]:
+    """Raises DecoderFault for what is not the picture's fault."""
+    again = "Then run again: the picture is paid for, and comes for nothing."
+    if not readable(kind.extension):
+        raise DecoderFault(
+            f"Pillow {PIL.__version__} cannot open {kind.value} pictures.",
+            code="OLD_DEPENDENCY",
+            hint=f"Run pip install -U Pillow in ComfyUI's Python, and start ComfyUI again. {again}",
+        )
     try:
-        with Image.open(io.BytesIO(data), formats=[kind.value]) as picture:
-            _check_limits(picture)
-            # The further pictures of an MPO (a JPEG with previews or a gain map) are no frames.
-            frames = [picture] if picture.format == "MPO" else ImageSequence.Iterator(picture)
-            arrays = [_pixels(frame) for frame in frames]
+        yield
     except AnswerError:
         raise
+    except MemoryError as error:
+        raise DecoderFault(
+            f"There is not enough memory to decode the {kind.value} picture.",
+            code="OUT_OF_MEMORY",
+            hint=f"Make room, for example by ending other programs. {again}",
+        ) from error
     except Exception as error:
-        # Damaged files make Pillow's decoders raise all kinds of errors.
-        raise AnswerError(f"The {kind.value} picture is damaged or incomplete ({_reason(error)}).") from error
-    channels = max(array.shape[-1] for array in arrays)
-    whole = [array for array in arrays if array.shape[:2] == arrays[0].shape[:2]]
-    return torch.stack([torch.from_numpy(_with_channels(array, channels)) for array in whole])
+        raise DecoderFault(
+            f"The {kind.value} picture could not be decoded by a fault of this pack, or of Pillow {PIL.__version__}, "
+            f"NumPy {np.__version__} or torch {torch.__version__}, not of the picture ({_reason(error)}).",
+            hint=f"Update the pack and these packages, and start ComfyUI again. {again}",
+        ) from error
+
+
+def _frames(data: bytes, kind: ImageFormat) -> list[npt.NDArray[np.float32]]:
+    with Image.open(io.BytesIO(data), formats=[kind.value]) as picture:
+        _check_limits(picture)
+        # The further pictures of an MPO (a JPEG with previews or a gain map) are no frames.
+        frames = [picture] if picture.format == "MPO" else ImageSequence.Iterator(picture)
+        return [_pixels(frame) for frame in frames]
 
 
 def split_alpha(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

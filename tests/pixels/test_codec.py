@@ -4,8 +4,10 @@ import contextlib
 import io
 import struct
 import zlib
+from collections.abc import Iterator
 
 import numpy as np
+import PIL
 import pytest
 import torch
 from hypothesis import given, settings
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image, ImageCms, ImageOps
 
-from nodes.errors import AnswerError, InputError
+from nodes.errors import AnswerError, DecoderFault, InputError
 from nodes.pixels import codec, decode, encode, sniff, split_alpha, to_uint8
 
 sides = st.integers(1, 24)
@@ -138,6 +140,16 @@ def test_split_alpha_gives_load_images_mask() -> None:
 
 # What must be refused
 
+
+@contextlib.contextmanager
+def called_damaged() -> Iterator[None]:
+    """Whatever is wrong with a file, it is read or called damaged, and is no fault of the pack's."""
+    try:
+        yield
+    except AnswerError as error:
+        assert not isinstance(error, DecoderFault), error
+
+
 MAGIC = [b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF89a", b"RIFF\0\0\0\0WEBP"]
 
 
@@ -160,7 +172,7 @@ def test_cut_pictures_are_refused(kind: str) -> None:
     st.binary(max_size=200), st.sampled_from([b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF89a", b"RIFF\0\0\0\0WEBP"])
 )
 def test_garbage_raises_nothing_but_answer_error(garbage: bytes, magic: bytes) -> None:
-    with contextlib.suppress(AnswerError):
+    with called_damaged():
         decode(magic + garbage)
 
 
@@ -198,15 +210,93 @@ def test_the_previews_in_a_jpeg_are_no_frames() -> None:
     assert decode(content).shape == (1, 30, 40, 3)
 
 
-@settings(max_examples=200, deadline=None)
-@given(st.sampled_from(["PNG", "JPEG", "WEBP", "GIF", "AVIF"]), st.integers(12, 10**6), st.integers(0, 255))
-def test_a_flipped_byte_raises_nothing_but_answer_error(kind: str, place: int, value: int) -> None:
-    frames = [Image.new("RGB", (9, 7), colour) for colour in ("red", "green")]
-    more = {"save_all": True, "append_images": frames[1:]} if kind in ("GIF", "WEBP", "PNG") else {}
-    content = bytearray(saved(frames[0], kind, **more))
-    content[place % len(content)] = value
-    with contextlib.suppress(AnswerError):
-        decode(bytes(content))
+def kinds_of_pictures() -> list[bytes]:
+    """What decoders have branches for: palettes, transparency of every kind, frames, profiles, EXIF, interlacing."""
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (17, 23, 4), dtype=np.uint8))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    extras = {"exif": exif, "icc_profile": ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()}
+    several = {"save_all": True, "append_images": [noise.convert("RGB"), noise.convert("RGB")]}
+    pictures = [saved(noise.convert(mode)) for mode in ("1", "L", "LA", "P", "RGB", "RGBA")]
+    pictures += [saved(noise.convert("P"), transparency=bytes(range(200))), saved(noise.convert("L"), transparency=3)]
+    pictures += [saved(noise.convert("RGB"), transparency=(1, 2, 3), **extras)]
+    pictures += [saved(Image.fromarray(np.full((9, 9), 40_000, dtype=np.uint16)))]
+    pictures += [saved(noise.convert(mode), "JPEG", progressive=mode == "RGB") for mode in ("L", "RGB", "CMYK")]
+    pictures += [saved(noise.convert("P"), "GIF", transparency=4)]
+    pictures += [saved(noise.convert("RGB"), kind, **several) for kind in ("PNG", "MPO", "GIF", "WEBP", "AVIF")]
+    pictures += [saved(noise, kind, **extras) for kind in ("WEBP", "AVIF")]
+    return pictures
+
+
+PICTURES = kinds_of_pictures()
+changes = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=4)
+
+
+@settings(max_examples=500)
+@given(st.sampled_from(PICTURES), changes, st.floats(0.2, 1), st.booleans())
+def test_damage_of_any_kind_is_called_damage(
+    whole: bytes, changed: list[tuple[float, int]], length: float, with_true_sums: bool
+) -> None:
+    content = bytearray(whole)
+    for place, value in changed:
+        content[min(8 + int(place * len(content)), len(content) - 1)] = value
+    content = content[: max(12, int(length * len(content)))]
+    with called_damaged():
+        decode(with_sums(bytes(content)) if with_true_sums else bytes(content))
+
+
+def with_sums(content: bytes) -> bytes:
+    """A PNG whose checksums fit, so that what was changed reaches the decoder."""
+    if not content.startswith(b"\x89PNG"):
+        return content
+    summed, place = content[:8], 8
+    while place + 12 <= len(content):
+        (length,) = struct.unpack(">I", content[place : place + 4])
+        chunk = content[place + 4 : place + 8 + length]
+        summed += content[place : place + 4] + chunk + struct.pack(">I", zlib.crc32(chunk))
+        place += 12 + length
+    return summed
+
+
+# What must not be called damaged
+
+
+@pytest.mark.parametrize("fault", [AttributeError, TypeError, NameError, ImportError, AssertionError])
+def test_a_fault_of_ours_is_called_one(fault: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
+    def at_fault(_: Image.Image) -> None:
+        raise fault("gone")
+
+    monkeypatch.setattr(codec, "_pixels", at_fault)
+    with pytest.raises(DecoderFault, match=f"fault of this pack, or of Pillow.*{fault.__name__}: gone") as caught:
+        decode(PICTURES[0])
+    assert caught.value.code == "PACK_FAULT" and "damaged" not in str(caught.value)
+    assert "run again: the picture is paid for" in caught.value.hint
+
+
+def test_nor_is_a_picture_that_an_old_pillow_cannot_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It came with 10.1."""
+    monkeypatch.delattr(Image.Image, "has_transparency_data")
+    with pytest.raises(DecoderFault, match=f"Pillow {PIL.__version__}"):
+        decode(PICTURES[0])
+
+
+def test_nor_is_one_of_a_format_that_it_does_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
+    """AVIF came with 11.3."""
+    content = PICTURES[-1]
+    monkeypatch.delitem(Image.EXTENSION, ".avif")
+    with pytest.raises(DecoderFault, match="cannot open AVIF") as caught:
+        decode(content)
+    assert caught.value.code == "OLD_DEPENDENCY" and "pip install -U Pillow" in caught.value.hint
+
+
+def test_nor_is_one_that_memory_does_not_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(np, "asarray", full)
+    with pytest.raises(DecoderFault, match="not enough memory") as caught:
+        decode(PICTURES[4])
+    assert caught.value.code == "OUT_OF_MEMORY"
 
 
 def test_8_bit_integers_are_taken_as_such() -> None:

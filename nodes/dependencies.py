@@ -1,0 +1,82 @@
+"""The oldest packages that the pack works with, and what to do about older ones. Before money moves, not after."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import re
+import sys
+from functools import cache
+
+from .errors import OldDependency
+
+log = logging.getLogger(__name__)
+
+MINIMUMS = {
+    "SQLAlchemy": "2.0",
+    "aiohttp": "3.9",
+    "alembic": "1.13",
+    "filelock": "3.12",
+    "httpx": "0.27",
+    "numpy": "1.25",
+    "Pillow": "10.1",
+    "pydantic": "2.0",
+    "tenacity": "8.2",
+}
+"""Of each package, by its name in the registry. requirements.txt and pyproject.toml say the same; a test compares them.
+torch is ComfyUI's.
+"""
+
+_MODULES = {"Pillow": "PIL", "SQLAlchemy": "sqlalchemy"}
+
+
+def require() -> None:
+    """Raise OldDependency where a package is missing or too old, for all of them at once."""
+    old = lacking()
+    if old:
+        wanted = " ".join(f'"{name}>={MINIMUMS[name]}"' for name in old)
+        raise OldDependency(
+            f"{', '.join(f'{name} {found}' for name, found in old.items())}: too old for this pack. Nothing was sent.",
+            hint=f"Run pip install -U {wanted} in ComfyUI's Python, then start ComfyUI again.",
+        )
+
+
+def tell() -> None:
+    """Write what is lacking to the log, while there is time to mend it. Never raises: the nodes must not vanish."""
+    try:
+        require()
+    except OldDependency as error:
+        log.warning("Lumenfall: %s %s", error.message, error.hint)
+
+
+@cache
+def lacking() -> dict[str, str]:
+    """The packages that are missing or too old, each with its version or "is not installed". What was loaded once
+    stays until the process ends, so this is found out once.
+    """
+    found = {name: _version(name) for name in MINIMUMS}
+    return {name: version for name, version in found.items() if _release(version) < _release(MINIMUMS[name])}
+
+
+def _version(name: str) -> str:
+    """Of what is loaded, since an upgrade counts only after a restart; else of what is installed."""
+    module = _MODULES.get(name, name)
+    loaded = getattr(sys.modules.get(module), "__version__", None)
+    if isinstance(loaded, str):
+        return loaded
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        # Some systems install packages without saying so.
+        return MINIMUMS[name] if importlib.util.find_spec(module) else "is not installed"
+
+
+def _release(version: str) -> tuple[int, ...]:
+    """The numbers of a version, without zeros at the end; those of pre-releases count as the release's."""
+    numbers = re.match(r"\d+(\.\d+)*", version)
+    parts = [int(part) for part in numbers[0].split(".")] if numbers else []
+    while parts and parts[-1] == 0:
+        parts.pop()
+    return tuple(parts)

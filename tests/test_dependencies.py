@@ -1,0 +1,116 @@
+"""Old packages: said before money moves, and never by a node that is gone."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import PIL
+import pytest
+import torch
+
+from nodes import dependencies
+from nodes.dependencies import MINIMUMS
+from nodes.errors import Charged, OldDependency
+from nodes.headless.sandbox import Sandbox
+from nodes.table import NODE_CLASS_MAPPINGS
+
+from .conftest import Nodes
+
+ROOT = Path(__file__).parents[1]
+IMAGE, MASK = torch.rand(1, 64, 64, 3), torch.ones(1, 64, 64)
+
+
+@pytest.fixture
+def looked_at_anew() -> Iterator[None]:
+    dependencies.lacking.cache_clear()
+    yield
+    dependencies.lacking.cache_clear()
+
+
+def test_what_is_installed_here_is_new_enough(looked_at_anew: None) -> None:
+    assert dependencies.lacking() == {}
+
+
+@pytest.mark.parametrize(
+    ("node", "inputs"),
+    [
+        ("LumenfallGenerate", {"prompt": "a fox"}),
+        ("LumenfallInpaint", {"image": IMAGE, "mask": MASK, "prompt": "a fox"}),
+        ("LumenfallVariations", {"image": IMAGE}),
+        ("LumenfallEdit", {"image": IMAGE, "prompt": "a fox"}),
+        ("LumenfallOutpaint", {"image": IMAGE}),
+        ("LumenfallUpscale", {"image": IMAGE}),
+        ("LumenfallCompare", {"prompt": "a fox"}),
+    ],
+)
+def test_a_node_says_what_to_upgrade_before_anything_is_sent(
+    node: str,
+    inputs: dict[str, Any],
+    nodes: Nodes,
+    sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    looked_at_anew: None,
+) -> None:
+    monkeypatch.setattr(PIL, "__version__", "10.0.1")
+    with pytest.raises(OldDependency, match=r"Pillow 10\.0\.1") as caught:
+        nodes(node, **inputs)
+    assert 'pip install -U "Pillow>=10.1"' in caught.value.hint
+    assert (caught.value.code, caught.value.charged) == ("OLD_DEPENDENCY", Charged.NO)
+    assert sandbox.requests == []
+
+
+@pytest.mark.parametrize(
+    ("version", "is_old"),
+    [
+        ("10.0.1", True),
+        ("9.5", True),
+        ("10", True),
+        ("10.1", False),
+        ("10.1.0rc1", False),
+        ("11.dev0", False),
+        ("100", False),
+    ],
+)
+def test_versions_are_compared_by_number(
+    version: str, is_old: bool, monkeypatch: pytest.MonkeyPatch, looked_at_anew: None
+) -> None:
+    monkeypatch.setattr(PIL, "__version__", version)
+    assert ("Pillow" in dependencies.lacking()) is is_old
+
+
+LOADER = """
+import importlib.util, sys
+spec = importlib.util.spec_from_file_location("pack", {path!r}, submodule_search_locations=[{folder!r}])
+pack = importlib.util.module_from_spec(spec)
+sys.modules["pack"] = pack
+spec.loader.exec_module(pack)
+print(len(pack.NODE_CLASS_MAPPINGS))
+"""
+
+
+def test_the_nodes_load_with_old_and_missing_packages_and_the_log_says_so(tmp_path: Path) -> None:
+    """Found as pip leaves them: filelock is old, alembic is not there."""
+    (tmp_path / "filelock-3.9.0.dist-info").mkdir()
+    (tmp_path / "filelock-3.9.0.dist-info" / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: filelock\nVersion: 3.9.0\n"
+    )
+    (tmp_path / "sitecustomize.py").write_text(
+        "import importlib.metadata, importlib.util\n"
+        "version, find = importlib.metadata.version, importlib.util.find_spec\n"
+        "def told(name):\n"
+        "    if name == 'alembic': raise importlib.metadata.PackageNotFoundError(name)\n"
+        "    return version(name)\n"
+        "importlib.metadata.version = told\n"
+        "importlib.util.find_spec = lambda name, *more: None if name == 'alembic' else find(name, *more)\n"
+    )
+    code = LOADER.format(path=str(ROOT / "__init__.py"), folder=str(ROOT))
+    environ = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(len(NODE_CLASS_MAPPINGS))]
+    assert "alembic is not installed, filelock 3.9.0: too old" in done.stderr
+    assert f'pip install -U "alembic>={MINIMUMS["alembic"]}" "filelock>={MINIMUMS["filelock"]}"' in done.stderr
