@@ -1,24 +1,45 @@
 """The pack's own event loop, on which paid calls run to their end.
 
 A prompt's loop is torn down by Stop, or by another node's failure; the server finishes and bills the request all the
-same. So the call belongs to the process: the node stops waiting at once, and what was paid for still comes home.
+same. So the call belongs to the process: the node stops waiting at once, and what was paid for still comes home. A
+process that comes to its end begins nothing new, and waits for what is out.
 """
 
 from __future__ import annotations
 
 import asyncio
+import atexit
 import concurrent.futures
 import contextlib
+import logging
 import threading
-from collections.abc import Coroutine
+import time
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+from .crew import Crew
+
+log = logging.getLogger(__name__)
+
 T = TypeVar("T")
+
+LONGEST = 1260.0
+"""Seconds that an ending process waits: a paid call may take 1200, and its pictures a little more. Who ends it may be
+less patient (``docker stop`` kills after 10); the journal knows in any case what was in the air.
+"""
+
+WAITING = "Waiting for paid calls to come home to the store, at most {:.0f} minutes."
+LEFT = "Left before all paid calls came home. The journal knows them: nothing is paid twice."
+
+_GRACE = 0.5
+_POLL = 0.2
+"""Seconds. A longer wait could not be interrupted on Windows."""
 
 _starting = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
 _thread: threading.Thread | None = None
 _out: set[concurrent.futures.Future[Any]] = set()
+_closing = False
 
 
 def send_off(errand: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
@@ -40,6 +61,7 @@ def _running_loop() -> asyncio.AbstractEventLoop:
         # Not alive either in a child that was forked.
         if _loop is None or _thread is None or not _thread.is_alive():
             loop = asyncio.new_event_loop()
+            loop.set_default_executor(Crew())
             thread = threading.Thread(target=loop.run_forever, name="lumenfall-courier", daemon=True)
             try:
                 thread.start()
@@ -47,6 +69,9 @@ def _running_loop() -> asyncio.AbstractEventLoop:
                 loop.close()
                 raise
             _thread, _loop = thread, loop
+            _out.clear()  # in a forked child, its parent's
+            atexit.unregister(_wait_at_exit)
+            atexit.register(_wait_at_exit)
         return _loop
 
 
@@ -69,3 +94,70 @@ async def run(errand: Coroutine[Any, Any, T]) -> T:
 def bring_home(timeout: float | None = None) -> int:
     """Wait until nothing is out any more, at most ``timeout`` seconds; how many errands still are."""
     return len(concurrent.futures.wait(list(_out), timeout).not_done)
+
+
+def is_out() -> bool:
+    """Whether an errand is under way."""
+    return bool(_out)
+
+
+def wait_for_all(say: Callable[[str], None], is_impatient: Callable[[], bool] = lambda: False) -> None:
+    """Wait until nothing is out any more, at most :data:`LONGEST`, and ``say`` so where it takes a while. Ctrl-C, and
+    ``is_impatient``, end the waiting for good: the process does not wait again when it ends.
+    """
+    deadline = time.monotonic() + LONGEST
+    try:
+        if not bring_home(_GRACE):
+            return
+        say(WAITING.format(LONGEST / 60))
+        while time.monotonic() < deadline and not is_impatient():
+            if not bring_home(_POLL):
+                return
+    except KeyboardInterrupt:
+        pass
+    leave()
+    with contextlib.suppress(KeyboardInterrupt):
+        say(LEFT)
+
+
+def leave() -> None:
+    """Let the process end without waiting for what is out now."""
+    atexit.unregister(_wait_at_exit)
+
+
+def close() -> None:
+    """The process ends: begin nothing new."""
+    global _closing
+    _closing = True
+
+
+def is_closing() -> bool:
+    return _closing
+
+
+def _wait_at_exit() -> None:
+    # Nothing comes home on a loop that is gone, as in a child that was forked.
+    if _thread is not None and _thread.is_alive():
+        close()
+        wait_for_all(lambda text: log.warning("%s", text))
+
+
+def when_home(then: Callable[[], None]) -> None:
+    """Call ``then`` on the courier's thread when nothing is out any more. May be called by a signal's handler."""
+
+    async def wait() -> None:
+        started, said = time.monotonic(), False
+        while _out and time.monotonic() - started < LONGEST:
+            if not said and time.monotonic() - started >= _GRACE:
+                said = True
+                log.warning("%s", WAITING.format(LONGEST / 60))
+            await asyncio.sleep(_POLL)
+        then()
+
+    assert _loop is not None
+    # As asyncio's own handlers of signals: no lock that the interrupted code may hold.
+    _loop.call_soon_threadsafe(lambda: _tasks.add(asyncio.ensure_future(wait())))
+
+
+_tasks: set[asyncio.Future[None]] = set()
+"""asyncio itself only remembers tasks weakly."""

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from . import courier, host, quoting
+from . import courier, ending, host, quoting
 from .api import Catalogue, Client, ImageRequest, Mode, Model, ModelList, bundled, configured_base_url, resolve_server
 from .books import open_journal
 from .caller import caller, hand_out_receipts, remember
@@ -62,6 +62,9 @@ async def ask(
         if quoting.quotation() is None:
             await wait(errand.delivered(results), surroundings, errand.doing)
             courier.send_off(errand.make_room())
+    except Skipped:
+        # The node still waits, so it is the process that ends.
+        raise surroundings.interruption() from None
     except BaseException as error:
         if isinstance(error, type(surroundings.interruption())) and errand.in_air:
             error.args = (_left_in_air(errand.in_air),)
@@ -151,6 +154,7 @@ class _Errand:
 
     def __init__(self, surroundings: host.Host, slug: str, on_failure: OnFailure | None, too_large: TooLarge) -> None:
         self.wanted = True
+        self._host = surroundings
         self._slug = slug
         self._may_shrink = too_large == "scale down"
         self._status: str | None = None
@@ -180,6 +184,7 @@ class _Errand:
     async def results(self, build: Callable[[Model], Sequence[ImageRequest]]) -> Results:
         """Run on the courier's loop, and wait here."""
         if quoting.quotation() is None:
+            self._host.in_main_thread(ending.watch)
             courier.send_off(look_after(self._server, self._journal))
         return await courier.run(self._run(build))
 
@@ -218,7 +223,7 @@ class _Errand:
         self._status = status
 
     def _is_wanted(self) -> bool:
-        return self.wanted and not self._failed
+        return self.wanted and not self._failed and not courier.is_closing()
 
     async def _one(self, checkout: Checkout, room: asyncio.Semaphore, index: int, order: Order) -> Delivery:
         async with room:

@@ -15,11 +15,12 @@ import typer
 from ..errors import LumenfallError
 from ..host import Interrupted
 from ..spend import NANOS, Call, picture_count
+from . import signals
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-FAILED, INTERRUPTED = 1, 130
+FAILED = 1
 WIDE = 200
 """Columns of a table that goes into a file or another program."""
 
@@ -39,7 +40,7 @@ def failing_in_words(as_json: bool) -> Iterator[None]:
     except (Interrupted, KeyboardInterrupt):
         if as_json:
             print(json.dumps({"error": None}))
-        raise typer.Exit(INTERRUPTED) from None
+        raise typer.Exit(signals.exit_code()) from None
 
 
 def console() -> Console:

@@ -7,23 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import io
 import json
 import logging
-import signal
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from enum import Enum
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from .. import courier
 from ..errors import Charged, InputError, LumenfallError
 from ..host import Interrupted, use
+from . import signals
 from .host import Headless, sandboxed
 from .playing import playground
 from .problems import NeedsComfyUI
@@ -31,6 +30,7 @@ from .receipts import receipt
 from .recovering import recover
 from .spending import spend
 from .store import store
+from .streams import forgive
 
 if TYPE_CHECKING:
     from .console import Rows
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-DONE, FAILED, WRONG, NEEDS_COMFYUI, INTERRUPTED = 0, 1, 2, 3, 130
+DONE, FAILED, WRONG, NEEDS_COMFYUI = 0, 1, 2, 3
 
 EXIT_CODES = """\b
 Exit codes:
@@ -48,7 +48,7 @@ Exit codes:
     1  a node failed; what the others made is saved
     2  the workflow or the command line is wrong; nothing was sent
     3  the graph has nodes that need ComfyUI
-  130  interrupted"""
+  130  interrupted: by Ctrl-C; 143 by SIGTERM, 129 by SIGHUP"""
 
 app = typer.Typer(
     help="Lumenfall image workflows without ComfyUI.",
@@ -80,26 +80,36 @@ class ModelMode(str, Enum):
 
 def main() -> None:
     """The console script."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a title may have letters that the console has not
-    try:
-        app(prog_name="lumenfall")
-    except SystemExit as stop:
-        # Typer has already told the person; whoever reads --json gets the object that every run ends with.
-        usage = getattr(stop.__context__, "format_message", None)
-        if usage is not None and "--json" in sys.argv:
-            from .summary import of_usage
+    forgive()
+    with signals.heard():
+        try:
+            app(prog_name="lumenfall")
+        except SystemExit as stop:
+            signals.ignore()
+            # Typer has already told the person; whoever reads --json gets the object that every run ends with.
+            usage = getattr(stop.__context__, "format_message", None)
+            if usage is not None and "--json" in sys.argv:
+                from .summary import of_usage
 
-            print(json.dumps(of_usage(usage())))
-        raise
-    except KeyboardInterrupt:
-        # Ctrl-C before or after the part of a command that handles it.
-        if "--json" in sys.argv:
-            from .summary import of_break_off
+                print(json.dumps(of_usage(usage())))
+            if isinstance(getattr(stop.__context__, "__cause__", None), KeyboardInterrupt):
+                _break_off()
+            raise
+        except KeyboardInterrupt:
+            _break_off()
+        finally:
+            if signals.count() > 1:
+                courier.leave()
 
-            print(json.dumps(of_break_off()))
-        sys.exit(INTERRUPTED)
+
+def _break_off() -> NoReturn:
+    """The end where a signal came before or after the part of a command that handles it."""
+    signals.ignore()
+    if "--json" in sys.argv:
+        from .summary import of_break_off
+
+        print(json.dumps(of_break_off()))
+    sys.exit(signals.exit_code())
 
 
 @app.command(epilog=EXIT_CODES)
@@ -113,7 +123,7 @@ def run(
     sandbox: InSandbox = False,
     as_json: AsJson = False,
 ) -> None:
-    """Run a workflow. Ctrl-C stops it, a second Ctrl-C breaks it off."""
+    """Run a workflow. Ctrl-C, SIGTERM or SIGHUP stops it and waits for what is paid; the next one breaks it off."""
     from .console import Rows, show
     from .summary import of_break_off, of_error
 
@@ -121,11 +131,13 @@ def run(
     try:
         with Rows(silent=as_json) as rows:
             summary = _run(workflow, settings or [], input_folder, output_folder, sandbox, rows)
-        code = {"success": DONE, "error": FAILED, "interrupted": INTERRUPTED}[summary["status"]]
+        code = {"success": DONE, "error": FAILED, "interrupted": signals.exit_code()}[summary["status"]]
+        signals.ignore()
     except LumenfallError as error:
         summary, code = of_error(error), NEEDS_COMFYUI if isinstance(error, NeedsComfyUI) else WRONG
     except KeyboardInterrupt:
-        summary, code = of_break_off(), INTERRUPTED
+        signals.ignore()
+        summary, code = of_break_off(), signals.exit_code()
     except Exception as error:
         log.exception("This is a bug of the command line")
         message = f"{type(error).__name__}: {error}"
@@ -160,7 +172,7 @@ def estimate(
     except LumenfallError as error:
         summary, text, code = no_estimate(error), str(error), WRONG
     except (Interrupted, KeyboardInterrupt):
-        summary, code = no_estimate(None), INTERRUPTED
+        summary, code = no_estimate(None), signals.exit_code()
     if as_json:
         print(json.dumps(summary))
     else:
@@ -177,7 +189,7 @@ def sandbox(
         typer.Option("--fault", metavar="NAME[:COUNT]", help="Fail COUNT times; a wrong name lists all."),
     ] = None,
 ) -> None:
-    """Serve a stand-in for the API until Ctrl-C: deterministic pictures, no key, no cost."""
+    """Serve a stand-in for the API until Ctrl-C or another signal: deterministic pictures, no key, no cost."""
     from .sandbox import FAULTS, running
 
     try:
@@ -260,9 +272,10 @@ def _run(
             overrides = sandboxed(stack.enter_context(running()).base_url, data_dir)
         folders = Folders(input_folder, output_folder, Path(stack.enter_context(_previews())))
         host = Headless(overrides, rows.say, workflow.stem, free_nodes=free(table(folders)))
-        stack.enter_context(_stopping(host))
+        stack.enter_context(signals.asking(host.stop))
         summary = asyncio.run(_execute(prompt, drawn, settings, folders, host, rows))
-        _wait_for_what_is_paid(host)
+        # Stopped nodes leave calls in the air, which would be lost with this process.
+        signals.wait_for_what_is_paid()
         return summary
 
 
@@ -285,20 +298,6 @@ async def _execute(
         return of_result(graph, await execute(graph, host, workflow=drawn, notify=rows.show), folders)
 
 
-def _wait_for_what_is_paid(host: Headless) -> None:
-    """Stopped nodes leave calls in the air, which would be lost with this process. Ctrl-C breaks the waiting off."""
-    from .. import courier
-
-    if not courier.bring_home(0.5):
-        return
-    typer.echo("Waiting for paid calls to come home to the store. Ctrl-C breaks off.", err=True)
-    was_stopped = host.interrupted()
-    with contextlib.suppress(KeyboardInterrupt):
-        # A wait without end could not be interrupted on Windows.
-        while courier.bring_home(0.2) and host.interrupted() == was_stopped:
-            pass
-
-
 def _input_beside(workflow: Path) -> Path:
     candidates = (workflow.parent / "input", workflow.parent.parent / "input")
     return next((folder for folder in candidates if folder.is_dir()), workflow.parent)
@@ -313,19 +312,3 @@ def _previews() -> Iterator[str]:
     finally:
         with contextlib.suppress(OSError):
             Path(folder).rmdir()
-
-
-@contextlib.contextmanager
-def _stopping(host: Headless) -> Iterator[None]:
-    """Ctrl-C asks the nodes to stop; the next one raises KeyboardInterrupt."""
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        if host.interrupted():
-            raise KeyboardInterrupt
-        host.stop()
-
-    before = signal.signal(signal.SIGINT, handle)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -9,7 +9,9 @@ from typing import Annotated
 
 import typer
 
+from .. import courier
 from ..errors import LumenfallError
+from . import signals
 
 CANNOT_START = 2
 
@@ -28,11 +30,10 @@ def playground(
         typer.Option("--frontend", metavar="DIR", help="A built frontend. Default: comfyui-frontend-package."),
     ] = None,
 ) -> None:
-    """Serve the pack in ComfyUI's browser frontend until Ctrl-C, without ComfyUI.
+    """Serve the pack in ComfyUI's browser frontend until Ctrl-C or another signal, without ComfyUI.
 
     It knows the nodes of this pack and the core image nodes, and is open to this machine only.
     """
-    from .. import courier
     from .playground import running
 
     try:
@@ -45,10 +46,11 @@ def playground(
             print("Ctrl-C ends it.", flush=True)
             while True:
                 time.sleep(3600)
-        with contextlib.suppress(KeyboardInterrupt):
-            # A stopped node's call is still in the air; what was paid for comes home to the store first.
-            while not sandbox and courier.bring_home(0.2):
-                pass
+        if sandbox:
+            courier.leave()
+        else:
+            # A stopped node's call is still in the air.
+            signals.wait_for_what_is_paid()
     except LumenfallError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(CANNOT_START) from None

@@ -70,6 +70,11 @@ class Host(Protocol):
     def interruption(self) -> BaseException:
         """The exception by which this host knows that a node was stopped."""
 
+    def in_main_thread(self, task: Callable[[], None]) -> None:
+        """Call ``task`` soon in the main thread, where signals are set up. Only a host that leaves them as it found
+        them has to.
+        """
+
     def free_nodes(self) -> Mapping[str, type[Any]]:
         """Class id -> class of the host's own nodes that may be run at any time: they cost, write and show nothing."""
 

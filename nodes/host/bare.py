@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,9 @@ class Bare:
 
     def interruption(self) -> BaseException:
         return Interrupted()
+
+    def in_main_thread(self, task: Callable[[], None]) -> None:
+        return None
 
     def free_nodes(self) -> Mapping[str, type[Any]]:
         return {}

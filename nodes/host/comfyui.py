@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,11 @@ class ComfyUI:
         """ComfyUI's own exception: any other would be shown as an error."""
         found: BaseException = _module("comfy.model_management").InterruptProcessingException()
         return found
+
+    def in_main_thread(self, task: Callable[[], None]) -> None:
+        """ComfyUI runs its server there, and nodes in another thread."""
+        with contextlib.suppress(RuntimeError):  # that loop is closed
+            _module("server").PromptServer.instance.loop.call_soon_threadsafe(task)
 
     def free_nodes(self) -> Mapping[str, type[Any]]:
         """ComfyUI's loaders of pictures, as long as they keep the V1 contract (V3's have a schema)."""

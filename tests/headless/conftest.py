@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import pytest
 
 from nodes.headless import cli
 from nodes.headless.host import Headless
+from nodes.headless.signals import SIGNALS
 from nodes.spend import Journal
 
 from ..spend.conftest import forget_databases
@@ -32,6 +34,15 @@ class Printed:
 
 
 Command = Callable[..., Printed]
+
+
+@pytest.fixture(autouse=True)
+def undisturbed() -> Iterator[None]:
+    """A command that was asked to end leaves its process to the next signal."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture

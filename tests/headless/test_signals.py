@@ -1,0 +1,125 @@
+"""Signals, sent to real processes that have a paid call in the air."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nodes.headless.sandbox import Sandbox
+from nodes.spend import Journal, State, newest
+
+from ..faults.world import Gate
+from .conftest import Command
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="its signals end a process at once")
+
+ROOT = Path(__file__).parents[2]
+INPUTS = {"prompt": "a cat", "model": "flux.2-pro", "size": "64x64", "n": 1, "seed": 0}
+GRAPH = {
+    "1": {"class_type": "LumenfallGenerate", "inputs": INPUTS},
+    "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "cat"}},
+}
+WAITS = "Waiting for paid calls"
+
+
+@pytest.fixture
+def gate(tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
+    """Holds the answer to the workflow ``w.json`` back."""
+    (tmp_path / "w.json").write_text(json.dumps(GRAPH))
+    monkeypatch.setenv("LUMENFALL_BASE_URL", sandbox.base_url)
+    gate = Gate()
+    sandbox.fail_next(gate.fault)
+    yield gate
+    gate.open()
+
+
+@contextlib.contextmanager
+def started(place: Path, *arguments: str, **options: Any) -> Iterator[subprocess.Popen[str]]:
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+    command = [sys.executable, "-m", "nodes.headless", *arguments]
+    with subprocess.Popen(command, cwd=place, env=environ, text=True, **pipes) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def says(process: subprocess.Popen[str], text: str) -> None:
+    """Wait until it does."""
+    assert process.stderr is not None
+    assert any(text in line for line in process.stderr), f"it never said {text!r}"
+
+
+def test_sigterm_waits_for_the_call_and_the_next_run_has_its_picture_for_nothing(
+    command: Command, tmp_path: Path, sandbox: Sandbox, gate: Gate
+) -> None:
+    with started(tmp_path, "run", "w.json", "--json") as process:
+        gate.wait()
+        process.terminate()
+        says(process, WAITS)
+        gate.open()
+        out, err = process.communicate(timeout=20)
+    assert (process.returncode, json.loads(out)["status"], err) == (143, "interrupted", "")
+    again = command("run", "w.json", "--json")
+    assert (again.code, again.json["cost"], len(again.json["outputs"]["2"]["images"])) == (0, 0, 1)
+    assert len(sandbox.bill) == 1
+
+
+def test_a_closed_terminal_keeps_nothing_from_coming_home(
+    journal: Journal, tmp_path: Path, sandbox: Sandbox, gate: Gate
+) -> None:
+    ours, its = os.openpty()
+    terminal = {"stdin": its, "stdout": its, "stderr": its, "start_new_session": True}
+    with started(tmp_path, "run", "w.json", **terminal) as process:
+        gate.wait()
+        os.close(its)
+        os.close(ours)  # whatever is said from now on fails
+        process.send_signal(signal.SIGHUP)
+        gate.open()
+        assert process.wait(20) == 129
+    (call,) = newest(journal, 1)
+    assert (call.state, len(sandbox.bill)) == (State.DONE, 1)
+
+
+def test_the_second_signal_leaves_at_once_and_more_do_no_harm(journal: Journal, tmp_path: Path, gate: Gate) -> None:
+    with started(tmp_path, "run", "w.json", "--json") as process:
+        gate.wait()
+        process.terminate()
+        says(process, WAITS)
+        for _ in range(3):
+            process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+    # What comes when all is said ends the process on the spot.
+    assert process.returncode in (143, -signal.SIGINT)
+    assert json.loads(out)["status"] == "interrupted"
+    assert "Traceback" not in err and "nothing is paid twice" in err
+    (call,) = newest(journal, 1)
+    assert call.state is State.SENT
+
+
+@pytest.mark.parametrize("arguments", [("sandbox", "--port", "0"), ("playground", "--port", "0", "--sandbox")])
+def test_a_server_of_ours_ends_cleanly(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    with started(tmp_path, *arguments) as process:
+        assert process.stdout is not None
+        assert any("LUMENFALL_BASE_URL" in line or "Ctrl-C ends it" in line for line in process.stdout)
+        process.terminate()
+        _, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (0, "")
+
+
+def test_who_reads_may_leave(tmp_path: Path) -> None:
+    with started(tmp_path, "spend", "--json") as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.wait(20) == 0
+        assert process.stderr is not None and process.stderr.read() == ""
