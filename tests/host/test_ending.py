@@ -1,0 +1,94 @@
+"""How a host ends that does not know of paid calls, with one of them in the air."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nodes import ending
+from nodes.headless.sandbox import Sandbox
+from nodes.spend import Journal, State, newest
+
+from ..faults.world import Gate
+from ..headless.test_signals import says
+from ..spend.conftest import forget_databases
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="its signals end a process at once")
+
+INPUTS = {"prompt": "a cat", "model": "flux.2-pro", "size": "64x64", "n": 1, "seed": 0}
+WAITS = "Waiting for paid calls"
+
+
+@pytest.fixture
+def gate(sandbox: Sandbox) -> Iterator[Gate]:
+    gate = Gate()
+    sandbox.fail_next(gate.fault)
+    yield gate
+    gate.open()
+
+
+@contextlib.contextmanager
+def host(place: Path, sandbox: Sandbox) -> Iterator[subprocess.Popen[str]]:
+    """One that has two pictures to buy, one after the other."""
+    environ = {**os.environ, "LUMENFALL_BASE_URL": sandbox.base_url}
+    prompts = [json.dumps({**INPUTS, "seed": seed}) for seed in (1, 2)]
+    command = [sys.executable, str(Path(__file__).with_name("ending.py")), *prompts]
+    with subprocess.Popen(command, cwd=place, env=environ, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def call(place: Path) -> State:
+    (only,) = newest(Journal(place / "user" / "__lumenfall"), 9)
+    forget_databases()
+    return only.state
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, -signal.SIGTERM)])
+def test_a_host_that_ends_waits_for_the_call_and_sends_no_other(
+    tmp_path: Path, sandbox: Sandbox, gate: Gate, number: int, code: int
+) -> None:
+    with host(tmp_path, sandbox) as process:
+        gate.wait()
+        process.send_signal(number)
+        says(process, WAITS)
+        gate.open()
+        _, err = process.communicate(timeout=20)
+    # As it ends without us.
+    assert (process.returncode, "Traceback" in err) == (code, False)
+    assert (call(tmp_path), len(sandbox.bill)) == (State.DONE, 1)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, -signal.SIGTERM)])
+def test_the_second_signal_leaves_at_once(tmp_path: Path, sandbox: Sandbox, gate: Gate, number: int, code: int) -> None:
+    with host(tmp_path, sandbox) as process:
+        gate.wait()
+        process.send_signal(number)
+        says(process, WAITS)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=20)
+    assert (process.returncode, "Traceback" in err) == (code, False)
+    assert call(tmp_path) is State.SENT
+
+
+def test_what_somebody_handles_or_ignores_is_not_touched() -> None:
+    before = {number: signal.getsignal(number) for number in ending.SIGNALS}
+    try:
+        for handler in (signal.SIG_IGN, lambda number, frame: None):
+            for number in ending.SIGNALS:
+                signal.signal(number, handler)
+            ending.watch()
+            assert {signal.getsignal(number) for number in ending.SIGNALS} == {handler}
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
