@@ -6,8 +6,6 @@ Nothing here can be set by a workflow. Keys and the base URL are read in :mod:`.
 from __future__ import annotations
 
 import json
-import os
-import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .errors import InputError
+from .writing import write_durably
 
 SETTINGS_FILE = "settings.json"
 
@@ -118,26 +117,13 @@ def change_settings(data_dir: Path, change: Callable[[dict[str, Any]], None]) ->
             content = _read_file(data_dir / SETTINGS_FILE)
             change(content)
             _validated(content)
-            _write_privately(data_dir / SETTINGS_FILE, json.dumps(content, indent=2) + "\n")
+            write_durably(data_dir / SETTINGS_FILE, f"{json.dumps(content, indent=2)}\n".encode(), mode=0o600)
     except OSError as error:
         raise InputError(
             f"{SETTINGS_FILE} cannot be written in {data_dir.name} ({type(error).__name__}).",
             code="SETTINGS",
             hint="Make the folder writable.",
         ) from None
-
-
-def _write_privately(path: Path, text: str) -> None:
-    partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _read_file(path: Path) -> dict[str, Any]:

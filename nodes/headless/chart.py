@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..spend import NANOS, Call
+from ..writing import write_durably
 from .accounts import money, one_line
 
 WIDTH, HEIGHT, DOTS_PER_INCH = 1200, 600, 100
@@ -69,8 +71,10 @@ def draw(calls: Sequence[Call], path: Path) -> None:
     legend = figure.legend(loc="outside right upper", frameon=False, fontsize=10, labelcolor=INK, reverse=True)
     for text in legend.get_texts():
         text.set_parse_math(False)  # two dollar signs in a name would make a formula of it
+    png = io.BytesIO()
+    figure.savefig(png, format="png")
     try:
-        figure.savefig(path, format="png")
+        write_durably(path.resolve(), png.getvalue())
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror or error}.") from error
 

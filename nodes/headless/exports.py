@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import time
 from itertools import count
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..spend import Call, Files, Stored
+from ..writing import create
 
 WORDS = 40
 """Letters of the prompt, and of the model, in a name."""
@@ -40,7 +40,7 @@ def export(files: Files, call: Call, stored: Stored, folder: Path) -> Path | Non
     for take in count(1):
         path = folder / f"{stem}{f'-{take}' if take > 1 else ''}{stored.extension}"
         try:
-            if _write(path, content) or path.read_bytes() == content:
+            if create(path, content) or path.read_bytes() == content:
                 return path.resolve()
         except OSError as error:
             raise InputError(f"{path} cannot be written: {error.strerror or error}.") from error
@@ -61,19 +61,3 @@ def _words(prompt: object) -> str:
         return words
     whole, _, _ = words[: WORDS + 1].rpartition("-")
     return whole or words[:WORDS]
-
-
-def _write(path: Path, content: bytes) -> bool:
-    """Whether ``path`` was free and now holds ``content``; nothing half-written stays."""
-    try:
-        file = path.open("xb")
-    except FileExistsError:
-        return False
-    try:
-        with file:
-            file.write(content)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            path.unlink()
-        raise
-    return True

@@ -7,8 +7,8 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..writing import write_durably
 from .calls import Stored
-from .records import write_durably
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,12 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import os
-import secrets
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..writing import sync_folder, write_durably
 from .calls import Call
 
 log = logging.getLogger(__name__)
@@ -40,7 +39,7 @@ class Records:
     def confirm(self, call: Call) -> None:
         """Let the record of :meth:`prepare` count. Needs no room on the disk."""
         self._prepared(call).replace(self._record(call))
-        _sync_folder(self._open)
+        sync_folder(self._open)
 
     def write(self, call: Call) -> None:
         """Write down how far ``call`` has come, durably."""
@@ -125,28 +124,3 @@ class Records:
 
 def _content(call: Call) -> bytes:
     return json.dumps(call.as_dict(), ensure_ascii=True, indent=1).encode()
-
-
-def write_durably(path: Path, content: bytes) -> None:
-    """Write ``path`` whole or not at all, and onto the disk. Raises OSError."""
-    partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-        _sync_folder(path.parent)
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Makes the new name durable, where folders can be opened (not on Windows)."""
-    with contextlib.suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

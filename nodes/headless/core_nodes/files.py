@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import mimetypes
 import secrets
@@ -14,6 +15,7 @@ from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
 from ...errors import InputError
+from ...writing import create
 from ..folders import Folders, destination, next_name
 
 Inputs = dict[str, dict[str, Any]]
@@ -157,15 +159,21 @@ def write(
     Values are cut, not rounded, to 8 bit: that is what ComfyUI does, and pixels that came from 8 bit survive it.
     """
     directory, stem, number = next_name(folder, prefix, images.shape[2], images.shape[1])
+    subfolder = directory.relative_to(folder).as_posix()
     texts = {**({} if prompt is None else {"prompt": prompt}), **(extra or {})}
     written = []
     for index, image in enumerate(images):
         metadata = PngInfo()
         for key, value in texts.items():
             metadata.add_text(key, json.dumps(value))
-        name = f"{stem.replace('%batch_num%', str(index))}_{number + index:05}_.png"
         pixels = np.clip(255.0 * image.cpu().numpy(), 0, 255).astype(np.uint8)
-        Image.fromarray(pixels).save(directory / name, pnginfo=metadata, compress_level=compression)
-        subfolder = directory.relative_to(folder).as_posix()
+        png = io.BytesIO()
+        Image.fromarray(pixels).save(png, "PNG", pnginfo=metadata, compress_level=compression)
+        start = stem.replace("%batch_num%", str(index))
+        # Another process may count in the same folder.
+        while not create(directory / f"{start}_{number:05}_.png", png.getvalue()):
+            number += 1
+        name = f"{start}_{number:05}_.png"
         written.append({"filename": name, "subfolder": "" if subfolder == "." else subfolder})
+        number += 1
     return written

@@ -13,6 +13,7 @@ from aiohttp import web
 from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
+from ...writing import create, write_durably
 from .places import Places, contained
 
 TYPES = ("input", "output", "temp")
@@ -102,11 +103,13 @@ async def _form(request: web.Request) -> dict[str, Any]:
 def _write(path: Path, content: bytes, overwrite: bool) -> str:
     """Write under this name or, if it is taken by something else, under a numbered one; the name that was used."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    if overwrite:
+        write_durably(path, content)
+        return path.name
     stem, number = path.stem, 0
-    while not overwrite and path.exists() and path.read_bytes() != content:
+    while not create(path, content) and path.read_bytes() != content:
         number += 1
         path = path.with_name(f"{stem} ({number}){path.suffix}")
-    path.write_bytes(content)
     return path.name
 
 

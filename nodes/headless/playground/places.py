@@ -10,6 +10,7 @@ from pathlib import Path
 from aiohttp import web
 
 from ...errors import InputError
+from ...writing import create
 from ..folders import Folders, within
 
 PACK = "comfyui-lumenfall"
@@ -46,12 +47,9 @@ class Places:
         asked_for_at_start = (self.user / "workflows", self.user / "subgraphs")
         for folder in (folders.input, folders.output, folders.temp, *asked_for_at_start):
             folder.mkdir(parents=True, exist_ok=True)
-        node_templates = self.user / "comfy.templates.json"
-        if not node_templates.exists():
-            node_templates.write_text("[]", encoding="utf-8")  # asked for at start, too
+        create(self.user / "comfy.templates.json", b"[]")  # asked for at start, too
         for picture in (PACK_ROOT / "example_workflows" / "input").glob("*.png"):
-            if not (folders.input / picture.name).exists():
-                shutil.copy(picture, folders.input)
+            create(folders.input / picture.name, picture.read_bytes())
 
 
 def find_frontend(chosen: Path | None) -> Path:

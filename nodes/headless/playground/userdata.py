@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 from aiohttp import web
 
+from ...writing import create, move, write_durably
 from .places import contained
 
 
@@ -65,7 +64,8 @@ class Userdata:
 
     def _write_settings(self, changes: dict[str, Any]) -> None:
         text = json.dumps({**self._read_settings(), **changes}, indent=4)
-        _replace(self._settings_file, text.encode("utf-8"))
+        self._folder.mkdir(parents=True, exist_ok=True)
+        write_durably(self._settings_file, text.encode("utf-8"))
 
     async def _list(self, request: web.Request) -> web.Response:
         """Paths below ``dir``; as lists of their parts with ``split``, as objects with ``full_info``."""
@@ -113,9 +113,12 @@ class Userdata:
         return web.FileResponse(path, headers=headers) if path.is_file() else web.Response(headers=headers)
 
     async def _post(self, request: web.Request) -> web.Response:
-        path = self._path(request, "file")
-        self._refuse_to_overwrite(request, path)
-        _replace(path, await request.read())
+        path, content = self._path(request, "file"), await request.read()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if _may_overwrite(request):
+            write_durably(path, content)
+        elif not create(path, content):
+            raise _taken()
         return self._about(request, path)
 
     async def _delete(self, request: web.Request) -> web.Response:
@@ -124,9 +127,11 @@ class Userdata:
 
     async def _move(self, request: web.Request) -> web.Response:
         source, destination = self._existing(request), self._path(request, "dest")
-        self._refuse_to_overwrite(request, destination)
         destination.parent.mkdir(parents=True, exist_ok=True)
-        source.replace(destination)
+        if _may_overwrite(request):
+            source.replace(destination)
+        elif not move(source, destination):
+            raise _taken()
         return self._about(request, destination)
 
     def _path(self, request: web.Request, name: str) -> Path:
@@ -142,13 +147,17 @@ class Userdata:
             raise web.HTTPNotFound
         return path
 
-    def _refuse_to_overwrite(self, request: web.Request, path: Path) -> None:
-        if request.query.get("overwrite") == "false" and path.exists():
-            raise web.HTTPConflict(text="File already exists")
-
     def _about(self, request: web.Request, path: Path) -> web.Response:
         full_info = _is_true(request, "full_info")
         return web.json_response(_info(path, self._folder) if full_info else path.relative_to(self._folder).as_posix())
+
+
+def _may_overwrite(request: web.Request) -> bool:
+    return request.query.get("overwrite") != "false"
+
+
+def _taken() -> web.HTTPConflict:
+    return web.HTTPConflict(text="File already exists")
 
 
 async def _json(request: web.Request) -> Any:
@@ -166,16 +175,3 @@ def _info(path: Path, folder: Path) -> dict[str, Any]:
     status = path.stat()
     times = {"modified": int(status.st_mtime * 1000), "created": int(status.st_ctime * 1000)}
     return {"path": path.relative_to(folder).as_posix(), "size": status.st_size, **times}
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file so that a reader, or a crash, sees the old one or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    number, name = tempfile.mkstemp(dir=path.parent)
-    try:
-        with os.fdopen(number, "wb") as file:
-            file.write(content)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
