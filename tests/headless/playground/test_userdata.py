@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -91,3 +92,15 @@ def test_a_stylesheet_of_ones_own_is_served(http: httpx.Client) -> None:
     for path in ("/user.css", "/api/userdata/user.css"):
         answer = http.get(path)
         assert answer.text == "body {}" and answer.headers["content-type"] == "text/css"
+
+
+def test_of_two_that_save_a_new_file_one_is_told_that_it_is_there(http: httpx.Client) -> None:
+    def slowly() -> Iterator[bytes]:
+        yield b'{"slow": '
+        # The server has heard of this one; the other is quicker.
+        assert http.post(url, content=b'{"quick": 1}').status_code == 200
+        yield b"1}"
+
+    url = "/api/userdata/new.json?overwrite=false"
+    assert http.post(url, content=slowly()).status_code == 409
+    assert http.get("/api/userdata/new.json").json() == {"quick": 1}
