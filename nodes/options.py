@@ -34,7 +34,7 @@ class RequestOptions:
                     "STRING",
                     {
                         "default": "",
-                        "tooltip": "Any slug, such as replicate/dall-e-2. Wins over the list.",
+                        "tooltip": "Any slug, such as fal/flux.2-pro. Wins over the list.",
                     },
                 ),
                 "aspect_ratio": _choice(
@@ -42,7 +42,9 @@ class RequestOptions:
                     "Shape of the picture, where size is auto.",
                 ),
                 "resolution": _choice("0.5K 1K 2K 4K", "Scale of the picture, where size is auto."),
-                "quality": _choice("low medium high standard hd", "Effort, and price, of models that offer a choice."),
+                "quality": _choice(
+                    "low medium high standard hd xhigh max", "Effort, and price, of models that offer a choice."
+                ),
                 "background": _choice("transparent opaque", "Transparent pictures come with four channels."),
                 "output_format": _choice("png jpeg gif webp avif", "File format of the answer. png loses nothing."),
                 "output_compression": (

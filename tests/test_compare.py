@@ -78,7 +78,7 @@ def test_an_estimate_counts_every_model(host: Headless) -> None:
     with use(host), torch.inference_mode():
         quote = asyncio.run(quote_graph(graph, {}, {"LumenfallCompare": Compare}))
     (line,) = quote.lines
-    assert (line.requests, line.pictures) == (2, 2) and line.price == pytest.approx(0.053 + 0.015)
+    assert (line.requests, line.pictures) == (2, 2) and line.price == pytest.approx(0.053 + 0.03)
 
 
 def test_a_sibling_that_fails_ends_the_comparison_as_the_host_wants(host: Headless, sandbox: Sandbox) -> None:

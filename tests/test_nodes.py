@@ -89,6 +89,15 @@ def test_the_seed_is_sent_to_models_that_take_one(nodes: Nodes, sandbox: Sandbox
     assert [request.fields.get("seed") for request in sent(sandbox)] == [42, None]
 
 
+@pytest.mark.parametrize("quality", ["xhigh", "max"])
+def test_the_highest_qualities_can_be_chosen(nodes: Nodes, sandbox: Sandbox, quality: str) -> None:
+    (menu, _) = NODE_CLASS_MAPPINGS["LumenfallOptions"].INPUT_TYPES()["required"]["quality"]
+    assert menu[:6] == ["auto", "low", "medium", "high", "standard", "hd"] and quality in menu
+    chosen = options(quality=quality, extra='{"complexity": "low"}')
+    nodes("LumenfallGenerate", prompt="a cat", model="gpt-image-2.6-flare", size="64x64", options=chosen)
+    assert sent(sandbox)[0].fields["quality"] == quality and sent(sandbox)[0].fields["complexity"] == "low"
+
+
 def test_all_options_reach_the_wire(nodes: Nodes, sandbox: Sandbox) -> None:
     chosen = {
         "aspect_ratio": "16:9",

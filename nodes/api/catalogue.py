@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
+import re
 import secrets
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime, timezone
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..errors import AnswerError, ApiError, Charged, LumenfallError
 from .client import Client
@@ -63,7 +63,14 @@ class Model(BaseModel):
     """Whether it makes transparent backgrounds; None where that is not known."""
     price: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     ends: date | None = None
+    """The day on which it is switched off, in UTC, where one is known."""
+    successors: tuple[str, ...] = ()
+    """What its maker names in its place."""
+    accepts: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
+    """The values that it takes of a parameter of which it takes few; none where it asks to leave it out."""
     aliases: tuple[str, ...] = ()
+    snapshots: tuple[str, ...] = ()
+    """Slugs of its fixed versions. What is known of it holds for them, but they need not order the same."""
 
     @property
     def takes_mask(self) -> bool | None:
@@ -96,6 +103,8 @@ class ModelList:
     fetched_at: float | None = None
     failure: str | None = None
     """Why the server's own list could not be had, where it was asked for."""
+    compiled: date | None = None
+    """When the bundled list was compiled; None for the server's."""
 
     @property
     def age_seconds(self) -> float | None:
@@ -104,9 +113,13 @@ class ModelList:
 
     def find(self, slug: str) -> Model | None:
         """The entry for a slug, an alias, or ``provider/slug``."""
-        for name in (slug, slug.partition("/")[2]):
+        for name in filter(None, (slug, slug.partition("/")[2])):
+            # A snapshot that is listed by itself has an end of its own.
             for model in self.models:
-                if name and (name == model.id or name in model.aliases):
+                if name == model.id:
+                    return model
+            for model in self.models:
+                if name in (*model.aliases, *model.snapshots):
                     return model
         return None
 
@@ -117,11 +130,29 @@ class ModelList:
         return sorted(fitting, key=lambda slug: (order.get(slug, len(order)), slug))
 
 
+class _Bundled(BaseModel):
+    compiled: date
+    models: tuple[Model, ...]
+    ended: tuple[Model, ...]
+
+
+@lru_cache(maxsize=1)
+def _bundled() -> _Bundled:
+    return _Bundled.model_validate_json(_BUNDLED.read_text(encoding="utf-8"))
+
+
 @lru_cache(maxsize=1)
 def bundled() -> ModelList:
     """The list that ships with the pack, for menus without a network."""
-    content = json.loads(_BUNDLED.read_text(encoding="utf-8"))
-    return ModelList(tuple(TypeAdapter(list[Model]).validate_python(content["models"])), "bundled")
+    return ModelList(_bundled().models, "bundled", compiled=_bundled().compiled)
+
+
+@lru_cache(maxsize=1)
+def ended() -> ModelList:
+    """Models that nobody should begin with, because they have ended or are about to. They are in no menu; whoever
+    names one, as shared workflows do, is told.
+    """
+    return ModelList(_bundled().ended, "bundled", compiled=_bundled().compiled)
 
 
 @dataclass
@@ -156,7 +187,7 @@ class Catalogue:
     async def model(self, client: Client, slug: str) -> Model:
         """What is known of ``slug``, asking the server where that is free and quick. Never raises for a failure."""
         models = await self._fresh_or_known(client)
-        model = models.find(slug) or Model(id=slug)
+        model = models.find(slug) or ended().find(slug) or Model(id=slug)
         if model.parameters is not None or not client.server.flavour.native or self._is_failing():
             return model
         try:
@@ -218,20 +249,22 @@ def _read_cache(path: Path, _modified: int) -> ModelList:
     return ModelList(content.models, "cache", content.fetched_at)
 
 
-def read_models(body: Any) -> list[Model]:
-    """The image models in the answer of ``GET /models``.
+def read_models(body: Any, today: date | None = None) -> list[Model]:
+    """The image models in the answer of ``GET /models``, as of ``today`` in UTC.
 
     Text and video models are left out where the server tells them apart (``modality``, ``modalities.output``,
-    ``capabilities``). Where it tells nothing of any model, all are kept.
+    ``capabilities``). Where it tells nothing of any model, all are kept. The bundled lists add what they know of a
+    model, but for an end that has passed: the server still has it.
     """
     entries = body.get("data") if isinstance(body, Mapping) else None
     found = [entry for entry in entries or () if isinstance(entry, Mapping) and isinstance(entry.get("id"), str)]
     verdicts = [_is_image(entry) for entry in found]
     keep_unknown = True not in verdicts
+    today = today or datetime.now(timezone.utc).date()
     models = []
     for entry, verdict in zip(found, verdicts, strict=True):
         if verdict or (verdict is None and (keep_unknown or bundled().find(entry["id"]))):
-            models.append(_model(entry))
+            models.append(_model(entry, today))
     return models
 
 
@@ -284,16 +317,35 @@ def _modes(entry: Mapping[str, Any]) -> frozenset[Mode]:
     return frozenset(_CAPABILITIES[word] for word in words if word in _CAPABILITIES)
 
 
-def _model(entry: Mapping[str, Any]) -> Model:
-    known = bundled().find(entry["id"]) or Model(id=entry["id"])
+def _model(entry: Mapping[str, Any], today: date) -> Model:
+    known = bundled().find(entry["id"]) or ended().find(entry["id"]) or Model(id=entry["id"])
+    if known.ends and known.ends < today:
+        known = known.model_copy(update={"ends": None})
     told = {
         "id": entry["id"],
         "name": entry.get("name") or known.name,
         "modes": _modes(entry) or known.modes,
         "price": entry.get("starting_price") if entry.get("starting_price") is not None else known.price,
+        "ends": _day(entry.get("shutdown_date")) or known.ends,
         "aliases": tuple(_names(entry.get("aliases"))) or known.aliases,
     }
     try:
         return Model.model_validate({**known.model_dump(), **told})
     except ValidationError:
         return known.model_copy(update={"id": entry["id"]})
+
+
+def _day(moment: Any) -> date | None:
+    """The day in UTC that ``shutdown_date`` names; None for what names none.
+
+    OpenAI's is a date such as 2026-12-01 (openai-python 3.57.0, types/model.py); a time, and seconds since 1970, are
+    what others may make of it.
+    """
+    try:
+        if isinstance(moment, (int, float)) and moment > 1:
+            return datetime.fromtimestamp(moment, timezone.utc).date()
+        # The Z was not understood before Python 3.11.
+        found = datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", moment.strip()))
+        return (found.astimezone(timezone.utc) if found.tzinfo else found).date()
+    except (ValueError, TypeError, AttributeError, OverflowError, OSError):
+        return None

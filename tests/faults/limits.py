@@ -19,9 +19,9 @@ from .world import World
 
 DAY = 24 * 3600.0
 MONTH = 32 * DAY
-ONE_A_DAY = {"LUMENFALL_LIMIT_DAY": "0.02"}
-ONE_A_MONTH = {"LUMENFALL_LIMIT_MONTH": "0.02"}
-"""A picture costs 0.015."""
+ONE_A_DAY = {"LUMENFALL_LIMIT_DAY": "0.04"}
+ONE_A_MONTH = {"LUMENFALL_LIMIT_MONTH": "0.04"}
+"""A picture costs 0.03."""
 
 TOO_DEAR = fails(errors.BudgetExceeded)
 
@@ -122,7 +122,7 @@ ROWS = [
         TOO_DEAR,
         bought(),
         (0, 1),
-        env={"LUMENFALL_LIMIT_DAY": "0.01"},
+        env={"LUMENFALL_LIMIT_DAY": "0.02"},
         between=do(lambda world: world.env.pop("LUMENFALL_LIMIT_DAY")),
     ),
 ]

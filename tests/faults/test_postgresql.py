@@ -67,7 +67,7 @@ def test_processes_that_start_together_on_an_empty_database(shared: World) -> No
 
 
 def test_processes_do_not_overshoot_a_limit(shared: World) -> None:
-    shared.env["LUMENFALL_LIMIT_DAY"] = "0.035"
+    shared.env["LUMENFALL_LIMIT_DAY"] = "0.07"
     outcomes = [child.outcome() for child in [shared.start(seed=seed) for seed in range(6)]]
     assert sorted(outcome.error or "" for outcome in outcomes) == ["", "", *["BudgetExceeded"] * 4]
     assert shared.bills == len(shared.orders) == 2
@@ -75,7 +75,7 @@ def test_processes_do_not_overshoot_a_limit(shared: World) -> None:
 
 
 def test_two_processes_share_a_limit(shared: World) -> None:
-    shared.env["LUMENFALL_LIMIT_MONTH"] = "0.02"
+    shared.env["LUMENFALL_LIMIT_MONTH"] = "0.04"
     first, gate = in_air(shared, seed=1)
     TOO_DEAR.check(shared.start(seed=2).outcome(), ())
     gate.open()

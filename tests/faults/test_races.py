@@ -129,11 +129,11 @@ def test_nobody_reads_a_database_that_is_being_written_anew(world: World, monkey
     assert world.bills == 1
 
 
-# Limits; a picture costs 0.015
+# Limits; a picture costs 0.03
 
 
 def test_two_processes_share_a_limit(world: World) -> None:
-    world.env["LUMENFALL_LIMIT_DAY"] = "0.02"
+    world.env["LUMENFALL_LIMIT_DAY"] = "0.04"
     first, gate = in_air(world, seed=1)
     TOO_DEAR.check(world.start(seed=2).outcome(), ())
     gate.open()
@@ -143,7 +143,7 @@ def test_two_processes_share_a_limit(world: World) -> None:
 
 
 def test_processes_that_start_together_do_not_overshoot_a_limit(world: World) -> None:
-    world.env["LUMENFALL_LIMIT_MONTH"] = "0.02"
+    world.env["LUMENFALL_LIMIT_MONTH"] = "0.04"
     outcomes = [child.outcome() for child in [world.start(seed=seed) for seed in range(4)]]
     assert sorted(outcome.error or "" for outcome in outcomes) == ["", *["BudgetExceeded"] * 3]
     assert world.bills == len(world.orders) == 1
@@ -164,7 +164,7 @@ async def attempts(world: World, count: int) -> list[Outcome]:
 
 @pytest.mark.parametrize("period", ["DAY", "MONTH", "RUN"])
 def test_ten_nodes_at_once_do_not_overshoot_a_limit(world: World, period: str) -> None:
-    world.env[f"LUMENFALL_LIMIT_{period}"] = "0.05"
+    world.env[f"LUMENFALL_LIMIT_{period}"] = "0.1"
     world.sandbox.latency = 0.2
     with use(world.host()):
         outcomes = asyncio.run(attempts(world, 10))
@@ -174,7 +174,7 @@ def test_ten_nodes_at_once_do_not_overshoot_a_limit(world: World, period: str) -
 
 
 def test_ten_threads_at_once_do_not_overshoot_a_limit(world: World) -> None:
-    world.env["LUMENFALL_LIMIT_DAY"] = "0.05"
+    world.env["LUMENFALL_LIMIT_DAY"] = "0.1"
     world.sandbox.latency = 0.2
     ready = threading.Barrier(10)
 

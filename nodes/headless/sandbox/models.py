@@ -40,8 +40,7 @@ PROVIDERS = {
     "xai": "xAI",
 }
 
-# OpenAI switched them off on 2026-05-12; DALL-E 2 also had a route through Replicate.
-DISABLED = ("dall-e-2", "dall-e-3")
+# OpenAI switched DALL-E 2 off on 2026-05-12; it also had a route through Replicate.
 STILL_ROUTED = "replicate/dall-e-2"
 
 DEFAULT_PRICE = Decimal("0.01")
@@ -74,7 +73,8 @@ UNIVERSAL_PARAMETERS: dict[str, dict[str, Any]] = {
     "user": {"type": "string"},
 }
 OWN_PARAMETERS: dict[str, dict[str, Any]] = {
-    "quality": {"type": "string", "enum": ["auto", "low", "medium", "high", "standard", "hd"]},
+    "quality": {"type": "string", "enum": ["auto", "low", "medium", "high", "standard", "hd", "xhigh", "max"]},
+    "complexity": {"type": "string", "enum": ["low", "medium", "high"]},
     "background": {"type": "string", "enum": ["auto", "transparent", "opaque"]},
     "moderation": {"type": "string", "enum": ["auto", "low"]},
     "seed": {"type": "integer"},
@@ -96,13 +96,15 @@ class Model:
     max_images: int = DEFAULT_MAX_IMAGES
     price: Decimal | None = None
     aliases: tuple[str, ...] = ()
+    snapshots: tuple[str, ...] = ()
     modality: str = "image"
+    ends: str | None = None
 
     @classmethod
     def from_entry(cls, entry: dict[str, Any]) -> Model:
         """From an entry of the catalogue; facts that the sandbox does not need are left out."""
         known: dict[str, Any] = {name: entry[name] for name in cls.__dataclass_fields__ if name in entry}
-        for name in {"modes", "parameters", "aliases"} & known.keys():
+        for name in {"modes", "parameters", "aliases", "snapshots"} & known.keys():
             known[name] = tuple(known[name])
         return cls(**known)
 
@@ -133,6 +135,7 @@ class Model:
             "tags": [],
             "aliases": list(self.aliases),
             "alternative_names": [],
+            "shutdown_date": self.ends,  # OpenAI's field
         }
 
     def schema(self) -> dict[str, Any]:
@@ -149,9 +152,10 @@ class Offer:
 
     def __init__(self) -> None:
         # Prices are read as decimals, so that a bill of many cents stays exact.
-        entries = json.loads(CATALOGUE.read_text(encoding="utf-8"), parse_float=Decimal)["models"]
-        self.models = tuple(Model.from_entry(entry) for entry in (*entries, *OWN_MODELS))
-        self._by_name = {name: model for model in self.models for name in (model.id, *model.aliases)}
+        catalogue = json.loads(CATALOGUE.read_text(encoding="utf-8"), parse_float=Decimal)
+        self.models = tuple(Model.from_entry(entry) for entry in (*catalogue["models"], *OWN_MODELS))
+        self._disabled = {entry["id"] for entry in catalogue["ended"]}
+        self._by_name = {name: model for model in self.models for name in (model.id, *model.aliases, *model.snapshots)}
         self._legacy = Model("dall-e-2", "DALL-E 2", ("generate", "edit"), max_images=1, price=Decimal("0.02"))
 
     def find(self, name: str) -> tuple[Model, str]:
@@ -159,7 +163,7 @@ class Offer:
         provider, slash, slug = name.rpartition("/")
         if name == STILL_ROUTED:
             return self._legacy, provider
-        if slug in DISABLED and (not slash or provider in PROVIDERS):
+        if slug in self._disabled and (not slash or provider in PROVIDERS):
             raise Refusal("MODEL_DISABLED", f"Model '{name}' is disabled: its provider has retired it.")
         model = self._by_name.get(slug)
         if model is None or (slash and provider not in PROVIDERS):

@@ -18,7 +18,8 @@ from .models import Model, Offer
 from .refusal import Refusal, invalid
 from .sizes import pixel_size
 
-QUALITIES = ("auto", "low", "medium", "high", "standard", "hd")
+QUALITIES = ("auto", "low", "medium", "high", "standard", "hd", "xhigh", "max")
+COMPLEXITIES = ("low", "medium", "high")
 RESPONSE_FORMATS = ("url", "b64_json")
 VARIATION_SIZES = ("256x256", "512x512", "1024x1024")
 MAX_PROMPT = 32_000  # OpenAI's for GPT Image, the most that anyone documents
@@ -76,7 +77,9 @@ def check(received: Received, offer: Offer) -> Order:
     if mode == "variations":
         _require_square_png(uploads[0], pictures[0])
     mask = received.files.get("mask", []) if mode == "edit" else []
-    fields.choice("quality", QUALITIES)  # checked, and then of no use to a painter of dunes
+    # Checked, and then of no use to a painter of dunes.
+    fields.choice("quality", QUALITIES)
+    fields.choice("complexity", COMPLEXITIES)
 
     return Order(
         mode=mode,

@@ -19,11 +19,11 @@ def test_the_bill_is_what_the_answers_say(sandbox: Sandbox, generate: Post, edit
         generate(model="seedream-4.5"),
         generate(model="fal/flux.2-pro"),
     ]
-    costs = [Decimal(cost) for cost in ("0.159", "0.053", "0.002", "0.01", "0.015")]
+    costs = [Decimal(cost) for cost in ("0.159", "0.053", "0.002", "0.01", "0.03")]
     assert sandbox.bill == [Charge(answer.json()["id"], cost) for answer, cost in zip(answers, costs, strict=True)]
     assert [answer.json()["metadata"]["cost"] for answer in answers] == [float(cost) for cost in costs]
-    assert sandbox.billed == Decimal("0.239")
-    assert sandbox.account.balance == Decimal("9.761")
+    assert sandbox.billed == Decimal("0.254")
+    assert sandbox.account.balance == Decimal("9.746")
 
 
 def test_the_balance(native: httpx.Client, generate: Post) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Callable
+from typing import Literal
 
 import httpx
 import openai as sdk
@@ -28,6 +29,15 @@ def test_generates_pictures_in_base64(openai: OpenAI) -> None:
     answer = openai.images.generate(model="mock-image", prompt="a fox", size="256x256", response_format="b64_json")
     assert answer.data is not None and answer.data[0].b64_json is not None
     assert Image.open(io.BytesIO(base64.b64decode(answer.data[0].b64_json))).size == (256, 256)
+
+
+@pytest.mark.parametrize("quality", ["xhigh", "max"])
+def test_takes_what_the_newest_models_take(openai: OpenAI, sandbox: Sandbox, quality: Literal["xhigh", "max"]) -> None:
+    answer = openai.images.generate(
+        model="gpt-image-2.6-sunburst", prompt="a fox", size="256x256", quality=quality, complexity="low"
+    )
+    assert answer.data is not None and len(answer.data) == 1
+    assert sandbox.requests[-1].fields["quality"] == quality and sandbox.requests[-1].fields["complexity"] == "low"
 
 
 def test_edits_with_a_mask(

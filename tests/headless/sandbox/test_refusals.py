@@ -115,7 +115,7 @@ def test_an_unknown_model_gets_a_suggestion(generate: Post, http: httpx.Client) 
     refused(http.get("/models/fal/flux.3-pro"), "MODEL_NOT_FOUND", 404)
 
 
-@pytest.mark.parametrize("model", ["dall-e-2", "dall-e-3", "openai/dall-e-2", "replicate/dall-e-3"])
+@pytest.mark.parametrize("model", ["dall-e-2", "dall-e-3", "openai/dall-e-2", "replicate/dall-e-3", "gpt-image-1"])
 def test_a_retired_model(generate: Post, model: str) -> None:
     refused(generate(model=model), "MODEL_DISABLED", 404)
 
