@@ -32,7 +32,7 @@ class Order:
 
 def order(request: ImageRequest, server: Server, model: Model) -> Order:
     """``request`` written for ``server``. Slow for large pictures. Raises InputError."""
-    wire = write(request, server.flavour, takes_seed=model.takes("seed"))
+    wire = write(request, server.flavour, takes_seed=model.takes("seed"), accepts=model.accepts)
     pictures = [fingerprint(image) for image in request.images]
     mask = None if request.mask is None else fingerprint(request.mask)
     sent = Question(

@@ -1,6 +1,6 @@
 """What differs between servers that speak OpenAI's image API.
 
-Sources: docs.lumenfall.ai/api-reference, OpenAI's published openapi.yaml of August 2026.
+Sources: docs.lumenfall.ai/api-reference and its model pages; the types of openai-python 3.57.0 (November 2026).
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -17,8 +18,9 @@ class Flavour:
     """How one family of servers departs from the common ground."""
 
     name: str
-    fields: frozenset[str] | None
-    """Request fields the server knows; None where unknown ones are passed on to the provider."""
+    withheld: Mapping[str, str]
+    """Request fields that are not sent there, and why. All others are judged by the server: what it takes grows with
+    each of its models, so that a list of that would age."""
     response_format: str | None
     """Sent when the user leaves it on auto; None to send nothing."""
     ratio_sizes: bool
@@ -30,9 +32,35 @@ class Flavour:
     max_mask_bytes: int = 4 * 10**6
 
 
+LUMENFALLS_OWN = frozenset(
+    {
+        # Lumenfall's unified parameters, and those that its model pages list for the models of other makers.
+        "aspect_ratio",
+        "resolution",
+        "scale_factor",
+        "seed",
+        "negative_prompt",
+        "cfg_scale",
+        "guidance_scale",
+        "sync_mode",
+        "disable_safety_checker",
+        "enable_safety_checker",
+        "personGeneration",
+        "safety_filter_level",
+        "compression_quality",
+        "face_enhancement",
+        "face_enhancement_strength",
+        "subject_detection",
+        "crop_to_fill",
+        "background_color",
+        "colors",
+    }
+)
+"""Request fields of Lumenfall's that OpenAI does not have, and refuses."""
+
 LUMENFALL = Flavour(
     name="Lumenfall",
-    fields=None,
+    withheld={},
     # Small answers that can be journaled; the links live for an hour and may be fetched again.
     response_format="url",
     ratio_sizes=True,
@@ -41,16 +69,17 @@ LUMENFALL = Flavour(
 
 OPENAI = Flavour(
     name="OpenAI",
-    # GPT Image always answers in base64 and refuses response_format.
-    fields=frozenset(
-        {"n", "size", "quality", "background", "moderation", "output_format", "output_compression", "input_fidelity"}
-    ),
+    withheld={
+        **dict.fromkeys(LUMENFALLS_OWN, "it is a field of Lumenfall's, which OpenAI does not have"),
+        # GPT Image refuses it.
+        "response_format": "at OpenAI pictures always come inside the answer",
+    },
     response_format=None,
     ratio_sizes=False,
     native=False,
 )
 
-OTHER = Flavour(name="OpenAI-compatible", fields=None, response_format=None, ratio_sizes=True, native=False)
+OTHER = Flavour(name="OpenAI-compatible", withheld={}, response_format=None, ratio_sizes=True, native=False)
 
 
 def is_loopback(base_url: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal, TypedDict
 
 from ..errors import InputError
@@ -13,8 +14,8 @@ from .uploads import Upload, recompress, scale_down, scale_mask
 
 Endpoint = Literal["generations", "edits", "variations"]
 
-# /images/variations knows nothing else (OpenAI's openapi.yaml).
-_VARIATION_FIELDS = frozenset({"n", "size", "response_format"})
+# /images/variations knows nothing else (openai-python 3.57.0, types/image_create_variation_params.py).
+_VARIATION_FIELDS = frozenset({"n", "size", "response_format", "user"})
 
 
 class Question(TypedDict, total=False):
@@ -58,14 +59,21 @@ class WireRequest:
     notes: tuple[str, ...] = ()
 
 
-def write(request: ImageRequest, flavour: Flavour, *, takes_seed: bool = False) -> WireRequest:
+def write(
+    request: ImageRequest,
+    flavour: Flavour,
+    *,
+    takes_seed: bool = False,
+    accepts: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> WireRequest:
     """``request`` in the form that ``flavour`` understands.
 
     Generations are JSON, edits and variations multipart: ``image`` for one picture, ``image[]`` repeated for
-    several, ``mask``. Fields that the server does not know are left out and named in ``notes``. Raises
-    InputError for what the server would refuse or misread for certain.
+    several, ``mask``. Fields that the server does not know are left out and named in ``notes``; so are those whose
+    value is none of the few that the model ``accepts``. Raises InputError for what the server would refuse or misread
+    for certain.
     """
-    parameters, notes = _parameters(request, flavour, takes_seed)
+    parameters, notes = _parameters(request, flavour, takes_seed, accepts)
     body = {"model": request.model}
     if request.prompt:
         body["prompt"] = request.prompt
@@ -77,7 +85,9 @@ def write(request: ImageRequest, flavour: Flavour, *, takes_seed: bool = False) 
     return WireRequest(path, {"data": form(body), "files": files}, (*notes, *changes))
 
 
-def _parameters(request: ImageRequest, flavour: Flavour, takes_seed: bool) -> tuple[dict[str, Any], tuple[str, ...]]:
+def _parameters(
+    request: ImageRequest, flavour: Flavour, takes_seed: bool, accepts: Mapping[str, Sequence[str]]
+) -> tuple[dict[str, Any], tuple[str, ...]]:
     parameters = dict(request.parameters)
     size = parameters.get("size")
     if size and ":" in size and not flavour.ratio_sizes:
@@ -86,14 +96,25 @@ def _parameters(request: ImageRequest, flavour: Flavour, takes_seed: bool) -> tu
         )
     if flavour.response_format:
         parameters.setdefault("response_format", flavour.response_format)
-    known = _VARIATION_FIELDS if request.endpoint == "variations" else flavour.fields
-    if takes_seed and (known is None or "seed" in known):
+    if takes_seed and request.endpoint != "variations" and "seed" not in flavour.withheld:
         parameters.setdefault("seed", request.seed)
-    if known is None:
-        return parameters, ()
-    dropped = sorted(parameters.keys() - known - {"response_format"})
-    notes = tuple(f"{name} was not sent: {flavour.name} does not know it here." for name in dropped)
-    return {name: value for name, value in parameters.items() if name in known}, notes
+    reasons = {name: _reason(name, value, request, flavour, accepts) for name, value in parameters.items()}
+    notes = tuple(f"{name} was not sent: {reason}." for name, reason in sorted(reasons.items()) if reason)
+    return {name: value for name, value in parameters.items() if not reasons[name]}, notes
+
+
+def _reason(
+    name: str, value: Any, request: ImageRequest, flavour: Flavour, accepts: Mapping[str, Sequence[str]]
+) -> str | None:
+    """Why a parameter is held back; None where it is sent."""
+    if request.endpoint == "variations":
+        return None if name in _VARIATION_FIELDS else "/images/variations has no such field"
+    if name in flavour.withheld:
+        return flavour.withheld[name]
+    if name in accepts and str(value) not in accepts[name]:
+        few = ", ".join(accepts[name])
+        return f"{request.model} takes only {few}, not {value}" if few else f"{request.model} asks to leave it out"
+    return None
 
 
 def form(body: Mapping[str, Any]) -> dict[str, str]:

@@ -1,13 +1,17 @@
 """What goes on the wire for each flavour of server."""
 
+from __future__ import annotations
+
 import io
 from dataclasses import replace
+from typing import Any, get_args, get_type_hints
 
 import pytest
 import torch
+from openai.types import image_create_variation_params, image_edit_params, image_generate_params
 from PIL import Image
 
-from nodes.api import ImageRequest, write
+from nodes.api import Endpoint, ImageRequest, write
 from nodes.api.flavours import LUMENFALL, OPENAI, OTHER, flavour_of
 from nodes.errors import InputError
 from nodes.pixels import encode_mask, fingerprint
@@ -43,11 +47,53 @@ def test_lumenfall_is_asked_for_links_unless_the_user_chose() -> None:
     assert write(chosen, LUMENFALL).content["json"]["response_format"] == "b64_json"
 
 
-def test_openai_is_sent_nothing_it_would_refuse_and_the_user_is_told() -> None:
+def test_openai_is_not_sent_what_only_lumenfall_has_and_the_user_is_told() -> None:
     parameters = {"quality": "low", "response_format": "url", "aspect_ratio": "1:1", "negative_prompt": "rain"}
-    wire = write(ImageRequest("generations", "m", "p", parameters=parameters), OPENAI)
+    wire = write(ImageRequest("generations", "m", "p", parameters=parameters), OPENAI, takes_seed=True)
     assert wire.content["json"] == {"model": "m", "prompt": "p", "quality": "low"}
-    assert [note.split()[0] for note in wire.notes] == ["aspect_ratio", "negative_prompt"]
+    assert [note.split()[0] for note in wire.notes] == ["aspect_ratio", "negative_prompt", "response_format"]
+
+
+# What a request says of itself in other ways, or what the nodes set; and response_format, which the SDK keeps for
+# retired models only.
+OWN_WAYS = {"model", "prompt", "image", "mask", "stream", "partial_images", "response_format"}
+
+
+def sdk_fields(params: Any) -> set[str]:
+    """The parameters that OpenAI's own library has for an endpoint, with and without streaming."""
+    return {name for form in get_args(params) or (params,) for name in get_type_hints(form)}
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "params", "one_of_them"),
+    [
+        ("generations", image_generate_params.ImageGenerateParams, "complexity"),
+        ("edits", image_edit_params.ImageEditParams, "input_fidelity"),
+        ("variations", image_create_variation_params.ImageCreateVariationParams, "user"),
+    ],
+)
+def test_all_that_openais_own_library_knows_reaches_openai(endpoint: Endpoint, params: Any, one_of_them: str) -> None:
+    fields = sdk_fields(params) - OWN_WAYS
+    assert one_of_them in fields
+    images = () if endpoint == "generations" else (PNG,)
+    wire = write(ImageRequest(endpoint, "m", None, images, parameters=dict.fromkeys(fields, "x")), OPENAI)
+    sent = wire.content["json"] if endpoint == "generations" else wire.content["data"]
+    assert sent.keys() - {"model"} == fields and wire.notes == ()
+
+
+def test_a_value_that_the_model_does_not_take_is_held_back_and_the_user_is_told() -> None:
+    def sent(value: str, accepts: dict[str, list[str]]) -> tuple[str | None, tuple[str, ...]]:
+        request = ImageRequest("edits", "m", "p", (PNG,), parameters={"input_fidelity": value})
+        wire = write(request, OPENAI, accepts=accepts)
+        return wire.content["data"].get("input_fidelity"), wire.notes
+
+    assert sent("high", {}) == ("high", ())
+    assert sent("high", {"input_fidelity": ["high", "low"]}) == ("high", ())
+    assert sent("high", {"input_fidelity": ["low"]}) == (
+        None,
+        ("input_fidelity was not sent: m takes only low, not high.",),
+    )
+    assert sent("low", {"input_fidelity": []}) == (None, ("input_fidelity was not sent: m asks to leave it out.",))
 
 
 def test_openai_takes_no_ratio_as_size() -> None:
