@@ -166,8 +166,8 @@ class _Walk:
             self._made[node_id] = _Made(values, known)
         except Exception as caught:
             error = _explained(caught, inputs)
-        requests = quotation.requests if quotation else []
-        return _line(node_id, self._title(node_id), requests, inputs, error)
+        requests, notes = (quotation.requests, quotation.notes) if quotation else ([], [])
+        return _line(node_id, self._title(node_id), requests, notes, inputs, error)
 
     async def _outputs(self, node_id: str) -> _Made | None:
         """What a node gives, None where only a run could tell. Raises LumenfallError where a run would fail here."""
@@ -246,7 +246,14 @@ class _Inputs:
     guessed: tuple[str, ...]
 
 
-def _line(node_id: str, title: str, requests: list[Quoted], inputs: _Inputs, error: LumenfallError | None) -> Line:
+def _line(
+    node_id: str,
+    title: str,
+    requests: list[Quoted],
+    notes: list[str],
+    inputs: _Inputs,
+    error: LumenfallError | None,
+) -> Line:
     error = error or next((one.error for one in requests if one.error), None)
     sources: list[Source] = [one.source for one in requests if not one.error]
     return Line(
@@ -260,7 +267,7 @@ def _line(node_id: str, title: str, requests: list[Quoted], inputs: _Inputs, err
         currency=next((one.currency for one in requests if one.currency), None),
         source=max(sources, key=_DOUBT.index, default="unknown"),
         approximate=bool(inputs.guessed),
-        notes=tuple(dict.fromkeys(one.note for one in requests if one.note)),
+        notes=tuple(dict.fromkeys([*notes, *(one.note for one in requests if one.note)])),
         error=None if error is None else error.as_dict(),
     )
 

@@ -51,11 +51,12 @@ class Quotation:
 
     ``ordered`` holds the keys that earlier nodes of the graph would order, and takes this one's. With ``inputs_known``
     false the node works on stand-ins: the keys of its requests are not the real ones, so nothing counts as replayed.
-    ``outputs_known`` tells whether the node got all its real pictures.
+    ``outputs_known`` tells whether the node got all its real pictures; ``notes`` are about the node as a whole.
     """
 
     def __init__(self, ordered: set[str], *, inputs_known: bool) -> None:
         self.requests: list[Quoted] = []
+        self.notes: list[str] = []
         self.outputs_known = inputs_known
         self.inputs_known = inputs_known
         self._ordered = ordered

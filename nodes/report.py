@@ -23,6 +23,7 @@ def describe(model: str, results: Results, notes: Sequence[str], images: torch.T
     deliveries = results.deliveries
     cost, currency = total_cost(deliveries)
     first = deliveries[0].call
+    told = [*results.notes, *notes, *(note for delivery in deliveries for note in delivery.notes)]
     return {
         "model": model,
         "executed_model": first.executed_model,
@@ -38,7 +39,7 @@ def describe(model: str, results: Results, notes: Sequence[str], images: torch.T
         "revised_prompts": [
             prompt for delivery in deliveries for prompt in delivery.call.facts.get("revised_prompts", ())
         ],
-        "notes": list(dict.fromkeys([*notes, *(note for delivery in deliveries for note in delivery.notes)])),
+        "notes": list(dict.fromkeys(told)),
         "requests": [
             {
                 "index": delivery.index,

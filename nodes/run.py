@@ -10,15 +10,37 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from . import courier, ending, host, quoting
-from .api import Catalogue, Client, ImageRequest, Mode, Model, ModelList, bundled, configured_base_url, resolve_server
+from .api import (
+    Catalogue,
+    Client,
+    ImageRequest,
+    Mode,
+    Model,
+    ModelList,
+    bundled,
+    configured_base_url,
+    end_note,
+    end_note_behind,
+    resolve_server,
+)
 from .books import open_journal
 from .caller import caller, hand_out_receipts, remember
-from .errors import AuthenticationFailed, Charged, InsufficientBalance, LumenfallError, StoreError
+from .errors import (
+    AuthenticationFailed,
+    Charged,
+    InsufficientBalance,
+    InvalidRequest,
+    LumenfallError,
+    ModelUnavailable,
+    NotFound,
+    StoreError,
+)
 from .host.waiting import wait
 from .order import Order, order
 from .purchase import Checkout, Skipped
@@ -27,6 +49,8 @@ from .resolution import page_of
 from .settings import OnFailure
 from .spend import clean
 from .upkeep import look_after
+
+log = logging.getLogger(__name__)
 
 NodeFunction = Callable[..., Awaitable[dict[str, Any]]]
 TooLarge = Literal["refuse", "scale down"]
@@ -40,6 +64,8 @@ class Results:
 
     deliveries: tuple[Delivery, ...]
     failures: tuple[dict[str, Any], ...] = ()
+    notes: tuple[str, ...] = ()
+    """What holds for all of them."""
 
 
 async def ask(
@@ -158,6 +184,7 @@ class _Errand:
         self._slug = slug
         self._may_shrink = too_large == "scale down"
         self._status: str | None = None
+        self._end_note: str | None = None
         self._total = 0
         self._done = 0
         self._failed = False
@@ -179,7 +206,7 @@ class _Errand:
         if self._status:
             return self._status
         several = f", {self._done} of {self._total} done" if self._total > 1 else ""
-        return f"waiting for {self._slug}{several}"
+        return f"waiting for {self._slug}{several}" + (f". {self._end_note}" if self._end_note else "")
 
     async def results(self, build: Callable[[Model], Sequence[ImageRequest]]) -> Results:
         """Run on the courier's loop, and wait here."""
@@ -191,6 +218,8 @@ class _Errand:
     async def _run(self, build: Callable[[Model], Sequence[ImageRequest]]) -> Results:
         async with Client(self._server, on_status=self._tell) as client:
             model = await Catalogue(self._data_dir, self._server.base_url).model(client, self._slug)
+            self._end_note = end_note(model)
+            notes = () if self._end_note is None else (self._end_note,)
             # Encoding large pictures takes a while; in a thread it does not hold up other calls.
             orders = await asyncio.to_thread(self._orders, build, model)
             self._total = len(orders)
@@ -199,13 +228,16 @@ class _Errand:
             )
             quotation = quoting.quotation()
             if quotation is not None:
-                return Results(await quotation.answer(checkout, orders))
+                quotation.notes += notes
+                return Results(await quotation.answer(checkout, orders), notes=notes)
+            if self._end_note:
+                log.warning(self._end_note)
             await asyncio.to_thread(self._journal.check_writable)
             room = asyncio.Semaphore(self._settings.parallel)
             outcomes = await asyncio.gather(
                 *(self._one(checkout, room, *numbered) for numbered in enumerate(orders)), return_exceptions=True
             )
-        return _all_or_error(outcomes, self._errors, self._keeps_going)
+        return replace(_all_or_error(outcomes, self._errors, self._keeps_going), notes=notes)
 
     async def delivered(self, results: Results) -> None:
         """Note that the node has the pictures."""
@@ -236,11 +268,18 @@ class _Errand:
                 hopeless = isinstance(error, (AuthenticationFailed, InsufficientBalance, StoreError))
                 self._failed = self._failed or hopeless or not self._keeps_going
                 if isinstance(error, LumenfallError):
+                    self._explain(error)
                     self._errors.append(error)
                 raise
             finally:
                 self._done += 1
                 self._tell(None)
+
+    def _explain(self, error: LumenfallError) -> None:
+        """Name the successor of a model that the server no longer has."""
+        told = self._end_note or (end_note_behind(self._slug) if isinstance(error, ModelUnavailable) else None)
+        if told and isinstance(error, (ModelUnavailable, InvalidRequest, NotFound)):
+            error.hint = f"{told} {error.hint}".strip()
 
 
 _GRAVEST = (Charged.YES, Charged.UNKNOWN, Charged.NO)

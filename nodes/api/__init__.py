@@ -1,7 +1,7 @@
 """Lumenfall's unified image API, and any server that speaks OpenAI's."""
 
 from .addresses import canonical, spellings
-from .catalogue import Catalogue, Mode, Model, ModelList, bundled, read_models
+from .catalogue import Catalogue, Mode, Model, ModelList, bundled, ended, read_models
 from .client import Client
 from .credentials import (
     KnownKey,
@@ -15,6 +15,7 @@ from .credentials import (
     write_server,
 )
 from .downloads import LINK_EXPIRED
+from .ends import end_note, end_note_behind
 from .exchange import Reply
 from .flavours import OPENAI, is_loopback
 from .refusals import error_for, request_id
@@ -48,6 +49,9 @@ __all__ = [
     "canonical",
     "configured_base_url",
     "decided_by_environment",
+    "end_note",
+    "end_note_behind",
+    "ended",
     "error_for",
     "form",
     "is_loopback",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ..api import Catalogue, Client, Model, ModelList, configured_base_url, resolve_server
+from ..api import Catalogue, Client, Model, ModelList, configured_base_url, ended, resolve_server
 from ..books import open_journal
 from ..contract import PaidNode
 from ..errors import LumenfallError, StoreError
@@ -35,7 +35,10 @@ async def _list(surroundings: Host, refresh: bool) -> dict[str, Any]:
     models = [*found.models, *unlisted]
     return {
         "models": [_described(model, figures.get(model.id), seconds.get(model.id)) for model in models],
+        # Not offered, but named by older workflows.
+        "ended": [_described(model, None, None) for model in ended().models if found.find(model.id) is None],
         "source": found.source,
+        "compiled": found.compiled and found.compiled.isoformat(),
         "fetched_at": found.fetched_at,
         "failure": found.failure,
         "nodes": needs(),
@@ -77,10 +80,11 @@ def _described(model: Model, figure: float | None, seconds: float | None) -> dic
         "currency": "USD",
         "figure": figure is not None,
         "ends": model.ends and model.ends.isoformat(),
+        "successors": list(model.successors),
         "parameters": None if model.parameters is None else sorted(model.parameters),
         "max_images": model.max_images,
         "sizes": list(model.sizes),
-        "aliases": list(model.aliases),
+        "aliases": [*model.aliases, *model.snapshots],
         "mask": model.takes_mask,
         "transparency": model.transparency,
         "seconds": seconds,

@@ -6,41 +6,60 @@ from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
-from ..api import Model, ModelList
+from ..api import Model, ModelList, end_note, ended
 
 
 def as_dict(listed: ModelList, chosen: Sequence[Model]) -> dict[str, Any]:
-    """{"source", "failure", "age_seconds", "models": [...]}; ``price`` as the server names it, ``ends`` an ISO date or
-    None, ``failure`` why the list is not the server's own.
+    """{"source", "failure", "age_seconds", "compiled", "models": [...], "ended": [...]}; ``price`` as the server names
+    it, ``ends`` an ISO date or None, ``failure`` why the list is not the server's own, ``compiled`` the date of the
+    bundled one. Models in ``ended`` are not in the list; older workflows may name them.
     """
     return {
         "source": listed.source,
         "failure": listed.failure,
         "age_seconds": listed.age_seconds,
-        "models": [
-            {
-                "id": model.id,
-                "name": model.name,
-                "modes": sorted(model.modes),
-                "price": model.price,
-                "ends": model.ends.isoformat() if model.ends else None,
-                "max_images": model.max_images,
-            }
-            for model in chosen
-        ],
+        "compiled": listed.compiled.isoformat() if listed.compiled else None,
+        "models": [_described(model) for model in chosen],
+        "ended": [_described(model) for model in _ended(listed)],
     }
 
 
+def _described(model: Model) -> dict[str, Any]:
+    return {
+        "id": model.id,
+        "name": model.name,
+        "modes": sorted(model.modes),
+        "price": model.price,
+        "ends": model.ends.isoformat() if model.ends else None,
+        "successors": list(model.successors),
+        "max_images": model.max_images,
+    }
+
+
+def _ended(listed: ModelList) -> list[Model]:
+    """Those of the bundled list of ended models that ``listed`` has not."""
+    return [model for model in ended().models if listed.find(model.id) is None]
+
+
 def show(listed: ModelList, chosen: Sequence[Model]) -> None:
-    """A table on stdout, and where the list comes from."""
-    table = Table("model", "name", "modes", "price", "ends", box=None, pad_edge=False)
+    """A table on stdout, what has ended or ends soon, and where the list comes from."""
+    slug = Column("model", no_wrap=True)  # whole, to be copied
+    table = Table(slug, "name", "modes", "price", "ends", box=None, pad_edge=False)
     for model in chosen:
         price = "" if model.price is None else f"{model.price:g}"
         ends = model.ends.isoformat() if model.ends else ""
         table.add_row(model.id, model.name, ", ".join(sorted(model.modes)), price, ends)
     out = Console(markup=False, highlight=False)
     out.print(table)
+    for sentence in filter(None, map(end_note, [*chosen, *_ended(listed)])):
+        out.print(sentence, soft_wrap=True)
+    out.print(f"{len(chosen)} models ({_source(listed)})")
+
+
+def _source(listed: ModelList) -> str:
+    if listed.compiled:
+        return f"bundled list of {listed.compiled}"
     age = "" if listed.age_seconds is None else f", {listed.age_seconds / 60:.0f} min old"
-    out.print(f"{len(chosen)} models ({listed.source}{age})")
+    return f"{listed.source}{age}"

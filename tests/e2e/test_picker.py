@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from playwright.sync_api import Locator, expect
 
+from nodes.api import bundled, ended
+
 from .canvas import Canvas
 from .graphs import GENERATE, example, generate
 
@@ -59,3 +61,37 @@ def test_a_picker_closed_by_escape_changes_nothing(page: Canvas) -> None:
     page.page.keyboard.press("Escape")
     expect(picker).to_have_count(0)
     assert page.widget(GENERATE, "model") == "gpt-image-2"
+
+
+def test_a_model_that_has_ended_or_ends_soon_is_told_with_its_successor(canvas: Canvas) -> None:
+    """A shared workflow still names it: the node says so before it is run, and so does the picker."""
+    gone = ended().models[0]
+    leaving = next(model for model in bundled().models if model.ends)
+    canvas.open(generate(model=f"openai/{gone.id}"))
+    expect(canvas.status(GENERATE)).to_contain_text(gone.name)
+    expect(canvas.status(GENERATE)).to_contain_text(gone.successors[0])
+    canvas.shoot("bar-ended")
+    picker = open_picker(canvas, GENERATE)
+    row = picker.get_by_role("option", name=f"{gone.name} {gone.id}", exact=True)
+    expect(row.locator(".lumenfall-ends")).to_contain_text(gone.successors[0])
+    row.scroll_into_view_if_needed()
+    canvas.shoot("picker-ended")
+    expect(picker.get_by_role("option", name=ended().models[-1].id)).to_have_count(0)
+    search = picker.get_by_role("searchbox")
+    rows = picker.get_by_role("listbox").get_by_role("option")
+    search.fill(ended().models[-1].id)
+    expect(rows.first.locator(".lumenfall-ends")).to_contain_text(gone.successors[0])
+    search.fill(f"fal/{leaving.id}")
+    expect(rows.first.locator(".lumenfall-ends")).to_contain_text(leaving.successors[0])
+    search.fill(leaving.id)
+    canvas.page.keyboard.press("Enter")
+    expect(canvas.status(GENERATE)).to_contain_text(leaving.successors[-1])
+    assert canvas.widget(GENERATE, "model") == leaving.id, "nothing is replaced silently"
+
+
+def test_the_picker_says_how_old_its_list_is(page: Canvas) -> None:
+    page.open(generate())
+    picker = open_picker(page, GENERATE)
+    compiled = bundled().compiled
+    assert compiled is not None
+    expect(picker.get_by_role("status")).to_contain_text(f"{compiled:%b} {compiled.day}, {compiled.year}")

@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 from nodes import courier, table
+from nodes.api import bundled, ended
 from nodes.headless import cli
 from nodes.headless.sandbox import running
 from nodes.spend import Journal, State, entries, newest
@@ -372,6 +373,41 @@ def test_models_are_listed_for_people_and_machines(
         assert code == 0
         assert all(model["id"] in out for model in listed["models"])
         assert out.splitlines()[-1].startswith(f"{len(listed['models'])} models (server")
+
+
+def test_the_list_of_models_says_how_old_it_is_and_what_has_ended(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, place: Path
+) -> None:
+    monkeypatch.setenv("LUMENFALL_DATA_DIR", str(place / "data"))
+    monkeypatch.setenv("COLUMNS", "80")
+    gone, leaving = ended().models[0], next(model for model in bundled().models if model.ends)
+    with running() as server:
+        # A server that has no list.
+        monkeypatch.setenv("LUMENFALL_BASE_URL", server.base_url.replace("/openai", ""))
+        monkeypatch.setenv("LUMENFALL_API_KEY", "any")
+        code, out, err = run(capsys, monkeypatch, place, "models")
+        _, text, _ = run(capsys, monkeypatch, place, "models", "--json")
+    assert code == 1 and "could not be had" in err
+    lines = out.splitlines()
+    assert lines[-1] == f"{len(bundled().models)} models (bundled list of {bundled().compiled})"
+    assert all(model.id in out for model in bundled().models), "slugs are whole, to be copied"
+    for model in (gone, leaving):
+        assert [line for line in lines if line.startswith(f"{model.id} end") and model.successors[0] in line]
+    listed = json.loads(text)
+    assert listed["compiled"] == str(bundled().compiled)
+    assert {model["id"]: model["ends"] for model in listed["ended"]} == {m.id: str(m.ends) for m in ended().models}
+    (entry,) = (model for model in listed["models"] if model["id"] == leaving.id)
+    assert entry["successors"] == list(leaving.successors)
+
+
+def test_a_run_tells_of_an_ended_model_on_stderr_and_in_its_error(place: Path) -> None:
+    gone = ended().models[0]
+    generating(place, model=gone.id)
+    done = spawned(place, "run", "w.json", "--sandbox")
+    assert done.returncode == 1
+    warning, error = done.stderr.splitlines()[:2]
+    assert warning.startswith(f"{gone.id} ended on {gone.ends}.") and gone.successors[0] in warning
+    assert "refused" in error and gone.successors[0] in error
 
 
 def test_models_without_a_key_exit_1(

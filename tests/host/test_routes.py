@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import torch
 
-from nodes.api import read_models
+from nodes.api import bundled, ended, read_models
 from nodes.contract import PaidNode
 from nodes.errors import Charged
 from nodes.headless.estimating import quote_file
@@ -85,6 +85,20 @@ def test_models_say_what_each_node_needs_and_how_long_each_took(routes: Routes) 
     assert listed["nodes"]["LumenfallInpaint"] == {"modes": ["edit"], "images": 1, "mask": True}
     assert listed["nodes"]["LumenfallGenerate"] == {"modes": ["generate"], "images": 0, "mask": False}
     assert "LumenfallEstimate" not in listed["nodes"]
+
+
+def test_models_that_have_ended_are_told_with_their_successors_but_not_offered(routes: Routes) -> None:
+    for refresh in ("", "?refresh=true"):
+        listed = routes.get(f"/models{refresh}")
+        assert (listed["source"], listed["compiled"]) == (
+            ("server", None) if refresh else ("bundled", str(bundled().compiled))
+        )
+        offered = {model["id"]: model for model in listed["models"]}
+        for model in bundled().models:
+            assert offered[model.id]["successors"] == list(model.successors)
+        gone = {model["id"]: (model["ends"], model["successors"]) for model in listed["ended"]}
+        assert gone == {model.id: (str(model.ends), list(model.successors)) for model in ended().models}
+        assert not gone.keys() & offered.keys()
 
 
 def test_the_estimate_is_a_dry_run(routes: Routes, locked: Sandbox) -> None:

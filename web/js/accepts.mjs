@@ -1,6 +1,6 @@
 // What a model does with the options that are set: which of them it would ignore.
 
-import { findModel } from "./models.mjs";
+import { findModel, hasEnded, isEnding } from "./models.mjs";
 import { OPTIONS, nodeBefore, slugsOf, widgetOf } from "./nodes.mjs";
 import { date, t } from "./text.mjs";
 
@@ -27,9 +27,17 @@ export function remarksOn(node) {
     if (model.max_images && pictures > model.max_images) {
       remarks.push(t("node.tooManyPictures", { model: nameOf(model), count: model.max_images }));
     }
-    if (model.ends) remarks.push(t("node.ends", { model: nameOf(model), date: date(model.ends) }));
+    if (isEnding(model)) {
+      const end = t(hasEnded(model) ? "node.ended" : "node.ends", { model: nameOf(model), date: date(model.ends) });
+      remarks.push([end, successorsOf(model)].filter(Boolean).join(" "));
+    }
   }
   return remarks;
+}
+
+/** What comes after a model that ends; empty where that is not known. */
+export function successorsOf(model) {
+  return model.successors?.length ? t("node.successor", { models: model.successors.join(" / ") }) : "";
 }
 
 /** For a Request Options node: what each model behind it would ignore. */

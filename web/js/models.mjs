@@ -2,7 +2,7 @@
 
 import { get } from "./server.mjs";
 
-let known = { models: [], nodes: {}, source: "bundled", failure: null };
+let known = { models: [], ended: [], nodes: {}, source: "bundled", compiled: null, failure: null };
 const listeners = new Set();
 
 /** Fetch the list again; with `refresh` the pack asks the server anew. Never throws: the reason is in `failure`. */
@@ -25,12 +25,19 @@ export function knownModels() {
   return known;
 }
 
-/** The entry for a slug, an alias or `provider/slug`; undefined for any other. */
+/** The entry for a slug, an alias or `provider/slug`, also of a model that has ended; undefined for any other. */
 export function findModel(slug) {
-  const names = [slug, slug?.includes("/") ? slug.slice(slug.indexOf("/") + 1) : ""];
-  return known.models.find((model) =>
-    names.some((name) => name && (model.id === name || model.aliases.includes(name))),
-  );
+  const names = [slug, slug?.includes("/") ? slug.slice(slug.indexOf("/") + 1) : ""].filter(Boolean);
+  // As nodes/api/catalogue.py does it: a snapshot that is listed by itself counts before the model it is an alias of.
+  const find = (models, name) =>
+    models.find((model) => model.id === name) ?? models.find((model) => model.aliases.includes(name));
+  for (const models of [known.models, known.ended]) {
+    for (const name of names) {
+      const model = find(models, name);
+      if (model) return model;
+    }
+  }
+  return undefined;
 }
 
 /** Whether a node of this class can use `model`; models of which nothing is known might do anything. */
@@ -45,7 +52,21 @@ export function onModels(listener) {
   return () => listeners.delete(listener);
 }
 
-/** A date such as 2026-12-01 has passed. */
+const DAY = 86_400_000;
+const SOON = 31;
+
+/** Days until the model ends, in UTC: negative once it has ended, Infinity where no end is known. */
+function daysLeft(model) {
+  if (!model?.ends) return Infinity;
+  return Math.round((Date.parse(model.ends) - Math.floor(Date.now() / DAY) * DAY) / DAY);
+}
+
+/** The model's date has passed. */
 export function hasEnded(model) {
-  return Boolean(model?.ends) && new Date(`${model.ends}T23:59:59`) < new Date();
+  return daysLeft(model) < 0;
+}
+
+/** It has ended, or will within a month: its users are to be told (nodes/api/ends.py). */
+export function isEnding(model) {
+  return daysLeft(model) <= SOON;
 }

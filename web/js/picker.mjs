@@ -1,8 +1,9 @@
 // The model picker: a dialog with a search field, filters, and a list that says what each model takes and costs.
 
+import { successorsOf } from "./accepts.mjs";
 import { openDialog } from "./dialog.mjs";
 import { element } from "./element.mjs";
-import { fits, hasEnded, knownModels, loadModels, onModels } from "./models.mjs";
+import { findModel, fits, hasEnded, knownModels, loadModels, onModels } from "./models.mjs";
 import { ago, date, money, t } from "./text.mjs";
 
 const RECENT = "Lumenfall.recent";
@@ -138,7 +139,10 @@ class Picker {
   /** The models that are asked for: usable ones first, and of them those used last. */
   found() {
     const words = this.search.value.toLowerCase().split(/\s+/).filter(Boolean);
-    const matching = knownModels().models.filter((model) => {
+    const { models, ended } = knownModels();
+    // A model that is not offered any more is shown to whoever names it.
+    const named = ended.filter((model) => words.length || findModel(this.current) === model);
+    const matching = [...models, ...named].filter((model) => {
       const text = [model.id, model.name, ...model.aliases].join(" ").toLowerCase();
       return words.every((word) => text.includes(word)) && [...this.filters].every((name) => FILTERS[name](model));
     });
@@ -159,8 +163,7 @@ class Picker {
   list() {
     const { recent, usable, unusable } = this.found();
     const typed = this.search.value.trim();
-    const isSlug =
-      /^[!-~]+$/.test(typed) && /[./-]/.test(typed) && !knownModels().models.some((model) => model.id === typed);
+    const isSlug = /^[!-~]+$/.test(typed) && /[./-]/.test(typed) && findModel(typed)?.id !== typed;
     this.pickable = [...recent, ...usable].map((model) => model.id);
     if (isSlug) this.pickable.push(typed);
     this.active = Math.max(0, typed ? 0 : this.pickable.indexOf(this.current));
@@ -218,12 +221,7 @@ class Picker {
         ),
         element("div", { class: "lumenfall-muted", text: facts.join(" \u00b7 ") }),
         usable ? null : element("div", { class: "lumenfall-muted", text: this.reason() }),
-        model.ends
-          ? element("div", {
-              class: "lumenfall-ends",
-              text: t(hasEnded(model) ? "picker.ended" : "picker.ends", { date: date(model.ends) }),
-            })
-          : null,
+        this.end(model),
       ),
       element(
         "div",
@@ -242,6 +240,13 @@ class Picker {
     );
   }
 
+  end(model) {
+    if (!model?.ends) return null;
+    const told = t(hasEnded(model) ? "picker.ended" : "picker.ends", { date: date(model.ends) });
+    const text = [told, successorsOf(model)].filter(Boolean).join(" \u00b7 ");
+    return element("div", { class: "lumenfall-ends", text });
+  }
+
   reason() {
     const [mode] = knownModels().nodes[this.nodeClass]?.modes ?? ["generate"];
     return t(`picker.cannot_${mode}`);
@@ -258,7 +263,12 @@ class Picker {
     return element(
       "div",
       properties,
-      element("div", { class: "lumenfall-what" }, element("div", { text: t("picker.useSlug", { slug }) })),
+      element(
+        "div",
+        { class: "lumenfall-what" },
+        element("div", { text: t("picker.useSlug", { slug }) }),
+        this.end(findModel(slug)),
+      ),
     );
   }
 
@@ -290,8 +300,9 @@ class Picker {
   }
 
   tellSource() {
-    const { source, fetched_at: moment, failure } = knownModels();
-    const where = moment ? t("picker.fetched", { when: ago(moment) }) : t(`picker.from_${source}`);
+    const { source, fetched_at: moment, compiled, failure } = knownModels();
+    const values = { date: compiled ? date(compiled) : "" };
+    const where = moment ? t("picker.fetched", { when: ago(moment) }) : t(`picker.from_${source}`, values);
     this.source.textContent = [where, failure].filter(Boolean).join(" \u00b7 ");
     this.source.classList.toggle("lumenfall-error", Boolean(failure));
   }
