@@ -27,6 +27,8 @@ MINIMUMS = {
 torch is ComfyUI's.
 """
 
+ABSENT = "(not installed)"
+
 _MODULES = {"Pillow": "PIL", "SQLAlchemy": "sqlalchemy"}
 
 
@@ -36,7 +38,7 @@ def require() -> None:
     if old:
         wanted = " ".join(f'"{name}>={MINIMUMS[name]}"' for name in old)
         raise OldDependency(
-            f"{', '.join(f'{name} {found}' for name, found in old.items())}: too old for this pack. Nothing was sent.",
+            f"Missing or too old for this pack: {', '.join(f'{name} {found}' for name, found in old.items())}.",
             hint=f"Run pip install -U {wanted} in ComfyUI's Python, then start ComfyUI again.",
         )
 
@@ -51,7 +53,7 @@ def tell() -> None:
 
 @cache
 def lacking() -> dict[str, str]:
-    """The packages that are missing or too old, each with its version or "is not installed". What was loaded once
+    """The packages that are missing or too old, each with its version or ABSENT. What was loaded once
     stays until the process ends, so this is found out once.
     """
     found = {name: _version(name) for name in MINIMUMS}
@@ -70,7 +72,7 @@ def _version(name: str) -> str:
         return version(name)
     except PackageNotFoundError:
         # Some systems install packages without saying so.
-        return MINIMUMS[name] if importlib.util.find_spec(module) else "is not installed"
+        return MINIMUMS[name] if importlib.util.find_spec(module) else ABSENT
 
 
 def _release(version: str) -> tuple[int, ...]:

@@ -93,24 +93,37 @@ print(len(pack.NODE_CLASS_MAPPINGS))
 """
 
 
-def test_the_nodes_load_with_old_and_missing_packages_and_the_log_says_so(tmp_path: Path) -> None:
-    """Found as pip leaves them: filelock is old, alembic is not there."""
-    (tmp_path / "filelock-3.9.0.dist-info").mkdir()
-    (tmp_path / "filelock-3.9.0.dist-info" / "METADATA").write_text(
-        "Metadata-Version: 2.1\nName: filelock\nVersion: 3.9.0\n"
-    )
-    (tmp_path / "sitecustomize.py").write_text(
-        "import importlib.metadata, importlib.util\n"
-        "version, find = importlib.metadata.version, importlib.util.find_spec\n"
-        "def told(name):\n"
-        "    if name == 'alembic': raise importlib.metadata.PackageNotFoundError(name)\n"
-        "    return version(name)\n"
-        "importlib.metadata.version = told\n"
-        "importlib.util.find_spec = lambda name, *more: None if name == 'alembic' else find(name, *more)\n"
-    )
+HIDE = """
+import importlib.metadata, importlib.util, sys
+version, find = importlib.metadata.version, importlib.util.find_spec
+def told(name):
+    if name == "{0}":
+        raise importlib.metadata.PackageNotFoundError(name)
+    return version(name)
+importlib.metadata.version = told
+importlib.util.find_spec = lambda name, *more: None if name == "{0}" else find(name, *more)
+sys.modules["{0}"] = None
+"""
+
+
+def load(folder: Path, missing: str) -> subprocess.CompletedProcess[str]:
+    """The pack, as ComfyUI loads it, where a package is missing and ``folder`` comes before what is installed."""
+    (folder / "sitecustomize.py").write_text(HIDE.format(missing))
     code = LOADER.format(path=str(ROOT / "__init__.py"), folder=str(ROOT))
-    environ = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True)
+    environ = {**os.environ, "PYTHONPATH": str(folder)}
+    return subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True)
+
+
+def test_the_nodes_load_with_old_and_missing_packages_and_the_log_says_so(tmp_path: Path) -> None:
+    (tmp_path / "filelock-3.9.0.dist-info").mkdir()
+    metadata = "Metadata-Version: 2.1\nName: filelock\nVersion: 3.9.0\n"
+    (tmp_path / "filelock-3.9.0.dist-info" / "METADATA").write_text(metadata)
+    done = load(tmp_path, missing="alembic")
     assert done.stdout.split() == [str(len(NODE_CLASS_MAPPINGS))]
-    assert "alembic is not installed, filelock 3.9.0: too old" in done.stderr
+    assert "too old for this pack: alembic (not installed), filelock 3.9.0." in done.stderr
     assert f'pip install -U "alembic>={MINIMUMS["alembic"]}" "filelock>={MINIMUMS["filelock"]}"' in done.stderr
+
+
+def test_what_keeps_them_from_loading_is_said_first(tmp_path: Path) -> None:
+    done = load(tmp_path, missing="tenacity")
+    assert done.returncode and f'pip install -U "tenacity>={MINIMUMS["tenacity"]}"' in done.stderr

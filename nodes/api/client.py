@@ -7,6 +7,7 @@ import email.utils
 import json
 import logging
 import math
+import os
 import secrets
 import time
 from collections.abc import Callable
@@ -126,6 +127,9 @@ class Client:
         fresh = httpx.Limits(max_keepalive_connections=0)
         # Redirects are never followed: they could carry the key, or a paid body, to another machine.
         try:
+            bundle = os.environ.get("SSL_CERT_FILE")
+            if bundle:
+                Path(bundle).stat()  # httpx 0.27 passes over one that is not there
             tls = httpx.create_ssl_context()  # reads certificates for a while, so all share it
         except (OSError, ValueError) as error:
             raise InputError(
