@@ -15,12 +15,12 @@ log = logging.getLogger(__name__)
 MINIMUMS = {
     "SQLAlchemy": "2.0",
     "aiohttp": "3.9",
-    "alembic": "1.13",
+    "alembic": "1.8",
     "filelock": "3.12",
     "httpx": "0.27",
     "numpy": "1.25",
     "Pillow": "10.1",
-    "pydantic": "2.0",
+    "pydantic": "2.1",
     "tenacity": "8.2",
 }
 """Of each package, by its name in the registry. requirements.txt and pyproject.toml say the same; a test compares them.
