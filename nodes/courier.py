@@ -28,8 +28,11 @@ LONGEST = 1260.0
 less patient (``docker stop`` kills after 10); the journal knows in any case what was in the air.
 """
 
-WAITING = "Waiting for paid calls to come home to the store, at most {:.0f} minutes."
-LEFT = "Left before all paid calls came home. The journal knows them: nothing is paid twice."
+WAITING = (
+    f"Waiting for paid calls to finish, at most {LONGEST / 60:.0f} minutes. "
+    "Ctrl-C, or the same signal again, leaves at once."
+)
+LEFT = "Left before all paid calls had finished. The journal knows them: nothing is paid twice."
 
 _GRACE = 0.5
 _POLL = 0.2
@@ -109,7 +112,7 @@ def wait_for_all(say: Callable[[str], None], is_impatient: Callable[[], bool] = 
     try:
         if not bring_home(_GRACE):
             return
-        say(WAITING.format(LONGEST / 60))
+        say(WAITING)
         while time.monotonic() < deadline and not is_impatient():
             if not bring_home(_POLL):
                 return
@@ -136,10 +139,11 @@ def is_closing() -> bool:
 
 
 def _wait_at_exit() -> None:
-    # Nothing comes home on a loop that is gone, as in a child that was forked.
-    if _thread is not None and _thread.is_alive():
+    # Nothing comes home on a loop that is gone, as in a child that was forked; and whoever was closed before, by a
+    # signal, is asked for the second time.
+    if _thread is not None and _thread.is_alive() and not _closing:
         close()
-        wait_for_all(lambda text: log.warning("%s", text))
+        wait_for_all(log.warning)
 
 
 def when_home(then: Callable[[], None]) -> None:
@@ -150,7 +154,7 @@ def when_home(then: Callable[[], None]) -> None:
         while _out and time.monotonic() - started < LONGEST:
             if not said and time.monotonic() - started >= _GRACE:
                 said = True
-                log.warning("%s", WAITING.format(LONGEST / 60))
+                log.warning(WAITING)
             await asyncio.sleep(_POLL)
         then()
 

@@ -107,6 +107,34 @@ def test_the_second_signal_leaves_at_once_and_more_do_no_harm(journal: Journal, 
     assert call.state is State.SENT
 
 
+def test_a_signal_before_anything_runs_ends_it_in_order(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "w.json")
+    with started(tmp_path, "run", "w.json", "--json") as process, (tmp_path / "w.json").open("w"):
+        # It reads now, and nothing comes.
+        process.terminate()
+        out, err = process.communicate(timeout=20)
+    assert (process.returncode, json.loads(out)["status"], err) == (143, "interrupted", "")
+
+
+def test_recovering_is_finished_too(
+    command: Command, journal: Journal, tmp_path: Path, sandbox: Sandbox, gate: Gate
+) -> None:
+    gate.open()
+    sandbox.fail_next("redirect-private")
+    assert command("run", "w.json").code == 1
+    second = Gate("media/")
+    sandbox.fail_next(second.fault)
+    with started(tmp_path, "recover", "--json") as process:
+        second.wait()
+        process.terminate()
+        says(process, WAITS)
+        second.open()
+        out, _ = process.communicate(timeout=20)
+    assert (process.returncode, json.loads(out)) == (143, {"error": None})
+    (call,) = newest(journal, 1)
+    assert (call.state, call.delivered_at) == (State.DONE, None)
+
+
 @pytest.mark.parametrize("arguments", [("sandbox", "--port", "0"), ("playground", "--port", "0", "--sandbox")])
 def test_a_server_of_ours_ends_cleanly(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     with started(tmp_path, *arguments) as process:
