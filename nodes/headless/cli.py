@@ -124,11 +124,13 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Run a workflow. Ctrl-C, SIGTERM or SIGHUP stops it and waits for what is paid; the next one breaks it off."""
-    from .console import Rows, show
     from .summary import of_break_off, of_error
 
     input_folder = input_folder or _input_beside(workflow)
     try:
+        with signals.held():
+            from .. import table  # noqa: F401
+            from .console import Rows
         with Rows(silent=as_json) as rows:
             summary = _run(workflow, settings or [], input_folder, output_folder, sandbox, rows)
         code = {"success": DONE, "error": FAILED, "interrupted": signals.exit_code()}[summary["status"]]
@@ -145,6 +147,8 @@ def run(
     if as_json:
         print(json.dumps(summary))
     else:
+        from .console import show
+
         show(summary)
         if sandbox and summary["reports"]:
             print("This was the sandbox: nothing was really paid.")
@@ -163,7 +167,8 @@ def estimate(
 
     Exit codes: 0 all is known, 1 a node cannot be estimated, 2 the workflow or the command line is wrong.
     """
-    from .estimating import as_dict, no_estimate, quote_file
+    with signals.held():
+        from .estimating import as_dict, no_estimate, quote_file
 
     text = "Stopped."
     try:
@@ -190,7 +195,8 @@ def sandbox(
     ] = None,
 ) -> None:
     """Serve a stand-in for the API until Ctrl-C or another signal: deterministic pictures, no key, no cost."""
-    from .sandbox import FAULTS, running
+    with signals.held():
+        from .sandbox import FAULTS, running
 
     try:
         with (
@@ -219,9 +225,9 @@ def models(
 
     host = Headless()
     try:
-        with use(host):
+        with signals.held():
             from ..run import list_models
-
+        with use(host):
             listed = asyncio.run(list_models())
     except LumenfallError as error:
         if as_json:

@@ -34,7 +34,8 @@ def playground(
 
     It knows the nodes of this pack and the core image nodes, and is open to this machine only.
     """
-    from .playground import running
+    with signals.held():
+        from .playground import running
 
     try:
         with (

@@ -11,6 +11,7 @@ import typer
 
 from ..books import open_journal
 from ..host import use
+from . import signals
 from .accounts import FAILED, as_dict, failing_in_words
 from .exports import export, make_folder
 from .host import Headless
@@ -30,7 +31,8 @@ def recover(
     with failing_in_words(as_json), use(host):
         # Once they count as delivered, they must also be there.
         make_folder(output_folder)
-        from ..recovery import recover as bring_back
+        with signals.held():
+            from ..recovery import recover as bring_back
 
         (delivery,) = asyncio.run(bring_back(name)).deliveries
         journal, _ = open_journal(host)

@@ -25,6 +25,7 @@ DEFAULTS = (signal.SIG_DFL, signal.default_int_handler)
 _received: list[int] = []
 _stop: Callable[[], None] | None = None
 _is_deaf = False
+_is_held = False
 
 
 class Signalled(KeyboardInterrupt):
@@ -48,6 +49,21 @@ def heard() -> Iterator[None]:
         # Who is asked again while Python ends should just die, and not show where in Python that was.
         for number, handler in before.items():
             signal.signal(number, signal.SIG_DFL if _received else handler)
+
+
+@contextlib.contextmanager
+def held() -> Iterator[None]:
+    """For imports: torch does not survive an exception in the middle of its own, so a signal is raised after the block.
+    Nothing is sent yet, so the second one may end the process on the spot.
+    """
+    global _is_held
+    _is_held = True
+    try:
+        yield
+    finally:
+        _is_held = False
+    if _received:
+        raise Signalled
 
 
 @contextlib.contextmanager
@@ -94,7 +110,11 @@ def _handle(number: int, frame: FrameType | None) -> None:
     if _is_deaf:
         return
     _received.append(number)
-    if len(_received) == 1 and _stop is not None:
+    if _is_held:
+        if len(_received) > 1:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+    elif len(_received) == 1 and _stop is not None:
         _stop()
     elif len(_received) <= 2:
         raise Signalled

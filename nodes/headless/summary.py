@@ -11,13 +11,15 @@ errors      [{"node_id", "node_title", "class_type", "code", "message", "hint", 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import Charged, LumenfallError
-from .executor import Result
-from .folders import Folders
-from .graph import Graph
 from .problems import Problem, WorkflowError
+
+if TYPE_CHECKING:
+    from .executor import Result
+    from .folders import Folders
+    from .graph import Graph
 
 Summary = dict[str, Any]
 

@@ -43,8 +43,8 @@ def gate(tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> I
 
 
 @contextlib.contextmanager
-def started(place: Path, *arguments: str, **options: Any) -> Iterator[subprocess.Popen[str]]:
-    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+def started(place: Path, *arguments: str, path: Path = ROOT, **options: Any) -> Iterator[subprocess.Popen[str]]:
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(path), str(ROOT)])}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
     command = [sys.executable, "-m", "nodes.headless", *arguments]
     with subprocess.Popen(command, cwd=place, env=environ, text=True, **pipes) as process:
@@ -107,12 +107,23 @@ def test_the_second_signal_leaves_at_once_and_more_do_no_harm(journal: Journal, 
     assert call.state is State.SENT
 
 
-def test_a_signal_before_anything_runs_ends_it_in_order(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "w.json")
-    with started(tmp_path, "run", "w.json", "--json") as process, (tmp_path / "w.json").open("w"):
-        # It reads now, and nothing comes.
-        process.terminate()
-        out, err = process.communicate(timeout=20)
+# In the middle of an import: this module is one of torch's own.
+SIGNALLING = """
+import os, signal, sys
+
+class Finder:
+    def find_spec(name, path=None, target=None):
+        if name == "torch.fx":
+            os.kill(os.getpid(), signal.SIGTERM)
+
+sys.meta_path.insert(0, Finder)
+"""
+
+
+def test_a_signal_while_torch_is_imported_ends_it_in_order(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(SIGNALLING)
+    with started(tmp_path, "run", "w.json", "--json", path=tmp_path) as process:
+        out, err = process.communicate(timeout=60)
     assert (process.returncode, json.loads(out)["status"], err) == (143, "interrupted", "")
 
 
