@@ -42,11 +42,16 @@ _starting = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
 _thread: threading.Thread | None = None
 _out: set[concurrent.futures.Future[Any]] = set()
+_owed: set[concurrent.futures.Future[Any]] = set()
+"""Those of them that the end of the process waits for."""
+
 _closing = False
 
 
-def send_off(errand: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
-    """Start ``errand``. It goes on whatever becomes of the caller, as long as the process lives."""
+def send_off(errand: Coroutine[Any, Any, T], *, is_free: bool = False) -> concurrent.futures.Future[T]:
+    """Start ``errand``. It goes on whatever becomes of the caller, as long as the process lives; the end of the process
+    waits for it, unless it ``is_free``: an estimate, which can be had again.
+    """
     try:
         loop = _running_loop()
     except RuntimeError:
@@ -55,6 +60,9 @@ def send_off(errand: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
     future = asyncio.run_coroutine_threadsafe(errand, loop)
     _out.add(future)
     future.add_done_callback(_out.discard)
+    if not is_free:
+        _owed.add(future)
+        future.add_done_callback(_owed.discard)
     return future
 
 
@@ -73,14 +81,15 @@ def _running_loop() -> asyncio.AbstractEventLoop:
                 raise
             _thread, _loop = thread, loop
             _out.clear()  # in a forked child, its parent's
+            _owed.clear()
             atexit.unregister(_wait_at_exit)
             atexit.register(_wait_at_exit)
         return _loop
 
 
-async def run(errand: Coroutine[Any, Any, T]) -> T:
+async def run(errand: Coroutine[Any, Any, T], *, is_free: bool = False) -> T:
     """Send ``errand`` off and wait for it, from any event loop. Being cancelled ends the waiting, not the errand."""
-    future = send_off(errand)
+    future = send_off(errand, is_free=is_free)
     loop = asyncio.get_running_loop()
     done = asyncio.Event()
 
@@ -100,8 +109,8 @@ def bring_home(timeout: float | None = None) -> int:
 
 
 def is_out() -> bool:
-    """Whether an errand is under way."""
-    return bool(_out)
+    """Whether an errand is under way that is to be waited for."""
+    return bool(_owed)
 
 
 def wait_for_all(say: Callable[[str], None], is_impatient: Callable[[], bool] = lambda: False) -> None:
@@ -110,11 +119,11 @@ def wait_for_all(say: Callable[[str], None], is_impatient: Callable[[], bool] = 
     """
     deadline = time.monotonic() + LONGEST
     try:
-        if not bring_home(_GRACE):
+        if not concurrent.futures.wait(list(_owed), _GRACE).not_done:
             return
         say(WAITING)
         while time.monotonic() < deadline and not is_impatient():
-            if not bring_home(_POLL):
+            if not concurrent.futures.wait(list(_owed), _POLL).not_done:
                 return
     except KeyboardInterrupt:
         pass
@@ -151,7 +160,7 @@ def when_home(then: Callable[[], None]) -> None:
 
     async def wait() -> None:
         started, said = time.monotonic(), False
-        while _out and time.monotonic() - started < LONGEST:
+        while _owed and time.monotonic() - started < LONGEST:
             if not said and time.monotonic() - started >= _GRACE:
                 said = True
                 log.warning(WAITING)

@@ -213,7 +213,7 @@ class _Errand:
         if quoting.quotation() is None:
             self._host.in_main_thread(ending.watch)
             courier.send_off(look_after(self._server, self._journal))
-        return await courier.run(self._run(build))
+        return await courier.run(self._run(build), is_free=quoting.quotation() is not None)
 
     async def _run(self, build: Callable[[Model], Sequence[ImageRequest]]) -> Results:
         async with Client(self._server, on_status=self._tell) as client:

@@ -19,6 +19,7 @@ from ..estimate import estimate_graph
 from ..host import use
 from ..quote import Quote
 from ..table import NODE_CLASS_MAPPINGS
+from . import signals
 from .core_nodes import free, table
 from .folders import Folders
 from .graph import build
@@ -38,7 +39,8 @@ def quote_file(workflow: Path, settings: list[str], input_folder: Path, *, in_sa
     nodes = table(Folders(input_folder, output_folder, output_folder))
     with _surroundings(in_sandbox) as overrides:
         host = Headless(overrides, free_nodes=free(nodes))
-        return asyncio.run(_quote(prompt, {**nodes, **NODE_CLASS_MAPPINGS}, settings, host))
+        with signals.asking(host.stop):
+            return asyncio.run(_quote(prompt, {**nodes, **NODE_CLASS_MAPPINGS}, settings, host))
 
 
 def as_dict(quote: Quote) -> dict[str, Any]:

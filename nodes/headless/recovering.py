@@ -34,7 +34,8 @@ def recover(
         with signals.held():
             from ..recovery import recover as bring_back
 
-        (delivery,) = asyncio.run(bring_back(name)).deliveries
+        with signals.asking(host.stop):
+            (delivery,) = asyncio.run(bring_back(name)).deliveries
         journal, _ = open_journal(host)
         paths = [export(journal.files, delivery.call, stored, output_folder) for stored in delivery.call.pictures]
     images = [str(path) for path in paths if path is not None]
