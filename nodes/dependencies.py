@@ -20,7 +20,7 @@ MINIMUMS = {
     "httpx": "0.27",
     "numpy": "1.25",
     "Pillow": "10.1",
-    "pydantic": "2.1",
+    "pydantic": "2.4",
     "tenacity": "8.2",
 }
 """Of each package, by its name in the registry. requirements.txt and pyproject.toml say the same; a test compares them.
