@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 MINIMUMS = {
     "SQLAlchemy": "2.0",
-    "aiohttp": "3.9",
+    "aiohttp": "3.11.8",
     "alembic": "1.8",
     "filelock": "3.12",
     "httpx": "0.27",
