@@ -140,12 +140,12 @@ def test_the_extension_says_nothing_that_is_not_written_down_and_nothing_is_writ
 def test_english_commands_and_settings_say_what_the_extension_registers() -> None:
     code = {
         name: (LOCALES.parent / "web" / "js" / name).read_text(encoding="utf-8")
-        for name in ("lumenfall.js", "settings.mjs")
+        for name in ("lumenfall.js", "settings.js")
     }
     commands = re.findall(r"id: \"(Lumenfall\.\w+)\",\s*label: \"([^\"]+)\"", code["lumenfall.js"])
     assert {name.replace(".", "_"): {"label": label} for name, label in commands} == read("en", "commands.json")
     entries = re.findall(
-        r"id: \"(Lumenfall\.\w+)\",\s*name: \"([^\"]+)\"[^}]*?tooltip: \"([^\"]+)\"", code["settings.mjs"]
+        r"id: \"(Lumenfall\.\w+)\",\s*name: \"([^\"]+)\"[^}]*?tooltip: \"([^\"]+)\"", code["settings.js"]
     )
     told = {name.replace(".", "_"): {"name": label, "tooltip": tip} for name, label, tip in entries}
     assert told == read("en", "settings.json")

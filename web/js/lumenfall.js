@@ -1,16 +1,18 @@
-// What ComfyUI's browser loads. Every .js below web/ is loaded as an extension, so there is only this one.
+// What registers the extension. ComfyUI's browser loads every .js below web/: the others are free of side effects. They
+// are no .mjs, which it would not load, because browsers would then keep their old code after an update: ComfyUI sends
+// Cache-Control for .js and .css only.
 
 import { app } from "../../../scripts/app.js";
 import { api } from "../../../scripts/api.js";
-import { addBar, refreshSoon } from "./bar.mjs";
-import { element } from "./element.mjs";
-import { listen } from "./events.mjs";
-import { loadModels } from "./models.mjs";
-import { openSettings, settings } from "./settings.mjs";
-import { registerSidebar } from "./sidebar.mjs";
-import { keepOneFree } from "./sockets.mjs";
-import { readTexts } from "./text.mjs";
-import { openEstimate, showTotal } from "./total.mjs";
+import { addBar, refreshSoon } from "./bar.js";
+import { element } from "./element.js";
+import { listen } from "./events.js";
+import { loadModels, onModels } from "./models.js";
+import { openSettings, settings } from "./settings.js";
+import { registerSidebar } from "./sidebar.js";
+import { keepOneFree } from "./sockets.js";
+import { readTexts } from "./text.js";
+import { openEstimate, showTotal } from "./total.js";
 
 for (const name of ["base", "bar", "picker", "settings", "sidebar", "toast", "total"]) {
   const href = new URL(`../css/${name}.css`, import.meta.url).href;
@@ -37,6 +39,7 @@ app.registerExtension({
 
   setup() {
     listen();
+    onModels(refreshSoon);
     showTotal();
     registerSidebar();
     loadModels();

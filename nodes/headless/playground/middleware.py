@@ -11,6 +11,8 @@ from aiohttp import web
 
 from ...host import Host, use
 
+PICTURES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 
@@ -29,12 +31,19 @@ async def refuse_strangers(request: web.Request, handler: Handler) -> web.Stream
 
 
 @web.middleware
-async def forbid_stale_files(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """The start page and the extensions are always read anew; a browser asks before it uses its copy of the rest."""
+async def control_caches(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """What ComfyUI tells caches (its middleware/cache_middleware.py): scripts, styles and the start page are always
+    read anew, pictures kept for a day. Of all the rest it says nothing, so that browsers keep old files for a while.
+    """
     response = await handler(request)
-    changing = request.path == "/" or request.path.startswith("/extensions/")
-    if not response.prepared:
-        response.headers.setdefault("Cache-Control", "no-store" if changing else "no-cache")
+    name = request.path.rpartition("/")[2]
+    is_index = name.startswith("index") and name.endswith(".json")
+    if response.prepared:
+        return response
+    if is_index or name == "" or name.endswith((".js", ".css")):
+        response.headers.setdefault("Cache-Control", "no-store")
+    elif name.lower().endswith(PICTURES) and response.status == 200:
+        response.headers.setdefault("Cache-Control", "public, max-age=86400")
     return response
 
 

@@ -19,7 +19,7 @@ from . import absent
 from .describing import Descriptions
 from .files import Files
 from .messages import MAX_UPLOAD
-from .middleware import forbid_stale_files, on, refuse_strangers
+from .middleware import control_caches, on, refuse_strangers
 from .pack import Pack
 from .playground import Playground
 from .prompts import Prompts
@@ -65,7 +65,7 @@ def application(playground: Playground) -> web.Application:
         routes.install(table)
 
     app = web.Application(
-        client_max_size=MAX_UPLOAD, middlewares=[refuse_strangers, forbid_stale_files, on(playground.host)]
+        client_max_size=MAX_UPLOAD, middlewares=[refuse_strangers, control_caches, on(playground.host)]
     )
     for route in [route for route in table if isinstance(route, web.RouteDef)]:
         app.router.add_route(route.method, f"/api{route.path}", route.handler)

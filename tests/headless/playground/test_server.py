@@ -45,7 +45,7 @@ def test_the_start_page_is_the_frontends(http: httpx.Client) -> None:
 def test_the_packs_extension_is_listed_and_served_fresh(http: httpx.Client) -> None:
     listed = http.get("/api/extensions").json()
     assert {"/extensions/core/own.js", "/extensions/comfyui-lumenfall/js/lumenfall.js"} <= set(listed)
-    modules = [f"/extensions/comfyui-lumenfall/js/{path.name}" for path in (ROOT / "web" / "js").glob("*.mjs")]
+    modules = [f"/extensions/comfyui-lumenfall/js/{path.name}" for path in (ROOT / "web" / "js").glob("*.js")]
     for path in [*listed, *modules]:
         answer = http.get(path)
         assert answer.status_code == 200, path

@@ -2,13 +2,13 @@
 
 import { app } from "../../../scripts/app.js";
 import { api } from "../../../scripts/api.js";
-import { onPrices } from "./bar.mjs";
-import { openDialog } from "./dialog.mjs";
-import { element } from "./element.mjs";
-import { PAID, activeNodes, worthOf } from "./nodes.mjs";
-import { get, post } from "./server.mjs";
-import { money, t } from "./text.mjs";
-import { showToast } from "./toast.mjs";
+import { onPrices } from "./bar.js";
+import { openDialog } from "./dialog.js";
+import { element } from "./element.js";
+import { PAID, activeNodes, worthOf } from "./nodes.js";
+import { get, post } from "./server.js";
+import { money, t } from "./text.js";
+import { showToast } from "./toast.js";
 
 /** The sum of what the active nodes would cost, by the list. */
 function total() {

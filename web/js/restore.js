@@ -1,10 +1,10 @@
 // A call of the history, back on the canvas: the node that asked with what led to it, or its pictures.
 
 import { app } from "../../../scripts/app.js";
-import { setWidget, widgetOf } from "./nodes.mjs";
-import { get } from "./server.mjs";
-import { t } from "./text.mjs";
-import { showToast } from "./toast.mjs";
+import { setWidget, widgetOf } from "./nodes.js";
+import { get } from "./server.js";
+import { t } from "./text.js";
+import { showToast } from "./toast.js";
 
 export const DRAGGED = "application/x-lumenfall-call";
 

@@ -1,8 +1,8 @@
 // What a model does with the options that are set: which of them it would ignore.
 
-import { findModel, hasEnded, isEnding } from "./models.mjs";
-import { OPTIONS, nodeBefore, slugsOf, widgetOf } from "./nodes.mjs";
-import { date, t } from "./text.mjs";
+import { findModel, hasEnded, isEnding } from "./models.js";
+import { OPTIONS, nodeBefore, slugsOf, widgetOf } from "./nodes.js";
+import { date, t } from "./text.js";
 
 // Every model takes the others (docs.lumenfall.ai/unified-model-behavior); these it has to list.
 const SPECIFIC = ["quality", "background", "negative_prompt"];

@@ -2,13 +2,13 @@
 
 import { app } from "../../../scripts/app.js";
 import { api } from "../../../scripts/api.js";
-import { spendChart } from "./chart.mjs";
-import { element } from "./element.mjs";
-import { History } from "./history.mjs";
-import { takeDrops } from "./restore.mjs";
-import { get } from "./server.mjs";
-import { openSettings } from "./settings.mjs";
-import { money, t } from "./text.mjs";
+import { spendChart } from "./chart.js";
+import { element } from "./element.js";
+import { History } from "./history.js";
+import { takeDrops } from "./restore.js";
+import { get } from "./server.js";
+import { openSettings } from "./settings.js";
+import { money, t } from "./text.js";
 
 const EVENTS = ["execution_start", "executed", "execution_success", "execution_error", "execution_interrupted"];
 const POLL = 2000; // milliseconds, while something runs

@@ -1,12 +1,12 @@
 // The settings dialog. What is set here goes to the pack's own route and stays on the server: ComfyUI's settings can be
 // read by every page and extension, so they hold nothing of it.
 
-import { openDialog } from "./dialog.mjs";
-import { element } from "./element.mjs";
-import { loadModels } from "./models.mjs";
-import { changedPrices, linesFrom, pricesIn, wrongLine } from "./prices.mjs";
-import { get, post } from "./server.mjs";
-import { money, number, t } from "./text.mjs";
+import { openDialog } from "./dialog.js";
+import { element } from "./element.js";
+import { loadModels } from "./models.js";
+import { changedPrices, linesFrom, pricesIn, wrongLine } from "./prices.js";
+import { get, post } from "./server.js";
+import { money, number, t } from "./text.js";
 
 const KEYS_PAGE = "https://lumenfall.ai/app/api_keys";
 const LIMITS = ["run", "day", "month"];

@@ -1,7 +1,7 @@
 // Errors where they are seen. ComfyUI hides the text of an error behind a click; here it stands with what to do next.
 
-import { element } from "./element.mjs";
-import { t } from "./text.mjs";
+import { element } from "./element.js";
+import { t } from "./text.js";
 
 const MOST = 3;
 let stack = null;

@@ -1,8 +1,8 @@
 // A modal dialog of our own, on the browser's <dialog>: it keeps the focus inside, closes on Escape, and gives the
 // focus back.
 
-import { element } from "./element.mjs";
-import { t } from "./text.mjs";
+import { element } from "./element.js";
+import { t } from "./text.js";
 
 /** Open a dialog. `render(body, close)` fills it; `onclose` is called once, however it was closed. */
 export function openDialog({ title, className = "", render, onclose }) {

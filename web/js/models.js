@@ -1,6 +1,6 @@
 // The models that the server offers, as the pack's route gives them.
 
-import { get } from "./server.mjs";
+import { get } from "./server.js";
 
 let known = { models: [], ended: [], nodes: {}, source: "bundled", compiled: null, failure: null };
 const listeners = new Set();

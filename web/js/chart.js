@@ -1,7 +1,7 @@
 // What was spent on each day, as bars.
 
-import { element } from "./element.mjs";
-import { day, money, t } from "./text.mjs";
+import { element } from "./element.js";
+import { day, money, t } from "./text.js";
 
 const WIDTH = 300;
 const HEIGHT = 56;

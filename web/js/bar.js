@@ -1,12 +1,12 @@
 // The bar at the foot of a node: model and price before a run, the stage while it runs, the cost after it.
 // A DOM widget, because badges do not change in Nodes 2.0; it is saved neither with the workflow nor in the prompt.
 
-import { nameOf, remarksOn, remarksOnOptions } from "./accepts.mjs";
-import { element } from "./element.mjs";
-import { findModel, onModels } from "./models.mjs";
-import { OPTIONS, PAID, allNodes, isLinked, setWidget, slugsOf, widgetOf, worthOf } from "./nodes.mjs";
-import { openPicker } from "./picker.mjs";
-import { money, t } from "./text.mjs";
+import { nameOf, remarksOn, remarksOnOptions } from "./accepts.js";
+import { element } from "./element.js";
+import { findModel } from "./models.js";
+import { OPTIONS, PAID, allNodes, isLinked, setWidget, slugsOf, widgetOf, worthOf } from "./nodes.js";
+import { openPicker } from "./picker.js";
+import { money, t } from "./text.js";
 
 const TALL = 82;
 const SHORT = 30;
@@ -61,8 +61,6 @@ export function refreshSoon() {
     for (const watcher of watchers) watcher();
   });
 }
-
-onModels(refreshSoon);
 
 class Bar {
   constructor(node, height = SHORT) {

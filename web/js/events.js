@@ -1,11 +1,11 @@
 // What the nodes say while a graph runs, brought to their bars.
 
 import { api } from "../../../scripts/api.js";
-import { barOf } from "./bar.mjs";
-import { nodeAt, slugsOf, workflowId } from "./nodes.mjs";
-import { noteUse } from "./picker.mjs";
-import { t } from "./text.mjs";
-import { showToast } from "./toast.mjs";
+import { barOf } from "./bar.js";
+import { nodeAt, slugsOf, workflowId } from "./nodes.js";
+import { noteUse } from "./picker.js";
+import { t } from "./text.js";
+import { showToast } from "./toast.js";
 
 /** Listen to the host, once. */
 export function listen() {

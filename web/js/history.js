@@ -1,10 +1,10 @@
 // The calls of the past: a list with thumbnails, and a dialog for one of them.
 
-import { openDialog } from "./dialog.mjs";
-import { element } from "./element.mjs";
-import { DRAGGED, placeCall, recoverCall } from "./restore.mjs";
-import { get, picture } from "./server.mjs";
-import { ago, money, number, t } from "./text.mjs";
+import { openDialog } from "./dialog.js";
+import { element } from "./element.js";
+import { DRAGGED, placeCall, recoverCall } from "./restore.js";
+import { get, picture } from "./server.js";
+import { ago, money, number, t } from "./text.js";
 
 const PAGE = 30;
 const THUMBNAIL = 160;

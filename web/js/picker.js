@@ -1,10 +1,10 @@
 // The model picker: a dialog with a search field, filters, and a list that says what each model takes and costs.
 
-import { successorsOf } from "./accepts.mjs";
-import { openDialog } from "./dialog.mjs";
-import { element } from "./element.mjs";
-import { findModel, fits, hasEnded, knownModels, loadModels, onModels } from "./models.mjs";
-import { ago, date, money, t } from "./text.mjs";
+import { successorsOf } from "./accepts.js";
+import { openDialog } from "./dialog.js";
+import { element } from "./element.js";
+import { findModel, fits, hasEnded, knownModels, loadModels, onModels } from "./models.js";
+import { ago, date, money, t } from "./text.js";
 
 const RECENT = "Lumenfall.recent";
 const MOST_RECENT = 5;

@@ -1,7 +1,7 @@
 // The pack's nodes on the canvas: which there are, what is wired into them, and what they are worth.
 
 import { app } from "../../../scripts/app.js";
-import { findModel } from "./models.mjs";
+import { findModel } from "./models.js";
 
 export const OPTIONS = "LumenfallOptions";
 export const PAID = new Set(
