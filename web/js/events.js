@@ -2,6 +2,7 @@
 
 import { api } from "../../../scripts/api.js";
 import { barOf } from "./bar.js";
+import { running } from "./host.js";
 import { nodeAt, slugsOf, workflowId } from "./nodes.js";
 import { noteUse } from "./picker.js";
 import { t } from "./text.js";
@@ -20,9 +21,8 @@ const workflows = new Map();
 
 /** Another workflow may be opened while this one runs, and have a node of the same id. */
 async function learnWorkflow(promptId) {
-  const queue = await (await api.fetchApi("/queue")).json();
-  const [, , , extra] = queue.queue_running.find(([, id]) => id === promptId) ?? [];
-  workflows.set(promptId, extra?.extra_pnginfo?.workflow?.id);
+  const sent = (await running()).get(promptId);
+  workflows.set(promptId, sent?.extra_pnginfo?.workflow?.id);
   if (workflows.size > MOST_RUNS) workflows.delete(workflows.keys().next().value);
 }
 

@@ -5,6 +5,7 @@ import { api } from "../../../scripts/api.js";
 import { spendChart } from "./chart.js";
 import { element } from "./element.js";
 import { History } from "./history.js";
+import { running, stopRuns } from "./host.js";
 import { takeDrops } from "./restore.js";
 import { get } from "./server.js";
 import { openSettings } from "./settings.js";
@@ -93,17 +94,22 @@ class Panel {
   async refresh(withBalance = false) {
     if (withBalance) this.showBalance();
     try {
-      const [spend, calls, runs] = await Promise.all([get("/spend"), get("/calls"), activeRuns()]);
+      const [spend, calls, runs] = await Promise.all([get("/spend"), get("/calls"), running()]);
       if (this.gone) return;
       this.trouble.hidden = true;
       this.showMoney(spend);
       this.showRunning(calls.running, runs);
       this.history.take(calls);
-      if (calls.running.length) this.refreshSoon(POLL);
+      // A run that has begun may not have sent its call yet; nothing tells when it does.
+      if (calls.running.length || runs.size) this.refreshSoon(POLL);
     } catch (error) {
-      this.trouble.hidden = false;
-      this.trouble.textContent = [error.message, error.hint].filter(Boolean).join(" ");
+      this.complain(error);
     }
+  }
+
+  complain(error) {
+    this.trouble.hidden = false;
+    this.trouble.textContent = [error.message, error.hint].filter(Boolean).join(" ");
   }
 
   async showBalance() {
@@ -172,7 +178,7 @@ class Panel {
     button.addEventListener("click", () => {
       button.disabled = true;
       button.textContent = t("sidebar.cominghome");
-      api.interrupt(call.run_id);
+      stopRuns([call.run_id]).catch((error) => this.complain(error));
     });
     return button;
   }
@@ -182,12 +188,6 @@ class Panel {
       time.textContent = t("node.seconds", { count: Math.max(0, Math.round(Date.now() / 1000 - time.dataset.since)) });
     }
   }
-}
-
-/** The ids of the runs that can still be stopped. */
-async function activeRuns() {
-  const queue = await (await api.fetchApi("/queue")).json();
-  return new Set(queue.queue_running.map(([, id]) => id));
 }
 
 function total(name, amount, limit, currency) {

@@ -1,10 +1,10 @@
 // The price of the whole workflow, beside the queue button; and a warning where a run costs more than the user wants.
 
 import { app } from "../../../scripts/app.js";
-import { api } from "../../../scripts/api.js";
 import { onPrices } from "./bar.js";
 import { openDialog } from "./dialog.js";
 import { element } from "./element.js";
+import { onQueued, stopRuns } from "./host.js";
 import { PAID, activeNodes, worthOf } from "./nodes.js";
 import { get, post } from "./server.js";
 import { money, t } from "./text.js";
@@ -36,24 +36,47 @@ export function showTotal() {
     chip.hidden = nodes === 0;
     chip.textContent = (known ? "\u2248 " : "\u2265 ") + money(amount, currency);
   });
-  // Before the graph leaves where the frontend tells so, else just after.
-  api.addEventListener("promptQueueing", (event) => warn(event.detail));
-  api.addEventListener("promptQueued", (event) => event.detail?.requestId === undefined && warn(event.detail));
+  let batch = null;
+  onQueued(
+    (promptId) => (batch ??= new Batch()).add(promptId),
+    () => (batch = null),
+  );
 }
 
-async function warn({ batchCount = 1 } = {}) {
-  const { amount, currency, nodes } = total();
-  if (!nodes) return;
-  const { warn_above: most } = await get("/settings").catch(() => ({}));
-  if (most === null || most === undefined || amount * batchCount <= most) return;
-  showToast({
-    kind: "warning",
-    key: "total",
-    title: t("total.warning", { amount: money(amount * batchCount, currency) }),
-    text: t("total.warningText", { limit: money(most, currency) }),
-    actions: [{ text: t("total.stop"), run: () => api.interrupt() }],
-    seconds: 20,
-  });
+/** The prompts that one press of Run queued: warned of together, and stopped together. */
+class Batch {
+  constructor() {
+    this.ids = [];
+    this.amount = 0;
+    this.stopped = false;
+    this.settings = get("/settings").catch(() => ({}));
+  }
+
+  async add(promptId) {
+    const { amount, currency } = total();
+    this.ids.push(promptId);
+    this.amount += amount;
+    if (this.stopped) return stop([promptId]);
+    const { warn_above: most } = await this.settings;
+    if (this.stopped || most === null || most === undefined || this.amount <= most) return;
+    showToast({
+      kind: "warning",
+      key: "total",
+      title: t("total.warning", { amount: money(this.amount, currency) }),
+      text: t("total.warningText", { limit: money(most, currency) }),
+      actions: [{ text: t("total.stop"), run: () => this.stop() }],
+      seconds: 20,
+    });
+  }
+
+  stop() {
+    this.stopped = true;
+    stop(this.ids);
+  }
+}
+
+function stop(promptIds) {
+  return stopRuns(promptIds).catch((error) => showToast({ kind: "error", title: "Lumenfall", text: error.message }));
 }
 
 /** Ask the server what this workflow would cost, and show it node by node. */

@@ -86,8 +86,12 @@ class Prompts:
         return web.Response()
 
     async def _interrupt(self, request: web.Request) -> web.Response:
-        body = await read(request) if request.can_read_body else {}
-        self._queue.interrupt(body.get("prompt_id"))
+        """Stop this prompt if it runs; without an id, or with a body that is no JSON, whatever runs."""
+        try:
+            body = await read(request)
+        except web.HTTPBadRequest:
+            body = {}
+        self._queue.interrupt(body.get("prompt_id") or None)
         return web.Response()
 
     async def _history(self, request: web.Request) -> web.Response:

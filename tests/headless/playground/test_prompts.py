@@ -106,6 +106,9 @@ def test_stop_interrupts_the_run_and_not_the_next(
             assert http.post("/api/jobs/another/cancel").json() == {"cancelled": False}
             assert playground.queue.running is not None and not playground.queue.running.host.interrupted()
             assert http.get("/api/queue").json()["queue_running"][0][1] == data["prompt_id"]
+            # ComfyUI takes only waiting prompts out of its queue.
+            assert http.post("/api/queue", json={"delete": [data["prompt_id"]]}).status_code == 200
+            assert not playground.queue.running.host.interrupted()
             http.post("/api/interrupt", json={"prompt_id": data["prompt_id"]})
 
     heard = queue(generate(), stop)
@@ -116,6 +119,19 @@ def test_stop_interrupts_the_run_and_not_the_next(
     assert job["status"] == "cancelled"
     sandbox.faults.clear()
     assert "execution_success" in queue(generate(seed=2)).events
+
+
+@pytest.mark.parametrize("body", [b"", b"not json", b'{"prompt_id": ""}'])
+def test_an_interrupt_without_an_id_stops_whatever_runs(
+    http: httpx.Client, queue: Queue, sandbox: Sandbox, body: bytes
+) -> None:
+    sandbox.fail_next("hang")
+
+    def stop(event: str, data: dict[str, Any]) -> None:
+        if event == "executing" and data["node"] == "1":
+            assert http.post("/api/interrupt", content=body).status_code == 200
+
+    assert "execution_interrupted" in queue(generate(), stop).events
 
 
 def test_prompts_wait_for_each_other_and_can_be_taken_back(http: httpx.Client, queue: Queue, sandbox: Sandbox) -> None:
