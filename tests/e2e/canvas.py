@@ -17,10 +17,13 @@ READY = "() => window.app && window.graph && window.app.extensionManager?.spinne
 
 
 class Canvas:
-    """One open page. ``complaints`` are what its console says of us, or what nobody caught."""
+    """One open page, of the ``kind`` <frontend>-<canvas>. ``complaints`` are what its console says of us, or what
+    nobody caught.
+    """
 
-    def __init__(self, page: Page, site: Site) -> None:
+    def __init__(self, page: Page, site: Site, kind: str = "") -> None:
         self.page = page
+        self.kind = kind
         self.site = site
         self.complaints: list[str] = []
         # Frontends have errors of their own; ours come from our files.
@@ -62,14 +65,15 @@ class Canvas:
 
     def widget(self, node_id: int, name: str) -> Any:
         return self.page.evaluate(
-            "([id, name]) => window.graph.getNodeById(id).widgets.find(w => w.name === name).value", [node_id, name]
+            "([id, name]) => window.app.canvas.graph.getNodeById(id).widgets.find(w => w.name === name).value",
+            [node_id, name],
         )
 
     def set_widget(self, node_id: int, name: str, value: Any) -> None:
         """What typing into a widget ends with, in both canvases."""
         self.page.evaluate(
             """([id, name, value]) => {
-                const widget = window.graph.getNodeById(id).widgets.find(w => w.name === name);
+                const widget = window.app.canvas.graph.getNodeById(id).widgets.find(w => w.name === name);
                 widget.value = value;
                 widget.callback?.(value);
             }""",
@@ -77,11 +81,32 @@ class Canvas:
         )
         self.settle()
 
+    def slot(self, node_id: int, kind: str, name: str) -> tuple[float, float]:
+        """Where a socket is on the screen."""
+        x, y = self.page.evaluate(
+            """([id, kind, name]) => {
+                const node = window.graph.getNodeById(id);
+                const index = node[kind + "s"].findIndex(slot => slot.name === name);
+                const key = `${id}-${kind === "input" ? "in" : "out"}-${index}`;
+                const dot = document.querySelector(`[data-slot-key="${key}"]`);
+                if (dot) {
+                    const box = dot.getBoundingClientRect();
+                    return [box.x + box.width / 2, box.y + box.height / 2];
+                }
+                const place = kind === "input" ? node.getInputPos(index) : node.getOutputPos(index);
+                const [x, y] = window.app.canvas.ds.convertOffsetToCanvas(place);
+                const box = window.app.canvas.canvas.getBoundingClientRect();
+                return [x + box.x, y + box.y];
+            }""",
+            [node_id, kind, name],
+        )
+        return x, y
+
     def bar(self, node_id: int) -> Locator:
         """The pack's bar of a node."""
         self.page.evaluate(
             """id => {
-                const widget = window.graph.getNodeById(id).widgets.find(w => w.name === "lumenfall_bar");
+                const widget = window.app.canvas.graph.getNodeById(id).widgets.find(w => w.name === "lumenfall_bar");
                 widget.element.dataset.test = id;
             }""",
             node_id,

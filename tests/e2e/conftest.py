@@ -106,7 +106,7 @@ def open_page(browser: Browser, site: Site, kind: str) -> Canvas:
     page.set_default_timeout(15_000)
     local = (site.url, "data:", "blob:")
     page.route("**/*", lambda it: it.continue_() if it.request.url.startswith(local) else it.abort())
-    canvas = Canvas(page, site)
+    canvas = Canvas(page, site, kind)
     canvas.boot()
     return canvas
 

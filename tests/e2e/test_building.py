@@ -59,38 +59,17 @@ def reach(canvas: Canvas, x: float, y: float) -> None:
     )
 
 
-def slot(canvas: Canvas, node_id: int, kind: str, name: str) -> tuple[float, float]:
-    """Where a socket is on the screen."""
-    x, y = canvas.page.evaluate(
-        """([id, kind, name]) => {
-            const node = window.graph.getNodeById(id);
-            const index = node[kind + "s"].findIndex(slot => slot.name === name);
-            const dot = document.querySelector(`[data-slot-key="${id}-${kind === "input" ? "in" : "out"}-${index}"]`);
-            if (dot) {
-                const box = dot.getBoundingClientRect();
-                return [box.x + box.width / 2, box.y + box.height / 2];
-            }
-            const place = kind === "input" ? node.getInputPos(index) : node.getOutputPos(index);
-            const [x, y] = window.app.canvas.ds.convertOffsetToCanvas(place);
-            const box = window.app.canvas.canvas.getBoundingClientRect();
-            return [x + box.x, y + box.y];
-        }""",
-        [node_id, kind, name],
-    )
-    return x, y
-
-
 def test_a_workflow_is_built_run_saved_and_opened_again(canvas: Canvas) -> None:
     page = canvas.page
     canvas.unzoom()
     generator = add_by_search(canvas, "Generate Image", 420, 330)
     saver = add_by_search(canvas, "Save Image", 1050, 330)
 
-    x, y = slot(canvas, generator, "output", "images")
+    x, y = canvas.slot(generator, "output", "images")
     reach(canvas, x, y)
     page.mouse.move(x, y)
     page.mouse.down()
-    page.mouse.move(*slot(canvas, saver, "input", "images"), steps=12)
+    page.mouse.move(*canvas.slot(saver, "input", "images"), steps=12)
     page.mouse.up()
     page.wait_for_function("id => window.graph.getNodeById(id).inputs[0].link != null", arg=saver)
 

@@ -54,6 +54,14 @@ def test_a_call_of_the_history_comes_back_as_its_node(canvas: Canvas, sidebar: L
     canvas.page.wait_for_function("() => window.graph.nodes.length === 3")
     before, after = (node["inputs"] for node in canvas.prompt().values() if node["class_type"] == "LumenfallGenerate")
     assert before == after
+    canvas.page.keyboard.press("Control+z")
+    canvas.page.wait_for_function("() => window.graph.nodes.length === 2")
+    canvas.page.keyboard.press("Control+y")
+    canvas.page.wait_for_function("() => window.graph.nodes.length === 3")
+    assert [node["inputs"] for node in canvas.prompt().values() if node["class_type"] == "LumenfallGenerate"] == [
+        before,
+        after,
+    ]
 
 
 def test_a_call_is_dropped_on_the_canvas(canvas: Canvas, sidebar: Locator) -> None:

@@ -3,7 +3,8 @@
 
 import { nameOf, remarksOn, remarksOnOptions } from "./accepts.js";
 import { element } from "./element.js";
-import { findModel } from "./models.js";
+import { isAlive, shownGraph } from "./host.js";
+import { findModel, onModels } from "./models.js";
 import { OPTIONS, PAID, allNodes, isLinked, setWidget, slugsOf, widgetOf, worthOf } from "./nodes.js";
 import { openPicker } from "./picker.js";
 import { money, t } from "./text.js";
@@ -14,6 +15,7 @@ const RATIOS = ["1:1", "3:2", "2:3", "4:3", "3:4", "16:9", "9:16"];
 const SIZES = ["1024x1024", "1536x1024", "1024x1536"];
 
 const bars = new WeakMap();
+const owners = new WeakMap(); // of the elements
 
 /** Give `node` its bar. */
 export function addBar(node) {
@@ -58,8 +60,22 @@ export function refreshSoon() {
   requestAnimationFrame(() => {
     waiting = false;
     for (const node of allNodes()) bars.get(node)?.refresh();
+    replaceDead();
     for (const watcher of watchers) watcher();
   });
+}
+
+/**
+ * Undo and redo make all nodes anew. Nodes 2.0 takes them for the old ones where the ids are the same, and goes on
+ * showing the elements of the old ones: the new ones take their places.
+ */
+function replaceDead() {
+  for (const root of document.querySelectorAll(".lumenfall-bar")) {
+    const dead = owners.get(root);
+    if (!dead || isAlive(dead.node)) continue;
+    const heir = bars.get(shownGraph()?.getNodeById(dead.node.id));
+    if (heir && !heir.root.isConnected) root.replaceWith(heir.root);
+  }
 }
 
 class Bar {
@@ -67,6 +83,7 @@ class Bar {
     this.node = node;
     this.status = element("div", { class: "lumenfall-status", role: "status" });
     this.root = element("div", { class: "lumenfall-bar" }, this.status);
+    owners.set(this.root, this);
     const widget = node.addDOMWidget("lumenfall_bar", "lumenfall_bar", this.root, {
       serialize: false,
       hideOnZoom: false,
@@ -144,7 +161,6 @@ class PaidBar extends Bar {
         const { options } = widgetOf(node, "model");
         if (Array.isArray(options.values) && !options.values.includes(slug)) options.values = [...options.values, slug];
         setWidget(node, "model", slug);
-        refreshSoon();
       },
     });
   }
@@ -154,7 +170,6 @@ class PaidBar extends Bar {
     menu.addEventListener("change", () => {
       setWidget(this.node, "size", menu.value);
       menu.selectedIndex = 0;
-      refreshSoon();
     });
     return menu;
   }

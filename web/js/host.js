@@ -1,6 +1,54 @@
-// What is asked of ComfyUI: the runs in its queue.
+// What is asked of ComfyUI: steps of undo, which graph is looked at, and the runs in its queue.
 
+import { app } from "../../../scripts/app.js";
 import { api } from "../../../scripts/api.js";
+
+/**
+ * Change the graph. It becomes a step of undo of its own, and part of what the frontend keeps for a reload; the
+ * frontend does not look by itself when code changes the graph.
+ */
+export function change(act) {
+  // What was changed before, such as a text that is still being typed, stays a step of its own.
+  holdChange()();
+  const done = holdChange();
+  try {
+    return act();
+  } finally {
+    done();
+  }
+}
+
+/** Let all that changes until the returned function is called be one step of undo. */
+export function holdChange() {
+  const { canvas } = app;
+  canvas.emitBeforeChange();
+  return () => canvas.emitAfterChange();
+}
+
+/** Set the value of a widget as its own control does, so that whoever listens to it hears of it. */
+export function writeWidget(node, widget, value) {
+  if (widget.setValue) {
+    widget.setValue(value, { node, canvas: app.canvas });
+  } else {
+    widget.value = value;
+    widget.callback?.(value, app.canvas, node);
+  }
+}
+
+/** Whether a workflow is being opened, or brought back by undo: its nodes are there, but not yet what they will be. */
+export function isLoading() {
+  return Boolean(app.configuringGraph);
+}
+
+/** Whether the node is in a graph still. */
+export function isAlive(node) {
+  return node.graph?.getNodeById?.(node.id) === node;
+}
+
+/** The graph that is looked at: a subgraph, where one is open. */
+export function shownGraph() {
+  return app.canvas.graph ?? app.graph;
+}
 
 /** Call `listener` with the id of each prompt that this page has queued, and `ended` after the last of one command. */
 export function onQueued(listener, ended) {

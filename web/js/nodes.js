@@ -1,6 +1,7 @@
 // The pack's nodes on the canvas: which there are, what is wired into them, and what they are worth.
 
 import { app } from "../../../scripts/app.js";
+import { change, writeWidget } from "./host.js";
 import { findModel } from "./models.js";
 
 export const OPTIONS = "LumenfallOptions";
@@ -18,8 +19,7 @@ export function widgetOf(node, name) {
 export function setWidget(node, name, value) {
   const widget = widgetOf(node, name);
   if (!widget || widget.value === value) return;
-  widget.value = value;
-  widget.callback?.(value);
+  change(() => writeWidget(node, widget, value));
   node.graph?.setDirtyCanvas?.(true, true);
 }
 

@@ -1,6 +1,7 @@
 // A call of the history, back on the canvas: the node that asked with what led to it, or its pictures.
 
 import { app } from "../../../scripts/app.js";
+import { change, shownGraph } from "./host.js";
 import { setWidget, widgetOf } from "./nodes.js";
 import { get } from "./server.js";
 import { t } from "./text.js";
@@ -49,7 +50,7 @@ export async function placeCall(call, place = middle()) {
   if (!call.has_graph) return recoverCall(call, place);
   try {
     const { graph, node } = await get(`/calls/${call.id}/graph`);
-    select(build(graph, node, place));
+    select(change(() => build(graph, node, place)));
   } catch (error) {
     showToast({ kind: "error", title: t("sidebar.notPlaced"), text: error.message });
   }
@@ -59,8 +60,10 @@ export async function placeCall(call, place = middle()) {
 export function recoverCall(call, place = middle()) {
   const node = window.LiteGraph.createNode(RECOVER);
   node.pos = [...place];
-  current().add(node);
-  setWidget(node, "request_id", call.request_id ?? call.id);
+  change(() => {
+    shownGraph().add(node);
+    setWidget(node, "request_id", call.request_id ?? call.id);
+  });
   select([node]);
 }
 
@@ -76,7 +79,7 @@ function build(graph, last, [x, y]) {
       continue;
     }
     if (described._meta?.title) node.title = described._meta.title;
-    current().add(node);
+    shownGraph().add(node);
     made.set(id, node);
   }
   for (const [id, node] of made) fill(node, graph[id].inputs ?? {}, made);
@@ -146,9 +149,4 @@ function select(nodes) {
   app.canvas.deselectAll?.();
   for (const node of nodes) app.canvas.selectItem?.(node, true);
   app.canvas.setDirty(true, true);
-}
-
-/** The graph that is looked at: a subgraph, where one is open. */
-function current() {
-  return app.canvas.graph ?? app.graph;
 }

@@ -1,22 +1,39 @@
 // Sockets that appear as they are used. The node class declares all of them, so that a graph without a browser may
 // use any; here only those in use are shown, and the next one.
 
+import { holdChange, isLoading } from "./host.js";
+
 /** Show, of the inputs prefix + first ... prefix + last, those that are linked and the first that is not. */
 export function keepOneFree(node, prefix, first, last) {
-  const { onConnectionsChange } = node;
+  const { onAdded, onConnectionsChange, onAfterGraphConfigured } = node;
+  node.onAdded = function (...graph) {
+    onAdded?.apply(this, graph);
+    later();
+  };
   node.onConnectionsChange = function (...change) {
     onConnectionsChange?.apply(this, change);
     later();
   };
+  // In time to be part of what the frontend takes for the opened workflow: what changed later would be a step of undo
+  // that nobody made, and undoing it would bring it back at once.
+  node.onAfterGraphConfigured = function (...graph) {
+    onAfterGraphConfigured?.apply(this, graph);
+    tidy();
+  };
 
   let waiting = false;
-  // A graph that is being loaded links its nodes one by one; nothing may move under it meanwhile.
+  // Who links nodes may go on to link others; nothing may move under him meanwhile.
   function later() {
-    if (waiting) return;
+    if (waiting || isLoading()) return;
     waiting = true;
+    const done = holdChange();
     setTimeout(() => {
       waiting = false;
-      tidy();
+      try {
+        tidy();
+      } finally {
+        done();
+      }
     });
   }
 
@@ -32,8 +49,6 @@ export function keepOneFree(node, prefix, first, last) {
       if (free > 1 && slot >= 0) node.removeInput(slot);
       else if (free === 1 && slot < 0) node.addInput(name, "IMAGE", { shape: 7 });
     }
-    if (slots.size !== node.inputs.length) node.setSize?.([node.size[0], node.computeSize()[1]]);
+    if (slots.size !== node.inputs.length && !isLoading()) node.setSize?.([node.size[0], node.computeSize()[1]]);
   }
-
-  later();
 }

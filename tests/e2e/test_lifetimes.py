@@ -1,0 +1,243 @@
+"""A node lives through whatever makes it anew: undo, redo, paste, tabs, subgraphs, a reload. So does its bar."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable
+from typing import Any
+
+from playwright.sync_api import expect
+
+from .canvas import READY, Canvas
+from .graphs import GENERATE, example, generate
+
+numbers = itertools.count(1)
+EDIT, LOAD = 3, 2
+"""Ids in the example edit.json."""
+
+VALUES = "id => ['model', 'size'].map(name => window.graph.getNodeById(id).widgets.find(w => w.name === name).value)"
+SOCKETS = "id => window.graph.getNodeById(id).inputs.map(it => it.name).filter(name => name.startsWith('image_'))"
+
+SEEN = """id => {
+    const { element } = window.app.canvas.graph.getNodeById(id).widgets.find(w => w.name === "lumenfall_bar");
+    window.seen = [];
+    new MutationObserver(() => window.seen.push(`${element.dataset.state}: ${element.textContent}`))
+        .observe(element, { attributes: true, childList: true, characterData: true, subtree: true });
+}"""
+"""Keeps what a bar says from now on, however short."""
+
+
+def title(canvas: Canvas, node_id: int) -> tuple[float, float]:
+    """Where the title of a node is on the screen."""
+    x, y = canvas.page.evaluate(
+        """id => {
+            const { pos } = window.app.canvas.graph.getNodeById(id);
+            const [x, y] = window.app.canvas.ds.convertOffsetToCanvas([pos[0] + 200, pos[1] - 14]);
+            const box = window.app.canvas.canvas.getBoundingClientRect();
+            return [x + box.x, y + box.y];
+        }""",
+        node_id,
+    )
+    return x, y
+
+
+def position(canvas: Canvas, node_id: int) -> list[float]:
+    at: list[float] = canvas.page.evaluate("id => [...window.app.canvas.graph.getNodeById(id).pos]", node_id)
+    return at
+
+
+def moved(canvas: Canvas, node_id: int, act: Callable[[], object]) -> None:
+    """Do it, and wait until the node stands elsewhere."""
+    before = position(canvas, node_id)
+    act()
+    canvas.page.wait_for_function(
+        "([id, x]) => (window.app.canvas.graph.getNodeById(id)?.pos[0] ?? x) !== x", arg=[node_id, before[0]]
+    )
+    canvas.settle()
+
+
+def drag(canvas: Canvas, node_id: int) -> None:
+    x, y = title(canvas, node_id)
+    mouse = canvas.page.mouse
+    mouse.move(x, y)
+    mouse.down()
+
+    def drop() -> None:
+        mouse.move(x + 40, y + 20, steps=4)
+        mouse.up()
+
+    moved(canvas, node_id, drop)
+
+
+def press(canvas: Canvas, keys: str, node_id: int = GENERATE) -> None:
+    """Undo or redo a move."""
+    moved(canvas, node_id, lambda: canvas.page.keyboard.press(keys))
+
+
+def view(canvas: Canvas) -> None:
+    """Show the graph in full size, with its origin below the menus."""
+    canvas.page.evaluate("() => { const { ds } = window.app.canvas; ds.scale = 1; ds.offset[0] = ds.offset[1] = 80 }")
+    canvas.settle()
+
+
+def command(canvas: Canvas, name: str) -> None:
+    canvas.page.evaluate("name => window.app.extensionManager.command.execute(name)", name)
+    canvas.settle()
+
+
+def pick(canvas: Canvas, node_id: int, words: str) -> None:
+    canvas.bar(node_id).locator(".lumenfall-model").click()
+    picker = canvas.page.get_by_role("dialog", name="model")
+    picker.get_by_role("searchbox").fill(words)
+    canvas.page.keyboard.press("Enter")
+    expect(picker).to_be_hidden()
+
+
+def probe(canvas: Canvas, node_id: int, fail: bool = False) -> None:
+    """The bar is seen, follows the widgets, picks, and tells of a run."""
+    expect(canvas.bar(node_id)).to_be_visible()
+    canvas.set_widget(node_id, "prompt", f"{'something forbidden' if fail else 'a red fox'} {next(numbers)}")
+    canvas.set_widget(node_id, "n", 2)
+    canvas.set_widget(node_id, "model", "gpt-image-2")
+    expect(canvas.price(node_id)).to_have_text("\u2248 $0.106")
+    pick(canvas, node_id, "klein 4b")
+    assert canvas.widget(node_id, "model") == "flux.2-klein-4b"
+    expect(canvas.price(node_id)).to_have_text("\u2248 $0.01")
+    canvas.site.sandbox.latency = 0.3  # less is over before a stage is told
+    canvas.page.evaluate(SEEN, node_id)
+    canvas.run()
+    canvas.finished(node_id, "error" if fail else "done")
+    expect(canvas.status(node_id)).to_contain_text("content policy" if fail else "$0.01")
+    assert any("waiting for flux.2-klein-4b" in said for said in canvas.page.evaluate("() => window.seen"))
+
+
+def test_bars_outlive_undo_redo_and_paste(canvas: Canvas) -> None:
+    canvas.open(generate())
+    view(canvas)
+    for _ in range(3):
+        drag(canvas, GENERATE)
+    press(canvas, "Control+z")
+    probe(canvas, GENERATE)
+    for _ in range(3):
+        drag(canvas, GENERATE)
+    for keys in ("Control+z", "Control+z", "Control+y"):
+        press(canvas, keys)
+    canvas.shoot(f"undone-{canvas.kind}")
+    probe(canvas, GENERATE)
+
+    canvas.page.mouse.click(*title(canvas, GENERATE))
+    canvas.page.keyboard.press("Control+c")
+    canvas.page.mouse.move(950, 150)
+    canvas.page.keyboard.press("Control+v")
+    canvas.page.wait_for_function("() => window.graph.nodes.length === 3")
+    (pasted,) = {node["id"] for node in canvas.saved()["nodes"]} - {1, 2}
+    canvas.page.evaluate("id => window.graph.getNodeById(id).connect(0, window.graph.getNodeById(2), 0)", pasted)
+    probe(canvas, pasted, fail=True)
+
+
+def test_bars_outlive_tabs_and_subgraphs(canvas: Canvas) -> None:
+    canvas.open(generate())
+    view(canvas)
+    command(canvas, "Comfy.NewBlankWorkflow")
+    canvas.page.wait_for_function("() => !window.graph.nodes.length")
+    command(canvas, "Workspace.PreviousOpenedWorkflow")
+    canvas.page.wait_for_function("() => window.graph.nodes.length === 2")
+    view(canvas)
+    probe(canvas, GENERATE)
+
+    outer = canvas.page.evaluate(
+        "id => window.graph.convertToSubgraph(new Set([window.graph.getNodeById(id)])).node.id", GENERATE
+    )
+    for _ in range(2):
+        inner = enter(canvas, outer)
+        view(canvas)
+        probe(canvas, inner)
+        command(canvas, "Comfy.Graph.ExitSubgraph")
+        canvas.page.wait_for_function("id => window.app.canvas.graph.getNodeById(id)", arg=outer)
+    inner = enter(canvas, outer)
+    view(canvas)
+    drag(canvas, inner)
+    press(canvas, "Control+z", inner)
+    view(canvas)
+    probe(canvas, inner)
+
+
+def enter(canvas: Canvas, subgraph_node: Any) -> Any:
+    """Open a subgraph; the id of the only node in it."""
+    (inner,) = canvas.page.evaluate(
+        """id => {
+            const node = window.graph.getNodeById(id);
+            window.app.canvas.openSubgraph(node.subgraph, node);
+            return window.app.canvas.graph.nodes.map(node => node.id);
+        }""",
+        subgraph_node,
+    )
+    return inner
+
+
+def becomes(canvas: Canvas, expression: str, node_id: int, expected: list[str]) -> None:
+    canvas.page.wait_for_function(
+        f"([id, expected]) => JSON.stringify(({expression})(id)) === expected",
+        arg=[node_id, json.dumps(expected, separators=(",", ":"))],
+    )
+    canvas.settle()
+
+
+def test_each_pick_is_a_step_of_undo(canvas: Canvas) -> None:
+    canvas.open(generate())
+    view(canvas)
+    drag(canvas, GENERATE)
+    place = position(canvas, GENERATE)
+    pick(canvas, GENERATE, "klein 4b")
+    canvas.bar(GENERATE).locator("select").select_option("16:9")
+    becomes(canvas, VALUES, GENERATE, ["flux.2-klein-4b", "16:9"])
+    canvas.page.locator("#graph-canvas").focus()
+    canvas.page.keyboard.press("Control+z")
+    becomes(canvas, VALUES, GENERATE, ["flux.2-klein-4b", "256x256"])
+    canvas.page.keyboard.press("Control+z")
+    becomes(canvas, VALUES, GENERATE, ["gpt-image-2", "256x256"])
+    assert position(canvas, GENERATE) == place
+    press(canvas, "Control+z")
+    press(canvas, "Control+y")
+    canvas.page.keyboard.press("Control+y")
+    becomes(canvas, VALUES, GENERATE, ["flux.2-klein-4b", "256x256"])
+    expect(canvas.bar(GENERATE).locator(".lumenfall-model")).to_have_text("FLUX.2 klein 4B")
+
+
+def test_a_pick_outlives_a_reload(canvas: Canvas) -> None:
+    canvas.open(generate())
+    view(canvas)
+    pick(canvas, GENERATE, "klein 4b")
+    canvas.page.wait_for_function("() => JSON.stringify({ ...localStorage }).includes('flux.2-klein-4b')")
+    canvas.page.reload(wait_until="domcontentloaded")
+    canvas.page.wait_for_function(READY, timeout=60_000)
+    canvas.page.wait_for_function("() => window.graph.nodes.length === 2")
+    view(canvas)
+    assert canvas.widget(GENERATE, "model") == "flux.2-klein-4b"
+    expect(canvas.price(GENERATE)).to_have_text("\u2248 $0.005")
+    probe(canvas, GENERATE)
+
+
+def test_sockets_that_come_and_go_are_part_of_the_step_that_moves_them(canvas: Canvas) -> None:
+    canvas.open(example("edit")[0])
+    view(canvas)
+    becomes(canvas, SOCKETS, EDIT, ["image_2", "image_3"])
+    for _ in range(2):
+        drag(canvas, EDIT)
+    for keys in ("Control+z", "Control+z", "Control+y"):
+        press(canvas, keys, EDIT)
+    becomes(canvas, SOCKETS, EDIT, ["image_2", "image_3"])
+    mouse = canvas.page.mouse
+    mouse.move(*canvas.slot(LOAD, "output", "IMAGE"))
+    mouse.down()
+    mouse.move(*canvas.slot(EDIT, "input", "image_3"), steps=8)
+    mouse.up()
+    becomes(canvas, SOCKETS, EDIT, ["image_2", "image_3", "image_4"])
+    canvas.page.keyboard.press("Control+z")
+    becomes(canvas, SOCKETS, EDIT, ["image_2", "image_3"])
+    canvas.page.keyboard.press("Control+y")
+    becomes(canvas, SOCKETS, EDIT, ["image_2", "image_3", "image_4"])
+    canvas.page.keyboard.press("Control+z")
+    becomes(canvas, SOCKETS, EDIT, ["image_2", "image_3"])
+    press(canvas, "Control+z", EDIT)
