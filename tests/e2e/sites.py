@@ -50,7 +50,10 @@ class Site:
         """Set what the settings dialog would write: the sandbox and its key, and ``settings``."""
         self.data_dir.mkdir(parents=True, exist_ok=True)
         content = {"base_url": self.sandbox.base_url, "api_key": KEY, **settings}
-        self.settings_file.write_text(json.dumps(content), encoding="utf-8")
+        # In one go, as the pack does: a page that starts may read them meanwhile.
+        fresh = self.settings_file.with_suffix(".new")
+        fresh.write_text(json.dumps(content), encoding="utf-8")
+        fresh.replace(self.settings_file)
 
     def get(self, path: str, **headers: str) -> bytes:
         with urllib.request.urlopen(urllib.request.Request(f"{self.url}{path}", headers=headers), timeout=30) as answer:

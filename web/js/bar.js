@@ -4,7 +4,7 @@
 import { nameOf, remarksOn, remarksOnOptions } from "./accepts.js";
 import { element } from "./element.js";
 import { isAlive, shownGraph } from "./host.js";
-import { findModel, onModels } from "./models.js";
+import { findModel } from "./models.js";
 import { OPTIONS, PAID, allNodes, isLinked, setWidget, slugsOf, widgetOf, worthOf } from "./nodes.js";
 import { openPicker } from "./picker.js";
 import { money, t } from "./text.js";
