@@ -95,7 +95,7 @@ def test_a_run_above_the_threshold_is_warned_of(page: Canvas) -> None:
 
 def test_the_warning_stops_its_own_run_and_no_other(canvas: Canvas) -> None:
     canvas.site.configure(warn_above=0.1)
-    canvas.site.sandbox.latency = 10.0
+    canvas.site.sandbox.fail_next("hang")
     interrupts: list[str] = []
     canvas.page.on("request", lambda it: interrupts.append(it.url) if it.url.endswith("/interrupt") else None)
     sent = len(canvas.site.sandbox.requests)
