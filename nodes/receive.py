@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from .api import LINK_EXPIRED, Client, Picture, read_answer
-from .errors import AnswerError, DownloadError, LumenfallError
+from .errors import AnswerError, DecoderFault, DownloadError, LumenfallError
 from .pixels import decode, sniff
 from .spend import Call, Journal, State, Stored
 
@@ -114,8 +114,11 @@ class _Collection:
     async def _picture(self, number: int, picture: Picture | None) -> torch.Tensor:
         stored = self._call.picture(number)
         if stored is not None and self._journal.files.has(stored):
-            with contextlib.suppress(*([AnswerError] if picture is not None and picture.url else [])):
+            try:
                 return await self._from_store(stored)
+            except AnswerError as error:
+                if picture is None or picture.url is None or isinstance(error, DecoderFault):
+                    raise
         if picture is None:
             raise DownloadError("Its file is gone from the store.")
         if picture.url is None:
@@ -141,15 +144,15 @@ class _Collection:
             content = await self._client.download(url, partial, past_caches=past_caches)
             try:
                 tensor = await asyncio.to_thread(decode, content)
+            except DecoderFault:
+                # Not the file is at fault: it is kept as it is, for a repaired installation.
+                await self._keep(number, content)
+                raise
             except AnswerError as error:
                 damage = error
                 # It may be all that ever comes.
                 await self._keep(number, content, NO_PICTURE)
                 self._journal.records.drop_partial(self._call, number)
-            except Exception:
-                # Not the file is at fault: it is kept as it is, for a repaired installation.
-                await self._keep(number, content)
-                raise
             else:
                 await self._keep(number, content)
                 return tensor
@@ -192,7 +195,8 @@ class _Collection:
         error = error or AnswerError("The pictures were inside an answer that could not be kept on disk.")
         where = f"What came is kept in the pack's private folder: {', '.join(names)}." if names else ""
         may_come = self._call.state is State.ANSWERED and error.code != LINK_EXPIRED
-        again = FETCHED_AGAIN if may_come else ANOTHER
+        # The hint of a decoder's fault says it all.
+        again = "" if isinstance(error, DecoderFault) else FETCHED_AGAIN if may_come else ANOTHER
         notes = [note for note in self._notes if not note.endswith(error.message)]
         error.hint = " ".join(part for part in (error.hint, *notes, where, again) if part)
         error.request_id = error.request_id or self._call.request_id

@@ -46,6 +46,10 @@ def _as(output_format: str) -> dict[str, Any]:
     return {"options": {**B64["options"], "parameters": {"output_format": output_format}}}
 
 
+def _broken(frame: object) -> None:
+    raise AttributeError("'PngImageFile' object has no attribute 'has_transparency_data'")
+
+
 NO_PICTURE = ("download-cut", "download-empty", "download-html")
 FORMATS = ("jpeg", "webp", "gif", "avif")
 
@@ -83,6 +87,21 @@ ROWS = [
         for format in FORMATS
     ),
     _missed("download-cut, then gone for now", "download-cut", "download-404"),
+    # The file is whole, and what should read it is broken: an old package, or a bug of the pack
+    *(
+        Row(
+            f"decoder broken{way}",
+            fails(errors.DecoderFault, YES),
+            replayed(),
+            (1, 1),
+            inputs=inputs,
+            provoke=lambda world, patch: patch.setattr("nodes.pixels.codec._pixels", _broken),
+            between=lambda world, patch: world.stop_server(),
+            after=lambda world, patch: world.start_server(),
+            says="comes for nothing",
+        )
+        for way, inputs in (("", {}), (" in base64", B64))
+    ),
     _gone("expired-link", says="the picture is gone from the server"),
     _gone("link expired before the next run", "download-reset:4", between=_expire_all, overtaken=True),
     _part(bought(2), replayed(3), "download-404 for one of three", "download-404"),
