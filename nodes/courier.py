@@ -34,6 +34,11 @@ WAITING = (
 )
 LEFT = "Left before all paid calls had finished. The journal knows them: nothing is paid twice."
 
+TOGETHER = 1.0
+"""Seconds within which several signals are one: a closed terminal and its shell both send one, as do a supervisor and
+the ``timeout`` that it ends too.
+"""
+
 _GRACE = 0.5
 _POLL = 0.2
 """Seconds. A longer wait could not be interrupted on Windows."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import logging
 import re
@@ -49,6 +50,8 @@ def tell() -> None:
         require()
     except OldDependency as error:
         log.warning("Lumenfall: %s %s", error.message, error.hint)
+    except Exception:
+        log.warning("Lumenfall: the installed packages could not be looked at", exc_info=True)
 
 
 @cache
@@ -57,7 +60,7 @@ def lacking() -> dict[str, str]:
     stays until the process ends, so this is found out once.
     """
     found = {name: _version(name) for name in MINIMUMS}
-    return {name: version for name, version in found.items() if _release(version) < _release(MINIMUMS[name])}
+    return {name: version for name, version in found.items() if _is_too_old(name, version)}
 
 
 def _version(name: str) -> str:
@@ -66,19 +69,31 @@ def _version(name: str) -> str:
     loaded = getattr(sys.modules.get(module), "__version__", None)
     if isinstance(loaded, str):
         return loaded
-    from importlib.metadata import PackageNotFoundError, version
+    from importlib.metadata import version
 
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        # Some systems install packages without saying so.
-        return MINIMUMS[name] if importlib.util.find_spec(module) else ABSENT
+    # Some systems install packages without saying so, or leave half of what they say behind.
+    with contextlib.suppress(Exception):
+        told: object = version(name)
+        if isinstance(told, str):
+            return told
+    with contextlib.suppress(ImportError, ValueError):
+        if importlib.util.find_spec(module) is None:
+            return ABSENT
+    return "of unknown version"
 
 
-def _release(version: str) -> tuple[int, ...]:
+def _is_too_old(name: str, version: str) -> bool:
+    """What has no readable version is taken for new enough."""
+    release = _release(version)
+    return version == ABSENT or (release is not None and release < (_release(MINIMUMS[name]) or ()))
+
+
+def _release(version: str) -> tuple[int, ...] | None:
     """The numbers of a version, without zeros at the end; those of pre-releases count as the release's."""
-    numbers = re.match(r"\d+(\.\d+)*", version)
-    parts = [int(part) for part in numbers[0].split(".")] if numbers else []
+    numbers = re.match(r"v?(?:\d+!)?(\d+(?:\.\d+)*)", version)
+    if numbers is None:
+        return None
+    parts = [int(part) for part in numbers[1].split(".")]
     while parts and parts[-1] == 0:
         parts.pop()
     return tuple(parts)

@@ -73,7 +73,8 @@ class Part:
         return Question(
             operation="zoomed edits",
             prompt=prompt,
-            parameters={**parameters, "context": context},
+            parameters=parameters,
+            node={"context": context},
             pictures=[fingerprint_of(part.cut(image))],
             mask=fingerprint_of(part.cut_mask(self._solid)[..., None]),
         )

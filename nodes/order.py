@@ -7,27 +7,51 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from .api import OPENAI, ImageRequest, Model, Question, Server, WireRequest, canonical, form, spellings, write
+from .api import (
+    OPENAI,
+    Endpoint,
+    ImageRequest,
+    Model,
+    Question,
+    Server,
+    WireRequest,
+    bundled,
+    canonical,
+    form,
+    spellings,
+    write,
+)
 from .pixels import fingerprint
-from .spend import former_key, request_key
+from .spend import Call, former_key, request_key
 
 
 @dataclass(frozen=True)
 class Order:
-    """``key`` is that of what the user asked. ``aliases`` are the keys of the same under the model's other names,
-    ``former`` those that earlier versions of this pack may have given it.
+    """``key`` is that of what the user asked, ``former`` are those that earlier versions of this pack may have given
+    it. ``aliases`` are the keys of the same under the model's other ``names``, those of earlier versions among them.
     """
 
     request: ImageRequest
     wire: WireRequest
     key: str
-    aliases: tuple[str, ...] = ()
-    former: tuple[str, ...] = ()
+    former: frozenset[str] = frozenset()
+    aliases: frozenset[str] = frozenset()
+    names: frozenset[str] = frozenset()
+    turn: tuple[str, ...] = ()
+    """The keys under which an equal order may be on its way now."""
 
     @property
-    def keys(self) -> tuple[str, ...]:
-        """Those under which an equal order may be on its way now."""
-        return (self.key, *self.aliases)
+    def keys(self) -> frozenset[str]:
+        """All by which an equal call may be found."""
+        return self.former | self.aliases | {self.key}
+
+    def is_answered_by(self, call: Call) -> bool:
+        """Whether ``call``, found by one of the keys, asked for the same. An alias may have meant another model then,
+        or be two models' today: what the server says that it ran decides.
+        """
+        if call.key == self.key or call.key in self.former or call.executed_model is None:
+            return True
+        return call.executed_model.rpartition("/")[2] in self.names
 
 
 def order(request: ImageRequest, server: Server, model: Model) -> Order:
@@ -43,13 +67,32 @@ def order(request: ImageRequest, server: Server, model: Model) -> Order:
         mask=mask,
     )
     asked: Question = {**sent, **request.asked}
-    names = (request.model, *model.other_names(request.model))
-    key, *aliases = (
-        request_key(server=canonical(server.base_url), model=name, seed=request.seed, **asked) for name in names
+    shipped = bundled().find(request.model)
+    others = dict.fromkeys(
+        [*model.other_names(request.model), *(shipped.other_names(request.model) if shipped else ())]
     )
-    former = tuple(_former_keys(request, server, names, pictures, mask))
-    return Order(request, wire, key, tuple(aliases), former)
+    key, *aliases = (
+        request_key(server=canonical(server.base_url), model=name, seed=request.seed, **asked)
+        for name in (request.model, *others)
+    )
+    ways: list[_Way] = [(request.endpoint, request.prompt, pictures)]
+    if request.otherwise:
+        endpoint, prompt, picture = request.otherwise
+        ways.append((endpoint, prompt, [picture]))
+    former = {name: frozenset(_former_keys(request, server, name, ways, mask)) for name in (request.model, *others)}
+    return Order(
+        request,
+        wire,
+        key,
+        former.pop(request.model),
+        frozenset(aliases).union(*former.values()),
+        frozenset(name.rpartition("/")[2] for name in (model.id, request.model, *others)),
+        (key, *aliases),
+    )
 
+
+_Way = tuple[Endpoint, str | None, Sequence[str]]
+"""Endpoint, prompt and digests of pictures."""
 
 # What version 0.1 let through to OpenAI and to /images/variations; the rest was in no key.
 _OPENAI_FIELDS = frozenset(
@@ -59,19 +102,19 @@ _VARIATION_FIELDS = frozenset({"n", "size", "response_format"})
 
 
 def _former_keys(
-    request: ImageRequest, server: Server, names: Sequence[str], pictures: Sequence[str], mask: str | None
+    request: ImageRequest, server: Server, name: str, ways: Sequence[_Way], mask: str | None
 ) -> Iterator[str]:
     """Version 0.1 hashed what it sent. So the spelling of the address, the way back for the picture, and whether the
     list of models could be had when it was sent, all counted.
     """
-    fields = _OPENAI_FIELDS if server.flavour is OPENAI else None
-    if request.endpoint == "variations":
-        fields = _VARIATION_FIELDS
-    ways: tuple[Mapping[str, Any], ...] = ({}, {"response_format": "url"}, {"response_format": "b64_json"})
+    returns: tuple[Mapping[str, Any], ...] = ({}, {"response_format": "url"}, {"response_format": "b64_json"})
     seeds: tuple[Mapping[str, Any], ...] = ({"seed": request.seed}, {})
-    for address, name, way, seed in product(spellings(server.base_url), names, ways, seeds):
-        body = {"model": name, **({"prompt": request.prompt} if request.prompt else {})}
-        parameters = {**seed, **request.parameters, **way}
+    for (endpoint, prompt, pictures), address, back, seed in product(ways, spellings(server.base_url), returns, seeds):
+        fields = _OPENAI_FIELDS if server.flavour is OPENAI else None
+        if endpoint == "variations":
+            fields = _VARIATION_FIELDS
+        body = {"model": name, **({"prompt": prompt} if prompt else {})}
+        parameters = {**seed, **request.parameters, **back}
         body.update({field: value for field, value in parameters.items() if fields is None or field in fields})
-        written = body if request.endpoint == "generations" else form(body)
-        yield former_key(address, f"images/{request.endpoint}", written, request.seed, pictures, mask)
+        written = body if endpoint == "generations" else form(body)
+        yield former_key(address, f"images/{endpoint}", written, request.seed, pictures, mask)

@@ -155,11 +155,11 @@ class Outpaint(PaidNode):
 def _question(
     image: torch.Tensor, prompt: str, parameters: Mapping[str, Any], borders: Borders, feather: int
 ) -> Question:
-    added = {"borders": list(astuple(borders)), "feather": feather}
     return Question(
         operation="outpaint",
         prompt=prompt.strip(),
-        parameters={**parameters, **added},
+        parameters=parameters,
+        node={"borders": astuple(borders), "feather": feather},
         pictures=[fingerprint_of(image)],
         mask=None,
     )

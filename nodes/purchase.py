@@ -70,7 +70,7 @@ class Checkout:
 
         Raises LumenfallError, whose ``charged`` is as true as can be known, and Skipped.
         """
-        keys = order.keys
+        keys = order.turn
         while True:
             async with in_turn(self.journal, keys, self.wanted, lambda: self.tell("waiting for an equal request")):
                 self.tell(None)
@@ -78,22 +78,27 @@ class Checkout:
                 if call is None or call.key in keys:
                     return await self._replay(call) or await self._buy(order)
             # Found under a former key, which somebody may still be at work on.
-            keys = (*order.keys, call.key)
+            keys = (*order.turn, call.key)
 
     def earlier(self, order: Order) -> Call | None:
         """The equal call that answers ``order``, or that keeps it from being sent; None where it is to be bought.
 
         Blocks. Raises StoreError.
         """
-        call = self.journal.latest(*order.keys, *order.former)
-        if call is None or call.state is State.CLEANED:
-            return None
-        if call.state in UNRESOLVED:
-            return call
-        if call.delivered_at and not self.settings.replay:
-            return None
-        is_whole = call.state is not State.DONE or all(map(self.journal.files.has, call.pictures))
-        return call if is_whole else None
+        blocking = None
+        calls = [call for call in self.journal.equal(*order.keys) if order.is_answered_by(call)]
+        for place, call in enumerate(calls):
+            if call.state in UNRESOLVED:
+                # What was bought anew after it speaks louder.
+                blocking = call if place == 0 else blocking
+            elif call.delivered_at and not self.settings.replay:
+                break
+            elif call.state in (State.ANSWERED, State.DOWNLOADED) or self._is_whole(call):
+                return call
+        return blocking
+
+    def _is_whole(self, call: Call) -> bool:
+        return call.state is State.DONE and all(map(self.journal.files.has, call.pictures))
 
     async def _replay(self, call: Call | None) -> Delivery | None:
         """What ``call``, an equal request, brought before; None where one is to be bought. Whoever holds the lock and

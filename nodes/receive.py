@@ -6,15 +6,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 
-from .api import LINK_EXPIRED, Client, Picture, read_answer
+from .api import LINK_EXPIRED, LINK_REFUSED, Client, Picture, read_answer
 from .errors import AnswerError, DecoderFault, DownloadError, LumenfallError
-from .pixels import decode, sniff
-from .spend import Call, Journal, State, Stored
+from .pixels import decode, is_doubtful, sniff
+from .spend import LINK_LIFE, Call, Journal, State
 
 ANOTHER = "The same inputs are not sent again; change the seed to order another picture."
 
@@ -101,6 +102,8 @@ class _Collection:
         names = tuple(self._journal.files.name(stored) for stored in self._call.pictures)
         if not tensors:
             raise self._unreadable(errors, names)
+        if any(isinstance(error, LumenfallError) and self._may_come(error) for error in errors):
+            self._notes.append("Recover Images, or another run, fetches what is missing once more, for nothing.")
         notes = (*self._call.facts.get("notes", ()), *self._notes)
         return Delivery(self._call, tuple(tensors), names, notes, replayed)
 
@@ -109,30 +112,28 @@ class _Collection:
         proxy's page in its place: it is kept, and the link too.
         """
         stored = self._call.picture(number)
-        return stored is not None and (stored.extension != NO_PICTURE or picture.url is None)
+        if stored is None or not self._journal.files.has(stored):
+            return False
+        return stored.extension != NO_PICTURE or picture.url is None
 
     async def _picture(self, number: int, picture: Picture | None) -> torch.Tensor:
+        url = None if picture is None else picture.url
+        content: bytes | None
         stored = self._call.picture(number)
         if stored is not None and self._journal.files.has(stored):
-            try:
-                return await self._from_store(stored)
-            except AnswerError as error:
-                if picture is None or picture.url is None or isinstance(error, DecoderFault):
-                    raise
-        if picture is None:
+            content = await asyncio.to_thread(self._journal.files.get, stored)
+        elif picture is None:
             raise DownloadError("Its file is gone from the store.")
-        if picture.url is None:
-            content = picture.content or b""
-            await self._keep(number, content)
-            return await asyncio.to_thread(decode, content)
-        return await self._download(number, picture.url)
-
-    async def _from_store(self, stored: Stored) -> torch.Tensor:
-        content = await asyncio.to_thread(self._journal.files.get, stored)
-        tensor = await asyncio.to_thread(decode, content)
-        if stored.extension == NO_PICTURE:
-            # It came before this installation could read it.
-            await self._keep(stored.number, content)
+        else:
+            content = picture.content
+        if content is None:
+            return await self._download(number, url or "")
+        try:
+            tensor = await self._decoded(number, content, url)
+        except AnswerError as error:
+            if url is None or isinstance(error, DecoderFault):
+                raise
+            return await self._download(number, url)
         return tensor
 
     async def _download(self, number: int, url: str) -> torch.Tensor:
@@ -140,23 +141,35 @@ class _Collection:
         caches: part of it, or something else, was there under the right length.
         """
         partial = self._journal.records.partial(self._call, number)
-        for past_caches in (False, True):
-            content = await self._client.download(url, partial, past_caches=past_caches)
-            try:
-                tensor = await asyncio.to_thread(decode, content)
-            except DecoderFault:
-                # Not the file is at fault: it is kept as it is, for a repaired installation.
-                await self._keep(number, content)
-                raise
-            except AnswerError as error:
-                damage = error
-                # It may be all that ever comes.
-                await self._keep(number, content, NO_PICTURE)
-                self._journal.records.drop_partial(self._call, number)
-            else:
-                await self._keep(number, content)
-                return tensor
-        raise damage
+        first = await self._client.download(url, partial)
+        try:
+            return await self._decoded(number, first, url)
+        except DecoderFault:
+            raise
+        except AnswerError:
+            self._journal.records.drop_partial(self._call, number)
+        content = await self._client.download(url, partial, past_caches=True)
+        # What comes twice alike is what the server has.
+        return await self._decoded(number, content, url, doubted=content != first)
+
+    async def _decoded(self, number: int, content: bytes, url: str | None, *, doubted: bool = True) -> torch.Tensor:
+        """The picture in ``content``, which becomes its file: as what it is, or as what came in its place."""
+        try:
+            tensor = await asyncio.to_thread(decode, content)
+            if url is not None and is_doubtful(content):
+                if doubted:
+                    raise AnswerError("The picture's file does not end as one: something was put in place of the rest.")
+                self._notes.append(f"Picture {number} ends as no encoder ends one, twice alike; it may be damaged.")
+        except DecoderFault:
+            # Not the file is at fault: it is kept as it is, for a repaired installation.
+            await self._keep(number, content)
+            raise
+        except AnswerError:
+            # It may be all that ever comes.
+            await self._keep(number, content, None if url is None else NO_PICTURE)
+            raise
+        await self._keep(number, content)
+        return tensor
 
     async def _keep(self, number: int, content: bytes, extension: str | None = None) -> None:
         kind = sniff(content)
@@ -166,8 +179,12 @@ class _Collection:
         except OSError as error:
             self._notes.append(f"Picture {number} could not be kept on disk: {error.strerror or error}.")
             return
-        async with self._entering:
-            await self._settle(self._call.with_picture(stored))
+        before = self._call.picture(number)
+        if before != stored:
+            async with self._entering:
+                await self._settle(self._call.with_picture(stored))
+        if before is not None and before.extension == NO_PICTURE and before != stored:
+            await asyncio.to_thread(self._journal.discard, before)
         if not self._journal.files.has(stored):
             # Equal to a picture that was cleaned away before this entry was there to hold it.
             with contextlib.suppress(OSError):
@@ -194,14 +211,20 @@ class _Collection:
             error.__cause__ = errors[0]
         error = error or AnswerError("The pictures were inside an answer that could not be kept on disk.")
         where = f"What came is kept in the pack's private folder: {', '.join(names)}." if names else ""
-        may_come = self._call.state is State.ANSWERED and error.code != LINK_EXPIRED
         # The hint of a decoder's fault says it all.
-        again = "" if isinstance(error, DecoderFault) else FETCHED_AGAIN if may_come else ANOTHER
+        again = "" if isinstance(error, DecoderFault) else FETCHED_AGAIN if self._may_come(error) else ANOTHER
         notes = [note for note in self._notes if not note.endswith(error.message)]
         error.hint = " ".join(part for part in (error.hint, *notes, where, again) if part)
         error.request_id = error.request_id or self._call.request_id
         error.charged = self._call.charged
         return error
+
+    def _may_come(self, error: LumenfallError) -> bool:
+        """Whether another run may still get the pictures, for nothing."""
+        has_more = bool(self._call.facts.get("links")) or self._journal.records.answer_name(self._call) is not None
+        is_young = time.time() - self._call.sent_at < LINK_LIFE
+        gone = error.code == LINK_EXPIRED or (error.code == LINK_REFUSED and not is_young)
+        return self._call.state is State.ANSWERED and has_more and not gone
 
 
 def _describe(error: BaseException) -> str:

@@ -99,14 +99,21 @@ class Variations(PaidNode):
         changes: set[str] = set()
 
         def build(found: Model) -> list[ImageRequest]:
-            if _has_endpoint(found, prompt):
+            text = f"{INSTRUCTIONS[similarity]} {prompt.strip()}".strip()
+            by_endpoint = _has_endpoint(found, prompt)
+            if by_endpoint:
                 requests = _by_endpoint(asked, images, seed, changes)
             else:
-                requests = _by_instruction(asked, images, seed, f"{INSTRUCTIONS[similarity]} {prompt.strip()}".strip())
-            question = Question(operation="variations", prompt=prompt.strip())
-            question["parameters"] = {**asked.parameters, "similarity": similarity}
+                requests = _by_instruction(asked, images, seed, text)
+            question = Question(operation="variations", prompt=prompt.strip(), node={"similarity": similarity})
             return [
-                replace(request, asked=Question(**question, pictures=[fingerprint_of(picture)]))
+                replace(
+                    request,
+                    asked=Question(**question, pictures=[fingerprint_of(picture)]),
+                    otherwise=("edits", text, fingerprint_of(picture))
+                    if by_endpoint
+                    else ("variations", None, fingerprint_of(central_square(picture))),
+                )
                 for picture, request in zip(images, requests, strict=True)
             ]
 

@@ -127,3 +127,27 @@ def test_the_nodes_load_with_old_and_missing_packages_and_the_log_says_so(tmp_pa
 def test_what_keeps_them_from_loading_is_said_first(tmp_path: Path) -> None:
     done = load(tmp_path, missing="tenacity")
     assert done.returncode and f'pip install -U "tenacity>={MINIMUMS["tenacity"]}"' in done.stderr
+
+
+@pytest.mark.parametrize("metadata", [None, "Name: tenacity\n"])
+def test_half_a_package_that_was_left_behind_hides_no_node(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, metadata: str | None
+) -> None:
+    """As an interrupted pip leaves it."""
+    left = tmp_path / "tenacity-9.0.dist-info"
+    left.mkdir()
+    if metadata:
+        (left / "METADATA").write_text(metadata)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "tenacity", raising=False)
+    dependencies.lacking.cache_clear()
+    try:
+        assert "tenacity" not in dependencies.lacking()
+        dependencies.tell()
+    finally:
+        dependencies.lacking.cache_clear()
+
+
+@pytest.mark.parametrize("version", ["v99.0", "1!99.0", "unknown", "99rc1", "99.0+local"])
+def test_an_odd_version_is_no_reason_to_refuse(version: str) -> None:
+    assert not dependencies._is_too_old("tenacity", version)

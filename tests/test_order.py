@@ -14,12 +14,13 @@ import pytest
 import torch
 
 from nodes.api import catalogue
-from nodes.errors import Charged
+from nodes.errors import AnswerError, Charged
 from nodes.headless.host import Headless
 from nodes.headless.sandbox import FAULTS, Sandbox
 from nodes.host import use
-from nodes.pixels import encode, fingerprint
+from nodes.pixels import central_square, encode, fingerprint
 from nodes.spend import Call, Journal, State
+from nodes.variations import INSTRUCTIONS
 
 from .conftest import Nodes, Outcome
 
@@ -138,6 +139,46 @@ def test_what_changes_the_picture_counts(nodes: Nodes, sandbox: Sandbox, paramet
     assert not nodes(node, **inputs, **options(**parameters)).report["replayed"] and len(sandbox.bill) == 2
 
 
+@pytest.mark.parametrize(
+    ("run", "first", "second"),
+    [
+        ("zoomed", {"context": 1}, {"context": 2}),
+        ("variations", {"similarity": 0.2}, {"similarity": 0.9}),
+        ("outpaint", {"feather": 2}, {"feather": 30}),
+    ],
+)
+def test_a_parameter_with_the_name_of_an_input_counts(
+    nodes: Nodes, sandbox: Sandbox, run: str, first: dict[str, Any], second: dict[str, Any]
+) -> None:
+    node, inputs = RUNS[run]
+    nodes(node, **inputs, **options(**first))
+    assert not nodes(node, **inputs, **options(**second)).report["replayed"] and len(sandbox.bill) == 2
+
+
+def test_4_is_4_0_wherever_it_stands(nodes: Nodes, sandbox: Sandbox) -> None:
+    node, inputs = RUNS["generate"]
+    nodes(node, **inputs, **options(loras=[{"scale": 1}], cfg={"a": 4}))
+    assert nodes(node, **inputs, **options(loras=[{"scale": 1.0}], cfg={"a": 4.0})).report["replayed"]
+
+
+def test_an_alias_that_has_moved_brings_no_other_models_picture(nodes: Nodes, sandbox: Sandbox) -> None:
+    """flux-latest was one model when it was bought, and the list gives the name to another now."""
+    node, inputs = RUNS["generate"]
+    offer = sandbox._offer
+    one, other = (dataclasses.replace(offer.models[place], aliases=()) for place in (0, 1))
+
+    def give_alias_to(owner: Any) -> None:
+        models = tuple(dataclasses.replace(it, aliases=("latest",)) if it is owner else it for it in (one, other))
+        offer.models = models
+        offer._by_name = {name: it for it in models for name in (it.id, *it.aliases)}
+
+    give_alias_to(one)
+    nodes(node, **{**inputs, "model": "latest"})
+    give_alias_to(other)
+    assert not nodes(node, **{**inputs, "model": other.id}).report["replayed"]
+    assert nodes(node, **{**inputs, "model": "latest"}).report["replayed"], "what was typed is what counts"
+
+
 @pytest.mark.parametrize(("first", "second"), [(MODEL, ALIAS), (ALIAS, MODEL), (f"fal/{MODEL}", f"fal/{ALIAS}")])
 def test_an_alias_finds_what_was_bought_under_the_other_name(
     nodes: Nodes, sandbox: Sandbox, first: str, second: str
@@ -191,10 +232,12 @@ def key_of_0_1(server: str, endpoint: str, fields: dict[str, Any], seed: int, pi
     return sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def bought_by_0_1(nodes: Nodes, sandbox: Sandbox, fields: dict[str, Any], pictures: list[str], seed: int) -> None:
+def bought_by_0_1(
+    nodes: Nodes, sandbox: Sandbox, fields: dict[str, Any], pictures: list[str], seed: int, endpoint: str = ""
+) -> None:
     """A call that is done, with a picture, under the key that version 0.1 gave it."""
     journal = Journal(nodes.host.data_dir())
-    endpoint = "images/edits" if pictures else "images/generations"
+    endpoint = endpoint or ("images/edits" if pictures else "images/generations")
     call = Call(
         key_of_0_1(sandbox.base_url, endpoint, fields, seed, pictures), sandbox.base_url, endpoint, fields["model"]
     )
@@ -220,6 +263,68 @@ def test_what_an_earlier_version_bought_is_found(
     bought_by_0_1(nodes, sandbox, fields, pictures, seed=7)
     assert nodes(node, **inputs, seed=7).report["replayed"] and not sandbox.bill
     assert not nodes(node, **inputs, seed=8).report["replayed"]
+
+
+@pytest.mark.parametrize("known_then", [True, False])
+@pytest.mark.parametrize("known_now", [True, False])
+def test_variations_are_found_whichever_way_they_came(
+    nodes: Nodes, sandbox: Sandbox, known_then: bool, known_now: bool
+) -> None:
+    node, inputs = RUNS["variations"]
+    picture = inputs["image"][0]
+    fields: dict[str, Any] = {"model": inputs["model"], "response_format": "url"}
+    if known_then:
+        pictures = [fingerprint(encode(central_square(picture)))]
+    else:
+        fields["prompt"], pictures = INSTRUCTIONS["balanced"], [fingerprint(encode(picture))]
+    endpoint = "images/variations" if known_then else "images/edits"
+    bought_by_0_1(nodes, sandbox, fields, pictures, seed=0, endpoint=endpoint)
+    if not known_now:
+        list_fails("status-500")(sandbox)
+    assert nodes(node, **inputs).report["replayed"] and not sandbox.bill
+
+
+# Several equal calls
+
+
+def test_a_whole_picture_is_found_behind_one_that_is_gone(nodes: Nodes, sandbox: Sandbox) -> None:
+    node, inputs = RUNS["generate"]
+    anew = Nodes(Headless({**nodes.host.environ(), "LUMENFALL_REPLAY": "off"}))
+    first = nodes(node, **inputs)
+    second = anew(node, **inputs)
+    assert len(sandbox.bill) == 2
+    files = [one.report["requests"][0]["originals"][0] for one in (first, second)]
+    if files[0] != files[1]:
+        (nodes.host.data_dir() / files[1]).unlink()
+    assert nodes(node, **inputs).report["replayed"] and len(sandbox.bill) == 2
+
+
+def test_a_lost_call_does_not_hide_a_picture_that_is_there(nodes: Nodes, sandbox: Sandbox) -> None:
+    node, inputs = RUNS["generate"]
+    anew = Nodes(Headless({**nodes.host.environ(), "LUMENFALL_REPLAY": "off"}))
+    nodes(node, **inputs)
+    sandbox.fail_next("empty-data")
+    with pytest.raises(AnswerError):
+        anew(node, **inputs)
+    assert nodes(node, **inputs).report["replayed"] and len(sandbox.bill) == 2
+
+
+def test_what_came_in_part_can_be_recovered(nodes: Nodes, sandbox: Sandbox) -> None:
+    node, inputs = RUNS["generate"]
+    sandbox.fail_next("download-404")
+    made = nodes(node, **inputs, n=2)
+    assert made.images.shape[0] == 1 and any("for nothing" in note for note in made.report["notes"])
+    assert nodes("LumenfallRecover").images.shape[0] == 2 and len(sandbox.bill) == 1
+
+
+def test_a_picture_that_vanishes_before_its_call_is_done_is_fetched_again(nodes: Nodes, sandbox: Sandbox) -> None:
+    node, inputs = RUNS["generate"]
+    sandbox.fail_next("download-404")
+    made = nodes(node, **inputs, n=2)
+    (nodes.host.data_dir() / made.report["requests"][0]["originals"][0]).unlink()
+    sandbox.fail_next("download-404")
+    nodes(node, **inputs, n=2)
+    assert nodes(node, **inputs, n=2).images.shape[0] == 2 and len(sandbox.bill) == 1
 
 
 def test_a_call_of_an_earlier_version_is_waited_for(

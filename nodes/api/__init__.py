@@ -14,7 +14,7 @@ from .credentials import (
     server_to_try,
     write_server,
 )
-from .downloads import LINK_EXPIRED
+from .downloads import LINK_EXPIRED, LINK_REFUSED
 from .ends import end_note, end_note_behind
 from .exchange import Reply
 from .flavours import OPENAI, is_loopback
@@ -26,6 +26,7 @@ from .uploads import recompress
 
 __all__ = [
     "LINK_EXPIRED",
+    "LINK_REFUSED",
     "OPENAI",
     "Answer",
     "Balance",

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import re
-import secrets
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ from urllib.parse import quote
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..errors import AnswerError, ApiError, Charged, LumenfallError
+from ..writing import write_durably
 from .client import Client
 from .flavours import is_loopback
 
@@ -225,13 +225,11 @@ class Catalogue:
     def _write(self, models: ModelList) -> None:
         if is_loopback(self.base_url):
             return
-        content = _CacheFile(fetched_at=models.fetched_at or 0.0, models=models.models).model_dump_json()
-        partial = self._path.with_suffix(f".{secrets.token_hex(4)}.part")
-        # A cache that cannot be written is no reason to fail.
-        with contextlib.suppress(OSError):
+        # A cache that cannot be written is no reason to fail, nor is a name that is half a character.
+        with contextlib.suppress(OSError, ValueError):
+            content = _CacheFile(fetched_at=models.fetched_at or 0.0, models=models.models).model_dump_json()
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            partial.write_text(content, encoding="utf-8")
-            partial.replace(self._path)
+            write_durably(self._path, content.encode())
 
 
 # Until when (time.monotonic) a server that failed is left alone; a plain clock value, bound to no event loop.
@@ -257,7 +255,8 @@ def read_models(body: Any, today: date | None = None) -> list[Model]:
     model, but for an end that has passed: the server still has it.
     """
     entries = body.get("data") if isinstance(body, Mapping) else None
-    found = [entry for entry in entries or () if isinstance(entry, Mapping) and isinstance(entry.get("id"), str)]
+    entries = entries if isinstance(entries, list) else []
+    found = [entry for entry in entries if isinstance(entry, Mapping) and isinstance(entry.get("id"), str)]
     verdicts = [_is_image(entry) for entry in found]
     keep_unknown = True not in verdicts
     today = today or datetime.now(timezone.utc).date()

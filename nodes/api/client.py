@@ -103,7 +103,14 @@ class _Discreet(logging.Filter):
 
 _discreet = _Discreet()
 # httpcore says the same, and where redirects lead to, when logging is at DEBUG.
-_NETWORK_LOGS = ("httpx", "httpcore.connection", "httpcore.http11", "httpcore.http2", "httpcore.proxy")
+_NETWORK_LOGS = (
+    "httpx",
+    "httpcore.connection",
+    "httpcore.http11",
+    "httpcore.http2",
+    "httpcore.proxy",
+    "httpcore.socks",
+)
 
 
 class Client:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+import httpx
+
 from ..errors import CredentialError, InputError
 from .flavours import Flavour, flavour_of, is_loopback
 
@@ -195,7 +197,8 @@ def _checked(base_url: str) -> str:
         usable = usable and parts.username is None and not parts.query and not parts.fragment
         # The client takes neither blanks nor control characters, which urlsplit() removes without a word.
         usable = usable and base_url.isprintable() and not any(character.isspace() for character in base_url)
-    except ValueError:
+        usable = usable and bool(httpx.URL(base_url).host)
+    except (ValueError, httpx.InvalidURL):
         usable = False
     if not usable:
         raise InputError(

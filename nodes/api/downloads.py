@@ -19,6 +19,7 @@ import tenacity
 from ..errors import DownloadError
 from .compression import unpack
 from .credentials import Server
+from .flavours import is_loopback
 from .partial import Partial
 
 MAX_BYTES = 256 * 2**20
@@ -27,11 +28,13 @@ DEADLINE = 600.0
 """Seconds for one try; the next goes on where it ended."""
 
 LINK_EXPIRED = "LINK_EXPIRED"
+LINK_REFUSED = "LINK_REFUSED"
+"""As an expired link is too, by some stores; but a new one as well, until all of a store know it."""
 
 _ATTEMPTS = 4
 _backoff = tenacity.wait_exponential(multiplier=0.2, max=4.0) + tenacity.wait_random(0.0, 0.2)
 _REDIRECTS = (301, 302, 303, 307, 308)
-_EXPIRED = (403, 404, 410)
+_REFUSED = (403, 404)
 _PAST_CACHES = {"Cache-Control": "no-cache", "Pragma": "no-cache"}
 
 
@@ -46,7 +49,8 @@ async def download(
 
     ``client`` must carry no Authorization header, and ask for no compression. Network failures, 408, 429 and 5xx are
     tried again; ``past_caches`` asks caches on the way to let the request through. Raises DownloadError, with the code
-    LINK_EXPIRED where the picture is gone. ``path`` stays, whatever happens, except where it holds more than MAX_BYTES.
+    LINK_EXPIRED or LINK_REFUSED where the picture is gone, or may be. ``path`` stays, whatever happens, except where it
+    holds more than MAX_BYTES.
     """
     url = str(httpx.URL(server.base_url).join(url)) if url.startswith("/") else url
     partial = await asyncio.to_thread(Partial, path, MAX_BYTES)
@@ -95,11 +99,20 @@ async def _fetch(
     raise DownloadError(f"The address of the finished picture redirects more than {MAX_REDIRECTS} times.")
 
 
+OVERLAP = 512
+"""Bytes that are fetched a second time where no ETag tells whether the picture is still the same file."""
+
+
+def _resume_at(partial: Partial) -> int:
+    return len(partial.content) if partial.etag else max(0, len(partial.content) - OVERLAP)
+
+
 def _range(partial: Partial) -> dict[str, str]:
     """Ask for what is missing, and for everything if the picture is not the same any more."""
-    if not partial.content:
+    start = _resume_at(partial)
+    if not start:
         return {}
-    headers = {"Range": f"bytes={len(partial.content)}-"}
+    headers = {"Range": f"bytes={start}-"}
     return {**headers, "If-Range": partial.etag} if partial.etag else headers
 
 
@@ -113,20 +126,27 @@ async def _take_in(response: httpx.Response, partial: Partial) -> bytes:
             return bytes(partial.content)
         partial.start_over()
         raise _Transient("its beginning on disk is not of the same file")
-    if status == 206 and (start != len(partial.content) or (partial.etag and etag != partial.etag)):
+    if status == 206 and (start != _resume_at(partial) or (partial.etag and etag != partial.etag)):
         partial.start_over()
         raise _Transient("another part came than was asked for")
+    repeated = bytes(partial.content[start:]) if status == 206 else b""
     if status == 200:
         partial.start_over()
     elif status != 206:
         raise _refused(status)
     partial.etag = etag
     async for chunk in response.aiter_raw():
+        if repeated:
+            known, repeated = repeated[: len(chunk)], repeated[len(chunk) :]
+            if not chunk.startswith(known):
+                partial.start_over()
+                raise _Transient("its beginning is not of the same file")
+            chunk = chunk[len(known) :]
         if len(partial.content) + len(chunk) > MAX_BYTES:
             partial.remove()
             raise DownloadError(f"The finished picture is larger than {MAX_BYTES // 2**20} MiB.")
         partial.append(chunk)
-    if status == 206 and total is not None and len(partial.content) < total:
+    if repeated or (status == 206 and total is not None and len(partial.content) < total):
         raise _Transient("only a part of it came")
     return unpack(bytes(partial.content), response.headers.get("content-encoding", ""), MAX_BYTES)[0]
 
@@ -148,7 +168,7 @@ def _content_range(response: httpx.Response) -> tuple[int | None, int | None]:
 def _refused(status: int) -> DownloadError:
     return DownloadError(
         f"The address of the finished picture answered {status}.",
-        code=LINK_EXPIRED if status in _EXPIRED else None,
+        code=LINK_EXPIRED if status == 410 else LINK_REFUSED if status in _REFUSED else None,
         hint="Links live for about an hour; after that the picture is gone from the server.",
     )
 
@@ -160,7 +180,7 @@ async def _check_address(server: Server, url: str) -> None:
         raise DownloadError("The address of the finished picture is not a web address.") from None
     if parts.scheme not in ("http", "https") or not parts.host:
         raise DownloadError(f"The address of the finished picture is not http or https but {parts.scheme!r}.")
-    if parts.host == httpx.URL(server.base_url).host:
+    if parts.host == httpx.URL(server.base_url).host or (is_loopback(url) and is_loopback(server.base_url)):
         return
     for address in await _resolve(parts.host):
         if not address.is_global or address.is_multicast:

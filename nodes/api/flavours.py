@@ -116,17 +116,26 @@ def address_of(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | Non
         return None
 
 
+_OPENAI_HOSTS = (
+    ".api.openai.com",
+    ".openai.azure.com",
+    ".services.ai.azure.com",
+    ".cognitiveservices.azure.com",
+)
+"""OpenAI's regions, and the same API at Azure."""
+
+
 def flavour_of(base_url: str) -> Flavour:
     """The flavour that a base URL stands for.
 
     A server on this machine under Lumenfall's own path is taken for the sandbox, or a tunnel to Lumenfall.
     """
     parts = urlsplit(base_url)
-    host = parts.hostname or ""
+    host = (parts.hostname or "").rstrip(".")
     if host == "lumenfall.ai" or host.endswith(".lumenfall.ai"):
         return LUMENFALL
     if is_loopback(base_url) and parts.path.rstrip("/") == "/openai/v1":
         return LUMENFALL
-    if host == "api.openai.com" or host.endswith(".openai.azure.com"):
+    if host == "api.openai.com" or host.endswith(_OPENAI_HOSTS):
         return OPENAI
     return OTHER

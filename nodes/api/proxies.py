@@ -104,6 +104,13 @@ class Proxies:
         """Raise InputError where a request to ``base_url``, or the download of what it makes, would have to take a
         proxy that cannot be used. A server that is reached directly is not held up by any.
         """
+        if is_loopback_host(httpx.URL(base_url).host):
+            return
+        if self._values:
+            # All of them: the pictures may lie at any host.
+            for entry in self._exceptions:
+                if entry != "*" and entry:
+                    _read(entry)
         if not self.is_direct(httpx.URL(base_url)):
             for scheme in ("http", "https"):
                 if self._variable(scheme):

@@ -19,13 +19,16 @@ _VARIATION_FIELDS = frozenset({"n", "size", "response_format", "user"})
 
 
 class Question(TypedDict, total=False):
-    """What a user asked for, as it was typed. ``pictures`` and ``mask`` are digests of the pixels that were given."""
+    """What a user asked for, as it was typed. ``pictures`` and ``mask`` are digests of the pixels that were given,
+    ``node`` what the node has beside the parameters of the request.
+    """
 
     operation: str
     prompt: str | None
     parameters: Mapping[str, Any]
     pictures: Sequence[str]
     mask: str | None
+    node: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,10 @@ class ImageRequest:
     asked: Question = field(default_factory=Question)
     """What the user asked, where that is not the request itself: it may depend on what is known of the model, or on
     this version's way of putting it.
+    """
+    otherwise: tuple[Endpoint, str | None, str] | None = None
+    """The endpoint, prompt and digest of the picture of a request that would be made instead, were something else known
+    of the model.
     """
 
 

@@ -58,7 +58,7 @@ class _Answer(BaseModel):
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture of an answer: its bytes, or the address to fetch them from."""
+    """One picture of an answer: its bytes, the address to fetch them from, or both."""
 
     content: bytes | None = None
     url: str | None = None
@@ -238,16 +238,17 @@ _URL_SAFE = str.maketrans("-_", "+/")
 
 
 def _picture(item: _Item) -> Picture:
+    link = item.url if item.url and not item.url.startswith("data:") else None
     if item.b64_json:
         try:
-            return Picture(content=_decode_base64(item.b64_json))
+            return Picture(_decode_base64(item.b64_json), link)
         except binascii.Error:
             if not item.url:
                 raise
-    if item.url and item.url.startswith("data:"):
+    if item.url and link is None:
         return Picture(content=_decode_base64(item.url))
-    if item.url:
-        return Picture(url=item.url)
+    if link:
+        return Picture(url=link)
     raise ValueError("it has neither url nor b64_json")
 
 

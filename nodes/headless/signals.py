@@ -1,7 +1,7 @@
 """What asks the command line to end: Ctrl-C, and the signals of ``docker stop``, systemd, a CI, a closed terminal.
 
 The first one is a request: a run stops its nodes and waits for what is paid, everything else ends. The second one
-leaves at once. From then on more of them change nothing.
+leaves at once, unless it is another hang-up, or comes together with the first. Then more of them change nothing.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
@@ -20,9 +21,12 @@ from .. import courier
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
 """Those of this system."""
 
+HANG_UP = getattr(signal, "SIGHUP", None)
+
 DEFAULTS = (signal.SIG_DFL, signal.default_int_handler)
 
 _received: list[int] = []
+_since = 0.0
 _stop: Callable[[], None] | None = None
 _is_deaf = False
 _is_held = False
@@ -70,6 +74,9 @@ def held() -> Iterator[None]:
 def asking(stop: Callable[[], None]) -> Iterator[None]:
     """Inside the block the first signal calls ``stop`` and raises nothing."""
     global _stop
+    if _received:
+        # Raised before, and swallowed on the way.
+        raise Signalled
     _stop = stop
     try:
         yield
@@ -87,7 +94,8 @@ def wait_for_what_is_paid() -> None:
 
 
 def _say(text: str) -> None:
-    typer.echo(text, err=True)
+    with contextlib.suppress(OSError):  # such as a full disk
+        typer.echo(text, err=True)
 
 
 def ignore() -> None:
@@ -107,8 +115,12 @@ def exit_code() -> int:
 
 
 def _handle(number: int, frame: FrameType | None) -> None:
+    global _since
     if _is_deaf:
         return
+    if _received and (number == HANG_UP or time.monotonic() - _since < courier.TOGETHER):
+        return
+    _since = time.monotonic()
     _received.append(number)
     if _is_held:
         if len(_received) > 1:

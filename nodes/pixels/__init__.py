@@ -8,6 +8,7 @@ from .canvas import Borders, extend, new_area
 from .codec import MAX_PIXELS, as_float, decode, encode, fingerprint, fingerprint_of, split_alpha, to_uint8
 from .crops import MIN_CONTEXT, Crop, plan_crop, surroundings
 from .formats import ImageFormat, readable, sniff
+from .integrity import is_doubtful
 from .masks import THRESHOLD, composite, encode_mask, fit_mask, highlight
 from .shaping import diagnose, feather_mask, islands, shape_mask
 from .sheet import Tile, contact_sheet
@@ -38,6 +39,7 @@ __all__ = [
     "fit_mask",
     "fit_to_first",
     "highlight",
+    "is_doubtful",
     "islands",
     "match_channels",
     "new_area",

@@ -17,6 +17,7 @@ from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
 
 from ..errors import AnswerError, DecoderFault, InputError
 from .formats import ImageFormat, readable, sniff
+from .integrity import damage
 
 MAX_BYTES = 256 * 2**20
 """Largest file that is decoded. An uncompressed 16-bit RGBA picture of 32 megapixels still fits."""
@@ -127,9 +128,9 @@ def decode(data: bytes) -> torch.Tensor:
         raise AnswerError("The server sent something that is not a PNG, JPEG, WebP, GIF or AVIF picture.")
     if len(data) > MAX_BYTES:
         raise AnswerError(f"The picture file has {len(data):,} bytes, more than the {MAX_BYTES:,} that are decoded.")
-    if kind is ImageFormat.GIF and not data.rstrip(b"\0\r\n").endswith(b";"):
-        # Cut between two frames, it would decode without a complaint.
-        raise AnswerError("The GIF picture is incomplete: its end is missing.")
+    wrong = damage(data, kind)
+    if wrong:
+        raise AnswerError(f"The {kind.value} picture is damaged or incomplete: {wrong}.")
     with _faults_told(kind):
         try:
             arrays = _frames(data, kind)
@@ -198,6 +199,8 @@ def _check_limits(picture: Image.Image) -> None:
 
 
 def _pixels(frame: Image.Image) -> npt.NDArray[np.float32]:
+    # Before anything is forgiven: turning loads the pixels, and hides what is wrong with them.
+    frame.load()
     # A damaged EXIF block is no reason to lose the picture.
     with contextlib.suppress(Exception):
         frame = ImageOps.exif_transpose(frame)

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from ..errors import StoreError
 from .calls import Call, State
 from .journal import Journal
-from .rows import enter, read_calls
+from .rows import enter, is_shared, read_calls
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Connection
+    from sqlalchemy import ColumnElement
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ def remove(journal: Journal, call: Call) -> int | None:
             enter(connection, cleaned)
             for picture in found.pictures:
                 # In the same turn, so that nobody can begin to share the file in between.
-                if not _is_shared(connection, picture.sha256):
+                if not is_shared(connection, picture.sha256):
                     journal.files.remove(picture)
                     freed += picture.size
         journal.settle(cleaned)
@@ -104,12 +104,3 @@ def _oldest_first(journal: Journal, conditions: Sequence[ColumnElement[bool]]) -
     with journal.open().read() as connection:
         query = sa.select(calls).where(*conditions).order_by(calls.c.used_at, calls.c.number)
         return read_calls(connection, query)
-
-
-def _is_shared(connection: Connection, sha256: str) -> bool:
-    import sqlalchemy as sa
-
-    from .tables import pictures
-
-    query = sa.select(sa.func.count()).select_from(pictures).where(pictures.c.sha256 == sha256)
-    return bool(connection.execute(query).scalar())

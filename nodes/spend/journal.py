@@ -17,17 +17,20 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import Charged, LumenfallError, StoreError
 from .budget import Limits, require
-from .calls import Call, Caller, State
+from .calls import Call, Caller, State, Stored
 from .database import Database, open_database
 from .files import Files
 from .locks import KeyLock, key_lock
 from .records import Records
-from .rows import behind, enter, read_calls
+from .rows import behind, enter, is_shared, read_calls
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 log = logging.getLogger(__name__)
+
+LINK_LIFE = 3600.0
+"""Seconds for which a link to a finished picture lives (docs.lumenfall.ai)."""
 
 LEAST_SPACE = 64 * 2**20
 """Bytes that must be free before a picture is ordered: a large answer, twice."""
@@ -162,13 +165,26 @@ class Journal:
         except StoreError as error:
             log.warning("%s", error.message)
 
+    def discard(self, stored: Stored) -> None:
+        """Remove a file that its call no longer names, unless another call does. Never raises."""
+        try:
+            with self._database().write() as connection:
+                if not is_shared(connection, stored.sha256):
+                    self.files.remove(stored)
+        except StoreError as error:
+            log.warning("%s", error.message)
+
     # Looking up
 
-    def latest(self, *keys: str) -> Call | None:
-        """The last call for any of ``keys`` that was not refused. Raises StoreError."""
+    def equal(self, *keys: str) -> list[Call]:
+        """The calls for any of ``keys`` that were not refused, the last one first. Raises StoreError."""
+        import sqlalchemy as sa
+
         from .tables import calls
 
-        return self._first(calls.c.key.in_(keys), calls.c.state != State.REFUSED.value)
+        with self._database().read() as connection:
+            query = sa.select(calls).where(calls.c.key.in_(keys), calls.c.state != State.REFUSED.value)
+            return read_calls(connection, query.order_by(calls.c.number.desc()))
 
     def find(self, name: str) -> Call | None:
         """The call with this request id, or with a call id that begins so (8 digits at least). Raises StoreError."""
@@ -180,11 +196,16 @@ class Journal:
         return found
 
     def undelivered(self) -> Call | None:
-        """The newest call whose pictures were paid for and that no node has handed on. Raises StoreError."""
+        """The newest call with pictures that were paid for and that no node has handed on: none of them or, where their
+        links may still live, not all. Raises StoreError.
+        """
+        import sqlalchemy as sa
+
         from .tables import calls
 
         states = (State.ANSWERED.value, State.DOWNLOADED.value, State.DONE.value)
-        return self._first(calls.c.state.in_(states), calls.c.delivered_at.is_(None))
+        in_part = sa.and_(calls.c.state == State.ANSWERED.value, calls.c.sent_at > time.time() - LINK_LIFE)
+        return self._first(calls.c.state.in_(states), calls.c.delivered_at.is_(None) | in_part)
 
     def unresolved(self, servers: Iterable[str], since: float) -> list[Call]:
         """Calls to one of ``servers`` since then that are unfinished, or of which nobody knows what they cost. Raises

@@ -20,12 +20,14 @@ def request_key(
     seed: int,
     pictures: Sequence[str],
     mask: str | None,
+    node: Mapping[str, Any] | None = None,
 ) -> str:
     """SHA-256, in hex, over what was asked: as it was typed, never as it is written on the wire, which depends on what
     happens to be known of the model.
 
-    ``model`` is the slug, ``pictures`` and ``mask`` are digests of pixels, not of files: the same pixels make the same
-    key under every version of the PNG encoder. ``seed`` is the number of the take, whether it is sent or not.
+    ``model`` is the slug, ``node`` what the node asks beside the request's parameters. ``pictures`` and ``mask`` are
+    digests of pixels, not of files: the same pixels make the same key under every version of the PNG encoder. ``seed``
+    is the number of the take, whether it is sent or not.
     """
     return _digest(
         version=2,
@@ -37,6 +39,7 @@ def request_key(
         seed=seed,
         pictures=list(pictures),
         mask=mask,
+        node=_plain(dict(node or {})),
     )
 
 
@@ -61,5 +64,9 @@ def _digest(**content: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """4.0 is 4, as in JSON."""
+    """``value`` with 4 for 4.0, as JSON means it."""
+    if isinstance(value, Mapping):
+        return {name: _plain(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(inner) for inner in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value

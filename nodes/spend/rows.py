@@ -74,3 +74,13 @@ def read_calls(connection: Connection, chosen: Select[Any]) -> list[Call]:
         picture = dict(row)
         stored[picture.pop("call_id")].append(picture)
     return [Call.from_dict({**row, "pictures": stored[row["id"]]}) for row in rows]
+
+
+def is_shared(connection: Connection, sha256: str) -> bool:
+    """Whether a call names the picture with this content."""
+    import sqlalchemy as sa
+
+    from .tables import pictures
+
+    query = sa.select(sa.func.count()).select_from(pictures).where(pictures.c.sha256 == sha256)
+    return bool(connection.execute(query).scalar())

@@ -52,7 +52,20 @@ def test_a_server_that_tells_nothing_keeps_all_its_models() -> None:
     assert listed({"id": "sdxl"}, {"id": "llama"}) == ["sdxl", "llama"]
 
 
-@pytest.mark.parametrize("body", [None, [], "x", {}, {"data": None}, {"data": [None, {"id": 5}, {}, []]}])
+@pytest.mark.parametrize(
+    "body",
+    [
+        None,
+        [],
+        "x",
+        {},
+        {"data": None},
+        {"data": 5},
+        {"data": True},
+        {"data": {"id": "a"}},
+        {"data": [None, {"id": 5}, {}, []]},
+    ],
+)
 def test_odd_lists_are_empty_not_fatal(body: Any) -> None:
     assert read_models(body) == []
 
@@ -180,3 +193,32 @@ def test_a_wrong_key_is_not_hidden_behind_the_bundled_list() -> None:
         pytest.raises(AuthenticationFailed),
     ):
         asyncio.run(list_models())
+
+
+def test_half_a_character_in_a_name_stops_no_run(tmp_path: Path) -> None:
+    body = b'{"data": [{"id": "a", "modality": "image", "aliases": ["\\ud800"]}]}'
+    with odd_server(lambda _: (200, {}, body)) as odd:
+        assert asyncio.run(fetched(Catalogue(tmp_path, REMOTE), odd.url)).models
+
+
+def test_a_new_list_keeps_what_a_schema_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lists do not name parameters; a model's schema is asked for once."""
+    body = json.dumps({"data": [{"id": "unheard-of", "modality": "image"}]}).encode()
+    schema = json.dumps({"schema": {"properties": {"seed": {}}}}).encode()
+    monkeypatch.setattr("nodes.api.catalogue.is_loopback", lambda url: False)
+
+    async def model(base_url: str) -> Model:
+        async with Client(Server(base_url)) as client:
+            return await Catalogue(tmp_path, base_url).model(client, "unheard-of")
+
+    with odd_server(lambda path: (200, {}, body if path.endswith("/models") else schema)) as odd:
+        base_url = f"{odd.url}/openai/v1"
+        assert asyncio.run(model(base_url)).takes("seed")
+        later = time.time() + 25 * 3600
+        monkeypatch.setattr(time, "time", lambda: later)
+        assert asyncio.run(model(base_url)).takes("seed")
+        assert [path for _, path, _ in odd.seen] == [
+            "/openai/v1/models",
+            "/openai/v1/models/unheard-of?schema=true",
+            "/openai/v1/models",
+        ]

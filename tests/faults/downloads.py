@@ -50,7 +50,7 @@ def _broken(frame: object) -> None:
     raise AttributeError("'PngImageFile' object has no attribute 'has_transparency_data'")
 
 
-NO_PICTURE = ("download-cut", "download-empty", "download-html")
+NO_PICTURE = ("download-cut", "download-zeros", "download-page", "download-empty", "download-html")
 FORMATS = ("jpeg", "webp", "gif", "avif")
 
 ALWAYS = 4
@@ -81,7 +81,11 @@ ROWS = [
     # What came has the right length and is no picture: its link is kept until it is one
     *(_mended(fault) for fault in NO_PICTURE),
     *(_missed(f"{fault} both times", f"{fault}:2", error=errors.AnswerError) for fault in NO_PICTURE),
-    *(_mended(f"download-cut, {format}", "download-cut", inputs=_as(format)) for format in FORMATS),
+    *(
+        _mended(f"{fault}, {format}", fault, inputs=_as(format))
+        for fault in ("download-cut", "download-zeros", "download-page")
+        for format in FORMATS
+    ),
     *(
         _missed(f"download-cut both times, {format}", "download-cut:2", error=errors.AnswerError, inputs=_as(format))
         for format in FORMATS

@@ -60,6 +60,14 @@ def says(process: subprocess.Popen[str], text: str) -> None:
     assert any(text in line for line in process.stderr), f"it never said {text!r}"
 
 
+def insist(process: subprocess.Popen[str], number: int) -> None:
+    """Send it again and again until the process has left: what comes together with the first counts for nothing."""
+    while process.poll() is None:
+        process.send_signal(number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.2)
+
+
 def test_sigterm_waits_for_the_call_and_the_next_run_has_its_picture_for_nothing(
     command: Command, tmp_path: Path, sandbox: Sandbox, gate: Gate
 ) -> None:
@@ -96,8 +104,7 @@ def test_the_second_signal_leaves_at_once_and_more_do_no_harm(journal: Journal, 
         gate.wait()
         process.terminate()
         says(process, WAITS)
-        for _ in range(3):
-            process.send_signal(signal.SIGINT)
+        insist(process, signal.SIGINT)
         out, err = process.communicate(timeout=20)
     # What comes when all is said ends the process on the spot.
     assert process.returncode in (143, -signal.SIGINT)
@@ -105,6 +112,23 @@ def test_the_second_signal_leaves_at_once_and_more_do_no_harm(journal: Journal, 
     assert "Traceback" not in err and "nothing is paid twice" in err
     (call,) = newest(journal, 1)
     assert call.state is State.SENT
+
+
+def test_one_end_that_arrives_as_several_signals_is_one(
+    journal: Journal, tmp_path: Path, sandbox: Sandbox, gate: Gate
+) -> None:
+    """As of a supervisor that tells the whole group, of which ``timeout`` passes it on; or a terminal and its shell."""
+    with started(tmp_path, "run", "w.json", "--json") as process:
+        gate.wait()
+        for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGHUP):
+            process.send_signal(number)
+        says(process, WAITS)
+        process.send_signal(signal.SIGHUP)
+        gate.open()
+        process.communicate(timeout=20)
+    assert process.returncode in (143, 129)
+    (call,) = newest(journal, 1)
+    assert (call.state, len(sandbox.bill)) == (State.DONE, 1)
 
 
 # In the middle of an import: this module is one of torch's own.

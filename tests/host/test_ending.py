@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from nodes import ending
+from nodes import courier, ending
 from nodes.headless.sandbox import Sandbox
 from nodes.spend import Journal, State, newest
 
 from ..faults.world import Gate
-from ..headless.test_signals import says
+from ..headless.test_signals import insist, says
 from ..spend.conftest import forget_databases
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="its signals end a process at once")
@@ -75,10 +75,40 @@ def test_the_second_signal_leaves_at_once(tmp_path: Path, sandbox: Sandbox, gate
         gate.wait()
         process.send_signal(number)
         says(process, WAITS)
-        process.send_signal(number)
+        if number == signal.SIGINT:  # is Python's own
+            process.send_signal(number)
+        else:
+            insist(process, number)
         _, err = process.communicate(timeout=20)
     assert (process.returncode, "Traceback" in err) == (code, False)
     assert call(tmp_path) is State.SENT
+
+
+def test_one_end_that_arrives_as_several_signals_is_one(tmp_path: Path, sandbox: Sandbox, gate: Gate) -> None:
+    with host(tmp_path, sandbox) as process:
+        gate.wait()
+        for number in (signal.SIGHUP, signal.SIGHUP, signal.SIGTERM):
+            process.send_signal(number)
+        says(process, WAITS)
+        gate.open()
+        process.communicate(timeout=20)
+    assert process.returncode in (-signal.SIGTERM, -signal.SIGHUP)
+    assert (call(tmp_path), len(sandbox.bill)) == (State.DONE, 1)
+
+
+def test_a_forked_child_dies_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is under way in it, whatever it remembers of its parent."""
+    done: list[int] = []
+    monkeypatch.setattr(ending, "_pid", os.getpid() + 1)
+    monkeypatch.setattr(courier, "is_out", lambda: True)
+    monkeypatch.setattr(signal, "raise_signal", done.append)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(SystemExit):
+            ending._end(signal.SIGTERM, None)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert done == [signal.SIGTERM]
 
 
 def test_what_somebody_handles_or_ignores_is_not_touched() -> None:

@@ -35,7 +35,7 @@ def test_the_pictures_that_were_not_used_for_longest_go_first(journal: Journal) 
     removed = clean(journal, 2 * KILOBYTE)
     assert left(journal, *calls) == [True, False, False, True]
     assert (removed.calls, removed.size) == (2, 2 * SIZE) and journal.files.total() == 2 * SIZE
-    cleaned = journal.latest(calls[1].key)
+    cleaned = journal.equal(calls[1].key)[0]
     assert cleaned and cleaned.state is State.CLEANED and cleaned.cost == 0
 
 

@@ -22,7 +22,7 @@ def test_a_database_without_graphs_keeps_its_calls_and_takes_graphs(
         database.execute("UPDATE alembic_version SET version_num = '0001'")
     database.close()
 
-    found = journal.latest(call.key)
+    found = journal.equal(call.key)[0]
     assert found is not None and found.id == call.id and found.reserved == 7 and found.graph is None
     kept = {"node": "1", "nodes": {"1": {"class_type": "LumenfallGenerate", "inputs": {}}}}
     later = journal.begin(Call("l" * 64, "https://x.test", "images/edits", "m"), Caller(graph=kept), Limits(), None)

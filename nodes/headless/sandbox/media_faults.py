@@ -26,9 +26,24 @@ def _expire(fault: Fault, request: web.Request) -> web.Response:
 
 def _half(fault: Fault, request: web.Request) -> web.Response:
     """As a cache answers that was cut off itself: the announced length is right, the picture is not whole."""
-    whole = request.app[SHELF].serve(request)
-    body = whole.body if isinstance(whole.body, bytes) else b""
-    return web.Response(body=body[: len(body) // 2], content_type=whole.content_type)
+    body, content_type = _whole(request)
+    return web.Response(body=body[: len(body) // 2], content_type=content_type)
+
+
+def _filled(filler: bytes) -> Instead:
+    """Half a picture, filled up to its length, as a download manager or a virus scanner leaves it."""
+
+    def answer(fault: Fault, request: web.Request) -> web.Response:
+        body, content_type = _whole(request)
+        rest = len(body) - len(body) // 2
+        return web.Response(body=body[: len(body) // 2] + (filler * rest)[-rest:], content_type=content_type)
+
+    return answer
+
+
+def _whole(request: web.Request) -> tuple[bytes, str]:
+    response = request.app[SHELF].serve(request)
+    return (response.body if isinstance(response.body, bytes) else b""), response.content_type
 
 
 def _storage_error(status: int, code: str) -> Instead:
@@ -63,6 +78,8 @@ MEDIA_FAULTS = (
     _instead("download-503", "503 for a picture", _storage_error(503, "SlowDown")),
     _instead("download-html", "200 with a web page instead of a picture", lambda *_: page(200, "Sign in to continue")),
     _instead("download-cut", "200 with the first half of a picture, announced as all of it", _half),
+    _instead("download-zeros", "200 with half a picture, and zeros for the rest", _filled(b"\0")),
+    _instead("download-page", "200 with half a picture, and a web page for the rest", _filled(b"<html>Sorry</html>")),
     _instead("download-empty", "200 with no bytes", lambda *_: web.Response(content_type="image/png")),
     _instead("redirect-loop", "a download is redirected without end", lambda _, request: redirect(request)),
     _instead(
