@@ -147,6 +147,7 @@ class Paid:
 @pytest.fixture
 def paid(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(table, "NODE_CLASS_MAPPINGS", {"Paid": Paid})
+    monkeypatch.setattr(courier, "TOGETHER", 0.0)
     graph = workflow(
         **{
             "3": {"class_type": "Paid", "inputs": {"image": ["1", 0], "mood": "good"}},
@@ -265,6 +266,7 @@ def announced(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
 def test_a_stopped_run_waits_for_what_it_has_paid_until_the_next_ctrl_c(
     command: Command, journal: Journal, place: Path, monkeypatch: pytest.MonkeyPatch, presses: int
 ) -> None:
+    monkeypatch.setattr(courier, "TOGETHER", 0.0)
     generating(place)
     with running(latency=1.0, faults=["hang"] if presses == 2 else []) as server:
         monkeypatch.setenv("LUMENFALL_BASE_URL", server.base_url)
