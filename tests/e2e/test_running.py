@@ -7,6 +7,8 @@ import itertools
 import pytest
 from playwright.sync_api import expect
 
+from tests.faults.world import Gate
+
 from .canvas import Canvas
 from .graphs import GENERATE, generate
 from .sites import until
@@ -95,7 +97,8 @@ def test_a_run_above_the_threshold_is_warned_of(page: Canvas) -> None:
 
 def test_the_warning_stops_its_own_run_and_no_other(canvas: Canvas) -> None:
     canvas.site.configure(warn_above=0.1)
-    canvas.site.sandbox.fail_next("hang")
+    gate = Gate()
+    canvas.site.sandbox.fail_next(gate.fault)
     interrupts: list[str] = []
     canvas.page.on("request", lambda it: interrupts.append(it.url) if it.url.endswith("/interrupt") else None)
     sent = len(canvas.site.sandbox.requests)
@@ -114,6 +117,7 @@ def test_the_warning_stops_its_own_run_and_no_other(canvas: Canvas) -> None:
     assert not interrupts
     canvas.site.post("/interrupt", {"prompt_id": cheap})
     until(lambda: not any(canvas.site.json("/queue").values()), 20)
+    gate.open()
     paid = [one for one in canvas.site.sandbox.requests[sent:] if one.endpoint.startswith("images/")]
     assert len(paid) == 1
 
