@@ -111,6 +111,9 @@ class Sandbox:
             await runner.cleanup()
         if self._serving:
             await asyncio.wait(self._serving)
+        # Connections that were just given up let go of their sockets in the next turn of the loop.
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
 
     def _add_routes(self, app: web.Application) -> None:
         openai: list[tuple[str, str, Handler]] = [
