@@ -6,8 +6,11 @@ import io
 import json
 from typing import Any
 
+import pytest
 from PIL import Image
 
+from nodes.api.downloads import OVERLAP
+from nodes.headless.sandbox import sending
 from nodes.spend import Journal, nanos
 from nodes.spend.ledger import entries
 
@@ -36,12 +39,15 @@ def test_stop_in_the_middle_of_a_call_loses_no_picture(comfyui: ComfyUI) -> None
     assert len(comfyui.sandbox.bill) == billed + 1
 
 
-def test_killed_in_the_middle_of_a_download_it_goes_on_where_it_was(comfyui: ComfyUI) -> None:
+def test_killed_in_the_middle_of_a_download_it_goes_on_where_it_was(
+    comfyui: ComfyUI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "DRIP_PAUSE", 0.005)
     billed = len(comfyui.sandbox.bill)
     comfyui.sandbox.fail_next("download-drip")
     comfyui.queue(generate(102))
     unfinished = comfyui.base / "user" / "__lumenfall" / "calls" / "open"
-    until(lambda: any(path.stat().st_size for path in unfinished.glob("*.part")), 20)
+    until(lambda: any(path.stat().st_size > OVERLAP for path in unfinished.glob("*.part")), 20)
     comfyui.stop(by_force=True)
     comfyui.start()
     again = comfyui.run(generate(102))
