@@ -117,24 +117,22 @@ class _Collection:
         return stored.extension != NO_PICTURE or picture.url is None
 
     async def _picture(self, number: int, picture: Picture | None) -> torch.Tensor:
-        url = None if picture is None else picture.url
-        content: bytes | None
+        content, url = (None, None) if picture is None else (picture.content, picture.url)
         stored = self._call.picture(number)
         if stored is not None and self._journal.files.has(stored):
             content = await asyncio.to_thread(self._journal.files.get, stored)
         elif picture is None:
             raise DownloadError("Its file is gone from the store.")
-        else:
-            content = picture.content
         if content is None:
             return await self._download(number, url or "")
         try:
-            tensor = await self._decoded(number, content, url)
+            if stored is not None and stored.extension != NO_PICTURE:
+                return await asyncio.to_thread(decode, content)
+            return await self._decoded(number, content, url)
         except AnswerError as error:
             if url is None or isinstance(error, DecoderFault):
                 raise
-            return await self._download(number, url)
-        return tensor
+        return await self._download(number, url)
 
     async def _download(self, number: int, url: str) -> torch.Tensor:
         """The picture behind ``url``, and its file. What does not decode is fetched once more from the start, past
