@@ -13,6 +13,7 @@ from tests.faults.world import Gate
 
 from .canvas import READY, Canvas
 from .graphs import GENERATE, example, generate
+from .sites import EXAMPLES
 
 numbers = itertools.count(1)
 EDIT, LOAD = 3, 2
@@ -216,6 +217,36 @@ def test_a_pick_outlives_a_reload(canvas: Canvas) -> None:
     assert canvas.widget(GENERATE, "model") == "flux.2-klein-4b"
     expect(canvas.price(GENERATE)).to_have_text("\u2248 $0.005")
     probe(canvas, GENERATE)
+
+
+def test_a_file_that_is_opened_beside_a_workflow_takes_nothing_from_it(canvas: Canvas) -> None:
+    """In API format, where nodes come without a word that a workflow is being opened."""
+    canvas.open(generate())
+    view(canvas)
+    opened = "() => window.app.extensionManager.workflow.activeWorkflow.path"
+    path = canvas.page.evaluate(opened)
+    canvas.page.evaluate(
+        "async text => await window.app.handleFile(new File([text], 'edit.json', {type: 'application/json'}))",
+        (EXAMPLES / "api" / "edit.json").read_text(encoding="utf-8"),
+    )
+    canvas.page.wait_for_function("() => window.graph.nodes.some(node => node.type === 'LumenfallEdit')")
+    canvas.settle()
+    command(canvas, "Workspace.PreviousOpenedWorkflow")
+    canvas.page.wait_for_function(f"path => ({opened})() === path", arg=path)
+    view(canvas)
+    before = canvas.widget(GENERATE, "model")
+    pick(canvas, GENERATE, "klein 4b")
+    size = canvas.widget(GENERATE, "size")
+    for keys, model in (("Control+z", before), ("Control+y", "flux.2-klein-4b")):
+        canvas.page.keyboard.press(keys)
+        becomes(canvas, VALUES, GENERATE, [model, size])
+    for there in ("Workspace.NextOpenedWorkflow", "Workspace.PreviousOpenedWorkflow"):
+        command(canvas, there)
+        canvas.page.wait_for_function(
+            f"([path, back]) => (({opened})() === path) === back", arg=[path, "Prev" in there]
+        )
+    view(canvas)
+    assert canvas.widget(GENERATE, "model") == "flux.2-klein-4b"
 
 
 def test_sockets_that_come_and_go_are_part_of_the_step_that_moves_them(canvas: Canvas) -> None:

@@ -21,8 +21,17 @@ export function change(act) {
 /** Let all that changes until the returned function is called be one step of undo. */
 export function holdChange() {
   const { canvas } = app;
+  const workflow = openWorkflow();
   canvas.emitBeforeChange();
-  return () => canvas.emitAfterChange();
+  return () => {
+    if (openWorkflow() === workflow) canvas.emitAfterChange();
+    // Another one was opened meanwhile; its steps are not counted for this one, nor this one's graph looked at.
+    else if (workflow?.changeTracker?.changeCount > 0) workflow.changeTracker.changeCount -= 1;
+  };
+}
+
+function openWorkflow() {
+  return app.extensionManager?.workflow?.activeWorkflow;
 }
 
 /** Set the value of a widget as its own control does, so that whoever listens to it hears of it. */

@@ -289,7 +289,8 @@ class Picker {
       row.setAttribute("aria-selected", String(active));
       if (!active) continue;
       row.id = "lumenfall-active-model";
-      row.scrollIntoView({ block: "nearest" });
+      // Once the dialog is shown: before, nothing scrolls.
+      requestAnimationFrame(() => row.scrollIntoView({ block: "nearest" }));
     }
     this.search.setAttribute("aria-activedescendant", "lumenfall-active-model");
   }

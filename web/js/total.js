@@ -61,7 +61,7 @@ class Batch {
     if (this.stopped || most === null || most === undefined || this.amount <= most) return;
     showToast({
       kind: "warning",
-      key: "total",
+      key: `total ${this.ids[0]}`,
       title: t("total.warning", { amount: money(this.amount, currency) }),
       text: t("total.warningText", { limit: money(most, currency) }),
       actions: [{ text: t("total.stop"), run: () => this.stop() }],
