@@ -31,6 +31,7 @@ MAX_FRAMES = 256
 _DAMAGE = (
     *(OSError, EOFError, SyntaxError, ValueError, LookupError, ArithmeticError, RuntimeError),
     *(struct.error, zlib.error, Image.DecompressionBombError),
+    Warning,  # where a host makes errors of them
 )
 """What Pillow's decoders raise for damaged files; found by cutting and changing files of all formats. Anything else is
 a fault of the pack's, or of a package.
