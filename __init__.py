@@ -1,11 +1,11 @@
 """Lumenfall for ComfyUI: generate, inpaint and vary pictures through one unified image API."""
 
-from .nodes import dependencies
+from .nodes.host import dependencies
 
 # First, since the rest cannot be loaded where one of them is missing.
 dependencies.tell()
 
-from .nodes.host.routes import install_in_comfyui  # noqa: E402
+from .nodes.routes import install_in_comfyui  # noqa: E402
 from .nodes.table import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS  # noqa: E402
 
 # ComfyUI starts its server when all packs are loaded.

@@ -22,8 +22,8 @@ from scipy import ndimage
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from nodes.headless.sandbox import FAULTS
-from nodes.inpainting import Part
 from nodes.pixels import composite, decode, encode, plan_crop, resize, shape_mask
+from nodes.pixels.parts import Part
 
 PICTURE = Path(__file__).parents[1] / "example_workflows" / "input" / "balloon.png"
 SIZES = [(1024, 1024), (1536, 1024), (1024, 1536)]

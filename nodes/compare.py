@@ -10,12 +10,9 @@ from typing import Any
 
 import torch
 
-from . import host, run
+from . import host
 from .api import Endpoint, ImageRequest
-from .caller import HIDDEN
-from .contract import PaidNode
-from .errors import InputError, LumenfallError
-from .inputs import (
+from .contract.inputs import (
     Asked,
     Options,
     model_input,
@@ -26,11 +23,14 @@ from .inputs import (
     seed_input,
     size_input,
 )
-from .pictures import read_images
+from .contract.nodes import PaidNode, paid_node
+from .contract.outputs import describe, read_images
+from .errors import InputError, LumenfallError
 from .pixels import Tile, contact_sheet, encode, fit_to_first, match_channels
-from .receive import total_cost
-from .report import describe
-from .run import Results, gravest, model_names
+from .purchase.ask import ask, gravest
+from .purchase.delivery import Results, total_cost
+from .purchase.origin import HIDDEN
+from .purchase.session import model_names
 
 MAX_MODELS = 8
 """Each is paid for; a sheet of more is no longer looked at."""
@@ -69,7 +69,7 @@ class Compare(PaidNode):
             "hidden": HIDDEN,
         }
 
-    @run.paid_node
+    @paid_node
     async def compare(
         self,
         prompt: str,
@@ -84,12 +84,12 @@ class Compare(PaidNode):
         text = read_prompt(prompt, "Describe the picture to make, or what to change.")
         pictures = () if image is None else (_read_image(image),)
 
-        async def ask(asked: Asked) -> Results:
+        async def entry(asked: Asked) -> Results:
             endpoint: Endpoint = "edits" if pictures else "generations"
             request = ImageRequest(endpoint, asked.model, text, pictures, None, asked.parameters, seed)
-            return await run.ask(asked.model, lambda _: [request], "keep", asked.too_large)
+            return await ask(asked.model, lambda _: [request], "keep", asked.too_large)
 
-        outcomes = await _all(*(ask(asked) for asked in contenders))
+        outcomes = await _all(*(entry(asked) for asked in contenders))
         errors = [outcome for outcome in outcomes if isinstance(outcome, LumenfallError)]
         if len(errors) == len(outcomes):
             raise gravest(errors)

@@ -7,13 +7,8 @@ from typing import Any
 
 import torch
 
-from . import quoting, run
 from .api import ImageRequest, Model
-from .caller import HIDDEN
-from .contract import REPORT_TOOLTIP, PaidNode
-from .errors import InputError
-from .inpainting import Part, assemble, with_channels
-from .inputs import (
+from .contract.inputs import (
     Options,
     model_input,
     n_input,
@@ -24,9 +19,14 @@ from .inputs import (
     seed_input,
     size_input,
 )
-from .pictures import gather, read_images
+from .contract.nodes import REPORT_TOOLTIP, PaidNode, paid_node
+from .contract.outputs import answers, describe, finish, gather, read_images
+from .errors import InputError
 from .pixels import diagnose, encode, encode_mask, fit_mask
-from .report import describe, finish
+from .pixels.parts import Part, assemble, with_channels
+from .purchase.ask import ask
+from .purchase.origin import HIDDEN
+from .purchase.quote import is_guessing
 
 MAX_IMAGES = 16
 """What /images/edits takes (OpenAI's openapi.yaml); a model may take fewer."""
@@ -66,7 +66,7 @@ class Edit(PaidNode):
             "hidden": HIDDEN,
         }
 
-    @run.paid_node
+    @paid_node
     async def edit(
         self,
         image: torch.Tensor,
@@ -86,7 +86,7 @@ class Edit(PaidNode):
         first, notes = pictures[0][None], list(asked.notes)
         masks = None
         if mask is not None:
-            masks, fitted = fit_mask(mask, first, any_shape=quoting.is_guessing())
+            masks, fitted = fit_mask(mask, first, any_shape=is_guessing())
             notes += [*fitted, *diagnose(masks[0])]
 
         def build(found: Model) -> list[ImageRequest]:
@@ -95,13 +95,13 @@ class Edit(PaidNode):
             its_mask = None if masks is None else encode_mask(masks[0])
             return [ImageRequest("edits", asked.model, text, content, its_mask, asked.parameters, seed)]
 
-        results = await run.ask(asked.model, build, asked.on_failure, asked.too_large)
+        results = await ask(asked.model, build, asked.on_failure, asked.too_large)
         if masks is None:
             result, changed, found = gather(results.deliveries, asked.transparent)
             return finish(result, changed, describe(asked.model, results, [*notes, *found], result))
         original = with_channels(first, asked.transparent)
         result, changed, facts, found = await asyncio.to_thread(
-            assemble, original, [Part(0, masks[0], None)], results.deliveries, 0, True
+            assemble, original, [Part(0, masks[0], None)], answers(results.deliveries), 0, True
         )
         report = describe(asked.model, results, [*notes, *found], result)
         return finish(result, changed, {**report, "inpainted": facts})

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 from . import host
-from .contract import PaidNode
 from .host.waiting import wait
-from .options import RequestOptions
-from .quote import Quote, quote_graph
+from .pricing.walk import estimate_graph
 
 
 class Estimate:
@@ -46,12 +43,3 @@ class Estimate:
         found = quote.as_dict()
         report = json.dumps(found, indent=2, ensure_ascii=False)
         return {"ui": {"lumenfall_estimate": [found], "text": [quote.text]}, "result": (quote.total, report)}
-
-
-async def estimate_graph(prompt: Mapping[str, Any]) -> Quote:
-    """The quote of ``prompt``, a graph in API format, with the nodes of this pack and of the current host."""
-    from .table import NODE_CLASS_MAPPINGS  # which lists this node too
-
-    paid = {name: node for name, node in NODE_CLASS_MAPPINGS.items() if issubclass(node, PaidNode)}
-    options = {name: node for name, node in NODE_CLASS_MAPPINGS.items() if issubclass(node, RequestOptions)}
-    return await quote_graph(prompt, {**host.current().free_nodes(), **options}, paid)

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import run
 from .api import ImageRequest
-from .caller import HIDDEN
-from .contract import REPORT_TOOLTIP, PaidNode
-from .inputs import (
-    MAX_SIDE,
+from .contract.inputs import (
     Options,
     model_input,
     n_input,
@@ -20,8 +16,11 @@ from .inputs import (
     seed_input,
     size_input,
 )
-from .pictures import gather
-from .report import describe, finish
+from .contract.nodes import REPORT_TOOLTIP, PaidNode, paid_node
+from .contract.outputs import describe, finish, gather
+from .contract.sizes import MAX_SIDE
+from .purchase.ask import ask
+from .purchase.origin import HIDDEN
 
 
 class Generate(PaidNode):
@@ -54,7 +53,7 @@ class Generate(PaidNode):
             "hidden": HIDDEN,
         }
 
-    @run.paid_node
+    @paid_node
     async def generate(
         self,
         prompt: str,
@@ -69,6 +68,6 @@ class Generate(PaidNode):
         asked = read(model, size, n, options, width=width, height=height)
         text = read_prompt(prompt, "Describe the picture to make.")
         request = ImageRequest("generations", asked.model, text, parameters=asked.parameters, seed=seed)
-        results = await run.ask(asked.model, lambda _: [request], asked.on_failure, asked.too_large)
+        results = await ask(asked.model, lambda _: [request], asked.on_failure, asked.too_large)
         images, mask, fitted = gather(results.deliveries, asked.transparent)
         return finish(images, mask, describe(asked.model, results, [*asked.notes, *fitted], images))

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, get_args
 
 import torch
 
-from . import host, quoting, run
-from .api import ImageRequest, Model
-from .caller import HIDDEN
-from .contract import REPORT_TOOLTIP, PaidNode
-from .inpainting import Part, Region, assemble, plan, served_sizes, with_channels
-from .inputs import (
+from . import host
+from .api import ImageRequest, Model, Question
+from .contract.inputs import (
     Options,
     model_input,
     n_input,
@@ -23,9 +22,14 @@ from .inputs import (
     seed_input,
     size_input,
 )
-from .pictures import gather, read_images
-from .pixels import MIN_CONTEXT, diagnose, fit_mask, highlight, shape_mask
-from .report import describe, finish
+from .contract.nodes import REPORT_TOOLTIP, PaidNode, paid_node
+from .contract.outputs import answers, describe, finish, gather, read_images
+from .contract.sizes import asked_sizes, pixels, served_sizes
+from .pixels import MIN_CONTEXT, diagnose, fingerprint_of, fit_mask, highlight, plan_crop, shape_mask, surroundings
+from .pixels.parts import Part, Region, assemble, plan, with_channels
+from .purchase.ask import ask
+from .purchase.origin import HIDDEN
+from .purchase.quote import is_guessing, quotation
 
 
 class Inpaint(PaidNode):
@@ -114,7 +118,7 @@ class Inpaint(PaidNode):
             "hidden": HIDDEN,
         }
 
-    @run.paid_node
+    @paid_node
     async def inpaint(
         self,
         image: torch.Tensor,
@@ -137,11 +141,11 @@ class Inpaint(PaidNode):
         asked = read(model, size, n, options)
         text = read_prompt(prompt, "Describe what the masked part shall show.")
         images = read_images(image)
-        guessing = quoting.is_guessing()
+        guessing = is_guessing()
         fitted, notes = fit_mask(mask, images, invert=invert and not guessing, any_shape=guessing)
         masks = torch.stack([shape_mask(one, grow=grow, fill_holes=fill_holes) for one in fitted])
         notes += [warning for one in fitted for warning in diagnose(one)]
-        if quoting.quotation() is None:
+        if quotation() is None:
             host.show(host.current(), lambda: highlight(images[0], masks[0]))
         parts: list[Part] = []
 
@@ -151,14 +155,14 @@ class Inpaint(PaidNode):
             parts[:] = plan(masks, region, context, sizes)
             return [_request(part, images[part.index], asked.model, text, parameters, context, seed) for part in parts]
 
-        results = await run.ask(asked.model, build, asked.on_failure, asked.too_large)
+        results = await ask(asked.model, build, asked.on_failure, asked.too_large)
         sent = {delivery.index: delivery.call.asked.get("size") for delivery in results.deliveries}
-        parts = [part.as_sent(sent.get(number), context) for number, part in enumerate(parts)]
+        parts = [_as_sent(part, sent.get(number), context) for number, part in enumerate(parts)]
         facts: list[dict[str, Any]] = []
         if keep_unmasked:
             originals = with_channels(images, asked.transparent)
             result, changed, facts, found = await asyncio.to_thread(
-                assemble, originals, parts, results.deliveries, feather, match_colour != "off"
+                assemble, originals, parts, answers(results.deliveries), feather, match_colour != "off"
             )
         else:
             result, _, found = gather(results.deliveries, asked.transparent)
@@ -170,9 +174,33 @@ class Inpaint(PaidNode):
 def _request(
     part: Part, image: torch.Tensor, model: str, prompt: str, parameters: dict[str, Any], context: float, seed: int
 ) -> ImageRequest:
-    asked = part.asked(image, prompt, parameters, context)
+    asked = _question(part, image, prompt, parameters, context)
     if part.size:
         parameters = {name: value for name, value in parameters.items() if name not in ("aspect_ratio", "resolution")}
         parameters["size"] = part.size
     picture, mask = part.write(image)
     return ImageRequest("edits", model, prompt, (picture,), mask, parameters, seed, asked=asked)
+
+
+def _question(part: Part, image: torch.Tensor, prompt: str, parameters: Mapping[str, Any], context: float) -> Question:
+    """What the user asked for: the crop that is sent depends on what is known of the model, what is around the mask
+    does not.
+    """
+    if part.crop is None:
+        return Question()
+    around = surroundings(part.mask, context, asked_sizes(parameters))
+    return Question(
+        operation="zoomed edits",
+        prompt=prompt,
+        parameters=parameters,
+        node={"context": context},
+        pictures=[fingerprint_of(around.cut(image))],
+        mask=fingerprint_of(around.cut_mask(part.solid)[..., None]),
+    )
+
+
+def _as_sent(part: Part, size: str | None, context: float) -> Part:
+    """``part`` by the crop that was sent as ``size``, by a run that knew other sizes of the model."""
+    if part.crop is None or size is None or size == part.size:
+        return part
+    return replace(part, crop=plan_crop(part.mask, context, [pixels(size)]))

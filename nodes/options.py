@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from .contract.inputs import Options, check_text
+from .contract.nodes import FreeNode
 from .errors import InputError
-from .inputs import Options, check_text
-from .run import TooLarge
+from .purchase.ask import TooLarge
 from .settings import OnFailure
 
 # The nodes' own inputs, or what would change how an answer must be read.
@@ -17,7 +18,7 @@ _AUTO = "auto"
 _EXAMPLE = 'Write an object such as {"cfg_scale": 4.5}.'
 
 
-class RequestOptions:
+class RequestOptions(FreeNode):
     CATEGORY = "Lumenfall"
     DESCRIPTION = "Settings for a Lumenfall node. What is left on auto or empty is not sent."
     SEARCH_ALIASES = ["quality", "aspect ratio", "transparent background", "negative prompt", "output format"]

@@ -10,27 +10,18 @@ from typing import Any
 
 import torch
 
-from . import host, quoting, run
+from . import host
 from .api import ImageRequest, Model, Question
-from .caller import HIDDEN
-from .contract import REPORT_TOOLTIP, PaidNode
+from .contract.inputs import Options, check_text, model_input, n_input, options_input, prompt_input, read, seed_input
+from .contract.nodes import REPORT_TOOLTIP, PaidNode, paid_node
+from .contract.outputs import answers, describe, finish, read_images
+from .contract.sizes import MAX_SIDE, read_size
 from .errors import InputError
-from .inpainting import Part, assemble, with_channels
-from .inputs import (
-    MAX_SIDE,
-    Options,
-    check_text,
-    model_input,
-    n_input,
-    options_input,
-    prompt_input,
-    read,
-    read_size,
-    seed_input,
-)
-from .pictures import read_images
 from .pixels import Borders, encode, encode_mask, extend, fingerprint_of, highlight, new_area
-from .report import describe, finish
+from .pixels.parts import Part, assemble, with_channels
+from .purchase.ask import ask
+from .purchase.origin import HIDDEN
+from .purchase.quote import quotation
 
 INSTRUCTION = (
     "Extend the picture beyond its borders: continue its scene, perspective, light and style into the masked area, "
@@ -94,7 +85,7 @@ class Outpaint(PaidNode):
             "hidden": HIDDEN,
         }
 
-    @run.paid_node
+    @paid_node
     async def outpaint(
         self,
         image: torch.Tensor,
@@ -126,7 +117,7 @@ class Outpaint(PaidNode):
         originals = with_channels(images, asked.transparent)
         canvas = extend(originals, borders)
         weight = new_area(height, width, borders, feather)
-        if quoting.quotation() is None:
+        if quotation() is None:
             host.show(host.current(), lambda: highlight(canvas[0], weight))
 
         def build(_: Model) -> list[ImageRequest]:
@@ -145,9 +136,11 @@ class Outpaint(PaidNode):
                 for image, extended in zip(originals, canvas, strict=True)
             ]
 
-        results = await run.ask(asked.model, build, asked.on_failure, asked.too_large)
+        results = await ask(asked.model, build, asked.on_failure, asked.too_large)
         parts = [Part(index, weight, None) for index in range(canvas.shape[0])]
-        result, changed, facts, found = await asyncio.to_thread(assemble, canvas, parts, results.deliveries, 0, True)
+        result, changed, facts, found = await asyncio.to_thread(
+            assemble, canvas, parts, answers(results.deliveries), 0, True
+        )
         report = describe(asked.model, results, [*notes, *found], result)
         return finish(result, changed, {**report, "inpainted": facts})
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from .caller import HIDDEN
-from .contract import REPORT_TOOLTIP, PictureNode
-from .pictures import gather
-from .recovery import recover
-from .report import describe, finish
-from .run import paid_node
+from .contract.nodes import REPORT_TOOLTIP, PictureNode, paid_node
+from .contract.outputs import describe, finish, gather
+from .purchase.origin import HIDDEN
+from .purchase.recovery import recover
 
 
 class Recover(PictureNode):

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .errors import InputError
-from .writing import write_durably
+from .host.writing import write_durably
 
 SETTINGS_FILE = "settings.json"
 

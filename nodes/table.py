@@ -1,6 +1,5 @@
 """The node table: what ComfyUI and the command line offer. A new node gets its line here."""
 
-from .caller import prepare_receipts
 from .compare import Compare
 from .edit import Edit
 from .estimate import Estimate
@@ -8,6 +7,7 @@ from .generate import Generate
 from .inpaint import Inpaint
 from .options import RequestOptions
 from .outpaint import Outpaint
+from .purchase.receipts import prepare_receipts
 from .recover import Recover
 from .upscale import Upscale
 from .variations import Variations

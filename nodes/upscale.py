@@ -7,16 +7,15 @@ from typing import Any
 
 import torch
 
-from . import run
 from .api import ImageRequest, Model
-from .caller import HIDDEN
-from .contract import REPORT_TOOLTIP, PaidNode
+from .contract.inputs import Options, model_input, options_input, read, seed_input
+from .contract.nodes import REPORT_TOOLTIP, PaidNode, paid_node
+from .contract.outputs import describe, finish, gather, read_images
 from .errors import InputError
-from .inputs import Options, model_input, options_input, read, seed_input
-from .pictures import gather, read_images
 from .pixels import MAX_PIXELS, as_float, encode, resize
-from .receive import Delivery
-from .report import describe, finish
+from .purchase.ask import ask
+from .purchase.delivery import Delivery
+from .purchase.origin import HIDDEN
 
 _DECIDED = ("size", "aspect_ratio", "resolution", "n", "background")
 """What scale_factor settles, or an upscaler does not know."""
@@ -63,7 +62,7 @@ class Upscale(PaidNode):
             "hidden": HIDDEN,
         }
 
-    @run.paid_node
+    @paid_node
     async def upscale(
         self,
         image: torch.Tensor,
@@ -90,7 +89,7 @@ class Upscale(PaidNode):
                 for one in colour
             ]
 
-        results = await run.ask(asked.model, build, asked.on_failure, asked.too_large)
+        results = await ask(asked.model, build, asked.on_failure, asked.too_large)
         result, mask_out, fitted = gather(results.deliveries, False)
         if alpha is not None:
             opacity = _enlarged(alpha, results.deliveries, *result.shape[1:3])

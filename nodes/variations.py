@@ -7,11 +7,8 @@ from typing import Any
 
 import torch
 
-from . import run
 from .api import ImageRequest, Model, Question, recompress
-from .caller import HIDDEN
-from .contract import REPORT_TOOLTIP, PaidNode
-from .inputs import (
+from .contract.inputs import (
     Asked,
     Options,
     check_text,
@@ -23,9 +20,11 @@ from .inputs import (
     seed_input,
     size_input,
 )
-from .pictures import gather, read_images
+from .contract.nodes import REPORT_TOOLTIP, PaidNode, paid_node
+from .contract.outputs import describe, finish, gather, read_images
 from .pixels import central_square, encode, fingerprint_of, resize
-from .report import describe, finish
+from .purchase.ask import ask
+from .purchase.origin import HIDDEN
 
 MAX_SQUARE_BYTES = 4 * 10**6
 """What /images/variations takes: a square PNG under 4 MB (OpenAI's openapi.yaml)."""
@@ -81,7 +80,7 @@ class Variations(PaidNode):
             "hidden": HIDDEN,
         }
 
-    @run.paid_node
+    @paid_node
     async def vary(
         self,
         image: torch.Tensor,
@@ -117,7 +116,7 @@ class Variations(PaidNode):
                 for picture, request in zip(images, requests, strict=True)
             ]
 
-        results = await run.ask(asked.model, build, asked.on_failure, asked.too_large)
+        results = await ask(asked.model, build, asked.on_failure, asked.too_large)
         routes = _routes({delivery.call.endpoint for delivery in results.deliveries}, similarity, changes)
         result, mask, fitted = gather(results.deliveries, asked.transparent)
         return finish(result, mask, describe(asked.model, results, [*asked.notes, *routes, *fitted], result))

@@ -53,7 +53,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def host(sandbox: Sandbox) -> Headless:
-    return Headless({"LUMENFALL_BASE_URL": sandbox.base_url})
+    return Headless({"LUMENFALL_BASE_URL": sandbox.base_url}, nodes=NODE_CLASS_MAPPINGS)
 
 
 class Outcome:

@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from nodes import caller
-from nodes.caller import RECEIPTS, _put_known_receipts
+from nodes.headless.checks import build
 from nodes.headless.core_nodes import table
 from nodes.headless.executor import execute
 from nodes.headless.folders import Folders
-from nodes.headless.graph import build
 from nodes.headless.host import Headless
 from nodes.headless.sandbox import Sandbox, running
 from nodes.host import use
+from nodes.purchase import origin, receipts
+from nodes.purchase.receipts import RECEIPTS, _put_known_receipts
 from nodes.spend import Journal
 from nodes.table import NODE_CLASS_MAPPINGS
 
@@ -91,10 +91,10 @@ def test_a_result_from_the_hosts_cache_keeps_its_receipt(keyed: Sandbox, tmp_pat
 
 
 def test_what_is_remembered_is_bounded(keyed: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(caller, "MAX_REMEMBERED", 2)
+    monkeypatch.setattr(receipts, "MAX_REMEMBERED", 2)
     for seed in range(4):
         run(keyed, tmp_path, graph(seed))
-    assert len(caller._handed_out) == 2
+    assert len(receipts._handed_out) == 2
 
 
 def test_a_graph_that_is_none_is_no_reason_to_fail() -> None:
@@ -103,7 +103,7 @@ def test_a_graph_that_is_none_is_no_reason_to_fail() -> None:
 
 
 def fragment(graph: dict[str, Any]) -> Any:
-    return caller._fragment(graph, "1")
+    return origin._fragment(graph, "1")
 
 
 def test_what_led_to_a_node_is_kept_and_what_did_not_is_not() -> None:
@@ -119,7 +119,7 @@ def test_a_large_or_circular_graph_is_kept_in_part_and_an_endless_prompt_not_at_
     circle = {"1": {"class_type": "A", "inputs": {"a": ["2", 0]}}, "2": {"class_type": "A", "inputs": {"a": ["1", 0]}}}
     assert set(fragment(circle)["nodes"]) == {"1", "2"}
     assert fragment({"1": {"class_type": "A", "inputs": {"text": "x" * 70_000}}}) is None
-    assert caller._fragment({"1": None}, "1") is None and caller._fragment(None, "1") is None
+    assert origin._fragment({"1": None}, "1") is None and origin._fragment(None, "1") is None
 
 
 @pytest.mark.parametrize("inputs", [None, [], "text", 5, [["1", 0]]])

@@ -13,13 +13,12 @@ import PIL
 import pytest
 import torch
 
-from nodes import dependencies
-from nodes.dependencies import MINIMUMS
 from nodes.errors import Charged, OldDependency
 from nodes.headless.sandbox import Sandbox
+from nodes.host import dependencies
+from nodes.host.dependencies import MINIMUMS
 from nodes.table import NODE_CLASS_MAPPINGS
-
-from .conftest import Nodes
+from tests.conftest import Nodes
 
 ROOT = Path(__file__).parents[1]
 IMAGE, MASK = torch.rand(1, 64, 64, 3), torch.ones(1, 64, 64)

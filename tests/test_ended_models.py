@@ -13,14 +13,13 @@ import pytest
 
 from nodes.api import bundled, ended
 from nodes.errors import InvalidRequest, LumenfallError, ModelUnavailable
-from nodes.estimate import estimate_graph
 from nodes.headless.host import Headless
 from nodes.headless.sandbox import Sandbox
 from nodes.host import use
-
-from .api.conftest import OddServer, odd_server
-from .conftest import Nodes
-from .test_nodes import options
+from nodes.pricing.walk import estimate_graph
+from tests.api.conftest import OddServer, odd_server
+from tests.conftest import Nodes
+from tests.test_nodes import options
 
 CAT = {"prompt": "a cat", "size": "64x64"}
 # Of the real lists, so that no name is repeated here.
@@ -49,7 +48,7 @@ class Listening(logging.Handler):
 )
 def test_a_model_that_ends_is_told_of_first_and_then_used(nodes: Nodes, sandbox: Sandbox, slug: str) -> None:
     listening = Listening(sandbox)
-    logger = logging.getLogger("nodes.run")
+    logger = logging.getLogger("nodes.purchase.ask")
     logger.addHandler(listening)
     try:
         made = nodes("LumenfallGenerate", **CAT, model=slug)

@@ -13,17 +13,16 @@ from typing import Any
 import pytest
 
 from nodes.estimate import Estimate
+from nodes.headless.checks import build
 from nodes.headless.core_nodes import free, table
 from nodes.headless.executor import Result, execute
 from nodes.headless.folders import Folders
-from nodes.headless.graph import build
 from nodes.headless.host import Headless
 from nodes.headless.sandbox import Sandbox
 from nodes.host import Interrupted, use
 from nodes.host.comfyui import ComfyUI
 from nodes.table import NODE_CLASS_MAPPINGS
-
-from .test_run import until
+from tests.test_run import until
 
 GENERATE = {"prompt": "a cat", "model": "gpt-image-2", "size": "64x64", "n": 2, "seed": 0}
 GRAPH: dict[str, Any] = {
@@ -38,7 +37,7 @@ class Bench:
         self._table = {**nodes, **NODE_CLASS_MAPPINGS}
         self.said: list[tuple[str, str]] = []
         overrides = {"LUMENFALL_BASE_URL": sandbox.base_url}
-        self.host = Headless(overrides, lambda *told: self.said.append(told), free_nodes=free(nodes))
+        self.host = Headless(overrides, lambda *told: self.said.append(told), nodes=self._table, free_nodes=free(nodes))
 
     def run(self, prompt: dict[str, Any]) -> Result:
         async def go() -> Result:

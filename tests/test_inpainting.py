@@ -17,8 +17,7 @@ from nodes import errors
 from nodes.headless.sandbox import Sandbox
 from nodes.host import Interrupted, use
 from nodes.pixels import resize
-
-from .conftest import Nodes, Outcome
+from tests.conftest import Nodes, Outcome
 
 DRIFTS = ("shifted", "brightened", "reduced", "drifted")
 

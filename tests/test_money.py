@@ -12,19 +12,20 @@ from typing import Any
 
 import pytest
 
-from nodes import courier, errors, price
+from nodes import errors
 from nodes.api import Client
+from nodes.api import prices as price
 from nodes.headless.host import Headless
 from nodes.headless.sandbox import FAULTS, Sandbox
 from nodes.host import Interrupted, use
 from nodes.host.bare import Bare
+from nodes.purchase import background as courier
 from nodes.spend import Journal, State, database
-
-from .api.conftest import odd_server
-from .conftest import Nodes
-from .spend.conftest import forget_databases
-from .test_run import SMALL
-from .test_store import ledger, restarted
+from tests.api.conftest import odd_server
+from tests.conftest import Nodes
+from tests.spend.conftest import forget_databases
+from tests.test_run import SMALL
+from tests.test_store import ledger, restarted
 
 
 def answering(**metadata: Any) -> Any:

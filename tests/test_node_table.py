@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from nodes.contract import PaidNode
+from nodes.contract.nodes import PaidNode
 from nodes.table import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS
 
 SNAPSHOT = Path(__file__).with_name("node_table.json")

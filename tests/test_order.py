@@ -21,8 +21,7 @@ from nodes.host import use
 from nodes.pixels import central_square, encode, fingerprint
 from nodes.spend import Call, Journal, State
 from nodes.variations import INSTRUCTIONS
-
-from .conftest import Nodes, Outcome
+from tests.conftest import Nodes, Outcome
 
 MODEL = "sandbox-image"
 """Not in the bundled list: that it takes a seed is known from the server only."""

@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 
 from nodes import errors
 from nodes.headless.sandbox import Sandbox
-
-from .conftest import Nodes
-from .test_inpainting import DRIFTS, scene
+from tests.conftest import Nodes
+from tests.test_inpainting import DRIFTS, scene
 
 borders = st.integers(0, 60)
 

@@ -8,64 +8,105 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from nodes.dependencies import MINIMUMS
+from nodes.host.dependencies import MINIMUMS
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "nodes").rglob("*.py"))
 
-# Room -> rooms it may import from. Every room may use errors; a node file uses what shared modules offer.
-ALLOWED = {
-    "api": {"errors", "writing"},
-    "pixels": {"errors"},
-    "spend": {"errors", "writing"},
+# Room or file at the top -> what it imports of the others. The lowest come first, and imports run downwards only.
+ROOMS: dict[str, set[str]] = {
+    "__init__": set(),
+    "errors": set(),
+    "graph": set(),
     "host": {"errors"},
-    # The part of the host room that serves the browser.
-    "host/routes": {"browser", "errors", "host"},
-    "browser": {"api", "books", "contract", "errors", "estimate", "host", "resolution", "settings", "spend", "table"},
-    "receive": {"api", "errors", "pixels", "spend"},
-    "price": {"api", "errors"},
-    "order": {"api", "pixels", "spend"},
-    "purchase": {"api", "errors", "order", "price", "receive", "resolution", "settings", "spend"},
-    "resolution": {"api", "errors", "receive", "spend"},
-    "caller": {"host", "spend"},
-    "books": {"dependencies", "host", "settings", "spend"},
-    "courier": {"crew"},
-    "crew": set(),
-    "ending": {"courier"},
-    "upkeep": {"api", "errors", "receive", "resolution", "spend"},
-    "quoting": {"resolution", "api", "errors", "order", "price", "purchase", "receive", "spend"},
-    "quote": {"errors", "host", "quoting"},
-    "settings": {"errors", "writing"},
-    "dependencies": {"errors"},
-    "writing": set(),
+    "pixels": {"errors"},
+    "settings": {"errors", "host"},
+    "api": {"errors", "host"},
+    "spend": {"errors", "host"},
+    "purchase": {"api", "errors", "graph", "host", "pixels", "settings", "spend"},
+    "contract": {"api", "errors", "host", "pixels", "purchase", "settings"},
+    "pricing": {"contract", "errors", "graph", "host", "purchase"},
+    "generate": {"api", "contract", "purchase"},
+    "inpaint": {"api", "contract", "host", "pixels", "purchase"},
+    "variations": {"api", "contract", "pixels", "purchase"},
+    "edit": {"api", "contract", "errors", "pixels", "purchase"},
+    "outpaint": {"api", "contract", "errors", "host", "pixels", "purchase"},
+    "upscale": {"api", "contract", "errors", "pixels", "purchase"},
+    "compare": {"api", "contract", "errors", "host", "pixels", "purchase"},
+    "options": {"contract", "errors", "purchase", "settings"},
+    "recover": {"contract", "purchase"},
+    "estimate": {"host", "pricing"},
+    "routes": {"api", "contract", "errors", "host", "pricing", "purchase", "settings", "spend"},
+    "table": {
+        *("generate", "inpaint", "variations", "edit", "outpaint", "upscale", "compare", "options", "recover"),
+        *("estimate", "purchase"),
+    },
+    "headless": {"api", "errors", "graph", "host", "pricing", "purchase", "routes", "settings", "spend", "table"},
+}
+
+# The same within the command line's room.
+HEADLESS: dict[str, set[str]] = {
+    "__init__": set(),
+    "folders": set(),
+    "host": set(),
+    "problems": set(),
+    "signals": set(),
+    "streams": set(),
+    "sandbox": set(),
+    "workflow": {"problems"},
+    "core_nodes": {"folders"},
+    "checks": {"problems", "workflow"},
+    "executor": {"checks", "host"},
+    "playground": {"checks", "core_nodes", "executor", "folders", "host", "problems", "sandbox", "workflow"},
+    "commands": {
+        *("checks", "core_nodes", "executor", "folders", "host", "playground", "problems", "sandbox", "signals"),
+        "workflow",
+    },
+    "cli": {"commands", "signals", "streams"},
+    "__main__": {"cli"},
 }
 
 
-def imported_rooms(path: Path) -> set[str]:
-    """The parts of the pack that a file imports, at any place in it."""
-    package = path.relative_to(ROOT / "nodes").parts[:-1]
-    rooms = set()
-    for statement in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if not isinstance(statement, ast.ImportFrom) or not statement.level:
-            continue
-        base = package[: len(package) - statement.level + 1]
-        names = [statement.module] if statement.module else [alias.name for alias in statement.names]
-        rooms |= {(*base, *name.split("."))[0] for name in names}
+def rooms_in(folder: Path) -> dict[str, set[str]]:
+    """Each room and file in ``folder``, and those beside it that it imports from, at any place in it."""
+    rooms: dict[str, set[str]] = {}
+    for path in folder.rglob("*.py"):
+        place = path.relative_to(ROOT).with_suffix("").parts
+        depth = len(folder.relative_to(ROOT).parts)
+        imported = rooms.setdefault(place[depth], set())
+        for target in imported_modules(path):
+            if target[:depth] == place[:depth] and len(target) > depth and target[depth] != place[depth]:
+                imported.add(target[depth])
     return rooms
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_rooms_import_only_what_they_may(path: Path) -> None:
-    parts = path.relative_to(ROOT / "nodes").parts
-    room = "host/routes" if parts[:2] == ("host", "routes") else parts[0].removesuffix(".py")
-    rooms = imported_rooms(path) - {room}
-    assert rooms <= ALLOWED.get(room, rooms)
-    if room != "headless":
-        assert "headless" not in rooms
+def imported_modules(path: Path) -> Iterator[tuple[str, ...]]:
+    package = path.relative_to(ROOT).parts[:-1]
+    for statement in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(statement, ast.Import):
+            yield from (tuple(alias.name.split(".")) for alias in statement.names)
+        elif isinstance(statement, ast.ImportFrom):
+            base = package[: len(package) - statement.level + 1] if statement.level else ()
+            names = [statement.module] if statement.module else [alias.name for alias in statement.names]
+            yield from ((*base, *name.split(".")) for name in names)
+
+
+@pytest.mark.parametrize(("folder", "rows"), [("nodes", ROOMS), ("nodes/headless", HEADLESS)])
+def test_every_room_imports_only_what_its_row_names(folder: str, rows: dict[str, set[str]]) -> None:
+    assert rooms_in(ROOT / folder) == rows
+
+
+@pytest.mark.parametrize("rows", [ROOMS, HEADLESS], ids=["nodes", "headless"])
+def test_imports_run_downwards_only(rows: dict[str, set[str]]) -> None:
+    below: set[str] = set()
+    for room, imported in rows.items():
+        assert imported <= below, f"{room} imports what stands above it"
+        below.add(room)
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())

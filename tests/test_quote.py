@@ -12,15 +12,15 @@ import pytest
 import sqlalchemy as sa
 import torch
 
-from nodes.estimate import estimate_graph
+from nodes.headless.checks import build
 from nodes.headless.core_nodes import free, table
 from nodes.headless.executor import execute
 from nodes.headless.folders import Folders
-from nodes.headless.graph import build
 from nodes.headless.host import Headless
 from nodes.headless.sandbox import Sandbox
 from nodes.host import use
-from nodes.quote import Line, Quote
+from nodes.pricing.estimate import Line, Quote
+from nodes.pricing.walk import estimate_graph
 from nodes.spend import Journal
 from nodes.spend.tables import calls, pictures
 from nodes.table import NODE_CLASS_MAPPINGS
@@ -38,7 +38,9 @@ class Bench:
         self._table = {**nodes, **NODE_CLASS_MAPPINGS}
         self.said: list[str] = []
         overrides = {"LUMENFALL_BASE_URL": base_url}
-        self.host = Headless(overrides, lambda node_id, text: self.said.append(text), free_nodes=free(nodes))
+        self.host = Headless(
+            overrides, lambda node_id, text: self.said.append(text), nodes=self._table, free_nodes=free(nodes)
+        )
 
     def estimate(self, prompt: dict[str, Any]) -> Quote:
         with use(self.host), torch.inference_mode():

@@ -11,22 +11,22 @@ import pytest
 import torch
 from PIL import Image
 
-from nodes import courier, errors
-from nodes.caller import RECEIPTS
+from nodes import errors
 from nodes.errors import Charged
+from nodes.headless.checks import build
 from nodes.headless.core_nodes import table
 from nodes.headless.executor import execute
 from nodes.headless.folders import Folders
-from nodes.headless.graph import build
 from nodes.headless.host import Headless
 from nodes.headless.sandbox import Sandbox, running
 from nodes.host import Interrupted, use
+from nodes.purchase import background as courier
+from nodes.purchase.receipts import RECEIPTS
 from nodes.spend import Call, Caller, Journal, Limits, State, nanos, newest
 from nodes.table import NODE_CLASS_MAPPINGS
-
-from .conftest import Nodes
-from .test_nodes import options
-from .test_run import SMALL, until
+from tests.conftest import Nodes
+from tests.test_nodes import options
+from tests.test_run import SMALL, until
 
 OFFLINE = {"LUMENFALL_BASE_URL": None, "LUMENFALL_API_KEY": None}
 

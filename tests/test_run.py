@@ -16,8 +16,7 @@ from nodes import errors
 from nodes.errors import Charged
 from nodes.headless.sandbox import FAULTS, Sandbox
 from nodes.host import Interrupted, use
-
-from .conftest import Nodes, Outcome
+from tests.conftest import Nodes, Outcome
 
 SMALL = {"prompt": "a cat", "size": "64x64"}
 
@@ -226,8 +225,7 @@ def test_a_full_disk_does_not_lose_the_picture_that_is_here(
 
     from nodes.spend.files import Files
     from nodes.spend.records import Records
-
-    from .test_nodes import options
+    from tests.test_nodes import options
 
     monkeypatch.setattr(Records, "keep_answer", full)
     monkeypatch.setattr(Files, "put", full)

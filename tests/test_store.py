@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 import torch
 
-from nodes import courier, errors
+from nodes import errors
 from nodes.headless.host import Headless
 from nodes.headless.sandbox import Sandbox, running
 from nodes.host import Interrupted, use
+from nodes.purchase import background as courier
 from nodes.spend import Journal, nanos
-
-from .conftest import Nodes, Outcome
-from .spend.conftest import forget_databases
-from .test_nodes import options
-from .test_run import SMALL, until
+from tests.conftest import Nodes, Outcome
+from tests.spend.conftest import forget_databases
+from tests.test_nodes import options
+from tests.test_run import SMALL, until
 
 
 def restarted(nodes: Nodes, **environ: str) -> Nodes:

@@ -7,16 +7,15 @@ from dataclasses import replace
 
 import pytest
 
-from nodes import courier
 from nodes.api import Server
 from nodes.errors import Charged
 from nodes.headless.sandbox import Sandbox
+from nodes.purchase import background as courier
+from nodes.purchase.recovery import look_after
 from nodes.spend import Journal, State, nanos
-from nodes.upkeep import look_after
-
-from .conftest import Nodes
-from .test_run import SMALL
-from .test_store import ledger, restarted
+from tests.conftest import Nodes
+from tests.test_run import SMALL
+from tests.test_store import ledger, restarted
 
 
 def killed(nodes: Nodes, sandbox: Sandbox, state: State) -> Journal:

@@ -10,10 +10,9 @@ from PIL import Image
 
 from nodes import errors
 from nodes.headless.sandbox import Sandbox
-
-from .conftest import Nodes
-from .test_inpainting import scene
-from .test_nodes import options
+from tests.conftest import Nodes
+from tests.test_inpainting import scene
+from tests.test_nodes import options
 
 
 @pytest.mark.parametrize(("factor", "written"), [(2.0, "2"), (1.5, "1.5"), (4, "4")])

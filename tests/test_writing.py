@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from nodes.writing import create, move, write_durably
+from nodes.host.writing import create, move, write_durably
 
 ROOT = Path(__file__).parents[1]
 PROCESSES, PICTURES = 6, 4

@@ -21,7 +21,7 @@ from urllib.parse import quote
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..errors import AnswerError, ApiError, Charged, LumenfallError
-from ..writing import write_durably
+from ..host.writing import write_durably
 from .client import Client
 from .flavours import is_loopback
 

@@ -7,7 +7,6 @@ there, a failing node takes only its own descendants with it: what other branche
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 import math
 import time
@@ -18,8 +17,10 @@ from typing import Any, Literal
 import torch
 
 from ..errors import LumenfallError
+from ..graph.call import call, collected, merged
+from ..graph.links import Link
 from ..host import Interrupted, use
-from .graph import Graph, Link, Node
+from .checks import Graph, Node
 from .host import Headless, running_node
 
 log = logging.getLogger(__name__)
@@ -149,8 +150,8 @@ class _Run:
             log.error("Node %s (%s) failed", node.id, node.class_type, exc_info=error)
             self._fail(node, _generic("NODE_FAILED", f"{type(error).__name__}: {error}"), error)
         else:
-            self._values[node.id] = _collected(node.node_class, answers)
-            ui = _merged([answer.get("ui") or {} for answer in answers])
+            self._values[node.id] = collected(node.node_class, answers)
+            ui = merged([answer.get("ui") or {} for answer in answers])
             if ui:
                 self._ui[node.id] = ui
             self._notify(Event(node, "done", ui))
@@ -166,10 +167,10 @@ class _Run:
             elif kind in self._hidden:
                 arguments[name] = [self._hidden[kind]]
         if getattr(node.node_class, "INPUT_IS_LIST", False):
-            return [await _run(node.node_class, arguments)]
+            return [await call(node.node_class, arguments)]
         count = max((len(values) for values in arguments.values()), default=1)
         return [
-            await _run(
+            await call(
                 node.node_class, {name: values[min(turn, len(values) - 1)] for name, values in arguments.items()}
             )
             for turn in range(count)
@@ -189,32 +190,6 @@ class _Run:
     def _fail(self, node: Node, error: Mapping[str, Any], raised: BaseException) -> None:
         self._errors[node.id] = error
         self._notify(Event(node, "failed", error=error, raised=raised))
-
-
-async def _run(node_class: type[Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
-    answer = getattr(node_class(), node_class.FUNCTION)(**arguments)
-    answer = await answer if inspect.isawaitable(answer) else answer
-    return answer if isinstance(answer, dict) else {"result": answer}
-
-
-def _collected(node_class: type[Any], answers: list[dict[str, Any]]) -> list[list[Any]]:
-    """The outputs of all calls of a node, slot by slot, those that are lists (OUTPUT_IS_LIST) end to end."""
-    results = [tuple(answer.get("result") or ()) for answer in answers]
-    slots = max((len(result) for result in results), default=0)
-    is_list = (*getattr(node_class, "OUTPUT_IS_LIST", ()), *(False,) * slots)
-    return [
-        [item for result in results for item in (result[slot] if is_list[slot] else (result[slot],))]
-        for slot in range(slots)
-    ]
-
-
-def _merged(shown: list[Mapping[str, Any]]) -> dict[str, Any]:
-    """What the calls of a node show, each kind of it end to end."""
-    if len(shown) == 1:
-        return dict(shown[0])
-    return {
-        name: [item for one in shown for item in one.get(name, ())] for name in {key for one in shown for key in one}
-    }
 
 
 def _generic(code: str, message: str) -> dict[str, Any]:

@@ -33,7 +33,7 @@ class Headless(Bare):
     ``overrides`` are merged over ``os.environ``, which stays as it is; ``None`` removes a variable.
     ``on_progress`` receives the node id and one short line, ``on_preview`` the node id and a picture,
     ``on_failure`` the node id and what Host.failure takes. ``workflow`` is its name in the ledger, ``run_id`` the
-    run's. ``free_nodes`` are the core nodes that an estimate may run.
+    run's. ``nodes`` are all that its graphs may hold, ``free_nodes`` the core nodes that an estimate may run.
     """
 
     def __init__(
@@ -45,9 +45,11 @@ class Headless(Bare):
         on_preview: Callable[[str, Image.Image], None] | None = None,
         on_failure: Callable[[str, Mapping[str, Any], str | None], None] | None = None,
         run_id: str | None = None,
+        nodes: Mapping[str, type[Any]] | None = None,
     ) -> None:
         self._run_id = run_id or uuid.uuid4().hex
         self._workflow = workflow
+        self._nodes = dict(nodes or {})
         self._free_nodes = dict(free_nodes or {})
         self._overrides = dict(overrides or {})
         self._on_progress = on_progress
@@ -86,6 +88,9 @@ class Headless(Bare):
 
     def interruption(self) -> BaseException:
         return Interrupted()
+
+    def node_classes(self) -> Mapping[str, type[Any]]:
+        return self._nodes
 
     def free_nodes(self) -> Mapping[str, type[Any]]:
         return self._free_nodes

@@ -16,7 +16,7 @@ from typing import Any
 
 import typer
 
-from .. import courier
+from ..purchase import background as courier
 
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
 """Those of this system."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from .inputs import COERCIONS, Field, declared
+from ..graph.fields import COERCIONS, Field, declared
 from .problems import Problem, WorkflowError
 
 Prompt = dict[str, dict[str, Any]]

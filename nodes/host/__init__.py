@@ -75,6 +75,9 @@ class Host(Protocol):
         them has to.
         """
 
+    def node_classes(self) -> Mapping[str, type[Any]]:
+        """Class id -> class of all nodes that the graphs of this host may hold."""
+
     def free_nodes(self) -> Mapping[str, type[Any]]:
         """Class id -> class of the host's own nodes that may be run at any time: they cost, write and show nothing."""
 

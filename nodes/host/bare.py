@@ -51,5 +51,8 @@ class Bare:
     def in_main_thread(self, task: Callable[[], None]) -> None:
         return None
 
+    def node_classes(self) -> Mapping[str, type[Any]]:
+        return {}
+
     def free_nodes(self) -> Mapping[str, type[Any]]:
         return {}

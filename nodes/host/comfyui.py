@@ -79,9 +79,14 @@ class ComfyUI:
         with contextlib.suppress(RuntimeError):  # that loop is closed
             _module("server").PromptServer.instance.loop.call_soon_threadsafe(task)
 
+    def node_classes(self) -> Mapping[str, type[Any]]:
+        """Its own nodes, and those of all packs that it has loaded."""
+        table: Mapping[str, type[Any]] = _module("nodes").NODE_CLASS_MAPPINGS
+        return table
+
     def free_nodes(self) -> Mapping[str, type[Any]]:
         """ComfyUI's loaders of pictures, as long as they keep the V1 contract (V3's have a schema)."""
-        table = _module("nodes").NODE_CLASS_MAPPINGS
+        table = self.node_classes()
         loaders = {name: table[name] for name in ("LoadImage", "LoadImageMask") if name in table}
         return {name: node for name, node in loaders.items() if not hasattr(node, "define_schema")}
 

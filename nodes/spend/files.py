@@ -7,7 +7,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..writing import write_durably
+from ..host.writing import write_durably
 from .calls import Stored
 
 

@@ -12,8 +12,7 @@ import pytest
 from nodes.api import Server, client, read_answer
 from nodes.errors import Charged, ConnectionFailed
 from nodes.headless.sandbox import Sandbox, sending
-
-from .conftest import odd_server, send
+from tests.api.conftest import odd_server, send
 
 KEY = "lmnfl_id.secret"
 JSON = json.dumps({"data": [{"url": f"https://media.example.org/{number}.png"} for number in range(50)]}).encode()

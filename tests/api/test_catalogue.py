@@ -16,9 +16,8 @@ from nodes.errors import AnswerError, AuthenticationFailed
 from nodes.headless.host import Headless
 from nodes.headless.sandbox import Sandbox
 from nodes.host import use
-from nodes.run import list_models, model_names
-
-from .conftest import odd_server
+from nodes.purchase.session import list_models, model_names
+from tests.api.conftest import odd_server
 
 
 def listed(*entries: dict[str, Any]) -> list[str]:

@@ -16,8 +16,7 @@ import trustme
 from nodes.api import Client, ImageRequest, Server, client, error_for, write
 from nodes.errors import AnswerError, Charged, ConnectionFailed, InputError, RateLimited
 from nodes.headless.sandbox import FAULTS, Sandbox
-
-from .conftest import odd_server, send, using
+from tests.api.conftest import odd_server, send, using
 
 REQUEST = ImageRequest("generations", "gpt-image-2", "a cat", parameters={"size": "64x64"})
 KEY = "lmnfl_id.secret"

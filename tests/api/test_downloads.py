@@ -12,8 +12,7 @@ import pytest
 from nodes.api import Server, downloads, read_answer
 from nodes.errors import Charged, DownloadError
 from nodes.headless.sandbox import Sandbox
-
-from .conftest import Answer, odd_server, send, using
+from tests.api.conftest import Answer, odd_server, send, using
 
 KEY = "lmnfl_id.secret"
 LUMENFALL = Server("https://api.lumenfall.ai/openai/v1", KEY)

@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 
 from nodes.api import Catalogue, Model, ModelList, bundled, end_note, ended, read_models
-
-from .conftest import odd_server
-from .test_catalogue import REMOTE, fetched
+from tests.api.conftest import odd_server
+from tests.api.test_catalogue import REMOTE, fetched
 
 END = date(2026, 12, 1)
 LEAVING = Model(id="old", ends=END, successors=("new", "newer"))

@@ -22,10 +22,9 @@ from nodes.api import Server, is_loopback, read_answer, write
 from nodes.api.proxies import Proxies
 from nodes.errors import Charged, DownloadError, InputError
 from nodes.headless.sandbox import Sandbox
-
-from .conftest import odd_server, send, using
-from .proxy import Proxy, recording_proxy
-from .test_client import KEY, REQUEST
+from tests.api.conftest import odd_server, send, using
+from tests.api.proxy import Proxy, recording_proxy
+from tests.api.test_client import KEY, REQUEST
 
 ROOT = Path(__file__).parents[2]
 NAMES = ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")

@@ -14,8 +14,7 @@ import pytest
 from nodes.api import Logged, Server, client
 from nodes.errors import Charged, LumenfallError
 from nodes.headless.sandbox import FAULTS, Sandbox, sending
-
-from .conftest import Answer, odd_server, send, using
+from tests.api.conftest import Answer, odd_server, send, using
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 

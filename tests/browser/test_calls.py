@@ -12,9 +12,9 @@ from dataclasses import replace
 import pytest
 from PIL import Image, features
 
-from nodes.browser import calls
 from nodes.errors import Charged, InputError
 from nodes.headless.host import Headless
+from nodes.routes import history as calls
 from nodes.spend import Call, Journal, State
 
 

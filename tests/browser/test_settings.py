@@ -11,14 +11,13 @@ from typing import Any
 import pytest
 
 from nodes.api import resolve_server
-from nodes.browser import settings
-from nodes.browser.settings import Change, Trial
 from nodes.errors import CredentialError, InputError
 from nodes.headless.host import Headless
 from nodes.headless.sandbox import running
+from nodes.routes import settings
+from nodes.routes.settings import Change, Trial
 from nodes.spend import Journal
-
-from ..api.conftest import Answer, odd_server
+from tests.api.conftest import Answer, odd_server
 
 KEY = "lmnfl_browser1.the-secret-part-of-a-key"
 OTHER = "lmnfl_browser2.another-secret-for-another"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import ComfyUI
+from tests.comfyui.conftest import ComfyUI
 
 GRAPH: dict[str, Any] = {
     "1": {"class_type": "LoadImage", "inputs": {"image": "balloon.png"}},

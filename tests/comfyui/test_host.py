@@ -15,8 +15,7 @@ from playwright.sync_api import Page
 
 from nodes.headless.sandbox import FAULTS
 from nodes.table import NODE_CLASS_MAPPINGS
-
-from .conftest import EXAMPLES, KEY, ComfyUI, until
+from tests.comfyui.conftest import EXAMPLES, KEY, ComfyUI, until
 
 
 def generate(number: int = 1, **inputs: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page
 
-from .conftest import EXAMPLES, ComfyUI
+from tests.comfyui.conftest import EXAMPLES, ComfyUI
 
 SIZES = {
     "zoom-inpaint": [(1024, 768)],

@@ -13,9 +13,8 @@ from nodes.api.downloads import OVERLAP
 from nodes.headless.sandbox import sending
 from nodes.spend import Journal, nanos
 from nodes.spend.ledger import entries
-
-from .conftest import ComfyUI, until
-from .test_host import generate, messages, paid
+from tests.comfyui.conftest import ComfyUI, until
+from tests.comfyui.test_host import generate, messages, paid
 
 
 def report(entry: dict[str, Any]) -> Any:

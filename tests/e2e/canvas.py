@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from playwright.sync_api import Locator, Page, expect
 
-from .sites import Site
+from tests.e2e.sites import Site
 
 SHOTS = Path(__file__).parents[2] / "screenshots"
 

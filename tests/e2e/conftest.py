@@ -14,9 +14,8 @@ import pytest
 from playwright.sync_api import Browser, Error, expect, sync_playwright
 
 from nodes.headless.playground.places import PACK_ROOT
-
-from .canvas import Canvas
-from .sites import Site, playground, real_comfyui
+from tests.e2e.canvas import Canvas
+from tests.e2e.sites import Site, playground, real_comfyui
 
 FLAGS = (
     "--no-sandbox",

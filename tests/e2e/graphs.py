@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from .sites import EXAMPLES
+from tests.e2e.sites import EXAMPLES
 
 GENERATE, SAVE = 1, 2
 """Ids in :func:`generate`."""

@@ -17,9 +17,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from nodes.books import open_journal
 from nodes.headless.host import Headless
 from nodes.headless.sandbox import Sandbox, running
+from nodes.purchase.session import open_journal
 from nodes.spend import Journal
 
 PACK = Path(__file__).parents[2]

@@ -13,11 +13,10 @@ import pytest
 from playwright.sync_api import Browser, TimeoutError, expect
 
 from nodes.headless.playground.places import PACK_ROOT
-
-from .canvas import READY, Canvas
-from .conftest import open_page
-from .graphs import GENERATE, example, generate, meaning
-from .sites import EXAMPLES, Site
+from tests.e2e.canvas import READY, Canvas
+from tests.e2e.conftest import open_page
+from tests.e2e.graphs import GENERATE, example, generate, meaning
+from tests.e2e.sites import EXAMPLES, Site
 
 numbers = itertools.count()
 CORPUS = sorted((Path(__file__).parent / "corpus").glob("*/*.json"))

@@ -9,11 +9,10 @@ from typing import Any
 
 from playwright.sync_api import expect
 
+from tests.e2e.canvas import READY, Canvas
+from tests.e2e.graphs import GENERATE, example, generate
+from tests.e2e.sites import EXAMPLES
 from tests.faults.world import Gate
-
-from .canvas import READY, Canvas
-from .graphs import GENERATE, example, generate
-from .sites import EXAMPLES
 
 numbers = itertools.count(1)
 EDIT, LOAD = 3, 2

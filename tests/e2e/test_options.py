@@ -6,8 +6,8 @@ from typing import Any
 
 from playwright.sync_api import expect
 
-from .canvas import Canvas
-from .graphs import GENERATE, generate
+from tests.e2e.canvas import Canvas
+from tests.e2e.graphs import GENERATE, generate
 
 OPTIONS = 3
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from playwright.sync_api import Locator, expect
 
 from nodes.api import bundled, ended
-
-from .canvas import Canvas
-from .graphs import GENERATE, example, generate
+from tests.e2e.canvas import Canvas
+from tests.e2e.graphs import GENERATE, example, generate
 
 
 def open_picker(canvas: Canvas, node_id: int) -> Locator:

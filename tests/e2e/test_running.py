@@ -7,11 +7,10 @@ import itertools
 import pytest
 from playwright.sync_api import expect
 
+from tests.e2e.canvas import Canvas
+from tests.e2e.graphs import GENERATE, generate
+from tests.e2e.sites import until
 from tests.faults.world import Gate
-
-from .canvas import Canvas
-from .graphs import GENERATE, generate
-from .sites import until
 
 seeds = itertools.count(1000)
 

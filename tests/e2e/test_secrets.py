@@ -11,9 +11,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 from playwright.sync_api import Browser, expect
 
-from .canvas import Canvas
-from .graphs import GENERATE, generate
-from .sites import KEY, Site
+from tests.e2e.canvas import Canvas
+from tests.e2e.graphs import GENERATE, generate
+from tests.e2e.sites import KEY, Site
 
 SECRET = KEY.partition(".")[2]
 seeds = itertools.count(5000)

@@ -9,9 +9,8 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from nodes.spend import NANOS, counted
-
-from .canvas import Canvas
-from .graphs import GENERATE, generate
+from tests.e2e.canvas import Canvas
+from tests.e2e.graphs import GENERATE, generate
 
 seeds = itertools.count(9000)
 

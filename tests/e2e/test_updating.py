@@ -13,11 +13,10 @@ from playwright.sync_api import Browser, Page, expect
 
 from nodes.headless.playground import pack
 from nodes.headless.playground.places import PACK_ROOT
-
-from .canvas import READY, Canvas
-from .conftest import SETTINGS
-from .graphs import GENERATE, generate
-from .sites import Site, playground
+from tests.e2e.canvas import READY, Canvas
+from tests.e2e.conftest import SETTINGS
+from tests.e2e.graphs import GENERATE, generate
+from tests.e2e.sites import Site, playground
 
 LONG_AGO = 1_700_000_000
 """Browsers keep a file for a tenth of its age where nobody says for how long."""

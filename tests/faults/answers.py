@@ -9,10 +9,9 @@ import pytest
 
 from nodes import errors
 from nodes.errors import Charged
-
-from .child import find
-from .table import B64, PAID_FOR, Act, Expected, Row, both, bought, do, fails, replayed
-from .world import World
+from tests.faults.child import find
+from tests.faults.table import B64, PAID_FOR, Act, Expected, Row, both, bought, do, fails, replayed
+from tests.faults.world import World
 
 NO, YES, UNKNOWN = Charged.NO, Charged.YES, Charged.UNKNOWN
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import trustme
 
-from .child import QUICK, find
-from .world import Forks, World, forget
+from tests.faults.child import QUICK, find
+from tests.faults.world import Forks, World, forget
 
 HERE = "tests/faults/"
 

@@ -15,12 +15,11 @@ from nodes import errors
 from nodes.errors import Charged
 from nodes.spend import Journal
 from nodes.spend.tables import REVISION
-
-from .answers import setting
-from .child import Outcome
-from .killing import SETTLE, killed_at
-from .table import B64, KILLED, PAID_FOR, Act, Row, bought, fails, replayed
-from .world import Gate, World, forget, until
+from tests.faults.answers import setting
+from tests.faults.child import Outcome
+from tests.faults.killing import SETTLE, killed_at
+from tests.faults.table import B64, KILLED, PAID_FOR, Act, Row, bought, fails, replayed
+from tests.faults.world import Gate, World, forget, until
 
 Run = Callable[[World], Outcome]
 

@@ -13,10 +13,9 @@ import pytest
 from nodes import errors
 from nodes.errors import Charged, StoreError
 from nodes.spend.database import Database
-
-from .child import find
-from .table import B64, Act, Row, both, bought, fails, replayed
-from .world import World
+from tests.faults.child import find
+from tests.faults.table import B64, Act, Row, both, bought, fails, replayed
+from tests.faults.world import World
 
 # What is written for one picture, in this order.
 WRITES = ("the record sent", "the answer", "the record answered", "the picture")

@@ -8,10 +8,9 @@ import pytest
 
 from nodes import errors
 from nodes.errors import Charged
-
-from .answers import THREE, setting
-from .table import B64, Expected, Row, bought, fails, replayed
-from .world import World
+from tests.faults.answers import THREE, setting
+from tests.faults.table import B64, Expected, Row, bought, fails, replayed
+from tests.faults.world import World
 
 YES = Charged.YES
 

@@ -7,10 +7,9 @@ from typing import Any
 
 from nodes import errors
 from nodes.errors import Charged
-
-from .child import Outcome
-from .table import B64, KILLED, PAID_FOR, Expected, Row, bought, fails, replayed
-from .world import Gate, World, until
+from tests.faults.child import Outcome
+from tests.faults.table import B64, KILLED, PAID_FOR, Expected, Row, bought, fails, replayed
+from tests.faults.world import Gate, World, until
 
 NOT_KNOWN = fails(errors.Unresolved, Charged.UNKNOWN)
 THREE = {"n": 3}

@@ -9,13 +9,12 @@ import pytest
 
 from nodes import errors
 from nodes.errors import Charged
-
-from .answers import without_log
-from .child import Outcome
-from .databases import database, garbage
-from .killing import NOT_KNOWN, finished, still_at_work
-from .table import KILLED, PAID_FOR, Act, Expected, Row, both, bought, do, fails, replayed
-from .world import World
+from tests.faults.answers import without_log
+from tests.faults.child import Outcome
+from tests.faults.databases import database, garbage
+from tests.faults.killing import NOT_KNOWN, finished, still_at_work
+from tests.faults.table import KILLED, PAID_FOR, Act, Expected, Row, both, bought, do, fails, replayed
+from tests.faults.world import World
 
 DAY = 24 * 3600.0
 MONTH = 32 * DAY

@@ -14,13 +14,12 @@ from nodes import errors
 from nodes.errors import Charged
 from nodes.headless.sandbox import FAULTS
 from nodes.spend import Journal, clean
-
-from .answers import setting
-from .child import find
-from .databases import AT_ANSWERED
-from .killing import SETTLE, in_the_air, killed_at
-from .table import B64, KILLED, PAID_FOR, Act, Expected, Row, both, bought, do, fails, replayed
-from .world import World, forget, painted
+from tests.faults.answers import setting
+from tests.faults.child import find
+from tests.faults.databases import AT_ANSWERED
+from tests.faults.killing import SETTLE, in_the_air, killed_at
+from tests.faults.table import B64, KILLED, PAID_FOR, Act, Expected, Row, both, bought, do, fails, replayed
+from tests.faults.world import World, forget, painted
 
 YES = Charged.YES
 THREE = {"n": 3}

@@ -10,9 +10,8 @@ import pytest
 
 from nodes import errors
 from nodes.errors import Charged
-
-from .child import Outcome
-from .world import World, check_promises, painted
+from tests.faults.child import Outcome
+from tests.faults.world import World, check_promises, painted
 
 Act = Callable[[World, pytest.MonkeyPatch], None]
 B64 = {

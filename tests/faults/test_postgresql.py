@@ -10,14 +10,13 @@ import sqlalchemy as sa
 
 from nodes import errors
 from nodes.errors import Charged
-
-from .child import Outcome
-from .killing import SETTLE
-from .limits import TOO_DEAR
-from .postgresql import PostgreSQL, programs
-from .table import PAID_FOR, bought, fails, replayed
-from .test_races import in_air, in_line, right
-from .world import World, forget
+from tests.faults.child import Outcome
+from tests.faults.killing import SETTLE
+from tests.faults.limits import TOO_DEAR
+from tests.faults.postgresql import PostgreSQL, programs
+from tests.faults.table import PAID_FOR, bought, fails, replayed
+from tests.faults.test_races import in_air, in_line, right
+from tests.faults.world import World, forget
 
 psycopg = pytest.importorskip("psycopg", reason="PostgreSQL's driver is not installed")
 

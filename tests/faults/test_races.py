@@ -11,12 +11,11 @@ import pytest
 from nodes import errors
 from nodes.host import use
 from nodes.spend import Journal, journal
-
-from .child import Outcome, failed, start, succeeded
-from .databases import database, garbage
-from .limits import DAY, TOO_DEAR
-from .table import PAID_FOR, bought, fails, replayed
-from .world import GENERATE, IN_LINE, Child, Gate, World, painted, until
+from tests.faults.child import Outcome, failed, start, succeeded
+from tests.faults.databases import database, garbage
+from tests.faults.limits import DAY, TOO_DEAR
+from tests.faults.table import PAID_FOR, bought, fails, replayed
+from tests.faults.world import GENERATE, IN_LINE, Child, Gate, World, painted, until
 
 
 def in_line(world: World, **inputs: object) -> Child:

@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 import torch
 
-from nodes import courier, errors
+from nodes import errors
 from nodes.errors import Charged
 from nodes.headless.host import Headless
 from nodes.headless.sandbox import FAULTS
 from nodes.host import Interrupted, use
-
-from .child import Outcome, attempt, start
-from .table import bought, fails, replayed
-from .test_races import in_air, right
-from .world import GENERATE, IN_LINE, Gate, World, until
+from nodes.purchase import background as courier
+from tests.faults.child import Outcome, attempt, start
+from tests.faults.table import bought, fails, replayed
+from tests.faults.test_races import in_air, right
+from tests.faults.world import GENERATE, IN_LINE, Gate, World, until
 
 VARIATIONS = "LumenfallVariations"
 AT_ONCE = 1.0

@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 
 from nodes.headless.sandbox import FAULTS
-
-from . import answers, databases, disk, downloads, killing, limits, stores
-from .table import Row, survive
-from .world import World
+from tests.faults import answers, databases, disk, downloads, killing, limits, stores
+from tests.faults.table import Row, survive
+from tests.faults.world import World
 
 ROWS = [*answers.ROWS, *downloads.ROWS, *disk.ROWS, *killing.ROWS, *databases.ROWS]
 ROWS += [*stores.ROWS, *limits.ROWS]

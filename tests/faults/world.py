@@ -24,14 +24,14 @@ import sqlalchemy as sa
 import torch
 from PIL import Image
 
-from nodes import courier, price
 from nodes.api import catalogue
+from nodes.api import prices as price
 from nodes.headless.host import Headless
 from nodes.headless.sandbox import Fault, Received, Sandbox, running
 from nodes.headless.sandbox.sending import reset
+from nodes.purchase import background as courier
 from nodes.spend import Journal, database, nanos, tables
-
-from .child import Outcome, attempt, digest
+from tests.faults.child import Outcome, attempt, digest
 
 GENERATE = "LumenfallGenerate"
 INPUTS: dict[str, Any] = {"prompt": "a cat", "size": "64x64", "model": "flux.2-pro"}

@@ -16,8 +16,7 @@ from nodes.headless import cli
 from nodes.headless.host import Headless
 from nodes.headless.signals import SIGNALS
 from nodes.spend import Journal
-
-from ..spend.conftest import forget_databases
+from tests.spend.conftest import forget_databases
 
 
 @dataclass(frozen=True)

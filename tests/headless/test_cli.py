@@ -16,14 +16,15 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from nodes import courier, table
+from nodes import table
 from nodes.api import bundled, ended
 from nodes.headless import cli
+from nodes.headless.commands.options import input_beside
 from nodes.headless.sandbox import running
+from nodes.purchase import background as courier
 from nodes.spend import Journal, State, entries, newest
-
-from ..test_run import until
-from .conftest import Command
+from tests.headless.conftest import Command
+from tests.test_run import until
 
 ROOT = Path(__file__).parents[2]
 
@@ -205,7 +206,7 @@ def test_a_bug_still_prints_one_object(
 @pytest.mark.parametrize(("inside", "found"), [("w.json", "input"), ("api/w.json", "input"), ("a/b/w.json", "a/b")])
 def test_the_input_folder_is_looked_for_beside_and_above(place: Path, inside: str, found: str) -> None:
     (place / inside).parent.mkdir(parents=True, exist_ok=True)
-    assert cli._input_beside(place / inside).resolve() == place / found
+    assert input_beside(place / inside).resolve() == place / found
 
 
 def test_the_help_names_the_exit_codes(

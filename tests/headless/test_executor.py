@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from nodes.errors import Charged, ServerFault
+from nodes.headless.checks import build
 from nodes.headless.executor import Event, Result, execute
-from nodes.headless.graph import build
 from nodes.headless.host import Headless
 from nodes.host import current
 from nodes.host.waiting import wait

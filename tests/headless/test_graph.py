@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from nodes.headless.graph import Graph, Link, build
+from nodes.graph.links import Link
+from nodes.headless.checks import Graph, build
 from nodes.headless.problems import NeedsComfyUI, WorkflowError
 
 

@@ -14,9 +14,8 @@ from PIL.PngImagePlugin import PngInfo
 
 from nodes.headless.sandbox import Sandbox
 from nodes.spend import Journal
-
-from ..spend.test_ledger import booked
-from .conftest import Command
+from tests.headless.conftest import Command
+from tests.spend.test_ledger import booked
 
 RECEIPT = {"model": "gpt-image-2", "request_id": "req_1", "cost": 0.04, "currency": "USD", "sent_at": 1_700_000_000.5}
 
@@ -132,7 +131,7 @@ def test_what_cannot_be_read_is_told(command: Command, file: str) -> None:
 
 
 def test_a_file_without_end_is_given_up(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from nodes.headless import receipts
+    from nodes.headless.commands import receipt as receipts
 
     monkeypatch.setattr(receipts, "MAX_FILE_BYTES", 1000)
     (tmp_path / "a.png").write_bytes(bytes(1001))

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from nodes import courier, errors
+from nodes import errors
 from nodes.headless.sandbox import Sandbox
+from nodes.purchase import background as courier
 from nodes.spend import Journal, newest
-
-from ..conftest import Nodes
-from ..test_nodes import options
-from ..test_run import SMALL
-from .conftest import Command
+from tests.conftest import Nodes
+from tests.headless.conftest import Command
+from tests.test_nodes import options
+from tests.test_run import SMALL
 
 
 @pytest.fixture

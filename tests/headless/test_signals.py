@@ -16,9 +16,8 @@ import pytest
 
 from nodes.headless.sandbox import Sandbox
 from nodes.spend import Journal, State, newest
-
-from ..faults.world import Gate
-from .conftest import Command
+from tests.faults.world import Gate
+from tests.headless.conftest import Command
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="its signals end a process at once")
 

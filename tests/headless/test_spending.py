@@ -14,9 +14,8 @@ from PIL import Image
 
 from nodes.errors import Charged
 from nodes.spend import Journal, State
-
-from ..spend.test_ledger import booked
-from .conftest import Command
+from tests.headless.conftest import Command
+from tests.spend.test_ledger import booked
 
 ROOT = Path(__file__).parents[2]
 
@@ -138,10 +137,9 @@ def test_the_picture_is_drawn(command: Command, journal: Journal, tmp_path: Path
 def test_columns_are_days_of_exact_amounts() -> None:
     from datetime import date
 
-    from nodes.headless.chart import _columns
+    from nodes.headless.commands.chart import _columns
     from nodes.spend import Call, nanos
-
-    from ..spend.test_ledger import at
+    from tests.spend.test_ledger import at
 
     def paid(model: str, when: str, cost: float) -> Call:
         return Call("0" * 64, "s", "e", model, sent_at=at(when), cost=nanos(cost))

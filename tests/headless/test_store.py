@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from nodes.spend import Call, Journal, State, kept
-
-from ..spend.test_ledger import booked
-from .conftest import Command
+from tests.headless.conftest import Command
+from tests.spend.test_ledger import booked
 
 FOX = {"prompt": "A red fox: jumping, over /the/ lazy dog and far away", "seed": 3}
 

@@ -13,10 +13,10 @@ from aiohttp import web
 
 from nodes.headless.host import Headless
 from nodes.headless.sandbox import Sandbox, running
-from nodes.host.routes import install
+from nodes.routes import install
 from nodes.spend import Journal
-
-from .page import KEY, Routes
+from nodes.table import NODE_CLASS_MAPPINGS
+from tests.host.page import KEY, Routes
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Routes]]:
     stops: list[Callable[[], None]] = []
 
     def start(**overrides: str | None) -> Routes:
-        host = Headless({"LUMENFALL_DATA_DIR": str(tmp_path / "private"), **overrides})
+        host = Headless({"LUMENFALL_DATA_DIR": str(tmp_path / "private"), **overrides}, nodes=NODE_CLASS_MAPPINGS)
         started = threading.Event()
         address: list[Any] = []
 

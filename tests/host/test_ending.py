@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from nodes import courier, ending
 from nodes.headless.sandbox import Sandbox
+from nodes.purchase import background as courier
+from nodes.purchase import ending
 from nodes.spend import Journal, State, newest
-
-from ..faults.world import Gate
-from ..headless.test_signals import insist, says
-from ..spend.conftest import forget_databases
+from tests.faults.world import Gate
+from tests.headless.test_signals import insist, says
+from tests.spend.conftest import forget_databases
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="its signals end a process at once")
 

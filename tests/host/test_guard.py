@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodes.host.routes.guard import Visit, refusal
+from nodes.routes.guard import Visit, refusal
 
 HERE = "127.0.0.1"
 PAGE = {

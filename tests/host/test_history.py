@@ -16,14 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from nodes.browser.calls import picture
 from nodes.errors import Charged, InputError
 from nodes.headless.host import Headless
 from nodes.headless.sandbox import Sandbox
 from nodes.host import Interrupted
+from nodes.routes.history import picture
 from nodes.spend import Call, Caller, Journal, Limits, State
-
-from .page import GENERATE, GRAPH, Routes
+from tests.host.page import GENERATE, GRAPH, Routes
 
 
 def test_a_call_is_listed_with_its_picture_and_its_node(routes: Routes) -> None:

@@ -15,15 +15,14 @@ import pytest
 import torch
 
 from nodes.api import bundled, ended, read_models
-from nodes.contract import PaidNode
+from nodes.contract.nodes import PaidNode
 from nodes.errors import Charged
-from nodes.headless.estimating import quote_file
+from nodes.headless.commands.estimate import quote_file
 from nodes.headless.sandbox import Sandbox
-from nodes.host.routes import MAX_BODY
+from nodes.routes import MAX_BODY
 from nodes.spend import Call, State
 from nodes.table import NODE_CLASS_MAPPINGS
-
-from .page import GENERATE, GRAPH, HEADERS, KEY, OTHER, Routes
+from tests.host.page import GENERATE, GRAPH, HEADERS, KEY, OTHER, Routes
 
 
 def test_the_key_goes_in_and_out_of_nothing(routes: Routes, locked: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
@@ -197,5 +196,5 @@ def test_a_stop_that_no_run_has_taken_yet_stops_no_estimate(routes: Routes) -> N
 
 def test_loading_the_routes_loads_no_server() -> None:
     heavy = "aiohttp", "torch", "pydantic", "sqlalchemy", "httpx", "alembic"
-    told = f"import sys, nodes.host.routes; print([name for name in {heavy} if name in sys.modules])"
+    told = f"import sys, nodes.routes; print([name for name in {heavy} if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", told], capture_output=True, text=True).stdout.strip() == "[]"

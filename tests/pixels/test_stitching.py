@@ -9,8 +9,7 @@ from scipy import ndimage
 from nodes.headless.sandbox import FAULTS
 from nodes.pixels import composite, decode, encode, resize, stitch
 from nodes.pixels.colour import match_colour
-
-from .test_registration import texture
+from tests.pixels.test_registration import texture
 
 SEAM = 1.5 / 255
 """The step that may remain at the mask's border, on average. A level of 8 bits is 1/255."""

@@ -15,8 +15,7 @@ import pytest
 
 from nodes.errors import StoreError
 from nodes.spend import Journal, database
-
-from .test_journal import KEY, begun, done, held_by_another
+from tests.spend.test_journal import KEY, begun, done, held_by_another
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="counts what Linux shows in /proc")
 

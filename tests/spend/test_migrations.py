@@ -8,8 +8,7 @@ from pathlib import Path
 
 from nodes.spend import Call, Caller, Journal, Limits, State, Stored, newest, uncertain
 from nodes.spend.tables import REVISION
-
-from .conftest import forget_databases
+from tests.spend.conftest import forget_databases
 
 
 def test_a_database_without_graphs_keeps_its_calls_and_takes_graphs(

@@ -15,7 +15,7 @@ from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
 from ...errors import InputError
-from ...writing import create
+from ...host.writing import create
 from ..folders import Folders, destination, next_name
 
 Inputs = dict[str, dict[str, Any]]

@@ -13,7 +13,7 @@ from aiohttp import web
 from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
-from ...writing import create, write_durably
+from ...host.writing import create, write_durably
 from .places import Places, contained
 
 TYPES = ("input", "output", "temp")

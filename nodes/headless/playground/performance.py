@@ -12,8 +12,9 @@ from typing import Any
 from PIL import Image
 
 from ...errors import LumenfallError
+from ...graph.links import Link
+from ..checks import Graph, Node
 from ..executor import Event, execute
-from ..graph import Graph, Link, Node
 from ..host import Headless
 from .messages import Messages
 

@@ -46,6 +46,7 @@ class Playground:
         return Headless(
             self.overrides,
             on_progress,
+            nodes=self.nodes,
             free_nodes=free(self.core_nodes),
             on_preview=on_preview,
             on_failure=on_failure,

@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-from ..graph import Graph, build
+from ..checks import Graph, build
 from ..problems import NeedsComfyUI, Problem, WorkflowError
 from ..workflow import Prompt
 from . import jobs

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..graph import Graph
+from ..checks import Graph
 from ..host import Headless
 from .messages import Messages
 from .performance import Outcome, Performance

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from ...host import routes as pack_routes
+from ... import routes as pack_routes
 from ..host import sandboxed
 from ..sandbox import Sandbox
 from ..sandbox import running as running_sandbox

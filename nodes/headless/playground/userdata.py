@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from ...writing import create, move, write_durably
+from ...host.writing import create, move, write_durably
 from .places import contained
 
 

@@ -14,8 +14,7 @@ import pytest
 
 from nodes.headless.playground import Playground, running
 from nodes.headless.sandbox import Sandbox
-
-from ...spend.conftest import forget_databases
+from tests.spend.conftest import forget_databases
 
 CLIENT = "a-tab"
 

@@ -17,8 +17,7 @@ from PIL import Image
 from nodes.headless.playground import Playground
 from nodes.headless.sandbox import Sandbox
 from nodes.spend import Journal, entries
-
-from .conftest import CLIENT, Queue, copy, generate
+from tests.headless.playground.conftest import CLIENT, Queue, copy, generate
 
 DRAWN = {"id": "0b9c", "nodes": [], "links": []}
 

@@ -14,9 +14,8 @@ import pytest
 
 from nodes.errors import InputError
 from nodes.headless.playground import Playground, running
-
-from ..conftest import Command
-from .conftest import Queue, generate
+from tests.headless.conftest import Command
+from tests.headless.playground.conftest import Queue, generate
 
 ROOT = Path(__file__).parents[3]
 

@@ -1,0 +1,1 @@
+"""What the nodes share of ComfyUI's contract."""

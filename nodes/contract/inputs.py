@@ -1,0 +1,155 @@
+"""The inputs that several nodes share: how they are declared, and how they are read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+from ..api import Mode
+from ..errors import InputError
+from ..pixels import readable
+from ..purchase.ask import TooLarge
+from ..purchase.session import model_names
+from ..settings import OnFailure
+from .sizes import read_size
+
+MAX_SEED = 2**31 - 1
+"""Providers differ; this is the largest that all of them take."""
+
+
+class Options(TypedDict):
+    """What the Request Options node hands on. ``model`` is empty where the node's own choice counts."""
+
+    model: str
+    parameters: dict[str, Any]
+    on_failure: OnFailure
+    too_large: TooLarge
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The shared inputs, read: the model, and the parameters that the user changed, by their wire names."""
+
+    model: str
+    parameters: Mapping[str, Any]
+    notes: tuple[str, ...]
+    on_failure: OnFailure | None = None
+    too_large: TooLarge = "refuse"
+
+    @property
+    def transparent(self) -> bool:
+        """Whether a transparent background was asked for, so that pictures keep four channels."""
+        return self.parameters.get("background") == "transparent"
+
+
+def model_input(*modes: Mode) -> tuple[list[str], dict[str, Any]]:
+    """The model menu of a node that needs one of ``modes``."""
+    names = model_names(*modes)
+    tooltip = (
+        "The model that makes the picture. Any other slug works too, also provider/slug such as fal/flux.2-pro: "
+        "write it into Request Options."
+    )
+    return names, {"default": names[0], "tooltip": tooltip}
+
+
+def prompt_input(tooltip: str) -> tuple[str, dict[str, Any]]:
+    return "STRING", {"multiline": True, "default": "", "tooltip": tooltip}
+
+
+def size_input() -> tuple[str, dict[str, Any]]:
+    tooltip = (
+        "auto leaves it to the model (for edits: as the input). Or pixels, such as 1024x1024, 1536x1024, 1024x1536 "
+        "or 3840x2160, or a ratio, such as 16:9 or 2:3."
+    )
+    return "STRING", {"default": "auto", "tooltip": tooltip}
+
+
+def n_input() -> tuple[str, dict[str, Any]]:
+    tooltip = "How many pictures to make. Each one is paid for."
+    return "INT", {"default": 1, "min": 1, "max": 10, "tooltip": tooltip}
+
+
+def seed_input() -> tuple[str, dict[str, Any]]:
+    tooltip = (
+        "The number of the take: queued again unchanged, the node is not run again; another number buys another "
+        "picture. Sent to models that take a seed."
+    )
+    return "INT", {"default": 0, "min": 0, "max": MAX_SEED, "control_after_generate": True, "tooltip": tooltip}
+
+
+def options_input() -> tuple[str, dict[str, Any]]:
+    return "LUMENFALL_OPTIONS", {"tooltip": "A Request Options node, for settings that are rarely needed."}
+
+
+def read(
+    model: str,
+    size: str,
+    n: int,
+    options: Options | None,
+    *,
+    width: int | None = None,
+    height: int | None = None,
+) -> Asked:
+    """The shared inputs as a request needs them. Raises InputError for a size that is none."""
+    asked = options or Options(model="", parameters={}, on_failure="stop", too_large="refuse")
+    parameters = dict(asked["parameters"])
+    notes = []
+    if (width is None) != (height is None):
+        raise InputError("Only one of width and height is wired.", hint="Wire both, or use size.")
+    text = size if width is None else f"{width}x{height}"
+    chosen = read_size(text)
+    if chosen:
+        parameters["size"] = chosen
+        ignored = [name for name in ("aspect_ratio", "resolution") if name in parameters]
+        if ignored and "x" in chosen:
+            notes.append(f"{' and '.join(ignored)} cannot count beside the size {chosen}; set size to auto to use it.")
+    if n != 1:
+        parameters["n"] = n
+    slug = (asked["model"] or model or "").strip()
+    if not slug:
+        raise InputError("No model is chosen.", hint="Pick one, or write its slug into Request Options.")
+    if not re.fullmatch(r"[!-~]{1,200}", slug) or ".." in slug:
+        raise InputError("The model's slug holds a space or a special character.", hint="It looks like flux.2-pro.")
+    output_format = parameters.get("output_format")
+    if output_format and not readable(f".{output_format}".lower()):
+        raise InputError(
+            f"The installed Pillow cannot open {output_format} pictures.", hint="Choose png, or install a newer Pillow."
+        )
+    # Without an options node, the settings decide about failures.
+    on_failure = asked["on_failure"] if options else None
+    return Asked(slug, parameters, tuple(notes), on_failure, asked["too_large"])
+
+
+def read_prompt(prompt: str, what: str) -> str:
+    """The prompt without surrounding space. Raises InputError where there is none."""
+    text = prompt.strip()
+    if not text:
+        raise InputError("The prompt is empty.", hint=what)
+    check_text("The prompt", text)
+    return text
+
+
+def check_text(name: str, text: str) -> None:
+    """Raise InputError for text that cannot be sent, such as half of an emoji."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InputError(f"{name} holds half a character at position {error.start}.", hint="Write it again.") from None
+
+
+def check_links(declared: Mapping[str, Mapping[str, Any]], linked: Mapping[str, Any]) -> str | None:
+    """What is wrong with the types of linked inputs, or None.
+
+    ComfyUI leaves this check to a node whose VALIDATE_INPUTS names ``input_types``.
+    """
+    expected = {name: spec[0] for group in ("required", "optional") for name, spec in declared.get(group, {}).items()}
+    for name, received in linked.items():
+        wanted = expected.get(name)
+        if wanted is None or isinstance(received, list):
+            continue
+        allowed = {"STRING", "COMBO"} if isinstance(wanted, list) else {str(wanted)}
+        if allowed.isdisjoint(part.strip() for part in str(received).split(",")) and received != "*":
+            return f"{name}: received {received}, needs {' or '.join(sorted(allowed))}"
+    return None

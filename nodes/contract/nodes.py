@@ -1,0 +1,94 @@
+"""What the nodes share of ComfyUI's V1 class contract."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from .. import host
+from ..api import Mode, configured_base_url
+from ..errors import LumenfallError
+from ..purchase.origin import remember
+from ..purchase.outcome import page_of
+from .inputs import check_links
+
+
+class PictureNode:
+    """Base of the nodes that bring pictures with a report."""
+
+    CATEGORY = "Lumenfall"
+    RETURN_TYPES = ("IMAGE", "MASK", "STRING")
+    RETURN_NAMES = ("images", "mask", "report")
+    # Keeps the report in the history and on the node when a re-run is answered from ComfyUI's cache.
+    HAS_INTERMEDIATE_OUTPUT = True
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, dict[str, Any]]:
+        raise NotImplementedError
+
+
+class FreeNode:
+    """Base of the nodes that an estimate may run: they cost, write and show nothing."""
+
+
+class PaidNode(PictureNode):
+    """Base of the nodes that ask the server for pictures."""
+
+    MODES: tuple[Mode, ...]
+    """What a model must do, at least one of them."""
+
+    @classmethod
+    def VALIDATE_INPUTS(cls, model: str | None, input_types: dict[str, Any]) -> bool | str:
+        """Naming ``model`` tells ComfyUI to take any slug; every other input keeps its checks."""
+        wrong = check_links(cls.INPUT_TYPES(), input_types)
+        if wrong:
+            return wrong
+        # None: the model comes over a link and is not known yet.
+        return True if model is None or str(model).strip() else "model is empty: pick one from the list"
+
+
+REPORT_TOOLTIP = "JSON text: model, provider, request id, cost, seconds, sizes, notes."
+
+
+NodeFunction = Callable[..., Awaitable[dict[str, Any]]]
+
+
+def paid_node(function: NodeFunction) -> NodeFunction:
+    """Decorates the function of a node: takes the hidden inputs off it, and lets the node itself say why it ended
+    early. ComfyUI's browser hides the text of an error behind a click, and leaves the last line of progress standing.
+    """
+
+    @functools.wraps(function)
+    async def telling(*args: Any, graph: Any = None, png_info: Any = None, **inputs: Any) -> dict[str, Any]:
+        try:
+            with remember(graph, png_info):
+                return await function(*args, **inputs)
+        except LumenfallError as error:
+            surroundings = host.current()
+            host.say(surroundings, f"{error.message} {error.hint}".strip())
+            host.complain(surroundings, error.as_dict(), _page(surroundings, error.request_id))
+            raise
+        except Exception as error:
+            stopped = isinstance(error, type(host.current().interruption()))
+            host.say(host.current(), str(error) or "stopped" if stopped else f"{type(error).__name__}: {error}")
+            raise
+        except asyncio.CancelledError:
+            # ComfyUI cancels the tasks of a prompt when another node fails; a CancelledError that left a node would
+            # end its only worker thread.
+            host.say(host.current(), "stopped")
+            raise host.current().interruption() from None
+        except BaseException as error:
+            host.say(host.current(), str(error) or "stopped")
+            raise
+
+    return telling
+
+
+def _page(surroundings: host.Host, request_id: str | None) -> str | None:
+    """Where the user can look a failed request up."""
+    try:
+        return page_of(configured_base_url(surroundings.environ(), surroundings.data_dir()), request_id)
+    except LumenfallError:
+        return None

@@ -1,0 +1,99 @@
+"""What a node says about its call, for people and for machines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from ..errors import InputError
+from ..pixels import as_float, fit_to_first, match_channels, split_alpha
+from ..purchase.delivery import Delivery, Results, total_cost
+
+
+def describe(model: str, results: Results, notes: Sequence[str], images: torch.Tensor) -> dict[str, Any]:
+    """The report of a node: totals first, then each request.
+
+    ``cost`` is the sum of what this run paid in ``currency``, None where the server named no cost; ``replayed``
+    tells whether all came from the store for nothing; ``seconds`` is the time of the slowest request; ``sizes`` are
+    those that came, ``size`` that of the tensor handed on; ``originals`` are the files as they came, below the pack's
+    private folder; ``failures`` are the requests that failed, where the user chose to keep going.
+    """
+    deliveries = results.deliveries
+    cost, currency = total_cost(deliveries)
+    first = deliveries[0].call
+    told = [*results.notes, *notes, *(note for delivery in deliveries for note in delivery.notes)]
+    return {
+        "model": model,
+        "executed_model": first.executed_model,
+        "provider": first.provider,
+        "request_id": first.request_id,
+        "cost": cost,
+        "currency": currency,
+        "replayed": all(delivery.replayed for delivery in deliveries),
+        "seconds": round(max(delivery.seconds for delivery in deliveries), 2),
+        "count": images.shape[0],
+        "size": f"{images.shape[2]}x{images.shape[1]}",
+        "sizes": [size for delivery in deliveries for size in _sizes(delivery)],
+        "revised_prompts": [
+            prompt for delivery in deliveries for prompt in delivery.call.facts.get("revised_prompts", ())
+        ],
+        "notes": list(dict.fromkeys(told)),
+        "requests": [
+            {
+                "index": delivery.index,
+                "executed_model": delivery.call.executed_model,
+                "provider": delivery.call.provider,
+                "request_id": delivery.call.request_id,
+                "cost": delivery.cost,
+                "replayed": delivery.replayed,
+                "seconds": round(delivery.seconds, 2),
+                "sizes": _sizes(delivery),
+                "originals": list(delivery.originals),
+            }
+            for delivery in deliveries
+        ],
+        "failures": list(results.failures),
+    }
+
+
+def finish(images: torch.Tensor, mask: torch.Tensor, report: dict[str, Any]) -> dict[str, Any]:
+    """A node's return value: the outputs, and the report for the browser and the history."""
+    text = json.dumps(report, indent=2, ensure_ascii=False)
+    return {"ui": {"lumenfall": [report]}, "result": (images, mask, text)}
+
+
+def _sizes(delivery: Delivery) -> list[str]:
+    return [f"{picture.shape[2]}x{picture.shape[1]}" for picture in delivery.pictures]
+
+
+def read_images(image: torch.Tensor) -> torch.Tensor:
+    """An IMAGE input as float32 ``[B, H, W, C]`` on the CPU, values untouched. Raises InputError for another shape."""
+    if image.ndim == 3:
+        image = image[None]
+    if image.ndim != 4 or image.shape[-1] not in (1, 3, 4) or 0 in image.shape:
+        raise InputError(
+            f"An IMAGE must be batch x height x width x 1, 3 or 4 channels, not {' x '.join(map(str, image.shape))}."
+        )
+    return as_float(image)
+
+
+def answers(deliveries: Sequence[Delivery]) -> dict[int, list[torch.Tensor]]:
+    """The pictures ``[H, W, C]`` that came for each request, by its number."""
+    return {delivery.index: [frame for picture in delivery.pictures for frame in picture] for delivery in deliveries}
+
+
+def gather(deliveries: Sequence[Delivery], transparent: bool) -> tuple[torch.Tensor, torch.Tensor, list[str]]:
+    """All pictures as one batch of the first one's size, their MASK (1 - alpha), and notes on what was fitted.
+
+    The batch has four channels where a transparent background was asked for, else three; colour is not
+    multiplied by alpha in either.
+    """
+    pictures = [match_channels(picture, 4) for delivery in deliveries for picture in delivery.pictures]
+    batch, notes = fit_to_first(pictures)
+    colour, mask = split_alpha(batch)
+    if transparent and not mask.any():
+        notes.append("A transparent background was asked for, but the pictures came opaque.")
+    return (batch if transparent else colour.contiguous()), mask.contiguous(), notes

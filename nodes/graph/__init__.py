@@ -1,0 +1,1 @@
+"""Graphs in API format, and ComfyUI's V1 contract: pure, without a host."""

@@ -1,0 +1,68 @@
+"""What is a link in a graph in API format, and what a node depends on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Link:
+    """Output ``slot`` of the node with the id ``node``."""
+
+    node: str
+    slot: int
+
+
+def link_of(value: Any) -> Link | None:
+    """``value`` as a link, ``["node id", slot]``; None where it is a literal."""
+    match value:
+        case [str(node), int(slot)] if not isinstance(slot, bool):
+            return Link(node, slot)
+    return None
+
+
+def source_of(value: Any, graph: Mapping[str, Any]) -> str | None:
+    """The node of ``graph`` that ``value`` leads to, for graphs that nobody has checked; else None."""
+    named = str(value[0]) if isinstance(value, list) and len(value) == 2 else None
+    return named if named in graph else None
+
+
+def upstream(graph: Mapping[str, Any], node_id: str) -> dict[str, Mapping[str, Any]]:
+    """The node, and those that lead to it, by their ids; what is no node is left out."""
+    needed: dict[str, Mapping[str, Any]] = {}
+    pending = [node_id]
+    while pending:
+        name = pending.pop()
+        node = graph.get(name)
+        if name in needed or not isinstance(node, Mapping):
+            continue
+        needed[name] = node
+        inputs = node.get("inputs")
+        values = inputs.values() if isinstance(inputs, Mapping) else ()
+        pending += [source for source in (source_of(value, graph) for value in values) if source is not None]
+    return needed
+
+
+def signature(graph: Mapping[str, Any], node_id: str) -> str:
+    """Equal for two nodes whose results are equal for ComfyUI: same class, same inputs, and so on upwards."""
+    known: dict[str, str] = {}
+
+    def sign(name: str) -> str:
+        if name not in known:
+            known[name] = ""  # a circle is no graph; it must not hang either
+            node = graph.get(name)
+            inputs = dict(node.get("inputs") or {}) if isinstance(node, Mapping) else {}
+            for key, value in inputs.items():
+                source = source_of(value, graph)
+                if source is not None:
+                    inputs[key] = [sign(source), value[1]]
+            kind = node.get("class_type") if isinstance(node, Mapping) else None
+            text = json.dumps([kind, inputs], sort_keys=True, default=str)
+            known[name] = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
+        return known[name]
+
+    return sign(node_id)

@@ -1,0 +1,195 @@
+"""A workflow as a graph that is known to be runnable.
+
+Everything that can be told before money moves is told here, all at once: unknown classes, links to nowhere,
+cycles, missing inputs, types, ranges, choices, and what the nodes' own VALIDATE_INPUTS object to. As in ComfyUI,
+only nodes that some output node needs are held to this; unlike ComfyUI, one bad branch keeps all from running.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
+from typing import Any
+
+from ..graph.fields import Field, Misfit, declared
+from ..graph.links import Link, link_of
+from .problems import NeedsComfyUI, Problem, WorkflowError
+from .workflow import Prompt, override, title_of
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node that will run. ``inputs`` holds links and coerced literals, declared inputs only."""
+
+    id: str
+    title: str
+    node_class: type[Any]
+    class_type: str
+    inputs: Mapping[str, Any]
+
+    @property
+    def parents(self) -> set[str]:
+        return {value.node for value in self.inputs.values() if isinstance(value, Link)}
+
+
+@dataclass(frozen=True)
+class Graph:
+    """``nodes`` are those that output nodes need, parents first; ``prompt`` is the workflow as it is run."""
+
+    prompt: Prompt
+    nodes: Mapping[str, Node]
+
+
+async def build(
+    prompt: Prompt,
+    table: Mapping[str, type[Any]],
+    settings: Iterable[str] = (),
+    targets: Collection[str] | None = None,
+) -> Graph:
+    """Check ``prompt``, with ``settings`` (see :func:`.workflow.override`) written in, against the node ``table``.
+
+    ``targets`` are the ids of the output nodes that are wanted, None for all of them. Raises NeedsComfyUI for classes
+    outside the table, else WorkflowError with every problem.
+    """
+    unknown = {node_id: node["class_type"] for node_id, node in prompt.items() if node["class_type"] not in table}
+    if unknown:
+        raise NeedsComfyUI(unknown)
+    prompt = override(prompt, table, settings)
+    outputs = [
+        node_id
+        for node_id, node in prompt.items()
+        if getattr(table[node["class_type"]], "OUTPUT_NODE", False) is True and (targets is None or node_id in targets)
+    ]
+    if not outputs:
+        message = "The workflow has no output node; add a SaveImage or a PreviewImage."
+        raise WorkflowError([Problem("prompt_no_outputs", message)])
+
+    needed = _needed(prompt, outputs)
+    checks = [_Check(node_id, prompt, table) for node_id in prompt if node_id in needed]
+    nodes = {check.node_id: await check.run() for check in checks}
+    problems = [problem for check in checks for problem in check.problems]
+    try:
+        order = list(TopologicalSorter({node.id: node.parents for node in nodes.values()}).static_order())
+    except CycleError as error:
+        path = " -> ".join(f"{node_id} ({nodes[node_id].class_type})" for node_id in error.args[1])
+        problems.append(Problem("dependency_cycle", f"The links form a cycle: {path}"))
+    if problems:
+        raise WorkflowError(problems)
+    return Graph(prompt, {node_id: nodes[node_id] for node_id in order})
+
+
+def _needed(prompt: Prompt, outputs: Iterable[str]) -> set[str]:
+    needed: set[str] = set()
+    pending = list(outputs)
+    while pending:
+        node_id = pending.pop()
+        if node_id in needed:
+            continue
+        needed.add(node_id)
+        values = prompt[node_id]["inputs"].values()
+        pending += [link.node for link in map(link_of, values) if link is not None and link.node in prompt]
+    return needed
+
+
+@dataclass
+class _Check:
+    """The examination of one node."""
+
+    node_id: str
+    prompt: Prompt
+    table: Mapping[str, type[Any]]
+    problems: list[Problem] = field(default_factory=list)
+
+    async def run(self) -> Node:
+        raw = self.prompt[self.node_id]
+        node_class = self.table[raw["class_type"]]
+        validator = _Validator.of(node_class)
+        inputs: dict[str, Any] = {}
+        linked: dict[str, Any] = {}
+        for name, declaration in declared(node_class).items():
+            if name not in raw["inputs"]:
+                if declaration.required:
+                    self._report("required_input_missing", "required, but missing", name)
+                continue
+            value = raw["inputs"][name]
+            try:
+                if isinstance(value, list):
+                    inputs[name], linked[name] = self._linked(value, declaration, any_type=validator.takes_types)
+                else:
+                    inputs[name] = declaration.coerced(value)
+                    if not validator.waives(name):
+                        declaration.check(inputs[name])
+            except Misfit as misfit:
+                self._report(misfit.code, str(misfit), name)
+        await self._validate(validator, inputs, linked)
+        return Node(self.node_id, title_of(raw), node_class, raw["class_type"], inputs)
+
+    def _linked(self, value: list[Any], declaration: Field, *, any_type: bool) -> tuple[Link, Any]:
+        link = link_of(value)
+        if link is None:
+            raise Misfit("bad_linked_input", f'{value!r} is not a link; a link is ["node id", slot]')
+        if link.node not in self.prompt:
+            raise Misfit("dangling_link", f"linked to node {link.node}, which does not exist")
+        source = self.table[self.prompt[link.node]["class_type"]]
+        if not 0 <= link.slot < len(source.RETURN_TYPES):
+            last = f"it has {len(source.RETURN_TYPES)}, counted from 0"
+            raise Misfit("slot_out_of_range", f"node {link.node} has no output {link.slot}; {last}")
+        received = source.RETURN_TYPES[link.slot]
+        if not any_type and not declaration.accepts(received):
+            wanted = "a choice from its list" if declaration.choices is not None else declaration.kind
+            raise Misfit("return_type_mismatch", f"needs {wanted}, but node {link.node} gives {received}")
+        return link, received
+
+    async def _validate(self, validator: _Validator, inputs: Mapping[str, Any], linked: Mapping[str, Any]) -> None:
+        taken = [name for name in inputs if validator.waives(name)]
+        faulty = any(problem.input is not None and validator.waives(problem.input) for problem in self.problems)
+        if not validator.wanted or faulty:
+            return
+        # As in ComfyUI, a linked value is not known yet and arrives as None.
+        arguments = {name: None if isinstance(inputs[name], Link) else inputs[name] for name in taken}
+        if validator.takes_types:
+            arguments["input_types"] = dict(linked)
+        try:
+            verdict = validator.function(**arguments)
+            if inspect.isawaitable(verdict):
+                verdict = await verdict
+        except Exception as error:
+            verdict = f"{type(error).__name__}: {error}"
+        if verdict is not True:
+            message = verdict if isinstance(verdict, str) else "refused by the node"
+            self._report("custom_validation_failed", message, taken[0] if len(taken) == 1 else None)
+
+    def _report(self, code: str, message: str, name: str | None) -> None:
+        raw = self.prompt[self.node_id]
+        self.problems.append(Problem(code, message, self.node_id, title_of(raw), raw["class_type"], name))
+
+
+@dataclass(frozen=True)
+class _Validator:
+    """A node class's VALIDATE_INPUTS: naming an input there waives min, max and membership for it."""
+
+    function: Any
+    names: frozenset[str]
+    takes_all: bool
+
+    @classmethod
+    def of(cls, node_class: type[Any]) -> _Validator:
+        function = getattr(node_class, "VALIDATE_INPUTS", None)
+        if function is None:
+            return cls(None, frozenset(), takes_all=False)
+        parameters = inspect.signature(function).parameters.values()
+        named = frozenset(one.name for one in parameters if one.kind is one.POSITIONAL_OR_KEYWORD)
+        return cls(function, named, takes_all=any(one.kind is one.VAR_KEYWORD for one in parameters))
+
+    @property
+    def wanted(self) -> bool:
+        return bool(self.names) or self.takes_all
+
+    @property
+    def takes_types(self) -> bool:
+        return "input_types" in self.names
+
+    def waives(self, name: str) -> bool:
+        return name in self.names or self.takes_all

@@ -1,0 +1,78 @@
+"""What a person sees of a run: live rows on stderr, then what came of it."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+from ..executor import Event
+from .summary import Summary
+
+
+class Rows:
+    """One row for each running node: title, elapsed time, and the last thing it said."""
+
+    def __init__(self, *, silent: bool) -> None:
+        console = Console(stderr=True)
+        self._progress = Progress(
+            SpinnerColumn("line"),  # the usual spinners are not in cp1252
+            TextColumn("{task.description}", markup=False),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[text]}", markup=False),
+            console=console,
+            transient=True,
+            disable=silent or not console.is_terminal,
+        )
+        self._rows: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Rows:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def show(self, event: Event) -> None:
+        if event.state == "running":
+            self._rows[event.node.id] = self._progress.add_task(event.node.title, total=None, text="")
+        elif event.node.id in self._rows:
+            self._progress.remove_task(self._rows.pop(event.node.id))
+
+    def say(self, node_id: str, text: str) -> None:
+        if node_id in self._rows:
+            self._progress.update(self._rows[node_id], text=text)
+
+
+def show(summary: Summary) -> None:
+    """Saved files, cost and notes on stdout; errors on stderr."""
+    out = Console(soft_wrap=True, markup=False, highlight=False)
+    err = Console(soft_wrap=True, markup=False, highlight=False, stderr=True)
+    for output in summary["outputs"].values():
+        for path in output["images"]:
+            out.print(path)
+    if summary["reports"]:
+        out.print(f"Cost: {cost_text(summary['cost'], summary['currency'])}, {summary['seconds']} s")
+    for node_id, report in summary["reports"].items():
+        for note in report.get("notes", ()):
+            out.print(f"Note of node {node_id} ({report.get('model')}): {note}")
+    for error in summary["errors"]:
+        err.print(_error_text(error), style="red")
+    if summary["status"] == "interrupted":
+        err.print("Stopped. Pictures that were already paid for and written stay where they are.", style="yellow")
+
+
+def cost_text(cost: float | None, currency: str | None) -> str:
+    """A price for people: up to six decimals, without idle zeros."""
+    return "not known" if cost is None else f"{cost:.6f}".rstrip("0").rstrip(".") + f" {currency or ''}".rstrip()
+
+
+def _error_text(error: dict[str, Any]) -> str:
+    place = f'Node {error["node_id"]} "{error["node_title"] or error["class_type"]}": ' if error["node_id"] else ""
+    request = f"request {error['request_id']}" if error["request_id"] else None
+    facts = [fact for fact in (error["code"], request, error["charged"]) if fact]
+    return f"{place}{error['message']} {error['hint']}".rstrip() + f"\n[{' | '.join(facts)}]"

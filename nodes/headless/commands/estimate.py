@@ -1,0 +1,118 @@
+"""``lumenfall estimate``: the price of a workflow, told without buying anything.
+
+status      "success"; "error" if a node could not be estimated, or nothing could; "interrupted"
+errors      what kept the estimate from being made, as in a run's summary; those of single nodes are in `lines`
+total, currency, unknown, approximate, summary, lines     see :meth:`...pricing.estimate.Quote.as_dict`
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from ...errors import LumenfallError
+from ...host import Interrupted, use
+from ...pricing.estimate import Quote
+from .. import signals
+from ..checks import build
+from ..folders import Folders
+from ..host import Headless, sandboxed
+from ..problems import NeedsComfyUI
+from ..workflow import Prompt, load, override
+from .options import DONE, FAILED, WRONG, AsJson, InputFolder, InSandbox, Settings, WorkflowFile, input_beside
+from .summary import of_error
+
+
+def quote_file(workflow: Path, settings: list[str], input_folder: Path, *, in_sandbox: bool) -> Quote:
+    """The quote of a workflow file, with ``settings`` (see :func:`..workflow.override`) written in.
+
+    Raises WorkflowError where the workflow or a setting cannot be used.
+    """
+    from ...table import NODE_CLASS_MAPPINGS
+    from ..core_nodes import free, table
+
+    prompt = load(workflow)
+    output_folder = Path("output")  # where a run would write
+    nodes = table(Folders(input_folder, output_folder, output_folder))
+    with _surroundings(in_sandbox) as overrides:
+        host = Headless(overrides, nodes={**nodes, **NODE_CLASS_MAPPINGS}, free_nodes=free(nodes))
+        with signals.asking(host.stop):
+            return asyncio.run(_quote(prompt, settings, host))
+
+
+def as_dict(quote: Quote) -> dict[str, Any]:
+    """``quote`` as ``--json`` prints it."""
+    return {"status": "error" if quote.unknown else "success", **quote.as_dict(), "errors": []}
+
+
+def no_estimate(error: LumenfallError | None) -> dict[str, Any]:
+    """The same where ``error``, or with None the user, kept the estimate from being made."""
+    errors = [] if error is None else of_error(error)["errors"]
+    return {"status": "interrupted" if error is None else "error", **Quote(()).as_dict(), "errors": errors}
+
+
+async def _quote(prompt: Prompt, settings: list[str], host: Headless) -> Quote:
+    nodes = host.node_classes()
+    try:
+        prompt = dict((await build(prompt, nodes, settings)).prompt)
+    except NeedsComfyUI:
+        # Only ComfyUI can check and run it. It can be priced, with stand-ins for what the unknown nodes make.
+        prompt = override(prompt, nodes, settings)
+    with use(host):
+        from ...pricing.walk import estimate_graph
+
+        return await estimate_graph(prompt)
+
+
+@contextlib.contextmanager
+def _surroundings(in_sandbox: bool) -> Iterator[dict[str, str | None]]:
+    """Environment variables to change."""
+    if not in_sandbox:
+        yield {}
+        return
+    from ..sandbox import running
+
+    with (
+        running() as server,
+        tempfile.TemporaryDirectory(
+            prefix="lumenfall-estimate-",
+            ignore_cleanup_errors=True,  # the database stays open until the process ends
+        ) as data_dir,
+    ):
+        yield sandboxed(server.base_url, data_dir)
+
+
+def estimate(
+    workflow: WorkflowFile,
+    settings: Settings = None,
+    input_folder: InputFolder = None,
+    sandbox: InSandbox = False,
+    as_json: AsJson = False,
+) -> None:
+    """Tell what a workflow would cost. Nothing is bought; what the store would replay counts as nothing.
+
+    Exit codes: 0 all is known, 1 a node cannot be estimated, 2 the workflow or the command line is wrong.
+    """
+    with signals.held():
+        from ... import table  # noqa: F401
+
+    text = "Stopped."
+    try:
+        quote = quote_file(workflow, settings or [], input_folder or input_beside(workflow), in_sandbox=sandbox)
+        summary, text, code = as_dict(quote), quote.text, FAILED if quote.unknown else DONE
+    except LumenfallError as error:
+        summary, text, code = no_estimate(error), str(error), WRONG
+    except (Interrupted, KeyboardInterrupt):
+        summary, code = no_estimate(None), signals.exit_code()
+    if as_json:
+        print(json.dumps(summary))
+    else:
+        typer.echo(text, err=code not in (DONE, FAILED))
+    raise typer.Exit(code)

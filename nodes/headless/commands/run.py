@@ -1,0 +1,147 @@
+"""``lumenfall run``: a workflow, from its file to the pictures in a folder."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ...errors import Charged, InputError, LumenfallError
+from ...host import use
+from .. import signals
+from ..host import Headless, sandboxed
+from ..problems import NeedsComfyUI
+from .options import (
+    DONE,
+    FAILED,
+    NEEDS_COMFYUI,
+    WRONG,
+    AsJson,
+    InputFolder,
+    InSandbox,
+    Settings,
+    WorkflowFile,
+    input_beside,
+)
+
+if TYPE_CHECKING:
+    from ..folders import Folders
+    from ..workflow import Prompt
+    from .console import Rows
+    from .summary import Summary
+
+log = logging.getLogger(__name__)
+
+
+def run(
+    workflow: WorkflowFile,
+    settings: Settings = None,
+    input_folder: InputFolder = None,
+    output_folder: Annotated[Path, typer.Option("--output", metavar="DIR", help="Where SaveImage writes.")] = Path(
+        "output"
+    ),
+    sandbox: InSandbox = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run a workflow. Ctrl-C, SIGTERM or SIGHUP stops it and waits for what is paid; the next one breaks it off."""
+    from .summary import of_break_off, of_error
+
+    input_folder = input_folder or input_beside(workflow)
+    try:
+        with signals.held():
+            from ... import table  # noqa: F401
+            from .console import Rows
+        with Rows(silent=as_json) as rows:
+            summary = _run(workflow, settings or [], input_folder, output_folder, sandbox, rows)
+        code = {"success": DONE, "error": FAILED, "interrupted": signals.exit_code()}[summary["status"]]
+        signals.ignore()
+    except LumenfallError as error:
+        summary, code = of_error(error), NEEDS_COMFYUI if isinstance(error, NeedsComfyUI) else WRONG
+    except KeyboardInterrupt:
+        signals.ignore()
+        summary, code = of_break_off(), signals.exit_code()
+    except Exception as error:
+        log.exception("This is a bug of the command line")
+        message = f"{type(error).__name__}: {error}"
+        summary, code = of_error(LumenfallError(message, code="UNEXPECTED", charged=Charged.UNKNOWN)), FAILED
+    if as_json:
+        print(json.dumps(summary))
+    else:
+        from .console import show
+
+        show(summary)
+        if sandbox and summary["reports"]:
+            print("This was the sandbox: nothing was really paid.")
+    raise typer.Exit(code)
+
+
+def _run(
+    workflow: Path, settings: list[str], input_folder: Path, output_folder: Path, in_sandbox: bool, rows: Rows
+) -> Summary:
+    """Load, check and run; raises LumenfallError for what keeps the run from starting."""
+    from ...table import NODE_CLASS_MAPPINGS
+    from ..core_nodes import free, table
+    from ..folders import Folders
+    from ..workflow import browser_form, load
+
+    prompt = load(workflow)
+    # With --set the browser's form would no longer say what was run; the prompt still does.
+    drawn = None if settings else browser_form(workflow)
+    try:
+        output_folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=output_folder):
+            pass
+    except OSError as error:
+        reason = error.strerror or error
+        raise InputError(f"Pictures cannot be written to the output folder {output_folder}: {reason}.") from error
+    with contextlib.ExitStack() as stack:
+        overrides: dict[str, str | None] = {}
+        if in_sandbox:
+            from ..sandbox import running
+
+            data_dir = str(output_folder.resolve() / ".lumenfall")
+            overrides = sandboxed(stack.enter_context(running()).base_url, data_dir)
+        folders = Folders(input_folder, output_folder, Path(stack.enter_context(_previews())))
+        core = table(folders)
+        nodes = {**core, **NODE_CLASS_MAPPINGS}
+        host = Headless(overrides, rows.say, workflow.stem, nodes=nodes, free_nodes=free(core))
+        stack.enter_context(signals.asking(host.stop))
+        summary = asyncio.run(_execute(prompt, drawn, settings, folders, host, rows))
+        # Stopped nodes leave calls in the air, which would be lost with this process.
+        signals.wait_for_what_is_paid()
+        return summary
+
+
+async def _execute(
+    prompt: Prompt,
+    drawn: Mapping[str, Any] | None,
+    settings: list[str],
+    folders: Folders,
+    host: Headless,
+    rows: Rows,
+) -> Summary:
+    from ..checks import build
+    from ..executor import execute
+    from .summary import of_result
+
+    with use(host):
+        graph = await build(prompt, host.node_classes(), settings)
+        return of_result(graph, await execute(graph, host, workflow=drawn, notify=rows.show), folders)
+
+
+@contextlib.contextmanager
+def _previews() -> Iterator[str]:
+    """A folder for PreviewImage. It outlives the run if there is something in it: the paths are printed."""
+    folder = tempfile.mkdtemp(prefix="lumenfall-preview-")
+    try:
+        yield folder
+    finally:
+        with contextlib.suppress(OSError):
+            Path(folder).rmdir()

@@ -1,0 +1,88 @@
+"""How a run ended, as the one JSON object that ``--json`` prints and the console reads from.
+
+status      "success", "error" or "interrupted"
+outputs     node id -> {"title", "class_type", "images": [absolute paths]}
+reports     node id -> the report of a node of this pack
+cost        sum of the known costs in `currency`, or null
+seconds     of the whole run
+errors      [{"node_id", "node_title", "class_type", "code", "message", "hint", "request_id", "charged"}]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ...errors import Charged, LumenfallError
+from ..problems import Problem, WorkflowError
+
+if TYPE_CHECKING:
+    from ..checks import Graph
+    from ..executor import Result
+    from ..folders import Folders
+
+Summary = dict[str, Any]
+
+
+def of_result(graph: Graph, result: Result, folders: Folders) -> Summary:
+    """The summary of a graph that ran, wholly or in part."""
+    outputs = {}
+    for node_id, images in result.images.items():
+        node = graph.nodes[node_id]
+        paths = [str(folders.locate(image)) for image in images]
+        outputs[node_id] = {"title": node.title, "class_type": node.class_type, "images": paths}
+    errors = []
+    for node_id, facts in result.errors.items():
+        node = graph.nodes[node_id]
+        errors.append(_error(facts, node_id, node.title, node.class_type))
+    return {
+        "status": result.status,
+        "outputs": outputs,
+        "reports": dict(result.reports),
+        "cost": result.cost,
+        "currency": result.currency,
+        "seconds": round(result.seconds, 2),
+        "errors": errors,
+    }
+
+
+def of_error(error: LumenfallError) -> Summary:
+    """The summary of what did not even start."""
+    if isinstance(error, WorkflowError):
+        return _nothing_ran("error", [_problem(problem) for problem in error.problems])
+    return _nothing_ran("error", [_error(error.as_dict())])
+
+
+def of_usage(message: str) -> Summary:
+    """The summary of a command line that could not be read."""
+    return _nothing_ran("error", [_problem(Problem("invalid_usage", message))])
+
+
+def of_break_off() -> Summary:
+    """The summary of a run that was broken off by force: what it had done is on disk, but not known here."""
+    return _nothing_ran("interrupted", [])
+
+
+def _nothing_ran(status: str, errors: list[dict[str, Any]]) -> Summary:
+    summary: Summary = {"status": status, "outputs": {}, "reports": {}, "cost": None, "currency": None}
+    return {**summary, "seconds": 0.0, "errors": errors}
+
+
+def _problem(problem: Problem) -> dict[str, Any]:
+    facts = {"code": problem.code.upper(), "message": problem.detail, "charged": Charged.NO.value}
+    return _error(facts, problem.node_id, problem.title, problem.class_type)
+
+
+def _error(
+    facts: Mapping[str, Any], node_id: str | None = None, title: str | None = None, class_type: str | None = None
+) -> dict[str, Any]:
+    return {
+        "node_id": node_id,
+        "node_title": title,
+        "class_type": class_type,
+        "code": facts["code"],
+        "message": facts["message"],
+        "hint": facts.get("hint", ""),
+        "request_id": facts.get("request_id"),
+        "charged": facts["charged"],
+    }

@@ -1,0 +1,99 @@
+"""The oldest packages that the pack works with, and what to do about older ones. Before money moves, not after."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import logging
+import re
+import sys
+from functools import cache
+
+from ..errors import OldDependency
+
+log = logging.getLogger(__name__)
+
+MINIMUMS = {
+    "SQLAlchemy": "2.0",
+    "aiohttp": "3.11.8",
+    "alembic": "1.8",
+    "filelock": "3.12",
+    "httpx": "0.27",
+    "numpy": "1.25",
+    "Pillow": "10.1",
+    "pydantic": "2.4",
+    "tenacity": "8.2",
+}
+"""Of each package, by its name in the registry. requirements.txt and pyproject.toml say the same; a test compares them.
+torch is ComfyUI's.
+"""
+
+ABSENT = "(not installed)"
+
+_MODULES = {"Pillow": "PIL", "SQLAlchemy": "sqlalchemy"}
+
+
+def require() -> None:
+    """Raise OldDependency where a package is missing or too old, for all of them at once."""
+    old = lacking()
+    if old:
+        wanted = " ".join(f'"{name}>={MINIMUMS[name]}"' for name in old)
+        raise OldDependency(
+            f"Missing or too old for this pack: {', '.join(f'{name} {found}' for name, found in old.items())}.",
+            hint=f"Run pip install -U {wanted} in ComfyUI's Python, then start ComfyUI again.",
+        )
+
+
+def tell() -> None:
+    """Write what is lacking to the log, while there is time to mend it. Never raises: the nodes must not vanish."""
+    try:
+        require()
+    except OldDependency as error:
+        log.warning("Lumenfall: %s %s", error.message, error.hint)
+    except Exception:
+        log.warning("Lumenfall: the installed packages could not be looked at", exc_info=True)
+
+
+@cache
+def lacking() -> dict[str, str]:
+    """The packages that are missing or too old, each with its version or ABSENT. What was loaded once
+    stays until the process ends, so this is found out once.
+    """
+    found = {name: _version(name) for name in MINIMUMS}
+    return {name: version for name, version in found.items() if _is_too_old(name, version)}
+
+
+def _version(name: str) -> str:
+    """Of what is loaded, since an upgrade counts only after a restart; else of what is installed."""
+    module = _MODULES.get(name, name)
+    loaded = getattr(sys.modules.get(module), "__version__", None)
+    if isinstance(loaded, str):
+        return loaded
+    from importlib.metadata import version
+
+    # Some systems install packages without saying so, or leave half of what they say behind.
+    with contextlib.suppress(Exception):
+        told: object = version(name)
+        if isinstance(told, str):
+            return told
+    with contextlib.suppress(ImportError, ValueError):
+        if importlib.util.find_spec(module) is None:
+            return ABSENT
+    return "of unknown version"
+
+
+def _is_too_old(name: str, version: str) -> bool:
+    """What has no readable version is taken for new enough."""
+    release = _release(version)
+    return version == ABSENT or (release is not None and release < (_release(MINIMUMS[name]) or ()))
+
+
+def _release(version: str) -> tuple[int, ...] | None:
+    """The numbers of a version, without zeros at the end; those of pre-releases count as the release's."""
+    numbers = re.match(r"v?(?:\d+!)?(\d+(?:\.\d+)*)", version)
+    if numbers is None:
+        return None
+    parts = [int(part) for part in numbers[1].split(".")]
+    while parts and parts[-1] == 0:
+        parts.pop()
+    return tuple(parts)

@@ -1,0 +1,245 @@
+"""What running a graph would cost: its paid nodes, run in quoting mode one after the other.
+
+Inputs are resolved as ComfyUI would. What only a real run could tell, such as the picture of a local model, is
+replaced by a stand-in of its type, and everything after it is marked as approximate.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+
+from .. import host
+from ..contract.nodes import FreeNode, PaidNode
+from ..errors import LumenfallError
+from ..graph.call import call
+from ..graph.fields import Field, declared, literal
+from ..graph.links import link_of
+from ..purchase.quote import STAND_IN_SIDE, Quotation, Quoted, Source, grey, quoting
+from .estimate import Line, Quote
+
+TEXT = "placeholder"
+"""Stands in for a prompt that another node writes."""
+
+
+async def estimate_graph(prompt: Mapping[str, Any]) -> Quote:
+    """The quote of ``prompt``, a graph in API format, with the nodes of the current host, see :func:`quote_graph`."""
+    surroundings = host.current()
+    classes = {name: node for name, node in surroundings.node_classes().items() if isinstance(node, type)}
+    paid = {name: node for name, node in classes.items() if issubclass(node, PaidNode)}
+    free = {name: node for name, node in classes.items() if issubclass(node, FreeNode)}
+    return await quote_graph(prompt, {**surroundings.free_nodes(), **free}, paid)
+
+
+async def quote_graph(prompt: Mapping[str, Any], free: Mapping[str, type[Any]], paid: Mapping[str, type[Any]]) -> Quote:
+    """What the nodes of ``paid`` in ``prompt``, a graph in API format, would cost. Sends dry runs and orders nothing.
+
+    ``free`` are the classes that may be run to learn what they give; both map ids to classes of the V1 contract. What
+    is wrong with a node becomes the error of its line. Stop raises the host's interruption.
+    """
+    with host.use(cast(host.Host, _Quiet(host.current()))):
+        walk = _Walk(prompt, free, paid)
+        return Quote(tuple([await walk.line(node_id) for node_id in prompt if walk.class_of(node_id) in paid]))
+
+
+class _Quiet:
+    """The current host, but for what nodes say of themselves: they are not running."""
+
+    def __init__(self, surroundings: host.Host) -> None:
+        self._surroundings = surroundings
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._surroundings, name)
+
+    def progress(self, text: str) -> None:
+        return None
+
+    def failure(self, error: Mapping[str, Any], link: str | None) -> None:
+        return None
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What a node gives; with ``known`` false at least partly stand-ins."""
+
+    values: tuple[Any, ...]
+    known: bool
+
+
+class _Walk:
+    def __init__(self, prompt: Mapping[str, Any], free: Mapping[str, type], paid: Mapping[str, type]) -> None:
+        self._prompt = prompt
+        self._free = free
+        self._paid = paid
+        self._lines: dict[str, Line] = {}
+        self._made: dict[str, _Made | LumenfallError] = {}
+        self._ordered: set[str] = set()
+        self._path: list[str] = []
+
+    def class_of(self, node_id: str) -> str:
+        return str(self._prompt[node_id].get("class_type"))
+
+    async def line(self, node_id: str) -> Line:
+        """The line of a paid node; afterwards what it gives is known too."""
+        if node_id not in self._lines:
+            self._lines[node_id] = await self._quoted(node_id)
+        return self._lines[node_id]
+
+    async def _quoted(self, node_id: str) -> Line:
+        quotation, error, inputs = None, None, _Inputs({}, ())
+        node_class = self._paid[self.class_of(node_id)]
+        try:
+            inputs = await self._inputs(node_id, node_class)
+            quotation = Quotation(self._ordered, inputs_known=not inputs.guessed)
+            with quoting(quotation):
+                values = await _called(node_class, inputs.values)
+            # What is fed by a list would run once for each of its pictures; how many there will be is not known.
+            known = quotation.outputs_known and True not in getattr(node_class, "OUTPUT_IS_LIST", ())
+            self._made[node_id] = _Made(values, known)
+        except Exception as caught:
+            error = _explained(caught, inputs)
+        requests, notes = (quotation.requests, quotation.notes) if quotation else ([], [])
+        return _line(node_id, self._title(node_id), requests, notes, inputs, error)
+
+    async def _outputs(self, node_id: str) -> _Made | None:
+        """What a node gives, None where only a run could tell. Raises LumenfallError where a run would fail here."""
+        if node_id not in self._prompt:
+            raise _impossible(f"A link leads to node {node_id}, which does not exist.")
+        if node_id in self._path:
+            raise _impossible(f"The links form a cycle: {' -> '.join([*self._path, node_id])}.")
+        kind = self.class_of(node_id)
+        if kind in self._paid:
+            await self.line(node_id)
+        elif kind in self._free and node_id not in self._made:
+            self._made[node_id] = await self._evaluated(node_id, self._free[kind])
+        made = self._made.get(node_id)
+        if isinstance(made, LumenfallError):
+            raise made
+        return made
+
+    async def _evaluated(self, node_id: str, node_class: type[Any]) -> _Made | LumenfallError:
+        inputs = _Inputs({}, ())
+        try:
+            inputs = await self._inputs(node_id, node_class)
+            return _Made(await _called(node_class, inputs.values), not inputs.guessed)
+        except Exception as caught:
+            reason = _explained(caught, inputs)
+            return _impossible(f"{self._title(node_id)} (node {node_id}): {reason.message}", reason.hint)
+
+    async def _inputs(self, node_id: str, node_class: type[Any]) -> _Inputs:
+        """The arguments of a node. Raises LumenfallError for what can be neither known nor guessed."""
+        given = self._prompt[node_id].get("inputs", {})
+        values: dict[str, Any] = {}
+        guessed = []
+        self._path.append(node_id)
+        try:
+            for name, declaration in declared(node_class).items():
+                if name not in given:
+                    if declaration.required:
+                        values[name] = _default(name, declaration)
+                elif (link := link_of(given[name])) is not None:
+                    made = await self._outputs(link.node)
+                    values[name] = (
+                        self._stand_in(name, declaration, link.node) if made is None else made.values[link.slot]
+                    )
+                    if made is None or not made.known:
+                        guessed.append(link.node)
+                else:
+                    values[name] = literal(given[name], declaration.kind)
+        finally:
+            self._path.pop()
+        return _Inputs(values, tuple(guessed))
+
+    def _stand_in(self, name: str, declaration: Field, source: str) -> Any:
+        """A value for input ``name`` in place of what node ``source`` will give."""
+        kind, options = declaration.kind, declaration.options
+        default = options.get("default")
+        if kind == "IMAGE":
+            return grey()
+        if kind == "MASK":
+            return torch.ones(1, STAND_IN_SIDE, STAND_IN_SIDE)
+        if kind == "STRING" and (default or options.get("multiline")):
+            return default or TEXT
+        if kind == "INT":
+            return STAND_IN_SIDE if default is None else default  # only sides of pictures have no default
+        if kind in ("FLOAT", "BOOLEAN") and default is not None:
+            return default
+        giver = f"{self._title(source)} (node {source})"
+        raise _impossible(f"Its {name} comes from {giver}, and what that gives is not known before it has run.")
+
+    def _title(self, node_id: str) -> str:
+        node = self._prompt[node_id]
+        return str(node.get("_meta", {}).get("title") or node.get("class_type"))
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    """The arguments of a node, and the ids of the nodes for which stand-ins are among them."""
+
+    values: Mapping[str, Any]
+    guessed: tuple[str, ...]
+
+
+def _line(
+    node_id: str,
+    title: str,
+    requests: list[Quoted],
+    notes: list[str],
+    inputs: _Inputs,
+    error: LumenfallError | None,
+) -> Line:
+    error = error or next((one.error for one in requests if one.error), None)
+    sources: list[Source] = [one.source for one in requests if not one.error]
+    return Line(
+        node_id,
+        title,
+        model=requests[0].model if requests else None,
+        requests=len(requests),
+        pictures=sum(one.pictures for one in requests),
+        replayed=sum(one.pictures for one in requests if one.source == "store"),
+        price=round(math.fsum(one.price for one in requests), 9),
+        currency=next((one.currency for one in requests if one.currency), None),
+        source=max(sources, key=_DOUBT.index, default="unknown"),
+        approximate=bool(inputs.guessed),
+        notes=tuple(dict.fromkeys([*notes, *(one.note for one in requests if one.note)])),
+        error=None if error is None else error.as_dict(),
+    )
+
+
+_DOUBT: tuple[Source, ...] = ("store", "dry run", "your figure", "list price", "unknown")
+"""Sources, the most certain first."""
+
+
+async def _called(node_class: type[Any], arguments: Mapping[str, Any]) -> tuple[Any, ...]:
+    values = tuple((await call(node_class, arguments)).get("result") or ())
+    is_list = (*getattr(node_class, "OUTPUT_IS_LIST", ()), *(False,) * len(values))
+    return tuple(value[0] if listed else value for value, listed in zip(values, is_list, strict=False))
+
+
+def _default(name: str, declaration: Field) -> Any:
+    if "default" in declaration.options:
+        return declaration.options["default"]
+    choices = declaration.kind if isinstance(declaration.kind, list) else declaration.options.get("options")
+    if choices:
+        return choices[0]
+    raise _impossible(f"Its {name} is missing.")
+
+
+def _explained(error: Exception, inputs: _Inputs) -> LumenfallError:
+    """``error`` as what keeps a node from being estimated. Raises it where it is the host's interruption."""
+    if isinstance(error, type(host.current().interruption())):
+        raise error
+    if not isinstance(error, LumenfallError):
+        error = _impossible(f"{type(error).__name__}: {error}")
+    if inputs.guessed:
+        guessed = f"Estimated with a stand-in for what node {', '.join(dict.fromkeys(inputs.guessed))} will give."
+        error.hint = f"{error.hint} {guessed}".strip()
+    return error
+
+
+def _impossible(message: str, hint: str = "") -> LumenfallError:
+    return LumenfallError(message, hint=hint, code="NOT_ESTIMATED")

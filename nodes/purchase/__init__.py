@@ -1,0 +1,1 @@
+"""From what a node asks to its pictures."""

@@ -1,0 +1,195 @@
+"""One paid request, from its key to its pictures.
+
+    in the store? replay | an equal one in the air? wait for it | reserve its price | journal `sent` | HTTP
+    | raw answer on disk, journal `answered` | each picture a file, journal `downloaded` | journal `done`
+
+Nothing that may have been charged is sent a second time: whoever finds such a call asks the server for the truth, and
+otherwise leaves the decision to the user, who orders another picture with another seed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ..api import Answer, Client, Model, Reply, Server, error_for, request_id
+from ..api.prices import price
+from ..errors import BudgetExceeded, Charged, LumenfallError
+from ..settings import Settings
+from ..spend import Call, Caller, Journal, Limits, State, nanos
+from .delivery import Delivery, bring_home
+from .order import Order, Skipped, in_turn
+from .outcome import ANOTHER, UNRESOLVED, read, resolve, truth, unresolved, with_answer, with_truth
+
+
+@dataclass
+class Checkout:
+    """Where orders of one node are paid for. ``wanted`` is asked before money moves."""
+
+    client: Client
+    journal: Journal
+    settings: Settings
+    caller: Caller
+    model: Model
+    wanted: Callable[[], bool]
+    tell: Callable[[str | None], None]
+    in_air: int = field(default=0, init=False)
+    """How many requests may have left, and are not home yet."""
+
+    async def deliver(self, order: Order) -> Delivery:
+        """The pictures of ``order``, from the store or from the server.
+
+        Raises LumenfallError, whose ``charged`` is as true as can be known, and Skipped.
+        """
+        keys = order.turn
+        while True:
+            async with in_turn(self.journal, keys, self.wanted, lambda: self.tell("waiting for an equal request")):
+                self.tell(None)
+                call = await asyncio.to_thread(self.earlier, order)
+                if call is None or call.key in keys:
+                    return await self._replay(call) or await self._buy(order)
+            # Found under a former key, which somebody may still be at work on.
+            keys = (*order.turn, call.key)
+
+    def earlier(self, order: Order) -> Call | None:
+        """The equal call that answers ``order``, or that keeps it from being sent; None where it is to be bought.
+
+        Blocks. Raises StoreError.
+        """
+        blocking = None
+        calls = [call for call in self.journal.equal(*order.keys) if order.is_answered_by(call)]
+        for place, call in enumerate(calls):
+            if call.state in UNRESOLVED:
+                # What was bought anew after it speaks louder.
+                blocking = call if place == 0 else blocking
+            elif call.delivered_at and not self.settings.replay:
+                break
+            elif call.state in (State.ANSWERED, State.DOWNLOADED) or self._is_whole(call):
+                return call
+        return blocking
+
+    def _is_whole(self, call: Call) -> bool:
+        return call.state is State.DONE and all(map(self.journal.files.has, call.pictures))
+
+    async def _replay(self, call: Call | None) -> Delivery | None:
+        """What ``call``, an equal request, brought before; None where one is to be bought. Whoever holds the lock and
+        finds a call unfinished knows that its process is gone.
+        """
+        if call is not None and call.state in UNRESOLVED:
+            call = await resolve(self.client, self.journal, call)
+            if call.state is State.LOST:
+                raise unresolved(call)
+        if call is None or call.state is State.REFUSED:
+            return None
+        return await bring_home(self.client, self.journal, call, replayed=True)
+
+    async def _buy(self, order: Order) -> Delivery:
+        self._check_wanted()
+        needed = await self._price(order)
+        self._check_wanted()
+        call = await asyncio.to_thread(
+            self.journal.begin, _entry(order, self.client.server), self._named_caller(), self._limits(), needed
+        )
+        if not self.wanted():
+            await self._settle(replace(call, state=State.REFUSED, charged=Charged.NO))
+            raise Skipped
+        self.in_air += 1
+        try:
+            return await self._send(order, call)
+        finally:
+            self.in_air -= 1
+
+    async def _send(self, order: Order, call: Call) -> Delivery:
+        started = time.monotonic()
+        try:
+            reply = await self.client.send(order.wire, wanted=self.wanted, trace_id=call.id)
+            call = replace(call, seconds=round(time.monotonic() - started, 3), request_id=request_id(reply.headers))
+            if not reply.is_success:
+                raise error_for(reply.status, reply.headers, reply.body)
+            call, answer, notes = await self._answered(call, reply)
+        except LumenfallError as error:
+            raise await self._failed(call, error) from error.__cause__
+        delivery = await bring_home(self.client, self.journal, call, answer.pictures, replayed=False)
+        asked = int(order.request.parameters.get("n", 1))
+        if answer.entries < asked:
+            notes.append(f"{asked} pictures were asked for, {answer.entries} came.")
+        return replace(delivery, notes=(*order.wire.notes, *delivery.notes, *notes))
+
+    async def _answered(self, call: Call, reply: Reply) -> tuple[Call, Answer, list[str]]:
+        """Keep the raw answer, and only then read it. Raises LumenfallError where it holds no picture."""
+        notes = []
+        try:
+            await asyncio.to_thread(self.journal.records.keep_answer, call, reply.body)
+        except OSError as error:
+            notes.append(f"The answer could not be kept on disk: {error.strerror or error}.")
+        answer = await read(reply.status, reply.headers, reply.body, reply.broken)
+        call = with_answer(call, answer)
+        if call.cost is None:
+            call = await with_truth(self.client, call)
+        return call, answer, notes + await self._settle(call)
+
+    async def _failed(self, call: Call, error: LumenfallError) -> LumenfallError:
+        """Enter that ``call`` brought no pictures, and let ``error`` say what that cost."""
+        call = replace(
+            call,
+            state=State.REFUSED if error.charged is Charged.NO else State.LOST,
+            charged=error.charged,
+            request_id=error.request_id or call.request_id,
+            error=error.message,
+        )
+        call = await resolve(self.client, self.journal, call)
+        if call.charged is Charged.NO and error.charged is not Charged.NO:
+            error.hint = "The server's request log says that this request cost nothing, so it may be sent again."
+        error.charged = call.charged
+        error.request_id = error.request_id or call.request_id
+        if call.state is State.LOST:
+            answer = self.journal.records.answer_name(call)
+            kept = f"What arrived is kept in the pack's private folder, in {answer}." if answer else ""
+            error.hint = " ".join(part for part in (error.hint, kept, truth(call), ANOTHER) if part)
+        return error
+
+    async def _price(self, order: Order) -> int | None:
+        """What to reserve, in nanos. Raises BudgetExceeded where there is a limit and nobody knows the price."""
+        if not self._limits():
+            return None
+        found = await price(self.client, order.request, order.wire, self.model, self.settings.prices)
+        if found is None:
+            raise _unpriced(order.request.model)
+        return nanos(found.amount)
+
+    def _limits(self) -> Limits:
+        return Limits(**self.settings.limits.model_dump())
+
+    def _named_caller(self) -> Caller:
+        return replace(self.caller, graph=_redacted(self.client.server, self.caller.graph))
+
+    async def _settle(self, call: Call) -> list[str]:
+        return await asyncio.to_thread(self.journal.settle, call)
+
+    def _check_wanted(self) -> None:
+        if not self.wanted():
+            raise Skipped
+
+
+def _entry(order: Order, server: Server) -> Call:
+    request = order.request
+    asked = {"prompt": request.prompt, "seed": request.seed, "pictures": len(request.images), **request.parameters}
+    return Call(order.key, server.base_url, order.wire.path, request.model, _redacted(server, asked))
+
+
+def _redacted(server: Server, content: Any) -> Any:
+    """``content`` without the key: some paste it into a prompt."""
+    return json.loads(server.redact(json.dumps(content).encode()))
+
+
+def _unpriced(model: str) -> LumenfallError:
+    return BudgetExceeded(
+        f"A limit is set, but nobody knows the price of {model}.",
+        code="PRICE_UNKNOWN",
+        hint=f"Enter your own figure, in ComfyUI under Settings > Lumenfall, elsewhere in the settings file: "
+        f'{{"prices": {{"{model}": 0.04}}}}. Nothing was sent.',
+    )

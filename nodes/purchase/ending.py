@@ -1,0 +1,66 @@
+"""Signals that end a host's process while something paid is in the air.
+
+At its own end Python waits for it (courier), but a signal that nobody handles ends a process without one: systemd,
+docker, a terminal that is closed. Such a signal still does what it did, only not before the calls are home.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from types import FrameType
+
+from . import background as courier
+
+SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
+"""Those of this system that end a process. Python itself makes KeyboardInterrupt of SIGINT."""
+
+HANG_UP = getattr(signal, "SIGHUP", None)
+
+
+_pid = 0
+_since = 0.0
+
+
+def watch() -> None:
+    """Wait before each signal that would simply kill this process. One that somebody handles, or ignores as nohup
+    does, is not touched, and whoever comes later may take it over. Only the main thread can do this.
+    """
+    global _pid
+    _pid = os.getpid()
+    for number in SIGNALS:
+        if signal.getsignal(number) is signal.SIG_DFL:
+            with contextlib.suppress(ValueError):
+                signal.signal(number, _end)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    """The first time wait, without holding up the host; the second time, or when all is home, die of the signal. A
+    forked child, in which nothing is under way, dies at once.
+    """
+    global _since
+    if courier.is_out() and os.getpid() == _pid:
+        if not courier.is_closing():
+            _since = time.monotonic()
+            courier.close()
+            courier.when_home(lambda: _again(number))
+            return
+        if number == HANG_UP or time.monotonic() - _since < courier.TOGETHER:
+            return
+    signal.signal(number, signal.SIG_DFL)
+    signal.raise_signal(number)
+    # The first process of a container does not die of signals.
+    raise SystemExit(128 + number)
+
+
+def _again(number: int) -> None:
+    """Send ``number`` to the main thread."""
+    if hasattr(signal, "pthread_kill"):
+        ident = threading.main_thread().ident
+        assert ident is not None
+        signal.pthread_kill(ident, number)
+    else:
+        signal.raise_signal(number)

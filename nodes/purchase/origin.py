@@ -1,0 +1,106 @@
+"""Who asks for pictures: node, workflow and run, for the ledger."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import uuid
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from .. import host
+from ..graph.links import upstream
+from ..spend import Caller
+
+HIDDEN = {"graph": "PROMPT", "png_info": "EXTRA_PNGINFO"}
+"""The hidden inputs of a paid node. Not UNIQUE_ID: with it, equal nodes would no longer share ComfyUI's cache."""
+
+
+@dataclass(frozen=True)
+class _Surroundings:
+    graph: Any
+    png_info: Any
+
+
+_PROCESS = uuid.uuid4().hex
+
+
+_current: ContextVar[_Surroundings | None] = ContextVar("lumenfall_surroundings", default=None)
+
+
+@contextlib.contextmanager
+def remember(graph: Any, png_info: Any) -> Iterator[None]:
+    """Keep a node's hidden inputs while it runs."""
+    token = _current.set(_Surroundings(graph, png_info))
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def caller() -> Caller:
+    """The node that runs in this task."""
+    surroundings = _current.get()
+    place = host.current().place()
+    # Where runs are not told apart, the limit per run is one for the process.
+    run_id = place.run_id or _PROCESS
+    if surroundings is None:
+        return Caller(run_id)
+    return Caller(
+        run_id,
+        _title(surroundings.graph, place.node_id),
+        _workflow(surroundings.png_info, place),
+        _fragment(surroundings.graph, place.node_id),
+    )
+
+
+def _title(graph: Any, node_id: str | None) -> str | None:
+    node = graph.get(node_id) if isinstance(graph, Mapping) and node_id else None
+    if not isinstance(node, Mapping):
+        return None
+    meta = node.get("_meta")
+    title = meta.get("title") if isinstance(meta, Mapping) else None
+    return str(title or node.get("class_type") or "") or None
+
+
+MAX_KEPT_NODES = 40
+
+
+MAX_KEPT_BYTES = 64 * 1024
+"""What is kept of a graph for each call."""
+
+
+def _fragment(graph: Any, node_id: str | None) -> dict[str, Any] | None:
+    """The node and those that lead to it; the node alone where that is much, and nothing where it alone is."""
+    if node_id is None or not isinstance(graph, Mapping) or not isinstance(graph.get(node_id), Mapping):
+        return None
+    needed = {
+        name: {part: node[part] for part in ("class_type", "inputs", "_meta") if part in node}
+        for name, node in upstream(graph, node_id).items()
+    }
+    for nodes in (needed, {node_id: needed[node_id]}):
+        text = _json({"node": node_id, "nodes": nodes}) if len(nodes) <= MAX_KEPT_NODES else None
+        if text is not None and len(text) <= MAX_KEPT_BYTES:
+            kept: dict[str, Any] = json.loads(text)
+            return kept
+    return None
+
+
+def _json(content: Any) -> str | None:
+    """``content`` as JSON; None where it is none, which must not keep a paid request from being entered."""
+    try:
+        return json.dumps(content, default=str, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        return None
+
+
+def _workflow(png_info: Any, place: host.Place) -> str | None:
+    """The workflow's name; ComfyUI's browser sends only an id, of which the first digits have to do."""
+    if place.workflow:
+        return place.workflow
+    drawn = png_info.get("workflow") if isinstance(png_info, Mapping) else None
+    if not isinstance(drawn, Mapping):
+        return None
+    return str(drawn.get("name") or str(drawn.get("id") or "")[:8]) or None

@@ -1,0 +1,119 @@
+"""What became of a call that its own process does not tell any more, or whose answer could not be used: the answer on
+disk, else the server's request log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+from ..api import Answer, Client, read_answer
+from ..errors import AnswerError, Charged, LumenfallError, Unresolved
+from ..spend import Call, Journal, State, clock, nanos
+
+DASHBOARD = "https://lumenfall.ai/app/requests?open="
+"""Where a person sees one request, and perhaps its pictures (Lumenfall's agent skill)."""
+
+UNRESOLVED = (State.SENT, State.LOST)
+"""The states of a call that brought no pictures, and may have been charged."""
+
+
+async def resolve(client: Client, journal: Journal, call: Call) -> Call:
+    """Enter ``call``, which is sent or lost and belongs to nobody any more, as far as it can be brought: answered, if
+    its answer lies on disk; else refused or lost, by what the server's request log says about its cost.
+    """
+    answered = await _from_disk(journal, call) if call.state is State.SENT else None
+    if answered is not None:
+        call = answered
+    if call.state is not State.REFUSED and call.cost is None:
+        call = await with_truth(client, call)
+    if call.state in UNRESOLVED:
+        call = replace(call, state=State.REFUSED if call.charged is Charged.NO else State.LOST)
+    await asyncio.to_thread(journal.settle, call)
+    return call
+
+
+async def _from_disk(journal: Journal, call: Call) -> Call | None:
+    """``call`` with the answer that its process had kept, but not entered any more; None where there is none."""
+    try:
+        body = await asyncio.to_thread(journal.records.answer, call)
+        return with_answer(call, await read(200, {}, body, None))
+    except (OSError, LumenfallError):
+        return None
+
+
+async def read(status: int, headers: Mapping[str, str], body: bytes, broken: str | None) -> Answer:
+    """The answer. Raises LumenfallError where it holds no picture, whatever is wrong with it."""
+    try:
+        return await asyncio.to_thread(read_answer, status, headers, body, broken)
+    except LumenfallError:
+        raise
+    except Exception as error:
+        raise AnswerError(f"The answer could not be read ({type(error).__name__}: {error}).") from error
+
+
+def with_answer(call: Call, answer: Answer) -> Call:
+    """``call`` as answered: its cost, and where its pictures are."""
+    return replace(
+        call,
+        state=State.ANSWERED,
+        charged=Charged.NO if answer.cost == 0 else Charged.YES,
+        cost=None if answer.cost is None else nanos(answer.cost),
+        currency=answer.currency,
+        executed_model=answer.executed_model,
+        provider=answer.provider,
+        request_id=answer.request_id or call.request_id,
+        facts={
+            "entries": answer.entries,
+            "revised_prompts": list(answer.revised_prompts),
+            "notes": list(answer.notes),
+            "links": [picture.url for picture in answer.pictures if picture.url],
+        },
+    )
+
+
+async def with_truth(client: Client, call: Call) -> Call:
+    """``call`` with what the server's request log says about its cost, if it says anything."""
+    logged = await client.look_up(call.request_id, call.id, call.sent_at)
+    if logged is None:
+        return call
+    if logged.charged is Charged.UNKNOWN:
+        # Still at work: what it will cost is not known yet.
+        return replace(call, request_id=logged.request_id)
+    cost = call.cost if logged.cost is None else nanos(logged.cost)
+    currency = call.currency or logged.currency
+    return replace(call, request_id=logged.request_id, charged=logged.charged, cost=cost, currency=currency)
+
+
+def truth(call: Call) -> str:
+    """What is known about the cost of ``call``, for people."""
+    if call.charged is Charged.YES:
+        cost = "" if call.price is None else f" {call.price:.4g} {call.currency or 'USD'}"
+        known = f"The server has charged{cost} for it."
+    else:
+        known = "Whether it was charged is not known."
+    link = page_of(call.server, call.request_id)
+    return f"{known} See {link}" if link else known
+
+
+def page_of(server: str, request_id: str | None) -> str | None:
+    """Where a person can look a request up; None where that server has no such page."""
+    host = urlsplit(server).hostname or ""
+    return f"{DASHBOARD}{request_id}" if request_id and f".{host}".endswith(".lumenfall.ai") else None
+
+
+def unresolved(call: Call) -> LumenfallError:
+    """The error for ``call``, which is not sent again, and whose pictures never came."""
+    reason = f" ({call.error})" if call.error else ""
+    return Unresolved(
+        f"An equal request was sent at {clock(call.sent_at)}, and no pictures of it came{reason}. "
+        "Nothing was sent now.",
+        hint=f"{truth(call)} {ANOTHER}",
+        request_id=call.request_id,
+        charged=call.charged,
+    )
+
+
+ANOTHER = "The same inputs are not sent again; change the seed to order another picture."

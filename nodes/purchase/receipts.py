@@ -1,0 +1,78 @@
+"""The receipts that saved pictures carry: what a PNG says about the request that it came from."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .. import host
+from ..graph.links import signature
+from ..spend import Call
+from .origin import _current
+
+log = logging.getLogger(__name__)
+
+RECEIPTS = "lumenfall"
+"""The name of the text in a saved PNG, beside ComfyUI's ``prompt`` and ``workflow``."""
+
+
+def hand_out_receipts(calls: Sequence[Call]) -> None:
+    """Let the pictures that this run saves carry what they cost. SaveImage writes whatever EXTRA_PNGINFO holds.
+
+    A later run may take a node's result from ComfyUI's cache, so that the node never hears of it: its receipts are
+    remembered by what the result depends on, and put there when such a run is queued.
+    """
+    try:
+        _hand_out([receipt(call) for call in calls])
+    except Exception:
+        log.warning("The receipts could not be handed out", exc_info=True)
+
+
+def _hand_out(receipts: list[dict[str, Any]]) -> None:
+    surroundings = _current.get()
+    node_id = host.current().place().node_id
+    if surroundings is None or node_id is None:
+        return
+    if isinstance(surroundings.png_info, dict):
+        surroundings.png_info.setdefault(RECEIPTS, {})[node_id] = receipts
+    if isinstance(surroundings.graph, Mapping):
+        _handed_out[signature(surroundings.graph, node_id)] = receipts
+        while len(_handed_out) > MAX_REMEMBERED:
+            del _handed_out[next(iter(_handed_out))]
+
+
+def prepare_receipts() -> None:
+    """Give every graph that is queued from now on a place for receipts, also where the browser sends none."""
+    host.current().before_each_run(_put_known_receipts)
+
+
+MAX_REMEMBERED = 1000
+
+_handed_out: dict[str, list[dict[str, Any]]] = {}
+
+
+def _put_known_receipts(graph: Mapping[str, Any], png_info: dict[str, Any]) -> None:
+    ours = [node_id for node_id, node in graph.items() if _is_ours(node)]
+    if ours:
+        known = {node_id: _handed_out.get(signature(graph, node_id)) for node_id in ours}
+        png_info[RECEIPTS] = {node_id: receipts for node_id, receipts in known.items() if receipts}
+
+
+def _is_ours(node: Any) -> bool:
+    return isinstance(node, Mapping) and str(node.get("class_type")).startswith("Lumenfall")
+
+
+def receipt(call: Call) -> dict[str, Any]:
+    """What a picture's file says about the request that it came from. Cost in units of ``currency``."""
+    return {
+        "model": call.model,
+        "executed_model": call.executed_model,
+        "provider": call.provider,
+        "request_id": call.request_id,
+        "cost": call.price,
+        "currency": call.currency,
+        "key": call.key,
+        "server": call.server,
+        "sent_at": call.sent_at,
+    }

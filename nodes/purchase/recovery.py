@@ -1,0 +1,175 @@
+"""Pictures that were paid for and never arrived: finished from disk, or from their links. Nothing is ordered here."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+
+from .. import host
+from ..api import Client, Server, canonical, resolve_server, spellings
+from ..errors import Charged, InputError, LumenfallError
+from ..host.waiting import wait
+from ..spend import Call, Journal, State, clock, newest
+from . import background as courier
+from .delivery import Delivery, Results, bring_home
+from .order import in_turn
+from .outcome import UNRESOLVED, resolve, unresolved
+from .receipts import hand_out_receipts
+from .session import open_journal
+
+NAMED = 5
+"""How many calls an error offers."""
+
+
+async def recover(name: str) -> Results:
+    """The pictures of the call ``name`` (a request id, or 8 or more digits of a call id), free of charge; of the
+    newest one that was paid for and not delivered yet, where ``name`` is empty. The call counts as delivered then.
+
+    Raises Unresolved for a call that brought no pictures, with what the server's request log says about its cost;
+    InputError where there is nothing to recover; DownloadError or AnswerError where the pictures cannot be had; the
+    host's interruption on Stop.
+    """
+    surroundings = host.current()
+    errand = _Errand(surroundings, name.strip())
+    try:
+        delivery = await wait(errand.delivery(), surroundings, lambda: errand.status)
+        await wait(errand.delivered(delivery), surroundings, lambda: errand.status)
+    finally:
+        errand.wanted = False
+    count = len(delivery.call.pictures)
+    host.say(surroundings, f"{count} picture{'s' * (count != 1)} recovered")
+    hand_out_receipts([delivery.call])
+    return Results((delivery,))
+
+
+class _Errand:
+    """``wanted`` ends when nobody waits any more; the pictures come to disk all the same."""
+
+    def __init__(self, surroundings: host.Host, name: str) -> None:
+        self.wanted = True
+        self.status = "looking for the pictures"
+        self._name = name
+        self._environ = surroundings.environ()
+        self._data_dir = surroundings.data_dir()
+        self._journal, _ = open_journal(surroundings)
+
+    async def delivery(self) -> Delivery:
+        """Run on the courier's loop, and wait here."""
+        return await courier.run(self._run())
+
+    async def _run(self) -> Delivery:
+        found = await asyncio.to_thread(self._find)
+        async with in_turn(self._journal, [found.key], lambda: self.wanted, self._tell_waiting):
+            # Whoever held the lock may have brought it further.
+            call = await asyncio.to_thread(self._journal.find, found.id) or found
+            return await self._finish(call)
+
+    async def delivered(self, delivery: Delivery) -> None:
+        """Note that somebody has the pictures."""
+        await courier.run(asyncio.to_thread(self._journal.delivered, [delivery.call]))
+
+    def _find(self) -> Call:
+        # Enters what the database missed.
+        self._journal.open()
+        call = self._journal.find(self._name) if self._name else self._journal.undelivered()
+        if call is not None:
+            return call
+        missing = f"No call has the id {self._name}." if self._name else "No paid picture waits to be recovered."
+        raise _nothing(missing, self._offer())
+
+    def _offer(self) -> str:
+        calls = newest(self._journal, NAMED)
+        offered = "; ".join(f"{call.request_id or call.id[:8]} ({clock(call.sent_at)}, {call.model})" for call in calls)
+        return f"The newest calls: {offered}" if offered else ""
+
+    def _tell_waiting(self) -> None:
+        self.status = "waiting for the call, which is in the air"
+
+    async def _finish(self, call: Call) -> Delivery:
+        if call.state in UNRESOLVED:
+            call = await self._resolved(call)
+        if call.state is State.LOST:
+            raise unresolved(call)
+        if call.state is State.REFUSED:
+            raise _never_charged(call)
+        if call.state is State.CLEANED:
+            raise _nothing(f"The pictures of {clock(call.sent_at)} were removed from the store to make room.")
+        if call.state is not State.ANSWERED and not any(map(self._journal.files.has, call.pictures)):
+            raise _nothing(f"The files of the pictures of {clock(call.sent_at)} are gone from the store.")
+        self.status = "fetching the pictures"
+        # Downloads take no key, so none is needed.
+        async with Client(Server(call.server)) as client:
+            return await bring_home(client, self._journal, call, replayed=True)
+
+    async def _resolved(self, call: Call) -> Call:
+        self.status = "asking the server what became of it"
+        async with Client(self._server(call)) as client:
+            return await resolve(client, self._journal, call)
+
+    def _server(self, call: Call) -> Server:
+        """The call's own server, with its key where there is one."""
+        try:
+            server = resolve_server(self._environ, self._data_dir)
+        except LumenfallError:
+            return Server(call.server)
+        return server if canonical(server.base_url) == canonical(call.server) else Server(call.server)
+
+
+def _never_charged(call: Call) -> LumenfallError:
+    reason = f" ({call.error})" if call.error else ""
+    return InputError(
+        f"The request of {clock(call.sent_at)} brought no pictures{reason}, and nothing was charged for it.",
+        code="NOTHING_TO_RECOVER",
+        hint="It may be sent again: run its workflow.",
+        request_id=call.request_id,
+        charged=Charged.NO,
+    )
+
+
+def _nothing(message: str, hint: str = "") -> InputError:
+    return InputError(message, code="NOTHING_TO_RECOVER", hint=hint)
+
+
+MAX_AGE = 24 * 3600.0
+"""Seconds after which a call is left to those who ask for it."""
+
+RESOLVE_WITHIN = 3600.0
+"""Seconds for which the server's request log is asked again about a call of which it knew nothing."""
+
+
+async def look_after(server: Server, journal: Journal) -> None:
+    """Finish what can be finished of the calls to ``server``, free of charge. Failures are left for later."""
+    with contextlib.suppress(LumenfallError):
+        calls = await asyncio.to_thread(_neglected, journal, server.base_url)
+        if calls:
+            async with Client(server) as client:
+                for call in calls:
+                    await _finish(client, journal, call)
+
+
+def _neglected(journal: Journal, server: str) -> list[Call]:
+    journal.open()
+    now = time.time()
+    return [
+        call
+        for call in journal.unresolved(spellings(server), since=now - MAX_AGE)
+        if call.state is not State.LOST or now - call.sent_at < RESOLVE_WITHIN
+        # Pictures belong where they were ordered, should machines share the database but not the folder.
+        if call.state in UNRESOLVED or journal.records.has(call)
+    ]
+
+
+async def _finish(client: Client, journal: Journal, found: Call) -> None:
+    lock = await asyncio.to_thread(journal.lock, found.key)
+    if not await asyncio.to_thread(lock.acquire):
+        return  # its process lives
+    try:
+        call = await asyncio.to_thread(journal.find, found.id) or found
+        if call.state in UNRESOLVED:
+            call = await resolve(client, journal, call)
+        if call.state in (State.ANSWERED, State.DOWNLOADED):
+            with contextlib.suppress(LumenfallError):
+                await bring_home(client, journal, call, replayed=True)
+    finally:
+        await asyncio.to_thread(lock.release)

@@ -1,0 +1,48 @@
+"""What the graph on the canvas would cost."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ..host import Host, use
+from ..pricing.walk import estimate_graph
+from .own_loop import aside
+
+
+class Node(BaseModel):
+    class_type: str
+    inputs: dict[str, Any] = {}
+    meta: dict[str, Any] = Field(default={}, alias="_meta")
+
+
+class Estimate(BaseModel):
+    """The body of the request: a graph in API format."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    prompt: dict[str, Node]
+
+
+async def estimate(surroundings: Host, asked: Estimate) -> dict[str, Any]:
+    """The quote of a graph, see :meth:`..pricing.estimate.Quote.as_dict`."""
+    prompt = {
+        node_id: {"class_type": node.class_type, "inputs": node.inputs, "_meta": node.meta}
+        for node_id, node in asked.prompt.items()
+    }
+    with use(cast(Host, _Unstoppable(surroundings))):
+        return (await aside(lambda: estimate_graph(prompt))).as_dict()
+
+
+class _Unstoppable:
+    """A host whose Stop is meant for its runs: ComfyUI's stays pressed until the next one begins."""
+
+    def __init__(self, surroundings: Host) -> None:
+        self._surroundings = surroundings
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._surroundings, name)
+
+    def interrupted(self) -> bool:
+        return False

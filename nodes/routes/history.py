@@ -1,0 +1,133 @@
+"""The history of calls: what runs, what was made, one picture of it, and the node that asked."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from typing import Any
+
+from PIL import Image
+
+from ..errors import InputError, LumenfallError
+from ..host import Host
+from ..purchase.outcome import page_of
+from ..purchase.session import open_journal
+from ..spend import Call, Journal, State, in_the_air, newest
+
+MAX_PAGE = 100
+MAX_SIDE = 2048
+
+MEDIA_TYPES = {
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".webp": "image/webp",
+    ".gif": "image/gif",
+    ".avif": "image/avif",
+}
+"""What is handed to a browser. The store may also hold what came in a picture's place, such as a proxy's page."""
+
+
+async def history(surroundings: Host, before: str | None, limit: int) -> dict[str, Any]:
+    """The ``limit`` newest calls, of those older than the call with the id ``before`` where it is given; those in the
+    air come in ``running`` instead, all of them each time. Raises LumenfallError.
+    """
+    return await asyncio.to_thread(_history, surroundings, before, min(limit, MAX_PAGE))
+
+
+def _history(surroundings: Host, before: str | None, limit: int) -> dict[str, Any]:
+    journal, _ = open_journal(surroundings)
+    running = in_the_air(journal)
+    waited_for = {call.id for call in running}
+    found = [call for call in newest(journal, limit + 1 + len(running), before) if call.id not in waited_for]
+    return {
+        "running": [_described(journal, call) for call in running],
+        "calls": [_described(journal, call) for call in found[:limit]],
+        "more": len(found) > limit,
+    }
+
+
+async def picture(surroundings: Host, call_id: str, number: int, side: int | None) -> tuple[bytes, str]:
+    """A picture of the store and its media type: the file as it came, or a thumbnail of at most ``side`` pixels.
+
+    Raises InputError with the code NOT_FOUND where there is none.
+    """
+    return await asyncio.to_thread(_picture, surroundings, call_id, number, side)
+
+
+def _picture(surroundings: Host, call_id: str, number: int, side: int | None) -> tuple[bytes, str]:
+    journal, _ = open_journal(surroundings)
+    stored = _found(journal, call_id).picture(number)
+    media_type = None if stored is None else MEDIA_TYPES.get(stored.extension)
+    if stored is None or media_type is None:
+        raise _missing(f"Call {call_id} has no picture {number}.")
+    try:
+        content = journal.files.get(stored)
+        return (content, media_type) if side is None else (_thumbnail(content, side), "image/webp")
+    except Exception as error:  # Pillow's readers raise whatever comes to their minds
+        raise _missing(f"Picture {number} of call {call_id} cannot be read ({type(error).__name__}).") from None
+
+
+def _thumbnail(content: bytes, side: int) -> bytes:
+    with Image.open(io.BytesIO(content)) as opened:
+        opened.draft("RGB", (side, side))
+        has_alpha = opened.has_transparency_data
+        # Pillow does not resize 16 bits a pixel, nor scale them down by itself.
+        is_deep = opened.mode.startswith("I")
+        picture = opened.convert("I").point(lambda level: level / 257).convert("L") if is_deep else opened
+        picture.thumbnail((side, side))
+        small = picture.convert("RGBA" if has_alpha else "RGB")
+    written = io.BytesIO()
+    small.save(written, "WEBP", quality=85)
+    return written.getvalue()
+
+
+async def graph(surroundings: Host, call_id: str) -> dict[str, Any]:
+    """The node that asked, and those that lead to it, as they ran. Raises InputError where that was not kept."""
+    return await asyncio.to_thread(_graph, surroundings, call_id)
+
+
+def _graph(surroundings: Host, call_id: str) -> dict[str, Any]:
+    journal, _ = open_journal(surroundings)
+    kept = _found(journal, call_id).graph
+    if not kept:
+        raise _missing(f"The node of call {call_id} was not kept.")
+    return {"node": kept["node"], "graph": kept["nodes"]}
+
+
+def _found(journal: Journal, call_id: str) -> Call:
+    call = journal.find(call_id)
+    if call is None or call.id != call_id:
+        raise _missing(f"There is no call {call_id}.")
+    return call
+
+
+def _missing(message: str) -> LumenfallError:
+    return InputError(message, code="NOT_FOUND")
+
+
+def _described(journal: Journal, call: Call) -> dict[str, Any]:
+    kept = [stored for stored in call.pictures if stored.extension in MEDIA_TYPES and journal.files.has(stored)]
+    return {
+        "id": call.id,
+        "request_id": call.request_id,
+        "model": call.model,
+        "executed_model": call.executed_model,
+        "provider": call.provider,
+        "cost": call.price,
+        "currency": call.currency or "USD",
+        "sent_at": call.sent_at,
+        "seconds": call.seconds,
+        "state": call.state.value,
+        "charged": call.charged.value,
+        "delivered": call.delivered_at is not None,
+        "node_title": call.node_title,
+        "workflow": call.workflow,
+        "run_id": call.run_id,
+        "prompt": call.asked.get("prompt"),
+        "error": call.error,
+        "link": page_of(call.server, call.request_id),
+        "pictures": [{"number": stored.number, "extension": stored.extension} for stored in kept],
+        "has_graph": bool(call.graph),
+        "recoverable": bool(kept) or call.state in (State.ANSWERED, State.DOWNLOADED),
+    }

@@ -1,0 +1,60 @@
+"""What was spent, and what is left."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+from ..api import Client, resolve_server
+from ..errors import LumenfallError
+from ..host import Host
+from ..purchase.session import open_journal
+from ..spend import NANOS, Total, counted, entries, totals, uncertain
+from .own_loop import aside
+
+DAYS = 30
+
+
+async def spend(surroundings: Host) -> dict[str, Any]:
+    """``today`` and ``month`` as the limits count them, reservations included, and the ``days`` up to today with what
+    was confirmed, in US dollars. Raises LumenfallError.
+    """
+    return await asyncio.to_thread(_spend, surroundings)
+
+
+def _spend(surroundings: Host) -> dict[str, Any]:
+    journal, settings = open_journal(surroundings)
+    today, month = counted(journal)
+    first = date.today() - timedelta(days=DAYS - 1)
+    start = datetime.combine(first, time.min).timestamp()
+    by_day: dict[str | None, Total] = {
+        total.name: total for total in totals(entries(journal, start), "day") if total.currency == "USD"
+    }
+    dates = [(first + timedelta(days=number)).isoformat() for number in range(DAYS)]
+    return {
+        "currency": "USD",
+        "today": today / NANOS,
+        "month": month / NANOS,
+        "limits": settings.limits.model_dump(),
+        "days": [_day(name, by_day.get(name)) for name in dates],
+        "uncertain": len(uncertain(journal)),
+    }
+
+
+def _day(name: str, total: Total | None) -> dict[str, Any]:
+    return {"date": name, "cost": total.price if total else 0.0, "pictures": total.pictures if total else 0}
+
+
+async def balance(surroundings: Host) -> dict[str, Any]:
+    """Prepaid money left; None, and the reason, where the server cannot tell."""
+    return await aside(lambda: _balance(surroundings))
+
+
+async def _balance(surroundings: Host) -> dict[str, Any]:
+    try:
+        async with Client(resolve_server(surroundings.environ(), surroundings.data_dir())) as client:
+            found = await client.balance()
+    except LumenfallError as error:
+        return {"amount": None, "currency": None, "reason": f"{error.message} {error.hint}".strip()}
+    return {"amount": found.amount, "currency": found.currency, "reason": None}
