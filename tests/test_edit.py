@@ -11,7 +11,7 @@ from PIL import Image
 from nodes import errors
 from nodes.headless.sandbox import Sandbox
 from tests.conftest import Nodes
-from tests.test_inpainting import scene, square
+from tests.test_inpaint import scene, square
 
 
 def test_pictures_of_all_sockets_go_out_in_one_request_in_their_order(nodes: Nodes, sandbox: Sandbox) -> None:

@@ -22,7 +22,7 @@ from nodes.headless.sandbox import Sandbox
 from nodes.host import Interrupted, use
 from nodes.host.comfyui import ComfyUI
 from nodes.table import NODE_CLASS_MAPPINGS
-from tests.test_run import until
+from tests.purchase.test_ask import until
 
 GENERATE = {"prompt": "a cat", "model": "gpt-image-2", "size": "64x64", "n": 2, "seed": 0}
 GRAPH: dict[str, Any] = {

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from nodes import errors
 from nodes.headless.sandbox import Sandbox
 from tests.conftest import Nodes
-from tests.test_inpainting import DRIFTS, scene
+from tests.test_inpaint import DRIFTS, scene
 
 borders = st.integers(0, 60)
 

@@ -25,8 +25,8 @@ from nodes.purchase.receipts import RECEIPTS
 from nodes.spend import Call, Caller, Journal, Limits, State, nanos, newest
 from nodes.table import NODE_CLASS_MAPPINGS
 from tests.conftest import Nodes
-from tests.test_nodes import options
-from tests.test_run import SMALL, until
+from tests.contract.test_nodes import options
+from tests.purchase.test_ask import SMALL, until
 
 OFFLINE = {"LUMENFALL_BASE_URL": None, "LUMENFALL_API_KEY": None}
 

@@ -11,8 +11,8 @@ from PIL import Image
 from nodes import errors
 from nodes.headless.sandbox import Sandbox
 from tests.conftest import Nodes
-from tests.test_inpainting import scene
-from tests.test_nodes import options
+from tests.contract.test_nodes import options
+from tests.test_inpaint import scene
 
 
 @pytest.mark.parametrize(("factor", "written"), [(2.0, "2"), (1.5, "1.5"), (4, "4")])

@@ -24,7 +24,7 @@ from nodes.headless.sandbox import running
 from nodes.purchase import background as courier
 from nodes.spend import Journal, State, entries, newest
 from tests.headless.conftest import Command
-from tests.test_run import until
+from tests.purchase.test_ask import until
 
 ROOT = Path(__file__).parents[2]
 

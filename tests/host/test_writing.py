@@ -14,7 +14,7 @@ from PIL import Image
 
 from nodes.host.writing import create, move, write_durably
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PROCESSES, PICTURES = 6, 4
 
 # Six that are ready before the first one saves; each names what it wrote.

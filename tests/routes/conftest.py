@@ -16,7 +16,7 @@ from nodes.headless.sandbox import Sandbox, running
 from nodes.routes import install
 from nodes.spend import Journal
 from nodes.table import NODE_CLASS_MAPPINGS
-from tests.host.page import KEY, Routes
+from tests.routes.page import KEY, Routes
 
 
 @pytest.fixture

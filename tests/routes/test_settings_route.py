@@ -13,7 +13,7 @@ from nodes.api import resolve_server
 from nodes.headless.sandbox import Sandbox, running
 from nodes.settings import MAX_AMOUNT
 from nodes.spend import Call, Caller, Limits, nanos
-from tests.host.page import HEADERS, KEY, OTHER, Routes
+from tests.routes.page import HEADERS, KEY, OTHER, Routes
 
 
 def test_the_settings_file_is_for_its_owner_only_and_keeps_what_others_wrote(serve: Callable[..., Routes]) -> None:

@@ -11,9 +11,9 @@ from nodes.headless.sandbox import Sandbox
 from nodes.purchase import background as courier
 from nodes.spend import Journal, newest
 from tests.conftest import Nodes
+from tests.contract.test_nodes import options
 from tests.headless.conftest import Command
-from tests.test_nodes import options
-from tests.test_run import SMALL
+from tests.purchase.test_ask import SMALL
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from nodes.spend import Journal, State
 from tests.headless.conftest import Command
 from tests.spend.test_ledger import booked
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def test_people_see_each_call_and_the_exact_total(command: Command, journal: Journal) -> None:

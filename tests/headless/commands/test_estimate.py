@@ -18,7 +18,7 @@ import pytest
 from nodes.headless import cli
 from nodes.headless.sandbox import Sandbox
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 EXAMPLES = ROOT / "example_workflows" / "api"
 
 Command = Callable[..., tuple[int, str, str]]

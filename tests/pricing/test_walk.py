@@ -25,7 +25,7 @@ from nodes.spend import Journal
 from nodes.spend.tables import calls, pictures
 from nodes.table import NODE_CLASS_MAPPINGS
 
-EXAMPLES = Path(__file__).parents[1] / "example_workflows"
+EXAMPLES = Path(__file__).parents[2] / "example_workflows"
 PRICE = 0.053
 """What the sandbox bills for a picture of gpt-image-2."""
 

@@ -225,7 +225,7 @@ def test_a_full_disk_does_not_lose_the_picture_that_is_here(
 
     from nodes.spend.files import Files
     from nodes.spend.records import Records
-    from tests.test_nodes import options
+    from tests.contract.test_nodes import options
 
     monkeypatch.setattr(Records, "keep_answer", full)
     monkeypatch.setattr(Files, "put", full)

@@ -23,9 +23,9 @@ from nodes.purchase import background as courier
 from nodes.spend import Journal, State, database
 from tests.api.conftest import odd_server
 from tests.conftest import Nodes
+from tests.purchase.test_ask import SMALL
+from tests.purchase.test_checkout import ledger, restarted
 from tests.spend.conftest import forget_databases
-from tests.test_run import SMALL
-from tests.test_store import ledger, restarted
 
 
 def answering(**metadata: Any) -> Any:

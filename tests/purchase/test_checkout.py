@@ -17,9 +17,9 @@ from nodes.host import Interrupted, use
 from nodes.purchase import background as courier
 from nodes.spend import Journal, nanos
 from tests.conftest import Nodes, Outcome
+from tests.contract.test_nodes import options
+from tests.purchase.test_ask import SMALL, until
 from tests.spend.conftest import forget_databases
-from tests.test_nodes import options
-from tests.test_run import SMALL, until
 
 
 def restarted(nodes: Nodes, **environ: str) -> Nodes:

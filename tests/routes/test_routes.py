@@ -22,7 +22,7 @@ from nodes.headless.sandbox import Sandbox
 from nodes.routes import MAX_BODY
 from nodes.spend import Call, State
 from nodes.table import NODE_CLASS_MAPPINGS
-from tests.host.page import GENERATE, GRAPH, HEADERS, KEY, OTHER, Routes
+from tests.routes.page import GENERATE, GRAPH, HEADERS, KEY, OTHER, Routes
 
 
 def test_the_key_goes_in_and_out_of_nothing(routes: Routes, locked: Sandbox, caplog: pytest.LogCaptureFixture) -> None:

@@ -20,7 +20,7 @@ from nodes.host.dependencies import MINIMUMS
 from nodes.table import NODE_CLASS_MAPPINGS
 from tests.conftest import Nodes
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 IMAGE, MASK = torch.rand(1, 64, 64, 3), torch.ones(1, 64, 64)
 
 

@@ -14,8 +14,8 @@ from nodes.purchase import background as courier
 from nodes.purchase.recovery import look_after
 from nodes.spend import Journal, State, nanos
 from tests.conftest import Nodes
-from tests.test_run import SMALL
-from tests.test_store import ledger, restarted
+from tests.purchase.test_ask import SMALL
+from tests.purchase.test_checkout import ledger, restarted
 
 
 def killed(nodes: Nodes, sandbox: Sandbox, state: State) -> Journal:

@@ -19,7 +19,7 @@ from nodes.host import use
 from nodes.pricing.walk import estimate_graph
 from tests.api.conftest import OddServer, odd_server
 from tests.conftest import Nodes
-from tests.test_nodes import options
+from tests.contract.test_nodes import options
 
 CAT = {"prompt": "a cat", "size": "64x64"}
 # Of the real lists, so that no name is repeated here.

@@ -22,7 +22,7 @@ from nodes.headless.sandbox import Sandbox
 from nodes.host import Interrupted
 from nodes.routes.history import picture
 from nodes.spend import Call, Caller, Journal, Limits, State
-from tests.host.page import GENERATE, GRAPH, Routes
+from tests.routes.page import GENERATE, GRAPH, Routes
 
 
 def test_a_call_is_listed_with_its_picture_and_its_node(routes: Routes) -> None:
