@@ -27,7 +27,7 @@ from .contract.nodes import PaidNode, paid_node
 from .contract.outputs import describe, read_images
 from .errors import InputError, LumenfallError
 from .pixels import Tile, contact_sheet, encode, fit_to_first, match_channels
-from .purchase.ask import ask, gravest
+from .purchase.ask import ask, worst_of
 from .purchase.delivery import Results, total_cost
 from .purchase.origin import HIDDEN
 from .purchase.session import model_names
@@ -92,7 +92,7 @@ class Compare(PaidNode):
         outcomes = await _all(*(entry(asked) for asked in contenders))
         errors = [outcome for outcome in outcomes if isinstance(outcome, LumenfallError)]
         if len(errors) == len(outcomes):
-            raise gravest(errors)
+            raise worst_of(errors)
         images, tiles, entries = [], [], []
         for asked, outcome in zip(contenders, outcomes, strict=True):
             if isinstance(outcome, LumenfallError):

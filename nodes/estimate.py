@@ -37,9 +37,9 @@ class Estimate:
         return float("nan")
 
     async def estimate(self, graph: Any = None) -> dict[str, Any]:
-        surroundings = host.current()
-        quote = await wait(estimate_graph(graph or {}), surroundings, lambda: "estimating")
-        host.say(surroundings, quote.summary)
-        found = quote.as_dict()
-        report = json.dumps(found, indent=2, ensure_ascii=False)
-        return {"ui": {"lumenfall_estimate": [found], "text": [quote.text]}, "result": (quote.total, report)}
+        here = host.current()
+        estimate = await wait(estimate_graph(graph or {}), here, lambda: "estimating")
+        host.say(here, estimate.summary)
+        lines = estimate.as_dict()
+        report = json.dumps(lines, indent=2, ensure_ascii=False)
+        return {"ui": {"lumenfall_estimate": [lines], "text": [estimate.text]}, "result": (estimate.total, report)}

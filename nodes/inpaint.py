@@ -29,7 +29,7 @@ from .pixels import MIN_CONTEXT, diagnose, fingerprint_of, fit_mask, highlight, 
 from .pixels.parts import Part, Region, assemble, plan, with_channels
 from .purchase.ask import ask
 from .purchase.origin import HIDDEN
-from .purchase.quote import is_guessing, quotation
+from .purchase.quote import current_quote, is_guessing
 
 
 class Inpaint(PaidNode):
@@ -145,7 +145,7 @@ class Inpaint(PaidNode):
         fitted, notes = fit_mask(mask, images, invert=invert and not guessing, any_shape=guessing)
         masks = torch.stack([shape_mask(one, grow=grow, fill_holes=fill_holes) for one in fitted])
         notes += [warning for one in fitted for warning in diagnose(one)]
-        if quotation() is None:
+        if current_quote() is None:
             host.show(host.current(), lambda: highlight(images[0], masks[0]))
         parts: list[Part] = []
 

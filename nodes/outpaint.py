@@ -21,7 +21,7 @@ from .pixels import Borders, encode, encode_mask, extend, fingerprint_of, highli
 from .pixels.parts import Part, assemble, with_channels
 from .purchase.ask import ask
 from .purchase.origin import HIDDEN
-from .purchase.quote import quotation
+from .purchase.quote import current_quote
 
 INSTRUCTION = (
     "Extend the picture beyond its borders: continue its scene, perspective, light and style into the masked area, "
@@ -117,7 +117,7 @@ class Outpaint(PaidNode):
         originals = with_channels(images, asked.transparent)
         canvas = extend(originals, borders)
         weight = new_area(height, width, borders, feather)
-        if quotation() is None:
+        if current_quote() is None:
             host.show(host.current(), lambda: highlight(canvas[0], weight))
 
         def build(_: Model) -> list[ImageRequest]:

@@ -15,7 +15,7 @@ from nodes.compare import Compare
 from nodes.headless.host import Headless
 from nodes.headless.sandbox import Sandbox
 from nodes.host import Interrupted, use
-from nodes.pricing.walk import quote_graph
+from nodes.pricing.walk import estimate_graph
 from tests.test_inpaint import scene
 
 THREE = {"model": "gpt-image-2", "more_models": "flux.2-pro, real-nonsense\nflux.2-max"}
@@ -75,8 +75,7 @@ def test_an_estimate_counts_every_model(host: Headless) -> None:
     inputs = {"prompt": "a cat", "size": "128x96", "seed": 0, "model": "gpt-image-2", "more_models": "flux.2-pro"}
     graph = {"1": {"class_type": "LumenfallCompare", "inputs": inputs}}
     with use(host), torch.inference_mode():
-        quote = asyncio.run(quote_graph(graph, {}, {"LumenfallCompare": Compare}))
-    (line,) = quote.lines
+        (line,) = asyncio.run(estimate_graph(graph)).lines
     assert (line.requests, line.pictures) == (2, 2) and line.price == pytest.approx(0.053 + 0.03)
 
 

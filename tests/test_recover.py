@@ -20,7 +20,7 @@ from nodes.headless.folders import Folders
 from nodes.headless.host import Headless
 from nodes.headless.sandbox import Sandbox, running
 from nodes.host import Interrupted, use
-from nodes.purchase import background as courier
+from nodes.purchase import background
 from nodes.purchase.receipts import RECEIPTS
 from nodes.spend import Call, Caller, Journal, Limits, State, nanos, newest
 from nodes.table import NODE_CLASS_MAPPINGS
@@ -51,7 +51,7 @@ def lose_the_download(nodes: Nodes, sandbox: Sandbox, **inputs: Any) -> str:
     sandbox.fail_next("redirect-loop:9")
     with pytest.raises(errors.DownloadError) as caught:
         nodes("LumenfallGenerate", **{**SMALL, **inputs})
-    assert courier.bring_home(10) == 0
+    assert background.wait_until_idle(10) == 0
     sandbox.faults.clear()
     assert caught.value.request_id
     return caught.value.request_id
@@ -86,7 +86,7 @@ def test_what_came_home_after_stop_needs_neither_key_nor_server(tmp_path: Path) 
 
         with use(there.host), pytest.raises(Interrupted):
             asyncio.run(stopped())
-        assert courier.bring_home(10) == 0
+        assert background.wait_until_idle(10) == 0
     made = Nodes(Headless(OFFLINE))("LumenfallRecover")
     assert made.images.shape == (1, 64, 64, 3) and made.report["cost"] == 0.0
 
@@ -212,6 +212,6 @@ def test_stop_ends_the_waiting_for_a_call_in_the_air(nodes: Nodes, monkeypatch: 
     try:
         with pytest.raises(Interrupted):
             nodes("LumenfallRecover", request_id=request_id)
-        assert courier.bring_home(10) == 0
+        assert background.wait_until_idle(10) == 0
     finally:
         lock.release()

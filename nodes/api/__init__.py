@@ -21,7 +21,7 @@ from .flavours import OPENAI, is_loopback
 from .refusals import error_for, request_id
 from .request_log import Logged
 from .requests import Endpoint, ImageRequest, Question, WireRequest, form, write
-from .responses import Answer, Balance, Estimate, Picture, read_answer
+from .responses import Answer, Balance, DryRun, Picture, read_answer
 from .uploads import recompress
 
 __all__ = [
@@ -32,8 +32,8 @@ __all__ = [
     "Balance",
     "Catalogue",
     "Client",
+    "DryRun",
     "Endpoint",
-    "Estimate",
     "ImageRequest",
     "KnownKey",
     "Logged",

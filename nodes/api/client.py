@@ -35,7 +35,7 @@ from .proxies import Proxies, Transport
 from .refusals import error_for
 from .request_log import Logged
 from .requests import WireRequest
-from .responses import Balance, Estimate, read_balance, read_estimate
+from .responses import Balance, DryRun, read_balance, read_dry_run
 
 TIMEOUT = httpx.Timeout(600.0, connect=10.0, pool=None)
 """Seconds. Slow models need minutes (documented 95th percentile: 7), so reading waits ten."""
@@ -202,14 +202,14 @@ class Client:
             raise self._unreachable(error) from error
         raise AssertionError("unreachable: the loop returns or raises")
 
-    async def estimate(self, request: WireRequest) -> Estimate:
+    async def dry_run(self, request: WireRequest) -> DryRun:
         """Price of ``request`` by dry run, which makes nothing. Raises InputError for a flavour without it: another
         server would make the pictures and bill them.
         """
         self._require_native("dry run")
         url = f"{self.server.base_url}/{request.path}"
         reply = await self._free("POST", url, params={"dryRun": "true"}, **request.content)
-        return read_estimate(reply.status, reply.headers, reply.body)
+        return read_dry_run(reply.status, reply.headers, reply.body)
 
     async def balance(self) -> Balance:
         """Prepaid money left. Raises InputError for a flavour without it."""

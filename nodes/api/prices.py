@@ -18,7 +18,7 @@ MAX_AGE = 600.0
 
 @dataclass(frozen=True)
 class Price:
-    """An estimate in ``currency``. ``source`` says how far to trust it."""
+    """What a request would cost, in ``currency``. ``source`` says how far to trust it."""
 
     amount: float
     currency: str
@@ -70,8 +70,8 @@ async def _dry_run(client: Client, request: ImageRequest, wire: WireRequest) -> 
     known = _known.get(name)
     if known and time.monotonic() - known[0] < MAX_AGE:
         return known[1]
-    estimate = await client.estimate(wire)
-    found = Price(estimate.cost, estimate.currency, "dry run")
+    answer = await client.dry_run(wire)
+    found = Price(answer.cost, answer.currency, "dry run")
     now = time.monotonic()
     for old in [name for name, (at, _) in _known.items() if now - at > MAX_AGE]:
         del _known[old]

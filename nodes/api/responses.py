@@ -81,7 +81,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class DryRun:
     """What a dry run says a request would cost, in units of ``currency``."""
 
     cost: float
@@ -149,7 +149,7 @@ def read_answer(status: int, headers: Mapping[str, str], body: bytes, broken: st
     )
 
 
-class _EstimateBody(BaseModel):
+class _DryRunBody(BaseModel):
     estimated: Flag = None
     total_cost_micros: Annotated[Annotated[int, Field(ge=0, lt=10**12)] | None, WrapValidator(or_none)] = None
     currency: Text = None
@@ -157,7 +157,7 @@ class _EstimateBody(BaseModel):
     provider: Text = None
 
 
-def read_estimate(status: int, headers: Mapping[str, str], body: bytes) -> Estimate:
+def read_dry_run(status: int, headers: Mapping[str, str], body: bytes) -> DryRun:
     """The price in the answer to a dry run.
 
     Believed only with ``estimated: true`` and without pictures: a server that does not know ``dryRun`` would
@@ -168,14 +168,14 @@ def read_estimate(status: int, headers: Mapping[str, str], body: bytes) -> Estim
     content = _decode_json(headers, body)
     if find_refusal(content):
         raise error_for(status, headers, body)
-    found = _EstimateBody.model_validate(content)
+    found = _DryRunBody.model_validate(content)
     if "data" in content:
         raise AnswerError(
             "The server answered a dry run with pictures.", request_id=request_id(headers), charged=Charged.UNKNOWN
         )
     if not found.estimated or found.total_cost_micros is None:
         raise AnswerError("The answer to the dry run is no estimate.", charged=Charged.NO)
-    return Estimate(found.total_cost_micros / 1e6, found.currency or "USD", found.model, found.provider)
+    return DryRun(found.total_cost_micros / 1e6, found.currency or "USD", found.model, found.provider)
 
 
 class _Available(BaseModel):

@@ -7,9 +7,9 @@ import functools
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from .. import host
 from ..api import Mode, configured_base_url
 from ..errors import LumenfallError
+from ..host import Host, complain, current, say
 from ..purchase.origin import remember
 from ..purchase.outcome import page_of
 from .inputs import check_links
@@ -66,29 +66,29 @@ def paid_node(function: NodeFunction) -> NodeFunction:
             with remember(graph, png_info):
                 return await function(*args, **inputs)
         except LumenfallError as error:
-            surroundings = host.current()
-            host.say(surroundings, f"{error.message} {error.hint}".strip())
-            host.complain(surroundings, error.as_dict(), _page(surroundings, error.request_id))
+            host = current()
+            say(host, f"{error.message} {error.hint}".strip())
+            complain(host, error.as_dict(), _page(host, error.request_id))
             raise
         except Exception as error:
-            stopped = isinstance(error, type(host.current().interruption()))
-            host.say(host.current(), str(error) or "stopped" if stopped else f"{type(error).__name__}: {error}")
+            stopped = isinstance(error, type(current().interruption()))
+            say(current(), str(error) or "stopped" if stopped else f"{type(error).__name__}: {error}")
             raise
         except asyncio.CancelledError:
             # ComfyUI cancels the tasks of a prompt when another node fails; a CancelledError that left a node would
             # end its only worker thread.
-            host.say(host.current(), "stopped")
-            raise host.current().interruption() from None
+            say(current(), "stopped")
+            raise current().interruption() from None
         except BaseException as error:
-            host.say(host.current(), str(error) or "stopped")
+            say(current(), str(error) or "stopped")
             raise
 
     return telling
 
 
-def _page(surroundings: host.Host, request_id: str | None) -> str | None:
+def _page(host: Host, request_id: str | None) -> str | None:
     """Where the user can look a failed request up."""
     try:
-        return page_of(configured_base_url(surroundings.environ(), surroundings.data_dir()), request_id)
+        return page_of(configured_base_url(host.environ(), host.data_dir()), request_id)
     except LumenfallError:
         return None

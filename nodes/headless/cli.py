@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import typer
 
-from ..purchase import background as courier
+from ..purchase import background
 from . import signals
 from .commands.estimate import estimate
 from .commands.models import models
@@ -55,7 +55,7 @@ def main() -> None:
             _break_off()
         finally:
             if signals.count() > 1:
-                courier.leave()
+                background.leave()
 
 
 def _break_off() -> NoReturn:

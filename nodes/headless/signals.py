@@ -16,7 +16,7 @@ from typing import Any
 
 import typer
 
-from ..purchase import background as courier
+from ..purchase import background
 
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
 """Those of this system."""
@@ -88,9 +88,9 @@ def wait_for_what_is_paid() -> None:
     """Until the next signal. What is still out then is left to the journal."""
     before = count()
     if before > 1:
-        courier.leave()
+        background.leave()
         return
-    courier.wait_for_all(_say, lambda: count() > before)
+    background.wait_for_all(_say, lambda: count() > before)
 
 
 def _say(text: str) -> None:
@@ -118,7 +118,7 @@ def _handle(number: int, frame: FrameType | None) -> None:
     global _since
     if _is_deaf:
         return
-    if _received and (number == HANG_UP or time.monotonic() - _since < courier.TOGETHER):
+    if _received and (number == HANG_UP or time.monotonic() - _since < background.TOGETHER):
         return
     _since = time.monotonic()
     _received.append(number)

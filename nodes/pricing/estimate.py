@@ -39,8 +39,8 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Quote:
-    """The estimate of a graph."""
+class Estimate:
+    """What the paid nodes of a graph would cost, all together."""
 
     lines: tuple[Line, ...]
 

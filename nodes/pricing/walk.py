@@ -1,4 +1,4 @@
-"""What running a graph would cost: its paid nodes, run in quoting mode one after the other.
+"""What running a graph would cost: its paid nodes, quoted one after the other.
 
 Inputs are resolved as ComfyUI would. What only a real run could tell, such as the picture of a local model, is
 replaced by a stand-in of its type, and everything after it is marked as approximate.
@@ -19,41 +19,34 @@ from ..errors import LumenfallError
 from ..graph.call import call
 from ..graph.fields import Field, declared, literal
 from ..graph.links import link_of
-from ..purchase.quote import STAND_IN_SIDE, Quotation, Quoted, Source, grey, quoting
-from .estimate import Line, Quote
+from ..purchase.quote import STAND_IN_SIDE, PricedRequest, Quote, Source, grey, use_quote
+from .estimate import Estimate, Line
 
 TEXT = "placeholder"
 """Stands in for a prompt that another node writes."""
 
 
-async def estimate_graph(prompt: Mapping[str, Any]) -> Quote:
-    """The quote of ``prompt``, a graph in API format, with the nodes of the current host, see :func:`quote_graph`."""
-    surroundings = host.current()
-    classes = {name: node for name, node in surroundings.node_classes().items() if isinstance(node, type)}
+async def estimate_graph(prompt: Mapping[str, Any]) -> Estimate:
+    """What the paid nodes of ``prompt``, a graph in API format, would cost on the current host. Sends dry runs and
+    orders nothing. What is wrong with a node becomes the error of its line. Stop raises the host's interruption.
+    """
+    here = host.current()
+    classes = {name: node for name, node in here.node_classes().items() if isinstance(node, type)}
     paid = {name: node for name, node in classes.items() if issubclass(node, PaidNode)}
     free = {name: node for name, node in classes.items() if issubclass(node, FreeNode)}
-    return await quote_graph(prompt, {**surroundings.free_nodes(), **free}, paid)
-
-
-async def quote_graph(prompt: Mapping[str, Any], free: Mapping[str, type[Any]], paid: Mapping[str, type[Any]]) -> Quote:
-    """What the nodes of ``paid`` in ``prompt``, a graph in API format, would cost. Sends dry runs and orders nothing.
-
-    ``free`` are the classes that may be run to learn what they give; both map ids to classes of the V1 contract. What
-    is wrong with a node becomes the error of its line. Stop raises the host's interruption.
-    """
-    with host.use(cast(host.Host, _Quiet(host.current()))):
-        walk = _Walk(prompt, free, paid)
-        return Quote(tuple([await walk.line(node_id) for node_id in prompt if walk.class_of(node_id) in paid]))
+    with host.use(cast(host.Host, _Quiet(here))):
+        walk = _Walk(prompt, {**here.free_nodes(), **free}, paid)
+        return Estimate(tuple([await walk.line(node_id) for node_id in prompt if walk.class_of(node_id) in paid]))
 
 
 class _Quiet:
     """The current host, but for what nodes say of themselves: they are not running."""
 
-    def __init__(self, surroundings: host.Host) -> None:
-        self._surroundings = surroundings
+    def __init__(self, whole: host.Host) -> None:
+        self._whole = whole
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._surroundings, name)
+        return getattr(self._whole, name)
 
     def progress(self, text: str) -> None:
         return None
@@ -90,19 +83,19 @@ class _Walk:
         return self._lines[node_id]
 
     async def _quoted(self, node_id: str) -> Line:
-        quotation, error, inputs = None, None, _Inputs({}, ())
+        quote, error, inputs = None, None, _Inputs({}, ())
         node_class = self._paid[self.class_of(node_id)]
         try:
             inputs = await self._inputs(node_id, node_class)
-            quotation = Quotation(self._ordered, inputs_known=not inputs.guessed)
-            with quoting(quotation):
+            quote = Quote(self._ordered, inputs_known=not inputs.guessed)
+            with use_quote(quote):
                 values = await _called(node_class, inputs.values)
             # What is fed by a list would run once for each of its pictures; how many there will be is not known.
-            known = quotation.outputs_known and True not in getattr(node_class, "OUTPUT_IS_LIST", ())
+            known = quote.outputs_known and True not in getattr(node_class, "OUTPUT_IS_LIST", ())
             self._made[node_id] = _Made(values, known)
         except Exception as caught:
             error = _explained(caught, inputs)
-        requests, notes = (quotation.requests, quotation.notes) if quotation else ([], [])
+        requests, notes = (quote.requests, quote.notes) if quote else ([], [])
         return _line(node_id, self._title(node_id), requests, notes, inputs, error)
 
     async def _outputs(self, node_id: str) -> _Made | None:
@@ -187,7 +180,7 @@ class _Inputs:
 def _line(
     node_id: str,
     title: str,
-    requests: list[Quoted],
+    requests: list[PricedRequest],
     notes: list[str],
     inputs: _Inputs,
     error: LumenfallError | None,

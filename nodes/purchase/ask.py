@@ -1,9 +1,9 @@
 """The one way from a node's inputs to tensors.
 
-    inputs -> requests, checked -> each one bought or replayed (purchase) -> files (receive) -> tensors
+    inputs -> requests, checked -> each one bought or replayed (checkout) -> files (delivery) -> tensors
 
-The work is done on the pack's own event loop (courier). The node only waits for it: Stop, and the failure of another
-node, end the waiting at once, and what is in the air still comes home.
+The work is done on the pack's own event loop (background). The node only waits for it: Stop, and the failure of
+another node, end the waiting at once, and what is in the air is finished all the same.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Literal
 
-from .. import host
 from ..api import Catalogue, Client, ImageRequest, Model, end_note, end_note_behind, resolve_server
 from ..errors import (
     AuthenticationFailed,
@@ -26,16 +25,16 @@ from ..errors import (
     NotFound,
     StoreError,
 )
+from ..host import Host, current, say
 from ..host.waiting import wait
 from ..settings import OnFailure
 from ..spend import clean
-from . import background as courier
-from . import ending
-from . import quote as quoting
+from . import background, ending
 from .checkout import Checkout
 from .delivery import Delivery, Results, total_cost
 from .order import Order, Skipped, order
 from .origin import caller
+from .quote import current_quote
 from .receipts import hand_out_receipts
 from .recovery import look_after
 from .session import open_journal
@@ -58,34 +57,34 @@ async def ask(
     raised; with "keep" an error is raised only when none succeeded; with None the settings decide. ``too_large`` is
     what becomes of pictures that the server would not take. Stop raises the host's interruption.
     """
-    surroundings = host.current()
-    errand = _Errand(surroundings, slug, on_failure, too_large)
+    host = current()
+    purchase = _Purchase(host, slug, on_failure, too_large)
     try:
-        results = await wait(errand.results(build), surroundings, errand.doing)
-        if quoting.quotation() is None:
-            await wait(errand.delivered(results), surroundings, errand.doing)
-            courier.send_off(errand.make_room())
+        results = await wait(purchase.results(build), host, purchase.doing)
+        if current_quote() is None:
+            await wait(purchase.delivered(results), host, purchase.doing)
+            background.start(purchase.make_room())
     except Skipped:
         # The node still waits, so it is the process that ends.
-        raise surroundings.interruption() from None
+        raise host.interruption() from None
     except BaseException as error:
-        if isinstance(error, type(surroundings.interruption())) and errand.in_air:
-            error.args = (_left_in_air(errand.in_air),)
+        if isinstance(error, type(host.interruption())) and purchase.in_air:
+            error.args = (_left_in_air(purchase.in_air),)
         raise
     finally:
-        errand.wanted = False
+        purchase.wanted = False
     # Some browsers keep the last line on the node after the run.
-    host.say(surroundings, _summary(results))
+    say(host, _summary(results))
     hand_out_receipts([delivery.call for delivery in results.deliveries])
     return results
 
 
-class _Errand:
+class _Purchase:
     """What one call of a node asks for. ``wanted`` ends when the node no longer waits: nothing more is sent then."""
 
-    def __init__(self, surroundings: host.Host, slug: str, on_failure: OnFailure | None, too_large: TooLarge) -> None:
+    def __init__(self, host: Host, slug: str, on_failure: OnFailure | None, too_large: TooLarge) -> None:
         self.wanted = True
-        self._host = surroundings
+        self._host = host
         self._slug = slug
         self._may_shrink = too_large == "scale down"
         self._status: str | None = None
@@ -95,9 +94,9 @@ class _Errand:
         self._failed = False
         self._errors: list[LumenfallError] = []
         self._checkout: Checkout | None = None
-        self._data_dir = surroundings.data_dir()
-        self._server = resolve_server(surroundings.environ(), self._data_dir)
-        self._journal, self._settings = open_journal(surroundings)
+        self._data_dir = host.data_dir()
+        self._server = resolve_server(host.environ(), self._data_dir)
+        self._journal, self._settings = open_journal(host)
         self._keeps_going = (on_failure or self._settings.on_failure) == "keep"
         self._caller = caller()
 
@@ -114,11 +113,11 @@ class _Errand:
         return f"waiting for {self._slug}{several}" + (f". {self._end_note}" if self._end_note else "")
 
     async def results(self, build: Callable[[Model], Sequence[ImageRequest]]) -> Results:
-        """Run on the courier's loop, and wait here."""
-        if quoting.quotation() is None:
+        """Run on the background's loop, and wait here."""
+        if current_quote() is None:
             self._host.in_main_thread(ending.watch)
-            courier.send_off(look_after(self._server, self._journal))
-        return await courier.run(self._run(build), is_free=quoting.quotation() is not None)
+            background.start(look_after(self._server, self._journal))
+        return await background.run(self._run(build), is_free=current_quote() is not None)
 
     async def _run(self, build: Callable[[Model], Sequence[ImageRequest]]) -> Results:
         async with Client(self._server, on_status=self._tell) as client:
@@ -131,10 +130,10 @@ class _Errand:
             checkout = self._checkout = Checkout(
                 client, self._journal, self._settings, self._caller, model, self._is_wanted, self._tell
             )
-            quotation = quoting.quotation()
-            if quotation is not None:
-                quotation.notes += notes
-                return Results(await quotation.answer(checkout, orders), notes=notes)
+            quote = current_quote()
+            if quote is not None:
+                quote.notes += notes
+                return Results(await quote.answer(checkout, orders), notes=notes)
             if self._end_note:
                 log.warning(self._end_note)
             await asyncio.to_thread(self._journal.check_writable)
@@ -147,7 +146,7 @@ class _Errand:
     async def delivered(self, results: Results) -> None:
         """Note that the node has the pictures."""
         calls = [delivery.call for delivery in results.deliveries]
-        await courier.run(asyncio.to_thread(self._journal.delivered, calls))
+        await background.run(asyncio.to_thread(self._journal.delivered, calls))
 
     async def make_room(self) -> None:
         """For the next pictures."""
@@ -160,7 +159,7 @@ class _Errand:
         self._status = status
 
     def _is_wanted(self) -> bool:
-        return self.wanted and not self._failed and not courier.is_closing()
+        return self.wanted and not self._failed and not background.is_closing()
 
     async def _one(self, checkout: Checkout, room: asyncio.Semaphore, index: int, order: Order) -> Delivery:
         async with room:
@@ -187,7 +186,7 @@ class _Errand:
             error.hint = f"{told} {error.hint}".strip()
 
 
-_GRAVEST = (Charged.YES, Charged.UNKNOWN, Charged.NO)
+_WORST_FIRST = (Charged.YES, Charged.UNKNOWN, Charged.NO)
 
 
 def _all_or_error(
@@ -210,7 +209,7 @@ def _all_or_error(
             if isinstance(outcome, LumenfallError)
         ]
         return Results(deliveries, tuple(failures))
-    worst = gravest(errors)
+    worst = worst_of(errors)
     hints = [worst.hint]
     if deliveries:
         hints.append(
@@ -225,9 +224,9 @@ def _all_or_error(
     raise worst
 
 
-def gravest(errors: Sequence[LumenfallError]) -> LumenfallError:
+def worst_of(errors: Sequence[LumenfallError]) -> LumenfallError:
     """The error that may have cost most, the earliest of equals; its hint tells of the others."""
-    worst = min(errors, key=lambda error: _GRAVEST.index(error.charged))
+    worst = min(errors, key=lambda error: _WORST_FIRST.index(error.charged))
     others = [f"Another request failed too: {error.message} {error.hint}" for error in errors if error is not worst]
     worst.hint = " ".join(part for part in (worst.hint, *others) if part)
     return worst

@@ -1,8 +1,8 @@
 """The pack's own event loop, on which paid calls run to their end.
 
 A prompt's loop is torn down by Stop, or by another node's failure; the server finishes and bills the request all the
-same. So the call belongs to the process: the node stops waiting at once, and what was paid for still comes home. A
-process that comes to its end begins nothing new, and waits for what is out.
+same. So the call belongs to the process: the node stops waiting at once, and what was paid for is finished here. A
+process that comes to its end begins nothing new, and waits for what runs.
 """
 
 from __future__ import annotations
@@ -46,28 +46,28 @@ _POLL = 0.2
 _starting = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
 _thread: threading.Thread | None = None
-_out: set[concurrent.futures.Future[Any]] = set()
-_owed: set[concurrent.futures.Future[Any]] = set()
+_running: set[concurrent.futures.Future[Any]] = set()
+_paid: set[concurrent.futures.Future[Any]] = set()
 """Those of them that the end of the process waits for."""
 
 _closing = False
 
 
-def send_off(errand: Coroutine[Any, Any, T], *, is_free: bool = False) -> concurrent.futures.Future[T]:
-    """Start ``errand``. It goes on whatever becomes of the caller, as long as the process lives; the end of the process
+def start(work: Coroutine[Any, Any, T], *, is_free: bool = False) -> concurrent.futures.Future[T]:
+    """Start ``work``. It goes on whatever becomes of the caller, as long as the process lives; the end of the process
     waits for it, unless it ``is_free``: an estimate, which can be had again.
     """
     try:
         loop = _running_loop()
     except RuntimeError:
-        errand.close()
+        work.close()
         raise
-    future = asyncio.run_coroutine_threadsafe(errand, loop)
-    _out.add(future)
-    future.add_done_callback(_out.discard)
+    future = asyncio.run_coroutine_threadsafe(work, loop)
+    _running.add(future)
+    future.add_done_callback(_running.discard)
     if not is_free:
-        _owed.add(future)
-        future.add_done_callback(_owed.discard)
+        _paid.add(future)
+        future.add_done_callback(_paid.discard)
     return future
 
 
@@ -78,23 +78,23 @@ def _running_loop() -> asyncio.AbstractEventLoop:
         if _loop is None or _thread is None or not _thread.is_alive():
             loop = asyncio.new_event_loop()
             loop.set_default_executor(Crew())
-            thread = threading.Thread(target=loop.run_forever, name="lumenfall-courier", daemon=True)
+            thread = threading.Thread(target=loop.run_forever, name="lumenfall-background", daemon=True)
             try:
                 thread.start()
             except RuntimeError:
                 loop.close()
                 raise
             _thread, _loop = thread, loop
-            _out.clear()  # in a forked child, its parent's
-            _owed.clear()
+            _running.clear()  # in a forked child, its parent's
+            _paid.clear()
             atexit.unregister(_wait_at_exit)
             atexit.register(_wait_at_exit)
         return _loop
 
 
-async def run(errand: Coroutine[Any, Any, T], *, is_free: bool = False) -> T:
-    """Send ``errand`` off and wait for it, from any event loop. Being cancelled ends the waiting, not the errand."""
-    future = send_off(errand, is_free=is_free)
+async def run(work: Coroutine[Any, Any, T], *, is_free: bool = False) -> T:
+    """Start ``work`` and wait for it, from any event loop. Being cancelled ends the waiting, not the work."""
+    future = start(work, is_free=is_free)
     loop = asyncio.get_running_loop()
     done = asyncio.Event()
 
@@ -108,27 +108,27 @@ async def run(errand: Coroutine[Any, Any, T], *, is_free: bool = False) -> T:
     return future.result()
 
 
-def bring_home(timeout: float | None = None) -> int:
-    """Wait until nothing is out any more, at most ``timeout`` seconds; how many errands still are."""
-    return len(concurrent.futures.wait(list(_out), timeout).not_done)
+def wait_until_idle(timeout: float | None = None) -> int:
+    """Wait until nothing runs any more, at most ``timeout`` seconds; how much still does."""
+    return len(concurrent.futures.wait(list(_running), timeout).not_done)
 
 
-def is_out() -> bool:
-    """Whether an errand is under way that is to be waited for."""
-    return bool(_owed)
+def is_busy() -> bool:
+    """Whether something runs that is to be waited for."""
+    return bool(_paid)
 
 
 def wait_for_all(say: Callable[[str], None], is_impatient: Callable[[], bool] = lambda: False) -> None:
-    """Wait until nothing is out any more, at most :data:`LONGEST`, and ``say`` so where it takes a while. Ctrl-C, and
-    ``is_impatient``, end the waiting for good: the process does not wait again when it ends.
+    """Wait until nothing paid runs any more, at most :data:`LONGEST`, and ``say`` so where it takes a while. Ctrl-C,
+    and ``is_impatient``, end the waiting for good: the process does not wait again when it ends.
     """
     deadline = time.monotonic() + LONGEST
     try:
-        if not concurrent.futures.wait(list(_owed), _GRACE).not_done:
+        if not concurrent.futures.wait(list(_paid), _GRACE).not_done:
             return
         say(WAITING)
         while time.monotonic() < deadline and not is_impatient():
-            if not concurrent.futures.wait(list(_owed), _POLL).not_done:
+            if not concurrent.futures.wait(list(_paid), _POLL).not_done:
                 return
     except KeyboardInterrupt:
         pass
@@ -138,7 +138,7 @@ def wait_for_all(say: Callable[[str], None], is_impatient: Callable[[], bool] = 
 
 
 def leave() -> None:
-    """Let the process end without waiting for what is out now."""
+    """Let the process end without waiting for what runs now."""
     atexit.unregister(_wait_at_exit)
 
 
@@ -153,19 +153,19 @@ def is_closing() -> bool:
 
 
 def _wait_at_exit() -> None:
-    # Nothing comes home on a loop that is gone, as in a child that was forked; and whoever was closed before, by a
+    # Nothing finishes on a loop that is gone, as in a child that was forked; and whoever was closed before, by a
     # signal, is asked for the second time.
     if _thread is not None and _thread.is_alive() and not _closing:
         close()
         wait_for_all(log.warning)
 
 
-def when_home(then: Callable[[], None]) -> None:
-    """Call ``then`` on the courier's thread when nothing is out any more. May be called by a signal's handler."""
+def when_idle(then: Callable[[], None]) -> None:
+    """Call ``then`` in this loop's thread when nothing paid runs any more. May be called by a signal's handler."""
 
     async def wait() -> None:
         started, said = time.monotonic(), False
-        while _owed and time.monotonic() - started < LONGEST:
+        while _paid and time.monotonic() - started < LONGEST:
             if not said and time.monotonic() - started >= _GRACE:
                 said = True
                 log.warning(WAITING)

@@ -21,9 +21,9 @@ from ..api.prices import price
 from ..errors import BudgetExceeded, Charged, LumenfallError
 from ..settings import Settings
 from ..spend import Call, Caller, Journal, Limits, State, nanos
-from .delivery import Delivery, bring_home
+from .delivery import Delivery, fetch
 from .order import Order, Skipped, in_turn
-from .outcome import ANOTHER, UNRESOLVED, read, resolve, truth, unresolved, with_answer, with_truth
+from .outcome import ANOTHER, UNRESOLVED, known_cost, read, resolve, unresolved, with_answer, with_logged_cost
 
 
 @dataclass
@@ -85,7 +85,7 @@ class Checkout:
                 raise unresolved(call)
         if call is None or call.state is State.REFUSED:
             return None
-        return await bring_home(self.client, self.journal, call, replayed=True)
+        return await fetch(self.client, self.journal, call, replayed=True)
 
     async def _buy(self, order: Order) -> Delivery:
         self._check_wanted()
@@ -113,7 +113,7 @@ class Checkout:
             call, answer, notes = await self._answered(call, reply)
         except LumenfallError as error:
             raise await self._failed(call, error) from error.__cause__
-        delivery = await bring_home(self.client, self.journal, call, answer.pictures, replayed=False)
+        delivery = await fetch(self.client, self.journal, call, answer.pictures, replayed=False)
         asked = int(order.request.parameters.get("n", 1))
         if answer.entries < asked:
             notes.append(f"{asked} pictures were asked for, {answer.entries} came.")
@@ -129,7 +129,7 @@ class Checkout:
         answer = await read(reply.status, reply.headers, reply.body, reply.broken)
         call = with_answer(call, answer)
         if call.cost is None:
-            call = await with_truth(self.client, call)
+            call = await with_logged_cost(self.client, call)
         return call, answer, notes + await self._settle(call)
 
     async def _failed(self, call: Call, error: LumenfallError) -> LumenfallError:
@@ -149,7 +149,7 @@ class Checkout:
         if call.state is State.LOST:
             answer = self.journal.records.answer_name(call)
             kept = f"What arrived is kept in the pack's private folder, in {answer}." if answer else ""
-            error.hint = " ".join(part for part in (error.hint, kept, truth(call), ANOTHER) if part)
+            error.hint = " ".join(part for part in (error.hint, kept, known_cost(call), ANOTHER) if part)
         return error
 
     async def _price(self, order: Order) -> int | None:

@@ -55,7 +55,7 @@ def total_cost(deliveries: Sequence[Delivery]) -> tuple[float | None, str | None
     return (round(sum(costs), 9) if costs else None), currency
 
 
-async def bring_home(
+async def fetch(
     client: Client, journal: Journal, call: Call, pictures: Sequence[Picture] | None = None, *, replayed: bool
 ) -> Delivery:
     """Fetch what ``call`` still lacks, and decode its pictures. Raises LumenfallError, which says where they lie.
@@ -65,7 +65,7 @@ async def bring_home(
     if pictures is None:
         has_answer = call.state in (State.ANSWERED, State.DOWNLOADED)
         pictures = await asyncio.to_thread(_announced, journal, call) if has_answer else ()
-    return await _Collection(client, journal, call).bring_home(pictures, replayed)
+    return await _Collection(client, journal, call).fetch(pictures, replayed)
 
 
 def _announced(journal: Journal, call: Call) -> Sequence[Picture]:
@@ -86,7 +86,7 @@ class _Collection:
         # Downloads finish at the same time; each adds its picture to the same entry.
         self._entering = asyncio.Lock()
 
-    async def bring_home(self, pictures: Sequence[Picture], replayed: bool) -> Delivery:
+    async def fetch(self, pictures: Sequence[Picture], replayed: bool) -> Delivery:
         numbers = range(1, 1 + max(len(pictures), *(stored.number for stored in self._call.pictures), 0))
         outcomes = await asyncio.gather(
             *(self._picture(number, pictures[number - 1] if pictures else None) for number in numbers),
@@ -97,7 +97,7 @@ class _Collection:
         for number, outcome in enumerate(outcomes, start=1):
             if isinstance(outcome, BaseException):
                 self._notes.append(f"Picture {number} could not be read: {_describe(outcome)}")
-        if pictures and all(self._is_home(number, picture) for number, picture in enumerate(pictures, start=1)):
+        if pictures and all(self._is_kept(number, picture) for number, picture in enumerate(pictures, start=1)):
             await self._finish()
         names = tuple(self._journal.files.name(stored) for stored in self._call.pictures)
         if not tensors:
@@ -107,7 +107,7 @@ class _Collection:
         notes = (*self._call.facts.get("notes", ()), *self._notes)
         return Delivery(self._call, tuple(tensors), names, notes, replayed)
 
-    def _is_home(self, number: int, picture: Picture) -> bool:
+    def _is_kept(self, number: int, picture: Picture) -> bool:
         """Whether a picture is a file for good. What came over a link and cannot be decoded may be a part of it, or a
         proxy's page in its place: it is kept, and the link too.
         """

@@ -1,7 +1,7 @@
 """Signals that end a host's process while something paid is in the air.
 
-At its own end Python waits for it (courier), but a signal that nobody handles ends a process without one: systemd,
-docker, a terminal that is closed. Such a signal still does what it did, only not before the calls are home.
+At its own end Python waits for it (background), but a signal that nobody handles ends a process without one: systemd,
+docker, a terminal that is closed. Such a signal still does what it did, only not before the calls are finished.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import threading
 import time
 from types import FrameType
 
-from . import background as courier
+from . import background
 
 SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
 """Those of this system that end a process. Python itself makes KeyboardInterrupt of SIGINT."""
@@ -38,17 +38,17 @@ def watch() -> None:
 
 
 def _end(number: int, frame: FrameType | None) -> None:
-    """The first time wait, without holding up the host; the second time, or when all is home, die of the signal. A
+    """The first time wait, without holding up the host; the second time, or when all is finished, die of the signal. A
     forked child, in which nothing is under way, dies at once.
     """
     global _since
-    if courier.is_out() and os.getpid() == _pid:
-        if not courier.is_closing():
+    if background.is_busy() and os.getpid() == _pid:
+        if not background.is_closing():
             _since = time.monotonic()
-            courier.close()
-            courier.when_home(lambda: _again(number))
+            background.close()
+            background.when_idle(lambda: _again(number))
             return
-        if number == HANG_UP or time.monotonic() - _since < courier.TOGETHER:
+        if number == HANG_UP or time.monotonic() - _since < background.TOGETHER:
             return
     signal.signal(number, signal.SIG_DFL)
     signal.raise_signal(number)

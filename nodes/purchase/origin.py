@@ -19,7 +19,9 @@ HIDDEN = {"graph": "PROMPT", "png_info": "EXTRA_PNGINFO"}
 
 
 @dataclass(frozen=True)
-class _Surroundings:
+class HiddenInputs:
+    """The hidden inputs of the node that runs."""
+
     graph: Any
     png_info: Any
 
@@ -27,32 +29,37 @@ class _Surroundings:
 _PROCESS = uuid.uuid4().hex
 
 
-_current: ContextVar[_Surroundings | None] = ContextVar("lumenfall_surroundings", default=None)
+_hidden: ContextVar[HiddenInputs | None] = ContextVar("lumenfall_hidden", default=None)
 
 
 @contextlib.contextmanager
 def remember(graph: Any, png_info: Any) -> Iterator[None]:
     """Keep a node's hidden inputs while it runs."""
-    token = _current.set(_Surroundings(graph, png_info))
+    token = _hidden.set(HiddenInputs(graph, png_info))
     try:
         yield
     finally:
-        _current.reset(token)
+        _hidden.reset(token)
+
+
+def hidden_inputs() -> HiddenInputs | None:
+    """Those of the node that runs in this task; None where it is not known."""
+    return _hidden.get()
 
 
 def caller() -> Caller:
     """The node that runs in this task."""
-    surroundings = _current.get()
+    hidden = hidden_inputs()
     place = host.current().place()
     # Where runs are not told apart, the limit per run is one for the process.
     run_id = place.run_id or _PROCESS
-    if surroundings is None:
+    if hidden is None:
         return Caller(run_id)
     return Caller(
         run_id,
-        _title(surroundings.graph, place.node_id),
-        _workflow(surroundings.png_info, place),
-        _fragment(surroundings.graph, place.node_id),
+        _title(hidden.graph, place.node_id),
+        _workflow(hidden.png_info, place),
+        _fragment(hidden.graph, place.node_id),
     )
 
 

@@ -28,7 +28,7 @@ async def resolve(client: Client, journal: Journal, call: Call) -> Call:
     if answered is not None:
         call = answered
     if call.state is not State.REFUSED and call.cost is None:
-        call = await with_truth(client, call)
+        call = await with_logged_cost(client, call)
     if call.state in UNRESOLVED:
         call = replace(call, state=State.REFUSED if call.charged is Charged.NO else State.LOST)
     await asyncio.to_thread(journal.settle, call)
@@ -74,7 +74,7 @@ def with_answer(call: Call, answer: Answer) -> Call:
     )
 
 
-async def with_truth(client: Client, call: Call) -> Call:
+async def with_logged_cost(client: Client, call: Call) -> Call:
     """``call`` with what the server's request log says about its cost, if it says anything."""
     logged = await client.look_up(call.request_id, call.id, call.sent_at)
     if logged is None:
@@ -87,7 +87,7 @@ async def with_truth(client: Client, call: Call) -> Call:
     return replace(call, request_id=logged.request_id, charged=logged.charged, cost=cost, currency=currency)
 
 
-def truth(call: Call) -> str:
+def known_cost(call: Call) -> str:
     """What is known about the cost of ``call``, for people."""
     if call.charged is Charged.YES:
         cost = "" if call.price is None else f" {call.price:.4g} {call.currency or 'USD'}"
@@ -110,7 +110,7 @@ def unresolved(call: Call) -> LumenfallError:
     return Unresolved(
         f"An equal request was sent at {clock(call.sent_at)}, and no pictures of it came{reason}. "
         "Nothing was sent now.",
-        hint=f"{truth(call)} {ANOTHER}",
+        hint=f"{known_cost(call)} {ANOTHER}",
         request_id=call.request_id,
         charged=call.charged,
     )

@@ -1,4 +1,4 @@
-"""Quoting: while a Quotation is in effect, a node's requests are priced instead of sent.
+"""What one node would cost: while a Quote is in effect, its requests are priced instead of sent.
 
 Everything up to the order itself is the way of a paid run, so that an estimate and the run that follows it cannot
 disagree. Then the store is asked what it would replay, and the server, by dry run, what the rest would cost. The node
@@ -22,7 +22,7 @@ from ..api.prices import price
 from ..errors import LumenfallError
 from ..spend import Call, State
 from .checkout import Checkout
-from .delivery import Delivery, bring_home
+from .delivery import Delivery, fetch
 from .order import Order
 from .outcome import UNRESOLVED
 
@@ -34,7 +34,7 @@ STAND_IN_SIDE = 1024
 
 
 @dataclass(frozen=True)
-class Quoted:
+class PricedRequest:
     """One request: ``pictures`` that it would bring and their price in ``currency``."""
 
     model: str
@@ -46,7 +46,7 @@ class Quoted:
     error: LumenfallError | None = None
 
 
-class Quotation:
+class Quote:
     """What the requests of one node would cost.
 
     ``ordered`` holds the keys that earlier nodes of the graph would order, and takes this one's. With ``inputs_known``
@@ -55,7 +55,7 @@ class Quotation:
     """
 
     def __init__(self, ordered: set[str], *, inputs_known: bool) -> None:
-        self.requests: list[Quoted] = []
+        self.requests: list[PricedRequest] = []
         self.notes: list[str] = []
         self.outputs_known = inputs_known
         self.inputs_known = inputs_known
@@ -76,56 +76,56 @@ class Quotation:
         model, count = order.request.model, int(order.request.parameters.get("n", 1))
         call = await asyncio.to_thread(checkout.earlier, order) if self.inputs_known else None
         if call is not None and call.state in (State.DOWNLOADED, State.DONE):
-            delivery = await bring_home(checkout.client, checkout.journal, call, replayed=True)
+            delivery = await fetch(checkout.client, checkout.journal, call, replayed=True)
             pictures = sum(picture.shape[0] for picture in delivery.pictures)
-            self.requests.append(Quoted(model, pictures, source="store"))
+            self.requests.append(PricedRequest(model, pictures, source="store"))
             return delivery
         self.outputs_known = False
         if call is not None and call.state in UNRESOLVED:
             note = "An equal request was sent before, and how it ended is not known. It is not sent again blindly."
-            self.requests.append(Quoted(model, 0, source="store", note=note))
+            self.requests.append(PricedRequest(model, 0, source="store", note=note))
         elif call is not None or not self._ordered.isdisjoint(order.keys):
             # An answer of which pictures are still to be fetched, or an equal request that comes before this one.
-            self.requests.append(Quoted(model, count, source="store"))
+            self.requests.append(PricedRequest(model, count, source="store"))
         else:
             self.requests.append(await self._priced(checkout, order, count))
         return _stand_in(checkout, order, count)
 
-    async def _priced(self, checkout: Checkout, order: Order, count: int) -> Quoted:
+    async def _priced(self, checkout: Checkout, order: Order, count: int) -> PricedRequest:
         model, figures = order.request.model, checkout.settings.prices
         try:
             found = await price(checkout.client, order.request, order.wire, checkout.model, figures)
         except LumenfallError as error:
-            return Quoted(model, 0, error=error)
+            return PricedRequest(model, 0, error=error)
         if self.inputs_known and checkout.settings.replay:
             self._ordered.add(order.key)
         if found is None:
-            return Quoted(model, count)
-        return Quoted(model, count, found.amount, found.currency, found.source)
+            return PricedRequest(model, count)
+        return PricedRequest(model, count, found.amount, found.currency, found.source)
 
 
-_current: ContextVar[Quotation | None] = ContextVar("lumenfall_quotation", default=None)
+_current: ContextVar[Quote | None] = ContextVar("lumenfall_quote", default=None)
 
 
 @contextlib.contextmanager
-def quoting(quotation: Quotation) -> Iterator[None]:
+def use_quote(quote: Quote) -> Iterator[None]:
     """Let the node that runs in the block be quoted: nothing is ordered, entered in the journal or handed out."""
-    token = _current.set(quotation)
+    token = _current.set(quote)
     try:
         yield
     finally:
         _current.reset(token)
 
 
-def quotation() -> Quotation | None:
-    """The quotation in effect; None where requests are sent."""
+def current_quote() -> Quote | None:
+    """The quote in effect; None where requests are sent."""
     return _current.get()
 
 
 def is_guessing() -> bool:
     """Whether stand-ins may be among the inputs, whose shapes and values mean nothing."""
-    quoted = quotation()
-    return quoted is not None and not quoted.inputs_known
+    quote = current_quote()
+    return quote is not None and not quote.inputs_known
 
 
 def _stand_in(checkout: Checkout, order: Order, count: int) -> Delivery:

@@ -9,7 +9,7 @@ from typing import Any
 from .. import host
 from ..graph.links import signature
 from ..spend import Call
-from .origin import _current
+from .origin import hidden_inputs
 
 log = logging.getLogger(__name__)
 
@@ -30,14 +30,14 @@ def hand_out_receipts(calls: Sequence[Call]) -> None:
 
 
 def _hand_out(receipts: list[dict[str, Any]]) -> None:
-    surroundings = _current.get()
+    hidden = hidden_inputs()
     node_id = host.current().place().node_id
-    if surroundings is None or node_id is None:
+    if hidden is None or node_id is None:
         return
-    if isinstance(surroundings.png_info, dict):
-        surroundings.png_info.setdefault(RECEIPTS, {})[node_id] = receipts
-    if isinstance(surroundings.graph, Mapping):
-        _handed_out[signature(surroundings.graph, node_id)] = receipts
+    if isinstance(hidden.png_info, dict):
+        hidden.png_info.setdefault(RECEIPTS, {})[node_id] = receipts
+    if isinstance(hidden.graph, Mapping):
+        _handed_out[signature(hidden.graph, node_id)] = receipts
         while len(_handed_out) > MAX_REMEMBERED:
             del _handed_out[next(iter(_handed_out))]
 

@@ -6,13 +6,13 @@ import asyncio
 import contextlib
 import time
 
-from .. import host
 from ..api import Client, Server, canonical, resolve_server, spellings
 from ..errors import Charged, InputError, LumenfallError
+from ..host import Host, current, say
 from ..host.waiting import wait
 from ..spend import Call, Journal, State, clock, newest
-from . import background as courier
-from .delivery import Delivery, Results, bring_home
+from . import background
+from .delivery import Delivery, Results, fetch
 from .order import in_turn
 from .outcome import UNRESOLVED, resolve, unresolved
 from .receipts import hand_out_receipts
@@ -30,33 +30,33 @@ async def recover(name: str) -> Results:
     InputError where there is nothing to recover; DownloadError or AnswerError where the pictures cannot be had; the
     host's interruption on Stop.
     """
-    surroundings = host.current()
-    errand = _Errand(surroundings, name.strip())
+    host = current()
+    recovery = _Recovery(host, name.strip())
     try:
-        delivery = await wait(errand.delivery(), surroundings, lambda: errand.status)
-        await wait(errand.delivered(delivery), surroundings, lambda: errand.status)
+        delivery = await wait(recovery.delivery(), host, lambda: recovery.status)
+        await wait(recovery.delivered(delivery), host, lambda: recovery.status)
     finally:
-        errand.wanted = False
+        recovery.wanted = False
     count = len(delivery.call.pictures)
-    host.say(surroundings, f"{count} picture{'s' * (count != 1)} recovered")
+    say(host, f"{count} picture{'s' * (count != 1)} recovered")
     hand_out_receipts([delivery.call])
     return Results((delivery,))
 
 
-class _Errand:
+class _Recovery:
     """``wanted`` ends when nobody waits any more; the pictures come to disk all the same."""
 
-    def __init__(self, surroundings: host.Host, name: str) -> None:
+    def __init__(self, host: Host, name: str) -> None:
         self.wanted = True
         self.status = "looking for the pictures"
         self._name = name
-        self._environ = surroundings.environ()
-        self._data_dir = surroundings.data_dir()
-        self._journal, _ = open_journal(surroundings)
+        self._environ = host.environ()
+        self._data_dir = host.data_dir()
+        self._journal, _ = open_journal(host)
 
     async def delivery(self) -> Delivery:
-        """Run on the courier's loop, and wait here."""
-        return await courier.run(self._run())
+        """Run on the background's loop, and wait here."""
+        return await background.run(self._run())
 
     async def _run(self) -> Delivery:
         found = await asyncio.to_thread(self._find)
@@ -67,7 +67,7 @@ class _Errand:
 
     async def delivered(self, delivery: Delivery) -> None:
         """Note that somebody has the pictures."""
-        await courier.run(asyncio.to_thread(self._journal.delivered, [delivery.call]))
+        await background.run(asyncio.to_thread(self._journal.delivered, [delivery.call]))
 
     def _find(self) -> Call:
         # Enters what the database missed.
@@ -100,7 +100,7 @@ class _Errand:
         self.status = "fetching the pictures"
         # Downloads take no key, so none is needed.
         async with Client(Server(call.server)) as client:
-            return await bring_home(client, self._journal, call, replayed=True)
+            return await fetch(client, self._journal, call, replayed=True)
 
     async def _resolved(self, call: Call) -> Call:
         self.status = "asking the server what became of it"
@@ -170,6 +170,6 @@ async def _finish(client: Client, journal: Journal, found: Call) -> None:
             call = await resolve(client, journal, call)
         if call.state in (State.ANSWERED, State.DOWNLOADED):
             with contextlib.suppress(LumenfallError):
-                await bring_home(client, journal, call, replayed=True)
+                await fetch(client, journal, call, replayed=True)
     finally:
         await asyncio.to_thread(lock.release)

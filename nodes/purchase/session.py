@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .. import host
 from ..api import Catalogue, Client, Mode, ModelList, bundled, configured_base_url, resolve_server
 from ..errors import AuthenticationFailed, LumenfallError
-from ..host import Host, dependencies
+from ..host import Host, current, dependencies
 from ..settings import Settings, read_settings
 from ..spend import Journal
 
 
-def open_journal(surroundings: Host) -> tuple[Journal, Settings]:
+def open_journal(host: Host) -> tuple[Journal, Settings]:
     """The journal and the settings of a host. Whoever pays comes by here first.
 
     Raises OldDependency, and InputError for settings that cannot be used.
     """
     dependencies.require()
-    data_dir = surroundings.data_dir()
-    settings = read_settings(surroundings.environ(), data_dir)
+    data_dir = host.data_dir()
+    settings = read_settings(host.environ(), data_dir)
     return Journal(data_dir, settings.database), settings
 
 
@@ -39,8 +38,8 @@ async def list_models() -> ModelList:
 
     Raises CredentialError without a key and AuthenticationFailed with a wrong one.
     """
-    surroundings = host.current()
-    server = resolve_server(surroundings.environ(), surroundings.data_dir())
+    host = current()
+    server = resolve_server(host.environ(), host.data_dir())
     async with Client(server) as client:
         try:
             return await _catalogue().fresh(client)
@@ -51,6 +50,6 @@ async def list_models() -> ModelList:
 
 
 def _catalogue() -> Catalogue:
-    surroundings = host.current()
-    data_dir = surroundings.data_dir()
-    return Catalogue(data_dir, configured_base_url(surroundings.environ(), data_dir))
+    host = current()
+    data_dir = host.data_dir()
+    return Catalogue(data_dir, configured_base_url(host.environ(), data_dir))

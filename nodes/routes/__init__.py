@@ -29,8 +29,8 @@ _STATUS = {"NOT_FOUND": 404, "LOCKED": 409, "KEY_NEEDED": 409}
 Handler = Callable[["web.Request", Host], Awaitable["web.StreamResponse | dict[str, Any]"]]
 
 
-def install(table: web.RouteTableDef, surroundings: Callable[[], Host] = current) -> None:
-    """Add the routes to ``table``. ``surroundings`` gives the host that a request is about."""
+def install(table: web.RouteTableDef, current_host: Callable[[], Host] = current) -> None:
+    """Add the routes to ``table``. ``current_host`` gives the host that a request is about."""
     routes: list[tuple[str, str, Handler]] = [
         ("GET", "/models", _models),
         ("GET", "/settings", _settings),
@@ -44,7 +44,7 @@ def install(table: web.RouteTableDef, surroundings: Callable[[], Host] = current
         ("GET", "/calls/{id}/pictures/{number:[0-9]{1,9}}", _picture),
     ]
     for method, path, handler in routes:
-        table.route(method, f"/lumenfall{path}")(_guarded(handler, surroundings))
+        table.route(method, f"/lumenfall{path}")(_guarded(handler, current_host))
 
 
 def install_in_comfyui() -> None:
@@ -54,11 +54,11 @@ def install_in_comfyui() -> None:
         install(server.routes)
 
 
-def _guarded(handler: Handler, surroundings: Callable[[], Host]) -> Callable[[web.Request], Awaitable[Any]]:
+def _guarded(handler: Handler, current_host: Callable[[], Host]) -> Callable[[web.Request], Awaitable[Any]]:
     async def serve(request: web.Request) -> web.StreamResponse:
         from aiohttp import web
 
-        host = surroundings()
+        host = current_host()
         refused = refusal(_visit(request), host.environ())
         if refused is not None:
             return _error(refused.status, refused.code, refused.message)
@@ -119,7 +119,7 @@ async def _test(request: web.Request, host: Host) -> dict[str, Any]:
 async def _estimate(request: web.Request, host: Host) -> dict[str, Any]:
     from . import estimate
 
-    asked = await _read(request, estimate.Estimate)
+    asked = await _read(request, estimate.EstimateRequest)
     return await estimate.estimate(host, asked)
 
 

@@ -17,7 +17,7 @@ class Node(BaseModel):
     meta: dict[str, Any] = Field(default={}, alias="_meta")
 
 
-class Estimate(BaseModel):
+class EstimateRequest(BaseModel):
     """The body of the request: a graph in API format."""
 
     model_config = ConfigDict(extra="forbid")
@@ -25,24 +25,24 @@ class Estimate(BaseModel):
     prompt: dict[str, Node]
 
 
-async def estimate(surroundings: Host, asked: Estimate) -> dict[str, Any]:
-    """The quote of a graph, see :meth:`..pricing.estimate.Quote.as_dict`."""
+async def estimate(host: Host, asked: EstimateRequest) -> dict[str, Any]:
+    """The estimate of a graph, see :meth:`..pricing.estimate.Estimate.as_dict`."""
     prompt = {
         node_id: {"class_type": node.class_type, "inputs": node.inputs, "_meta": node.meta}
         for node_id, node in asked.prompt.items()
     }
-    with use(cast(Host, _Unstoppable(surroundings))):
+    with use(cast(Host, _Unstoppable(host))):
         return (await aside(lambda: estimate_graph(prompt))).as_dict()
 
 
 class _Unstoppable:
     """A host whose Stop is meant for its runs: ComfyUI's stays pressed until the next one begins."""
 
-    def __init__(self, surroundings: Host) -> None:
-        self._surroundings = surroundings
+    def __init__(self, host: Host) -> None:
+        self._host = host
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._surroundings, name)
+        return getattr(self._host, name)
 
     def interrupted(self) -> bool:
         return False

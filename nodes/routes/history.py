@@ -28,15 +28,15 @@ MEDIA_TYPES = {
 """What is handed to a browser. The store may also hold what came in a picture's place, such as a proxy's page."""
 
 
-async def history(surroundings: Host, before: str | None, limit: int) -> dict[str, Any]:
+async def history(host: Host, before: str | None, limit: int) -> dict[str, Any]:
     """The ``limit`` newest calls, of those older than the call with the id ``before`` where it is given; those in the
     air come in ``running`` instead, all of them each time. Raises LumenfallError.
     """
-    return await asyncio.to_thread(_history, surroundings, before, min(limit, MAX_PAGE))
+    return await asyncio.to_thread(_history, host, before, min(limit, MAX_PAGE))
 
 
-def _history(surroundings: Host, before: str | None, limit: int) -> dict[str, Any]:
-    journal, _ = open_journal(surroundings)
+def _history(host: Host, before: str | None, limit: int) -> dict[str, Any]:
+    journal, _ = open_journal(host)
     running = in_the_air(journal)
     waited_for = {call.id for call in running}
     found = [call for call in newest(journal, limit + 1 + len(running), before) if call.id not in waited_for]
@@ -47,16 +47,16 @@ def _history(surroundings: Host, before: str | None, limit: int) -> dict[str, An
     }
 
 
-async def picture(surroundings: Host, call_id: str, number: int, side: int | None) -> tuple[bytes, str]:
+async def picture(host: Host, call_id: str, number: int, side: int | None) -> tuple[bytes, str]:
     """A picture of the store and its media type: the file as it came, or a thumbnail of at most ``side`` pixels.
 
     Raises InputError with the code NOT_FOUND where there is none.
     """
-    return await asyncio.to_thread(_picture, surroundings, call_id, number, side)
+    return await asyncio.to_thread(_picture, host, call_id, number, side)
 
 
-def _picture(surroundings: Host, call_id: str, number: int, side: int | None) -> tuple[bytes, str]:
-    journal, _ = open_journal(surroundings)
+def _picture(host: Host, call_id: str, number: int, side: int | None) -> tuple[bytes, str]:
+    journal, _ = open_journal(host)
     stored = _found(journal, call_id).picture(number)
     media_type = None if stored is None else MEDIA_TYPES.get(stored.extension)
     if stored is None or media_type is None:
@@ -82,13 +82,13 @@ def _thumbnail(content: bytes, side: int) -> bytes:
     return written.getvalue()
 
 
-async def graph(surroundings: Host, call_id: str) -> dict[str, Any]:
+async def graph(host: Host, call_id: str) -> dict[str, Any]:
     """The node that asked, and those that lead to it, as they ran. Raises InputError where that was not kept."""
-    return await asyncio.to_thread(_graph, surroundings, call_id)
+    return await asyncio.to_thread(_graph, host, call_id)
 
 
-def _graph(surroundings: Host, call_id: str) -> dict[str, Any]:
-    journal, _ = open_journal(surroundings)
+def _graph(host: Host, call_id: str) -> dict[str, Any]:
+    journal, _ = open_journal(host)
     kept = _found(journal, call_id).graph
     if not kept:
         raise _missing(f"The node of call {call_id} was not kept.")

@@ -15,20 +15,20 @@ from ..spend import typical_seconds
 from .own_loop import aside
 
 
-async def list_models(surroundings: Host, *, refresh: bool) -> dict[str, Any]:
+async def list_models(host: Host, *, refresh: bool) -> dict[str, Any]:
     """The models, what is known of each, and what each node needs of one. With ``refresh`` the server is asked.
 
     Why the server's list could not be had is in ``failure``; only settings that cannot be used raise LumenfallError.
     """
-    return await aside(lambda: _list(surroundings, refresh))
+    return await aside(lambda: _list(host, refresh))
 
 
-async def _list(surroundings: Host, refresh: bool) -> dict[str, Any]:
-    environ, data_dir = surroundings.environ(), surroundings.data_dir()
+async def _list(host: Host, refresh: bool) -> dict[str, Any]:
+    environ, data_dir = host.environ(), host.data_dir()
     catalogue = Catalogue(data_dir, configured_base_url(environ, data_dir))
-    found = await _refreshed(surroundings, catalogue) if refresh else catalogue.known()
+    found = await _refreshed(host, catalogue) if refresh else catalogue.known()
     figures = read_settings(environ, data_dir).prices
-    seconds = _seconds(surroundings)
+    seconds = _seconds(host)
     # What the user has a price for is a model, also where no list has it.
     unlisted = [Model(id=slug) for slug in figures if found.find(slug) is None]
     models = [*found.models, *unlisted]
@@ -40,13 +40,13 @@ async def _list(surroundings: Host, refresh: bool) -> dict[str, Any]:
         "compiled": found.compiled and found.compiled.isoformat(),
         "fetched_at": found.fetched_at,
         "failure": found.failure,
-        "nodes": needs(surroundings),
+        "nodes": needs(host),
     }
 
 
-def needs(surroundings: Host) -> dict[str, dict[str, Any]]:
+def needs(host: Host) -> dict[str, dict[str, Any]]:
     """What each paid node needs of its model: one of ``modes``, for at least ``images`` pictures, with a ``mask``."""
-    classes = surroundings.node_classes().items()
+    classes = host.node_classes().items()
     return {name: _need(node) for name, node in classes if isinstance(node, type) and issubclass(node, PaidNode)}
 
 
@@ -55,17 +55,17 @@ def _need(node: type[Any]) -> dict[str, Any]:
     return {"modes": list(node.MODES), "images": int("image" in required), "mask": "mask" in required}
 
 
-async def _refreshed(surroundings: Host, catalogue: Catalogue) -> ModelList:
+async def _refreshed(host: Host, catalogue: Catalogue) -> ModelList:
     try:
-        async with Client(resolve_server(surroundings.environ(), surroundings.data_dir())) as client:
+        async with Client(resolve_server(host.environ(), host.data_dir())) as client:
             return await catalogue.fresh(client, max_age=0.0)
     except LumenfallError as error:
         return replace(catalogue.known(), failure=f"{error.message} {error.hint}".strip())
 
 
-def _seconds(surroundings: Host) -> dict[str, float]:
+def _seconds(host: Host) -> dict[str, float]:
     try:
-        journal, _ = open_journal(surroundings)
+        journal, _ = open_journal(host)
         return typical_seconds(journal)
     except StoreError:
         return {}

@@ -62,17 +62,17 @@ class Trial(BaseModel):
     base_url: str | None = Field(default=None, max_length=2000)
 
 
-async def show(surroundings: Host) -> dict[str, Any]:
+async def show(host: Host) -> dict[str, Any]:
     """The settings in effect, the key by its ends only. Raises LumenfallError for settings that cannot be used."""
-    return await asyncio.to_thread(_show, surroundings)
+    return await asyncio.to_thread(_show, host)
 
 
-def _show(surroundings: Host) -> dict[str, Any]:
-    environ, data_dir = surroundings.environ(), surroundings.data_dir()
+def _show(host: Host) -> dict[str, Any]:
+    environ, data_dir = host.environ(), host.data_dir()
     settings = read_settings(environ, data_dir)
     key = known_key(environ, data_dir)
     base_url = configured_base_url(environ, data_dir)
-    journal, _ = open_journal(surroundings)
+    journal, _ = open_journal(host)
     return {
         "key": {
             "set": key is not None,
@@ -89,25 +89,25 @@ def _show(surroundings: Host) -> dict[str, Any]:
         "on_failure": settings.on_failure,
         "warn_above": settings.warn_above,
         "prices": settings.prices,
-        "locked": locked(surroundings),
+        "locked": locked(host),
     }
 
 
-def locked(surroundings: Host) -> dict[str, str]:
+def locked(host: Host) -> dict[str, str]:
     """Setting -> the environment variable that decides it."""
-    environ = surroundings.environ()
+    environ = host.environ()
     return {**decided_by_environment(environ), **set_by_environment(environ)}
 
 
-async def change(surroundings: Host, asked: Change) -> dict[str, Any]:
+async def change(host: Host, asked: Change) -> dict[str, Any]:
     """Write what is asked, and show the settings that result. Raises LumenfallError, and then nothing is changed."""
-    await asyncio.to_thread(_change, surroundings, asked)
-    return await show(surroundings)
+    await asyncio.to_thread(_change, host, asked)
+    return await show(host)
 
 
-def _change(surroundings: Host, asked: Change) -> None:
-    environ, data_dir = surroundings.environ(), surroundings.data_dir()
-    decided = locked(surroundings)
+def _change(host: Host, asked: Change) -> None:
+    environ, data_dir = host.environ(), host.data_dir()
+    decided = locked(host)
     wanted = {name for name in asked.model_fields_set if name != "limits"}
     wanted |= {f"limits.{name}" for name in asked.limits.model_fields_set}
     for name in sorted(wanted & decided.keys()):
@@ -159,15 +159,15 @@ def _plain(key: Key | None) -> str | None:
     return (key.get_secret_value().strip() or None) if key else None
 
 
-async def test(surroundings: Host, asked: Trial) -> dict[str, Any]:
+async def test(host: Host, asked: Trial) -> dict[str, Any]:
     """Whether the server answers and takes the key: asks for its models and, where it has one, the balance. Free."""
-    return await aside(lambda: _test(surroundings, asked))
+    return await aside(lambda: _test(host, asked))
 
 
-async def _test(surroundings: Host, asked: Trial) -> dict[str, Any]:
+async def _test(host: Host, asked: Trial) -> dict[str, Any]:
     try:
         base_url = (asked.base_url or "").strip() or None
-        server = server_to_try(surroundings.environ(), surroundings.data_dir(), base_url, _plain(asked.key))
+        server = server_to_try(host.environ(), host.data_dir(), base_url, _plain(asked.key))
         async with Client(server) as client:
             models = read_models(await client.get("models"))
             return {

@@ -16,15 +16,15 @@ from .own_loop import aside
 DAYS = 30
 
 
-async def spend(surroundings: Host) -> dict[str, Any]:
+async def spend(host: Host) -> dict[str, Any]:
     """``today`` and ``month`` as the limits count them, reservations included, and the ``days`` up to today with what
     was confirmed, in US dollars. Raises LumenfallError.
     """
-    return await asyncio.to_thread(_spend, surroundings)
+    return await asyncio.to_thread(_spend, host)
 
 
-def _spend(surroundings: Host) -> dict[str, Any]:
-    journal, settings = open_journal(surroundings)
+def _spend(host: Host) -> dict[str, Any]:
+    journal, settings = open_journal(host)
     today, month = counted(journal)
     first = date.today() - timedelta(days=DAYS - 1)
     start = datetime.combine(first, time.min).timestamp()
@@ -46,14 +46,14 @@ def _day(name: str, total: Total | None) -> dict[str, Any]:
     return {"date": name, "cost": total.price if total else 0.0, "pictures": total.pictures if total else 0}
 
 
-async def balance(surroundings: Host) -> dict[str, Any]:
+async def balance(host: Host) -> dict[str, Any]:
     """Prepaid money left; None, and the reason, where the server cannot tell."""
-    return await aside(lambda: _balance(surroundings))
+    return await aside(lambda: _balance(host))
 
 
-async def _balance(surroundings: Host) -> dict[str, Any]:
+async def _balance(host: Host) -> dict[str, Any]:
     try:
-        async with Client(resolve_server(surroundings.environ(), surroundings.data_dir())) as client:
+        async with Client(resolve_server(host.environ(), host.data_dir())) as client:
             found = await client.balance()
     except LumenfallError as error:
         return {"amount": None, "currency": None, "reason": f"{error.message} {error.hint}".strip()}

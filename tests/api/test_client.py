@@ -25,24 +25,24 @@ TRACE = "0af7651916cd43dd8448eb211c80319c"
 
 def test_dry_run_prices_and_makes_nothing(sandbox: Sandbox) -> None:
     server = Server(sandbox.base_url)
-    estimate = using(server, lambda opened: opened.estimate(write(REQUEST, server.flavour)))
-    assert estimate.cost > 0 and estimate.currency == "USD" and sandbox.bill == []
+    dry_run = using(server, lambda opened: opened.dry_run(write(REQUEST, server.flavour)))
+    assert dry_run.cost > 0 and dry_run.currency == "USD" and sandbox.bill == []
     send(server)
-    assert estimate.cost == pytest.approx(float(sandbox.billed))
+    assert dry_run.cost == pytest.approx(float(sandbox.billed))
 
 
 def test_a_server_that_ignores_dry_run_is_not_believed() -> None:
     body = json.dumps({"data": [{"b64_json": "AAAA"}]}).encode()
     with odd_server(lambda _: (200, {}, body)) as odd, pytest.raises(AnswerError, match="with pictures"):
         server = Server(f"{odd.url}/openai/v1")
-        using(server, lambda opened: opened.estimate(write(REQUEST, server.flavour)))
+        using(server, lambda opened: opened.dry_run(write(REQUEST, server.flavour)))
 
 
 def test_no_dry_run_where_it_would_be_a_real_one() -> None:
     with odd_server(lambda _: (200, {}, b"{}")) as odd:
         server = Server(f"{odd.url}/v1")
         with pytest.raises(InputError, match="no dry run"):
-            using(server, lambda opened: opened.estimate(write(REQUEST, server.flavour)))
+            using(server, lambda opened: opened.dry_run(write(REQUEST, server.flavour)))
         assert odd.seen == []
 
 

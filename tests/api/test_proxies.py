@@ -65,7 +65,7 @@ def test_nothing_for_a_server_on_this_machine_reaches_a_proxy(
     through(monkeypatch, proxy.url, *variables)
     server = Server(sandbox.base_url.replace("127.0.0.1", name), KEY)
     link = read_answer(200, {}, send(server).body).pictures[0].url or ""
-    assert using(server, lambda opened: opened.estimate(write(REQUEST, server.flavour))).cost
+    assert using(server, lambda opened: opened.dry_run(write(REQUEST, server.flavour))).cost
     assert using(server, lambda opened: opened.balance()).amount
     assert using(server, lambda opened: opened.get("models"))["data"]
     using(server, lambda opened: opened.look_up("req_1", "0" * 32, 0.0))

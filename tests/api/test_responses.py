@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from nodes import errors
 from nodes.api import Picture, error_for, read_answer
-from nodes.api.responses import read_balance, read_estimate
+from nodes.api.responses import read_balance, read_dry_run
 from nodes.errors import AnswerError, ApiError, Charged, ConnectionFailed, LumenfallError
 
 B64 = base64.b64encode(b"picture").decode()
@@ -279,8 +279,8 @@ def test_no_answer_raises_anything_but_our_errors(content: Any) -> None:
 
 
 def test_an_estimate_is_in_dollars() -> None:
-    estimate = read_estimate(200, {}, body({"estimated": True, "total_cost_micros": 80000, "currency": "USD"}))
-    assert estimate.cost == 0.08
+    dry_run = read_dry_run(200, {}, body({"estimated": True, "total_cost_micros": 80000, "currency": "USD"}))
+    assert dry_run.cost == 0.08
 
 
 @pytest.mark.parametrize(
@@ -295,7 +295,7 @@ def test_an_estimate_is_in_dollars() -> None:
 )
 def test_what_is_no_estimate_is_not_believed(content: dict[str, Any]) -> None:
     with pytest.raises(AnswerError):
-        read_estimate(200, {}, body(content))
+        read_dry_run(200, {}, body(content))
 
 
 def test_a_balance_may_be_unavailable() -> None:

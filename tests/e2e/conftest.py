@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Error, expect, sync_playwright
 
-from nodes.headless.playground.places import PACK_ROOT
+from nodes.headless.playground.folders import PACK_ROOT
 from tests.e2e.canvas import Canvas
 from tests.e2e.sites import Site, playground, real_comfyui
 

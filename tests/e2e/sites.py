@@ -81,7 +81,7 @@ def playground(root: Path, frontend: Path | None) -> Iterator[Site]:
     from nodes.headless.playground import running as serving
 
     with running(api_key=KEY) as sandbox, serving(root, frontend=frontend) as served:
-        data_dir = served.places.private
+        data_dir = served.folders.private
         served.overrides = {
             "LUMENFALL_DATA_DIR": str(data_dir),
             "LUMENFALL_BASE_URL": None,

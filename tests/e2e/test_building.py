@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Browser, TimeoutError, expect
 
-from nodes.headless.playground.places import PACK_ROOT
+from nodes.headless.playground.folders import PACK_ROOT
 from tests.e2e.canvas import READY, Canvas
 from tests.e2e.conftest import open_page
 from tests.e2e.graphs import GENERATE, example, generate, meaning

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from nodes.headless.playground import pack
-from nodes.headless.playground.places import PACK_ROOT
+from nodes.headless.playground.folders import PACK_ROOT
 from tests.e2e.canvas import READY, Canvas
 from tests.e2e.conftest import SETTINGS
 from tests.e2e.graphs import GENERATE, generate

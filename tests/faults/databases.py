@@ -72,7 +72,7 @@ def _while_open(change: Callable[[Path], None]) -> Act:
 
 
 def _at_the_next_try(world: World) -> Outcome:
-    """Whoever meets the damage first fails, this run or the errand that looks after earlier calls."""
+    """Whoever meets the damage first fails, this run or the background work that looks after earlier calls."""
     outcome = world.run_here()
     return world.run_here() if outcome.error == "StoreError" else outcome
 

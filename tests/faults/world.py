@@ -29,7 +29,7 @@ from nodes.api import prices as price
 from nodes.headless.host import Headless
 from nodes.headless.sandbox import Fault, Received, Sandbox, running
 from nodes.headless.sandbox.sending import reset
-from nodes.purchase import background as courier
+from nodes.purchase import background
 from nodes.spend import Journal, database, nanos, tables
 from tests.faults.child import Outcome, attempt, digest
 
@@ -250,7 +250,7 @@ def check_promises(first: Outcome, again: Outcome, ordered: int, new_bills: int)
 
 def forget() -> None:
     """All that a process remembers of databases, prices and servers, once nothing of it is under way."""
-    assert courier.bring_home(10) == 0
+    assert background.wait_until_idle(10) == 0
     for opened in database._opened.values():
         opened.engine.dispose()
     for memory in (database._opened, price._known, catalogue._failures):

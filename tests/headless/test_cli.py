@@ -21,7 +21,7 @@ from nodes.api import bundled, ended
 from nodes.headless import cli
 from nodes.headless.commands.options import input_beside
 from nodes.headless.sandbox import running
-from nodes.purchase import background as courier
+from nodes.purchase import background
 from nodes.spend import Journal, State, entries, newest
 from tests.headless.conftest import Command
 from tests.purchase.test_ask import until
@@ -148,7 +148,7 @@ class Paid:
 @pytest.fixture
 def paid(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(table, "NODE_CLASS_MAPPINGS", {"Paid": Paid})
-    monkeypatch.setattr(courier, "TOGETHER", 0.0)
+    monkeypatch.setattr(background, "TOGETHER", 0.0)
     graph = workflow(
         **{
             "3": {"class_type": "Paid", "inputs": {"image": ["1", 0], "mood": "good"}},
@@ -267,7 +267,7 @@ def announced(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
 def test_a_stopped_run_waits_for_what_it_has_paid_until_the_next_ctrl_c(
     command: Command, journal: Journal, place: Path, monkeypatch: pytest.MonkeyPatch, presses: int
 ) -> None:
-    monkeypatch.setattr(courier, "TOGETHER", 0.0)
+    monkeypatch.setattr(background, "TOGETHER", 0.0)
     generating(place)
     with running(latency=1.0, faults=["hang"] if presses == 2 else []) as server:
         monkeypatch.setenv("LUMENFALL_BASE_URL", server.base_url)
@@ -287,7 +287,7 @@ def test_a_stopped_run_waits_for_what_it_has_paid_until_the_next_ctrl_c(
         assert printed.json["seconds"] > 0 and "Waiting for paid calls" in printed.err
         (call,) = newest(journal, 1)
         assert call.state is (State.DONE if presses == 1 else State.SENT)
-    assert courier.bring_home(10) == 0
+    assert background.wait_until_idle(10) == 0
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="os.kill there ends the process")
@@ -295,7 +295,7 @@ def test_ctrl_c_also_ends_the_waiting_after_a_whole_run(
     command: Command, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done = threading.Event()
-    out = courier.send_off(asyncio.to_thread(done.wait, 10))
+    out = background.start(asyncio.to_thread(done.wait, 10))
     said = announced(monkeypatch)
     thread = threading.Thread(target=lambda: said.wait(10) and os.kill(os.getpid(), signal.SIGINT))
     thread.start()
@@ -303,7 +303,7 @@ def test_ctrl_c_also_ends_the_waiting_after_a_whole_run(
     assert (printed.code, printed.json["status"], out.done()) == (0, "success", False)
     done.set()
     thread.join()
-    assert courier.bring_home(10) == 0
+    assert background.wait_until_idle(10) == 0
 
 
 def test_the_ledger_names_the_workflow_after_its_file(command: Command, place: Path) -> None:

@@ -19,7 +19,7 @@ from nodes.headless.folders import Folders
 from nodes.headless.host import Headless
 from nodes.headless.sandbox import Sandbox
 from nodes.host import use
-from nodes.pricing.estimate import Line, Quote
+from nodes.pricing.estimate import Estimate, Line
 from nodes.pricing.walk import estimate_graph
 from nodes.spend import Journal
 from nodes.spend.tables import calls, pictures
@@ -42,7 +42,7 @@ class Bench:
             overrides, lambda node_id, text: self.said.append(text), nodes=self._table, free_nodes=free(nodes)
         )
 
-    def estimate(self, prompt: dict[str, Any]) -> Quote:
+    def estimate(self, prompt: dict[str, Any]) -> Estimate:
         with use(self.host), torch.inference_mode():
             return asyncio.run(estimate_graph(prompt))
 
@@ -144,11 +144,11 @@ def test_of_a_batch_only_the_pictures_that_are_new_cost(bench: Bench, sandbox: S
 def test_two_equal_nodes_are_paid_for_once(bench: Bench, sandbox: Sandbox) -> None:
     prompt = saved({"first": generate(n=2), "second": generate(n=2), "other": generate(seed=7)}, "first", "second")
     prompt["save-other"] = node("PreviewImage", images=["other", 0])
-    quote = bench.estimate(prompt)
-    assert [line.price for line in quote.lines] == pytest.approx([2 * PRICE, 0.0, PRICE])
-    assert [line.replayed for line in quote.lines] == [0, 2, 0]
+    estimate = bench.estimate(prompt)
+    assert [line.price for line in estimate.lines] == pytest.approx([2 * PRICE, 0.0, PRICE])
+    assert [line.replayed for line in estimate.lines] == [0, 2, 0]
     bench.run(prompt)
-    assert quote.total == pytest.approx(float(sandbox.billed))
+    assert estimate.total == pytest.approx(float(sandbox.billed))
 
 
 def test_what_hangs_on_pictures_from_the_store_is_exact(bench: Bench, sandbox: Sandbox) -> None:
@@ -248,12 +248,12 @@ def test_a_folder_that_is_full_does_not_matter(bench: Bench, monkeypatch: pytest
 
 
 def test_a_request_that_would_be_refused_is_a_line_with_the_reason(bench: Bench, sandbox: Sandbox) -> None:
-    quote = bench.estimate(saved({"paid": generate(prompt="something forbidden", size="72x72"), "good": generate()}))
-    bad, good = quote.lines
+    estimate = bench.estimate(saved({"paid": generate(prompt="something forbidden", size="72x72"), "good": generate()}))
+    bad, good = estimate.lines
     assert bad.error is not None and bad.error["code"] == "CONTENT_POLICY_VIOLATION"
     assert (bad.model, bad.requests, bad.pictures, bad.price) == ("gpt-image-2", 1, 0, 0.0)
-    assert good.error is None and quote.total == good.price == pytest.approx(PRICE)
-    assert quote.unknown == 1 and "1 node not known" in quote.summary
+    assert good.error is None and estimate.total == good.price == pytest.approx(PRICE)
+    assert estimate.unknown == 1 and "1 node not known" in estimate.summary
     assert sandbox.bill == []
 
 
@@ -269,9 +269,9 @@ def test_a_request_that_would_be_refused_is_a_line_with_the_reason(bench: Bench,
     ],
 )
 def test_a_wrong_input_is_the_error_of_its_line(bench: Bench, inputs: dict[str, Any], reason: str) -> None:
-    quote = bench.estimate({"paid": generate(**inputs), "good": generate()})
-    assert quote.lines[0].error is not None and reason in quote.lines[0].error["message"]
-    assert quote.lines[1].price == pytest.approx(PRICE)
+    estimate = bench.estimate({"paid": generate(**inputs), "good": generate()})
+    assert estimate.lines[0].error is not None and reason in estimate.lines[0].error["message"]
+    assert estimate.lines[1].price == pytest.approx(PRICE)
 
 
 def test_a_picture_that_cannot_be_loaded_is_the_error_of_what_needs_it(bench: Bench) -> None:
@@ -357,12 +357,12 @@ def test_without_a_dry_run_the_users_figure_counts(elsewhere: Bench, sandbox: Sa
     elsewhere.host.data_dir().mkdir(parents=True)
     settings = {"prices": {"gpt-image-2": 0.07}}
     (elsewhere.host.data_dir() / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
-    quote = elsewhere.estimate(
+    estimate = elsewhere.estimate(
         {"figure": generate(n=3), "list": generate(model="flux.2-pro"), "nobody": generate(model="brand/new")}
     )
-    assert [line.source for line in quote.lines] == ["your figure", "list price", "unknown"]
-    assert quote.lines[0].price == pytest.approx(0.21) and quote.lines[1].price > 0
-    assert quote.unknown == 1 and quote.total == pytest.approx(0.21 + quote.lines[1].price)
+    assert [line.source for line in estimate.lines] == ["your figure", "list price", "unknown"]
+    assert estimate.lines[0].price == pytest.approx(0.21) and estimate.lines[1].price > 0
+    assert estimate.unknown == 1 and estimate.total == pytest.approx(0.21 + estimate.lines[1].price)
     assert posts(sandbox) == []
 
 
@@ -373,24 +373,24 @@ def test_people_and_machines_read_the_same(bench: Bench) -> None:
     prompt = saved({"paid": generate()})
     bench.run(prompt)
     titled = {**generate(seed=1, n=3), "_meta": {"title": "Lighthouse"}}
-    quote = bench.estimate({**prompt, "7": titled})
-    assert quote.summary == "about 0.159 USD for 4 pictures, 1 replayed"
-    first, second, total = quote.text.splitlines()
+    estimate = bench.estimate({**prompt, "7": titled})
+    assert estimate.summary == "about 0.159 USD for 4 pictures, 1 replayed"
+    first, second, total = estimate.text.splitlines()
     assert "LumenfallGenerate" in first and "store" in first
     assert second.split() == ["7", "Lighthouse", "gpt-image-2", "3", "pictures", "0.159", "USD", "dry", "run"]
-    assert total == f"Total: {quote.summary}"
-    found = json.loads(json.dumps(quote.as_dict()))
+    assert total == f"Total: {estimate.summary}"
+    found = json.loads(json.dumps(estimate.as_dict()))
     assert (found["total"], found["currency"], found["unknown"]) == (pytest.approx(0.159), "USD", 0)
     assert found["lines"][1]["title"] == "Lighthouse" and found["lines"][0]["replayed"] == 1
 
 
 def test_prices_in_another_currency_are_not_added_up() -> None:
     euros = Line("2", "b", source="dry run", price=2.0, currency="EUR")
-    quote = Quote((Line("1", "a", source="dry run", price=1.0, currency="USD"), euros))
-    assert (quote.total, quote.currency, quote.unknown) == (1.0, "USD", 1)
+    estimate = Estimate((Line("1", "a", source="dry run", price=1.0, currency="USD"), euros))
+    assert (estimate.total, estimate.currency, estimate.unknown) == (1.0, "USD", 1)
 
 
 def test_a_graph_without_paid_nodes_costs_nothing(bench: Bench, sandbox: Sandbox) -> None:
-    quote = bench.estimate({"c": colour(0)})
-    assert (quote.total, quote.lines, quote.text) == (0.0, (), "Total: about 0 USD for 0 pictures")
+    estimate = bench.estimate({"c": colour(0)})
+    assert (estimate.total, estimate.lines, estimate.text) == (0.0, (), "Total: about 0 USD for 0 pictures")
     assert sandbox.requests == []

@@ -14,7 +14,7 @@ from nodes import errors
 from nodes.headless.host import Headless
 from nodes.headless.sandbox import Sandbox, running
 from nodes.host import Interrupted, use
-from nodes.purchase import background as courier
+from nodes.purchase import background
 from nodes.spend import Journal, nanos
 from tests.conftest import Nodes, Outcome
 from tests.contract.test_nodes import options
@@ -111,7 +111,7 @@ def test_stop_loses_no_picture(nodes: Nodes, sandbox: Sandbox, monkeypatch: pyte
     with use(nodes.host), pytest.raises(Interrupted):
         asyncio.run(stopped())
     assert "a request was already sent and comes home" in lines[-1]
-    assert courier.bring_home(10) == 0
+    assert background.wait_until_idle(10) == 0
     made = restarted(nodes)("LumenfallGenerate", **SMALL)
     assert made.report["replayed"] and len(sandbox.bill) == 1
 
@@ -129,7 +129,7 @@ def test_what_was_not_sent_when_stop_was_pressed_is_not_sent_later(nodes: Nodes,
 
     with use(nodes.host), pytest.raises(Interrupted):
         asyncio.run(stopped())
-    courier.bring_home(10)
+    background.wait_until_idle(10)
     assert 1 <= len(sandbox.bill) <= Settings().parallel
     assert sum(ledger(nodes).values()) == nanos(sandbox.billed)
 

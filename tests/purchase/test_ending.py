@@ -14,8 +14,7 @@ from pathlib import Path
 import pytest
 
 from nodes.headless.sandbox import Sandbox
-from nodes.purchase import background as courier
-from nodes.purchase import ending
+from nodes.purchase import background, ending
 from nodes.spend import Journal, State, newest
 from tests.faults.world import Gate
 from tests.headless.test_signals import insist, says
@@ -100,7 +99,7 @@ def test_a_forked_child_dies_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is under way in it, whatever it remembers of its parent."""
     done: list[int] = []
     monkeypatch.setattr(ending, "_pid", os.getpid() + 1)
-    monkeypatch.setattr(courier, "is_out", lambda: True)
+    monkeypatch.setattr(background, "is_busy", lambda: True)
     monkeypatch.setattr(signal, "raise_signal", done.append)
     before = signal.getsignal(signal.SIGTERM)
     try:

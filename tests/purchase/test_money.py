@@ -19,7 +19,7 @@ from nodes.headless.host import Headless
 from nodes.headless.sandbox import FAULTS, Sandbox
 from nodes.host import Interrupted, use
 from nodes.host.bare import Bare
-from nodes.purchase import background as courier
+from nodes.purchase import background
 from nodes.spend import Journal, State, database
 from tests.api.conftest import odd_server
 from tests.conftest import Nodes
@@ -58,7 +58,7 @@ def test_nothing_is_sent_after_stop(nodes: Nodes, sandbox: Sandbox, monkeypatch:
     with use(nodes.host), pytest.raises(Interrupted):
         asyncio.run(stopped())
     go_on.set()
-    assert courier.bring_home(10) == 0
+    assert background.wait_until_idle(10) == 0
     assert sandbox.bill == [] and not [one for one in sandbox.requests if one.method == "POST"]
 
 
@@ -106,7 +106,7 @@ def test_a_dry_run_that_may_have_cost_money_is_told(
     async def bought(*_: object) -> Any:
         raise errors.AnswerError("The server answered a dry run with pictures.")
 
-    monkeypatch.setattr(Client, "estimate", bought)
+    monkeypatch.setattr(Client, "dry_run", bought)
     monkeypatch.setattr(price, "_known", {})
     with pytest.raises(errors.AnswerError, match="dry run"):
         restarted(nodes, LUMENFALL_LIMIT_DAY="1")("LumenfallGenerate", **SMALL)
@@ -162,14 +162,14 @@ def test_a_database_put_aside_by_another_process_is_let_go(nodes: Nodes, sandbox
     assert len(sandbox.bill) == 1
 
 
-def test_the_courier_comes_back_after_a_thread_could_not_be_started(
+def test_the_background_comes_back_after_a_thread_could_not_be_started(
     nodes: Nodes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(courier, "_loop", None)
+    monkeypatch.setattr(background, "_loop", None)
     start = threading.Thread.start
 
     def fail(thread: threading.Thread) -> None:
-        if thread.name == "lumenfall-courier":
+        if thread.name == "lumenfall-background":
             raise RuntimeError("can't start new thread")
         start(thread)
 

@@ -10,7 +10,7 @@ import pytest
 from nodes.api import Server
 from nodes.errors import Charged
 from nodes.headless.sandbox import Sandbox
-from nodes.purchase import background as courier
+from nodes.purchase import background
 from nodes.purchase.recovery import look_after
 from nodes.spend import Journal, State, nanos
 from tests.conftest import Nodes
@@ -21,7 +21,7 @@ from tests.purchase.test_checkout import ledger, restarted
 def killed(nodes: Nodes, sandbox: Sandbox, state: State) -> Journal:
     """A call that was made, with its journal as a process left it that was killed in ``state``."""
     made = nodes("LumenfallGenerate", **SMALL)
-    courier.bring_home(10)
+    background.wait_until_idle(10)
     journal = Journal(nodes.host.data_dir())
     call = journal.find(made.report["request_id"])
     assert call
@@ -42,7 +42,7 @@ def killed(nodes: Nodes, sandbox: Sandbox, state: State) -> Journal:
 def test_a_picture_is_fetched_before_its_link_expires(nodes: Nodes, sandbox: Sandbox) -> None:
     journal = killed(nodes, sandbox, State.ANSWERED)
     restarted(nodes)("LumenfallGenerate", **SMALL, seed=99)
-    courier.bring_home(10)
+    background.wait_until_idle(10)
     call = journal.undelivered()
     assert call and call.state is State.DONE and journal.files.has(call.pictures[0])
     sandbox._shelf.purge("req_")
@@ -54,7 +54,7 @@ def test_what_was_charged_gets_into_the_ledger(nodes: Nodes, sandbox: Sandbox) -
     killed(nodes, sandbox, State.SENT)
     assert ledger(nodes) == {}
     restarted(nodes)("LumenfallGenerate", **SMALL, seed=99)
-    courier.bring_home(10)
+    background.wait_until_idle(10)
     assert sum(ledger(nodes).values()) == nanos(sandbox.billed) and len(ledger(nodes)) == 2
 
 

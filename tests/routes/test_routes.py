@@ -17,7 +17,7 @@ import torch
 from nodes.api import bundled, ended, read_models
 from nodes.contract.nodes import PaidNode
 from nodes.errors import Charged
-from nodes.headless.commands.estimate import quote_file
+from nodes.headless.commands.estimate import estimate_file
 from nodes.headless.sandbox import Sandbox
 from nodes.routes import MAX_BODY
 from nodes.spend import Call, State
@@ -101,9 +101,9 @@ def test_models_that_have_ended_are_told_with_their_successors_but_not_offered(r
 
 
 def test_the_estimate_is_a_dry_run(routes: Routes, locked: Sandbox) -> None:
-    quote = routes.post("/estimate", {"prompt": GRAPH})
-    assert quote["total"] == pytest.approx(0.053) and quote["lines"][0]["source"] == "dry run"
-    assert quote["lines"][0]["title"] == "Kite" and not locked.bill
+    estimate = routes.post("/estimate", {"prompt": GRAPH})
+    assert estimate["total"] == pytest.approx(0.053) and estimate["lines"][0]["source"] == "dry run"
+    assert estimate["lines"][0]["title"] == "Kite" and not locked.bill
     routes.post("/estimate", {"prompt": {"1": {"class_type": 5}}}, 400)
     routes.post("/estimate", {}, 400)
 
@@ -162,8 +162,8 @@ def test_the_time_of_a_model_is_the_median_of_the_users_own(routes: Routes) -> N
 def test_the_estimate_is_that_of_the_command_line(routes: Routes, monkeypatch: pytest.MonkeyPatch) -> None:
     file = Path(__file__).parents[2] / "example_workflows" / "api" / "generate.json"
     monkeypatch.setenv("LUMENFALL_DATA_DIR", str(routes.data_dir))
-    quote = quote_file(file, [], file.parent, in_sandbox=False).as_dict()
-    assert quote["total"] > 0 and routes.post("/estimate", {"prompt": json.loads(file.read_text("utf-8"))}) == quote
+    told = estimate_file(file, [], file.parent, in_sandbox=False).as_dict()
+    assert told["total"] > 0 and routes.post("/estimate", {"prompt": json.loads(file.read_text("utf-8"))}) == told
 
 
 def test_an_estimate_holds_nobody_up(serve: Callable[..., Routes], locked: Sandbox) -> None:
@@ -185,8 +185,8 @@ def test_an_estimate_holds_nobody_up(serve: Callable[..., Routes], locked: Sandb
     routes.host._free_nodes["Slow"] = Slow
     edit = {"prompt": "red", "model": "gpt-image-2", "size": "64x64", "n": 1, "seed": 1, "image": ["2", 0]}
     prompt = {"1": {"class_type": "LumenfallEdit", "inputs": edit}, "2": {"class_type": "Slow", "inputs": {}}}
-    quote = routes.post("/estimate", {"prompt": prompt})
-    assert answered == [200] and quote["lines"][0]["source"] == "dry run" and not quote["approximate"]
+    estimate = routes.post("/estimate", {"prompt": prompt})
+    assert answered == [200] and estimate["lines"][0]["source"] == "dry run" and not estimate["approximate"]
 
 
 def test_a_stop_that_no_run_has_taken_yet_stops_no_estimate(routes: Routes) -> None:

@@ -2,7 +2,7 @@
 
 status      "success"; "error" if a node could not be estimated, or nothing could; "interrupted"
 errors      what kept the estimate from being made, as in a run's summary; those of single nodes are in `lines`
-total, currency, unknown, approximate, summary, lines     see :meth:`...pricing.estimate.Quote.as_dict`
+total, currency, unknown, approximate, summary, lines     see :meth:`...pricing.estimate.Estimate.as_dict`
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import typer
 
 from ...errors import LumenfallError
 from ...host import Interrupted, use
-from ...pricing.estimate import Quote
+from ...pricing.estimate import Estimate
 from .. import signals
 from ..checks import build
 from ..folders import Folders
@@ -30,8 +30,8 @@ from .options import DONE, FAILED, WRONG, AsJson, InputFolder, InSandbox, Settin
 from .summary import of_error
 
 
-def quote_file(workflow: Path, settings: list[str], input_folder: Path, *, in_sandbox: bool) -> Quote:
-    """The quote of a workflow file, with ``settings`` (see :func:`..workflow.override`) written in.
+def estimate_file(workflow: Path, settings: list[str], input_folder: Path, *, in_sandbox: bool) -> Estimate:
+    """The estimate of a workflow file, with ``settings`` (see :func:`..workflow.override`) written in.
 
     Raises WorkflowError where the workflow or a setting cannot be used.
     """
@@ -41,24 +41,24 @@ def quote_file(workflow: Path, settings: list[str], input_folder: Path, *, in_sa
     prompt = load(workflow)
     output_folder = Path("output")  # where a run would write
     nodes = table(Folders(input_folder, output_folder, output_folder))
-    with _surroundings(in_sandbox) as overrides:
+    with _environment(in_sandbox) as overrides:
         host = Headless(overrides, nodes={**nodes, **NODE_CLASS_MAPPINGS}, free_nodes=free(nodes))
         with signals.asking(host.stop):
-            return asyncio.run(_quote(prompt, settings, host))
+            return asyncio.run(_estimate(prompt, settings, host))
 
 
-def as_dict(quote: Quote) -> dict[str, Any]:
-    """``quote`` as ``--json`` prints it."""
-    return {"status": "error" if quote.unknown else "success", **quote.as_dict(), "errors": []}
+def as_dict(made: Estimate) -> dict[str, Any]:
+    """``made`` as ``--json`` prints it."""
+    return {"status": "error" if made.unknown else "success", **made.as_dict(), "errors": []}
 
 
 def no_estimate(error: LumenfallError | None) -> dict[str, Any]:
     """The same where ``error``, or with None the user, kept the estimate from being made."""
     errors = [] if error is None else of_error(error)["errors"]
-    return {"status": "interrupted" if error is None else "error", **Quote(()).as_dict(), "errors": errors}
+    return {"status": "interrupted" if error is None else "error", **Estimate(()).as_dict(), "errors": errors}
 
 
-async def _quote(prompt: Prompt, settings: list[str], host: Headless) -> Quote:
+async def _estimate(prompt: Prompt, settings: list[str], host: Headless) -> Estimate:
     nodes = host.node_classes()
     try:
         prompt = dict((await build(prompt, nodes, settings)).prompt)
@@ -72,7 +72,7 @@ async def _quote(prompt: Prompt, settings: list[str], host: Headless) -> Quote:
 
 
 @contextlib.contextmanager
-def _surroundings(in_sandbox: bool) -> Iterator[dict[str, str | None]]:
+def _environment(in_sandbox: bool) -> Iterator[dict[str, str | None]]:
     """Environment variables to change."""
     if not in_sandbox:
         yield {}
@@ -105,8 +105,8 @@ def estimate(
 
     text = "Stopped."
     try:
-        quote = quote_file(workflow, settings or [], input_folder or input_beside(workflow), in_sandbox=sandbox)
-        summary, text, code = as_dict(quote), quote.text, FAILED if quote.unknown else DONE
+        made = estimate_file(workflow, settings or [], input_folder or input_beside(workflow), in_sandbox=sandbox)
+        summary, text, code = as_dict(made), made.text, FAILED if made.unknown else DONE
     except LumenfallError as error:
         summary, text, code = no_estimate(error), str(error), WRONG
     except (Interrupted, KeyboardInterrupt):

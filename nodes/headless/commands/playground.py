@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from ...errors import LumenfallError
-from ...purchase import background as courier
+from ...purchase import background
 from .. import signals
 
 CANNOT_START = 2
@@ -42,13 +42,13 @@ def playground(
             contextlib.suppress(KeyboardInterrupt),
             running(output, port=port, frontend=frontend, sandbox=sandbox) as server,
         ):
-            print(f"The playground is open at {server.url} and keeps its files in {server.places.root}.")
+            print(f"The playground is open at {server.url} and keeps its files in {server.folders.root}.")
             print("It runs on the sandbox: nothing is really paid." if sandbox else "It runs on the real server.")
             print("Ctrl-C ends it.", flush=True)
             while True:
                 time.sleep(3600)
         if sandbox:
-            courier.leave()
+            background.leave()
         else:
             # A stopped node's call is still in the air.
             signals.wait_for_what_is_paid()

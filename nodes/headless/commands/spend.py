@@ -31,7 +31,7 @@ class Grouping(str, Enum):
 
 
 @dataclass(frozen=True)
-class _Books:
+class _Ledger:
     """The part of the ledger that was asked for. ``counted`` is what counts today and this month, in nanos."""
 
     entries: Sequence[Call]
@@ -40,7 +40,7 @@ class _Books:
     limits: LimitSettings
 
     @classmethod
-    def read(cls, journal: Journal, since: float | None, limits: LimitSettings) -> _Books:
+    def read(cls, journal: Journal, since: float | None, limits: LimitSettings) -> _Ledger:
         return cls(entries(journal, since), uncertain(journal, since), counted(journal), limits)
 
 
@@ -63,35 +63,35 @@ def spend(
     grouping: By | None = by.value if by else None
     with failing_in_words(as_json):
         journal, settings = open_journal(Headless())
-        books = _Books.read(journal, since.timestamp() if since else None, settings.limits)
+        ledger = _Ledger.read(journal, since.timestamp() if since else None, settings.limits)
         if plot is not None:
             from .chart import draw
 
-            draw(books.entries, plot)
+            draw(ledger.entries, plot)
     if as_json:
-        print(json.dumps(_object(books, grouping or "day")))
+        print(json.dumps(_object(ledger, grouping or "day")))
     elif as_csv:
-        _print_csv(books, grouping)
+        _print_csv(ledger, grouping)
     else:
-        _print_table(books, grouping)
+        _print_table(ledger, grouping)
     if plot is not None:
         typer.echo(f"Drawn: {plot.resolve()}", err=as_csv or as_json)
 
 
-def _object(books: _Books, by: By) -> dict[str, Any]:
+def _object(ledger: _Ledger, by: By) -> dict[str, Any]:
     """What ``--json`` prints. ``total`` and ``currency`` are None where amounts cannot be added; ``spent`` counts
     as the limits do: reserved amounts, and those that may have been charged, count as spent.
     """
-    sums = total(books.entries)
-    today, month = books.counted
+    sums = total(ledger.entries)
+    today, month = ledger.counted
     return {
-        "entries": [as_dict(call) for call in books.entries],
+        "entries": [as_dict(call) for call in ledger.entries],
         "by": by,
-        "totals": [_sum_dict(row) for row in totals(books.entries, by)],
+        "totals": [_sum_dict(row) for row in totals(ledger.entries, by)],
         "total": (sums[0].price if sums else 0.0) if len(sums) < 2 else None,
         "currency": (sums[0].currency if sums else "USD") if len(sums) < 2 else None,
-        "uncertain": [as_dict(call) for call in books.uncertain],
-        "limits": books.limits.model_dump(),
+        "uncertain": [as_dict(call) for call in ledger.uncertain],
+        "limits": ledger.limits.model_dump(),
         "spent": {"today": today / NANOS, "month": month / NANOS},
     }
 
@@ -107,19 +107,19 @@ def _sum_dict(row: Total) -> dict[str, Any]:
     }
 
 
-def _print_csv(books: _Books, by: By | None) -> None:
+def _print_csv(ledger: _Ledger, by: By | None) -> None:
     text = io.StringIO(newline="")
     # Text mode makes of a line's end what belongs there; the default of csv would double it on Windows.
     lines = csv.writer(text, lineterminator="\n")
     if by is None:
         head = ["time", "model", "provider", "request_id", "node_title", "workflow", "pictures", "seconds", "cost"]
         lines.writerow([*head, "currency", "id"])
-        lines.writerows(_safe(_row(call)) for call in books.entries)
+        lines.writerows(_safe(_row(call)) for call in ledger.entries)
     else:
         lines.writerow([by, "count", "pictures", "seconds", "cost", "currency"])
         lines.writerows(
             _safe([row.name, row.count, row.pictures, row.seconds, _Exact(money(row.cost)), row.currency])
-            for row in totals(books.entries, by)
+            for row in totals(ledger.entries, by)
         )
     if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():
         sys.stdout.reconfigure(encoding="utf-8")
@@ -144,7 +144,7 @@ def _safe(cells: Iterable[Any]) -> list[Any]:
     ]
 
 
-def _print_table(books: _Books, by: By | None) -> None:
+def _print_table(ledger: _Ledger, by: By | None) -> None:
     from rich.table import Table
 
     out = console()
@@ -154,7 +154,7 @@ def _print_table(books: _Books, by: By | None) -> None:
             table.add_column(name, overflow="fold")
         for name in ("seconds", "cost"):
             table.add_column(name, justify="right", no_wrap=True)
-        for call in books.entries:
+        for call in ledger.entries:
             names = (call.model, call.provider, call.request_id, call.node_title, call.workflow)
             seconds = "" if call.seconds is None else f"{call.seconds:.1f}"
             cells = [one_line(name or "", 60) for name in names]
@@ -163,12 +163,12 @@ def _print_table(books: _Books, by: By | None) -> None:
         table = Table(by, box=None, pad_edge=False)
         for name in ("calls", "pictures", "seconds", "cost"):
             table.add_column(name, justify="right", no_wrap=True)
-        for row in totals(books.entries, by):
+        for row in totals(ledger.entries, by):
             numbers = (str(row.count), str(row.pictures), f"{row.seconds:.1f}")
             table.add_row(one_line(row.name or "-"), *numbers, _price(row.cost, row.currency))
-    if books.entries:
+    if ledger.entries:
         out.print(table)
-    for line in _closing(books):
+    for line in _closing(ledger):
         out.print(line)
 
 
@@ -176,26 +176,26 @@ def _price(amount: int | None, currency: str | None) -> str:
     return f"{money(amount)} {currency or 'USD'}"
 
 
-def _closing(books: _Books) -> list[str]:
-    sums = total(books.entries)
+def _closing(ledger: _Ledger) -> list[str]:
+    sums = total(ledger.entries)
     calls, pictures = sum(row.count for row in sums), sum(row.pictures for row in sums)
     amounts = " and ".join(_price(row.cost, row.currency) for row in sums) or "0.00 USD"
     lines = [f"Total: {amounts} for {_several(calls, 'call')} with {_several(pictures, 'picture')}"]
     for name, spent, limit in zip(
-        ("Today", "This month"), books.counted, (books.limits.day, books.limits.month), strict=True
+        ("Today", "This month"), ledger.counted, (ledger.limits.day, ledger.limits.month), strict=True
     ):
         if limit is not None:
             lines.append(f"{name}: {money(spent)} of {limit:.2f} USD, reserved amounts included")
-    if books.uncertain:
-        reserved = sum(call.reserved or 0 for call in books.uncertain)
+    if ledger.uncertain:
+        reserved = sum(call.reserved or 0 for call in ledger.uncertain)
         lines.append(
-            f"Not in the total: {_several(len(books.uncertain), 'call')} that may have been charged, with "
+            f"Not in the total: {_several(len(ledger.uncertain), 'call')} that may have been charged, with "
             f"{money(reserved)} USD reserved:"
         )
         lines += [
             f"  {clock(call.sent_at)}  {one_line(call.model, 60)}  {one_line(call.request_id or call.id[:8], 60)}  "
             f"{call.charged.value}"
-            for call in books.uncertain
+            for call in ledger.uncertain
         ]
     return lines
 

@@ -4,9 +4,9 @@ It is no second ComfyUI: it knows this pack's nodes and the core image nodes, on
 
 playground.py    what is served: folders, nodes, hosts
 server.py        the HTTP server: routes, middlewares, starting and stopping
-queue.py         prompts, one after another; performance.py runs one; jobs.py tells of them
+queue.py         prompts, one after another; run.py runs one; jobs.py tells of them
 messages.py      the websocket
-prompts.py, files.py, userdata.py, describing.py, pack.py, absent.py     the routes
+prompts.py, files.py, userdata.py, describing.py, pack.py, stubs.py     the routes
 """
 
 from .playground import Playground

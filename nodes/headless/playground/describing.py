@@ -11,8 +11,8 @@ import torch
 from aiohttp import web
 
 from ...table import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS
+from .folders import PACK
 from .messages import FEATURES
-from .places import PACK
 from .playground import Playground
 
 COMFYUI = "0.33.0"

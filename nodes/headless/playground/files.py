@@ -14,14 +14,14 @@ from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
 from ...host.writing import create, write_durably
-from .places import Places, contained
+from .folders import PlaygroundFolders, contained
 
 TYPES = ("input", "output", "temp")
 
 
 class Files:
-    def __init__(self, places: Places) -> None:
-        self._folders = {name: getattr(places.folders, name) for name in TYPES}
+    def __init__(self, folders: PlaygroundFolders) -> None:
+        self._folders = {name: getattr(folders.of_nodes, name) for name in TYPES}
 
     def install(self, table: web.RouteTableDef) -> None:
         table.get("/view")(self._view)

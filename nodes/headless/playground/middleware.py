@@ -18,7 +18,7 @@ Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 
 
 @web.middleware
-async def refuse_strangers(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def refuse_other_origins(request: web.Request, handler: Handler) -> web.StreamResponse:
     """403 for requests that a page of another site makes, and for names that are not this machine's: behind one
     that was made to point here could be a page of anybody's.
     """

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from .places import PACK, PACK_ROOT, contained
+from .folders import PACK, PACK_ROOT, contained
 
 NOTICE = "/extensions/lumenfall-playground/notice.js"
 EXAMPLES = PACK_ROOT / "example_workflows"

@@ -11,8 +11,8 @@ from PIL import Image
 from ...table import NODE_CLASS_MAPPINGS
 from ..core_nodes import free, table
 from ..host import Headless
+from .folders import PlaygroundFolders, find_frontend
 from .messages import Messages
-from .places import Places, find_frontend
 from .queue import Queue
 
 
@@ -23,8 +23,8 @@ class Playground:
     """
 
     def __init__(self, root: Path, frontend: Path | None = None) -> None:
-        self.places = Places(root.resolve(), find_frontend(frontend))
-        self.core_nodes = table(self.places.folders)
+        self.folders = PlaygroundFolders(root.resolve(), find_frontend(frontend))
+        self.core_nodes = table(self.folders.of_nodes)
         self.messages = Messages()
         self.queue = Queue(self.messages)
         self.url = ""

@@ -13,9 +13,9 @@ from ..checks import Graph, build
 from ..problems import NeedsComfyUI, Problem, WorkflowError
 from ..workflow import Prompt
 from . import jobs
-from .performance import Performance
 from .playground import Playground
 from .queue import Job
+from .run import Run
 
 SIGNED_IN = ("auth_token_comfy_org", "api_key_comfy_org")
 """What the browser sends of an account at Comfy.org. Nothing here needs it, so it is not kept."""
@@ -67,9 +67,9 @@ class Prompts:
         if body.get("client_id"):
             extra["client_id"] = body["client_id"]
         texts = extra.get("extra_pnginfo") or {}
-        performance = Performance(prompt_id, graph, extra.get("client_id"), texts, self._playground.messages)
-        host = self._playground.host(prompt_id, performance.say, performance.show, performance.complain)
-        return Job(number, prompt_id, graph, extra, host, performance)
+        run = Run(prompt_id, graph, extra.get("client_id"), texts, self._playground.messages)
+        host = self._playground.host(prompt_id, run.say, run.show, run.complain)
+        return Job(number, prompt_id, graph, extra, host, run)
 
     async def _info(self, request: web.Request) -> web.Response:
         return web.json_response(self._queue.info)

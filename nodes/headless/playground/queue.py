@@ -13,7 +13,7 @@ from typing import Any
 from ..checks import Graph
 from ..host import Headless
 from .messages import Messages
-from .performance import Outcome, Performance
+from .run import Outcome, Run
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ class Job:
     graph: Graph
     extra: Mapping[str, Any]
     host: Headless
-    performance: Performance
+    run: Run
     created: int = field(default_factory=lambda: int(time.time() * 1000))
     """Milliseconds since 1970."""
 
@@ -41,7 +41,7 @@ class Job:
     def item(self) -> list[Any]:
         """The five values that ComfyUI tells of a prompt."""
         extra = {**self.extra, "create_time": self.created}
-        return [self.number, self.id, self.graph.prompt, extra, self.performance.outputs]
+        return [self.number, self.id, self.graph.prompt, extra, self.run.outputs]
 
 
 class Queue:
@@ -65,8 +65,8 @@ class Queue:
 
     def greet(self, client: str) -> Iterable[tuple[str, Mapping[str, Any]]]:
         yield "status", {"status": self.info, "sid": client}
-        if self.running is not None and self.running.client == client and self.running.performance.current:
-            yield "executing", {"node": self.running.performance.current, "prompt_id": self.running.id}
+        if self.running is not None and self.running.client == client and self.running.run.current:
+            yield "executing", {"node": self.running.run.current, "prompt_id": self.running.id}
 
     def put(self, job: Job) -> None:
         self.pending.append(job)
@@ -96,7 +96,7 @@ class Queue:
                 await self._arrived.wait()
             self.running = self.pending.pop(0)
             self._changed()
-            performing = asyncio.ensure_future(asyncio.to_thread(self.running.performance.run, self.running.host))
+            performing = asyncio.ensure_future(asyncio.to_thread(self.running.run.execute, self.running.host))
             try:
                 outcome = await asyncio.shield(performing)
             except asyncio.CancelledError:

@@ -15,11 +15,11 @@ from ... import routes as pack_routes
 from ..host import sandboxed
 from ..sandbox import Sandbox
 from ..sandbox import running as running_sandbox
-from . import absent
+from . import stubs
 from .describing import Descriptions
 from .files import Files
 from .messages import MAX_UPLOAD
-from .middleware import control_caches, on, refuse_strangers
+from .middleware import control_caches, on, refuse_other_origins
 from .pack import Pack
 from .playground import Playground
 from .prompts import Prompts
@@ -43,8 +43,8 @@ def running(
         if sandbox:
             stand_in = sandbox if isinstance(sandbox, Sandbox) else Sandbox()
             base_url = stack.enter_context(running_sandbox(stand_in)).base_url
-            playground.overrides = sandboxed(base_url, str(playground.places.private))
-        playground.places.prepare()
+            playground.overrides = sandboxed(base_url, str(playground.folders.private))
+        playground.folders.prepare()
         stack.enter_context(_thread(playground, port))
         yield playground
 
@@ -53,29 +53,29 @@ def application(playground: Playground) -> web.Application:
     """All routes, each with and without the prefix ``/api``, and the frontend's files."""
     table = web.RouteTableDef()
     pack_routes.install(table)
-    absent.install(table)
-    places = playground.places
+    stubs.install(table)
+    folders = playground.folders
     for routes in (
-        Userdata(places.user),
-        Files(places),
+        Userdata(folders.user),
+        Files(folders),
         Descriptions(playground),
         Prompts(playground),
-        Pack(places.frontend),
+        Pack(folders.frontend),
     ):
         routes.install(table)
 
     app = web.Application(
-        client_max_size=MAX_UPLOAD, middlewares=[refuse_strangers, control_caches, on(playground.host)]
+        client_max_size=MAX_UPLOAD, middlewares=[refuse_other_origins, control_caches, on(playground.host)]
     )
     for route in [route for route in table if isinstance(route, web.RouteDef)]:
         app.router.add_route(route.method, f"/api{route.path}", route.handler)
         app.router.add_route(route.method, route.path, route.handler)
 
     async def start_page(request: web.Request) -> web.FileResponse:
-        return web.FileResponse(places.frontend / "index.html")
+        return web.FileResponse(folders.frontend / "index.html")
 
     app.router.add_get("/", start_page)
-    app.router.add_static("/", places.frontend)
+    app.router.add_static("/", folders.frontend)
 
     async def background(app: web.Application) -> AsyncIterator[None]:
         tasks = [asyncio.create_task(work) for work in (playground.messages.publish(), playground.queue.work())]

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 from aiohttp import web
 
 from ...host.writing import create, move, write_durably
-from .places import contained
+from .folders import contained
 
 
 class Userdata:

@@ -8,7 +8,7 @@ import pytest
 
 from nodes import errors
 from nodes.headless.sandbox import Sandbox
-from nodes.purchase import background as courier
+from nodes.purchase import background
 from nodes.spend import Journal, newest
 from tests.conftest import Nodes
 from tests.contract.test_nodes import options
@@ -78,4 +78,4 @@ def test_nothing_is_taken_that_could_not_be_written(
     printed = command("recover", "--output", "out")
     assert printed.code == 1 and "cannot be written" in printed.err
     (call,) = newest(journal, 1)
-    assert call.delivered_at is None and courier.bring_home(10) == 0
+    assert call.delivered_at is None and background.wait_until_idle(10) == 0

@@ -90,7 +90,7 @@ def test_previews_are_encoded_as_asked(http: httpx.Client) -> None:
 
 def test_active_content_is_never_shown(http: httpx.Client, playground: Playground) -> None:
     for name in ("a.svg", "a.html", "a.js"):
-        (playground.places.folders.output / name).write_text("<script>alert(1)</script>")
+        (playground.folders.of_nodes.output / name).write_text("<script>alert(1)</script>")
         headers = http.get("/api/view", params={"filename": name}).headers
         assert headers["content-disposition"] == "attachment"
         assert headers["content-type"] == "application/octet-stream"
@@ -102,10 +102,10 @@ def test_active_content_is_never_shown(http: httpx.Client, playground: Playgroun
     "form", [{"subfolder": "../../up"}, {"type": "user"}, {"subfolder": "/tmp"}, {"name": "../../up.png"}]
 )
 def test_uploads_stay_in_their_folder(http: httpx.Client, playground: Playground, form: dict[str, str]) -> None:
-    before = sorted(playground.places.root.rglob("*"))
+    before = sorted(playground.folders.root.rglob("*"))
     name = form.pop("name", "up.png")
     assert upload(http, png((1, 1, 1)), name, **form).status_code in (400, 403)
-    assert sorted(playground.places.root.rglob("*")) == before
+    assert sorted(playground.folders.root.rglob("*")) == before
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_temporary_pictures_go_with_the_next_start(tmp_path: Path, frontend: Pat
     from nodes.headless.playground import running
 
     with running(tmp_path / "p", frontend=frontend) as playground:
-        temp, output = playground.places.folders.temp / "a.png", playground.places.folders.output / "a.png"
+        temp, output = playground.folders.of_nodes.temp / "a.png", playground.folders.of_nodes.output / "a.png"
         for path in (temp, output):
             path.write_bytes(b"")
     with running(tmp_path / "p", frontend=frontend):

@@ -54,7 +54,7 @@ def test_a_run_is_told_saved_and_kept(http: httpx.Client, queue: Queue, playgrou
 
 def test_the_ledger_knows_run_node_and_workflow(queue: Queue, playground: Playground) -> None:
     heard = queue(generate(), extra_data={"extra_pnginfo": {"workflow": DRAWN}})
-    (call,) = entries(Journal(playground.places.private))
+    (call,) = entries(Journal(playground.folders.private))
     assert (call.run_id, call.node_title, call.workflow) == (heard.prompt_id, "The kite", "0b9c")
 
 
@@ -257,4 +257,4 @@ def test_stopping_the_server_stops_what_runs(tmp_path: Path, frontend: Path, san
         httpx.post(f"{playground.url}/api/prompt", json={"prompt": generate()}, verify=False)
     assert playground.queue.running is not None
     assert playground.queue.running.host.interrupted()
-    assert threading.active_count() <= before + 1  # the courier stays
+    assert threading.active_count() <= before + 1  # the background's stays

@@ -72,8 +72,8 @@ def test_nodes_are_described_as_comfyui_does(http: httpx.Client) -> None:
 def test_the_packs_own_routes_tell_of_the_playgrounds_sandbox(http: httpx.Client, queue: Queue) -> None:
     ours = {"X-Lumenfall": "1"}
     assert http.get("/api/lumenfall/models?refresh=true", headers=ours).json()["source"] == "server"
-    quote = http.post("/api/lumenfall/estimate", headers=ours, json={"prompt": generate()}).json()
-    assert quote["total"] > 0
+    estimate = http.post("/api/lumenfall/estimate", headers=ours, json={"prompt": generate()}).json()
+    assert estimate["total"] > 0
     heard = queue(generate())
     (call,) = http.get("/lumenfall/calls", headers=ours).json()["calls"]
     assert (call["run_id"], call["node_title"]) == (heard.prompt_id, "The kite")
@@ -140,7 +140,7 @@ def test_its_own_page_is_not_refused(http: httpx.Client, playground: Playground)
     ],
 )
 def test_nothing_outside_of_its_folders_is_served(http: httpx.Client, playground: Playground, path: str) -> None:
-    for folder in (playground.places.private, playground.places.root):
+    for folder in (playground.folders.private, playground.folders.root):
         folder.mkdir(exist_ok=True)
         (folder / "secret").write_text("the key")
     answer = http.get(path)

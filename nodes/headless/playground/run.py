@@ -14,7 +14,8 @@ from PIL import Image
 from ...errors import LumenfallError
 from ...graph.links import Link
 from ..checks import Graph, Node
-from ..executor import Event, execute
+from ..executor import Event
+from ..executor import execute as execute_graph
 from ..host import Headless
 from .messages import Messages
 
@@ -24,7 +25,7 @@ Outcome = dict[str, Any]
 """outputs, meta and status of ComfyUI's /history."""
 
 
-class Performance:
+class Run:
     """Runs ``graph`` once, for ``client``, or for nobody. ``texts`` go into the PNGs."""
 
     def __init__(
@@ -44,13 +45,13 @@ class Performance:
         self._failures: list[Event] = []
         self._stopped: Event | None = None
 
-    def run(self, host: Headless) -> Outcome:
+    def execute(self, host: Headless) -> Outcome:
         """Blocks until it is over. What a node does wrong becomes part of the outcome."""
         self._tell("execution_start", {})
         # Nothing is kept from run to run: what was paid for is replayed by the pack's own store.
         self._tell("execution_cached", {"nodes": []})
         try:
-            asyncio.run(execute(self._graph, host, texts=self._texts, notify=self._notice))
+            asyncio.run(execute_graph(self._graph, host, texts=self._texts, notify=self._notice))
         except Exception as error:
             log.exception("This is a bug of the playground")
             node = next(iter(self._graph.nodes.values()))

@@ -20,14 +20,15 @@ PACK_ROOT = Path(__file__).parents[3]
 
 
 @dataclass(frozen=True)
-class Places:
+class PlaygroundFolders:
     """``root`` holds input, output, temp and user; ``frontend`` is a built frontend with an index.html."""
 
     root: Path
     frontend: Path
 
     @property
-    def folders(self) -> Folders:
+    def of_nodes(self) -> Folders:
+        """Where nodes read and write."""
         return Folders(self.root / "input", self.root / "output", self.root / "temp")
 
     @property
@@ -42,7 +43,7 @@ class Places:
 
     def prepare(self) -> None:
         """Make the folders, empty the temporary one, and put the pictures of the examples into the input folder."""
-        folders = self.folders
+        folders = self.of_nodes
         shutil.rmtree(folders.temp, ignore_errors=True)
         asked_for_at_start = (self.user / "workflows", self.user / "subgraphs")
         for folder in (folders.input, folders.output, folders.temp, *asked_for_at_start):
