@@ -21,6 +21,7 @@ from nodes.headless.host import Headless
 from nodes.headless.sandbox import Sandbox
 from nodes.host import Interrupted, use
 from nodes.host.comfyui import ComfyUI
+from nodes.pricing.walk import estimate_graph
 from nodes.table import NODE_CLASS_MAPPINGS
 from tests.purchase.test_ask import until
 
@@ -131,3 +132,15 @@ def test_in_comfyui_only_loaders_of_the_known_contract_are_run(monkeypatch: pyte
 
     monkeypatch.setitem(__import__("sys").modules, "nodes", Theirs)
     assert ComfyUI().free_nodes() == {"LoadImage": Old}
+    assert ComfyUI().node_classes() is Theirs.NODE_CLASS_MAPPINGS
+
+
+def test_the_nodes_of_other_packs_are_nothing_to_an_estimate(bench: Bench) -> None:
+    class Theirs:
+        MODES = ("generate",)
+
+    bench.host._nodes |= {"Theirs": Theirs, "no class": lambda: None}
+    theirs = {name: {"class_type": name, "inputs": {}} for name in ("Theirs", "no class")}
+    with use(bench.host):
+        lines = asyncio.run(estimate_graph(GRAPH | theirs)).lines
+    assert [line.node_id for line in lines] == ["paid"]
