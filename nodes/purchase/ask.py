@@ -233,8 +233,8 @@ def worst_of(errors: Sequence[LumenfallError]) -> LumenfallError:
 
 
 def _left_in_air(count: int) -> str:
-    what = "a request was already sent and comes" if count == 1 else f"{count} requests were already sent and come"
-    return f"stopped; {what} home to the store. The same inputs get it for free."
+    what = "a request was already sent and finishes" if count == 1 else f"{count} requests were already sent and finish"
+    return f"stopped; {what} in the background. The same inputs get it for free."
 
 
 def _summary(results: Results) -> str:
