@@ -110,7 +110,7 @@ def test_stop_loses_no_picture(nodes: Nodes, sandbox: Sandbox, monkeypatch: pyte
 
     with use(nodes.host), pytest.raises(Interrupted):
         asyncio.run(stopped())
-    assert "a request was already sent and comes home" in lines[-1]
+    assert "a request was already sent and finishes in the background" in lines[-1]
     assert background.wait_until_idle(10) == 0
     made = restarted(nodes)("LumenfallGenerate", **SMALL)
     assert made.report["replayed"] and len(sandbox.bill) == 1
