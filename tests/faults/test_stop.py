@@ -70,7 +70,7 @@ def test_what_is_in_the_air_or_being_fetched_comes_home(world: World, endpoint: 
     world.sandbox.fail_next(gate.fault)
     node = Stopped(world)
     gate.wait()
-    assert "comes home" in node.stop().text
+    assert "in the background" in node.stop().text
     gate.open()
     comes_home(world)
 
@@ -79,7 +79,7 @@ def test_who_is_stopped_in_line_orders_nothing(world: World) -> None:
     first, gate = in_air(world)
     node = Stopped(world)
     node.says(IN_LINE)
-    assert "comes home" not in node.stop().text
+    assert "in the background" not in node.stop().text
     gate.open()
     bought().check(first.outcome(), right(world))
     assert len(world.orders) == 1
