@@ -156,7 +156,7 @@ def test_a_database_put_aside_by_another_process_is_let_go(nodes: Nodes, sandbox
         part.rename(part.with_name(f"aside-{part.name}"))
     held = dict(database._opened)
     forget_databases()
-    journal.open()
+    journal.open().close()
     database._opened.update(held)
     assert nodes("LumenfallGenerate", **SMALL).report["replayed"]
     assert len(sandbox.bill) == 1
