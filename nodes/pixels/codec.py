@@ -75,7 +75,7 @@ def png(picture: Image.Image) -> bytes:
 _FAST = {"compress_level": 1, "compress_type": 3}
 """zlib's run-length strategy looks for no repetitions. Photographs have none: a quarter of the time, no byte more."""
 
-_STRIPS, _STRIP_ROWS = 4, 12
+_STRIPS, _STRIP_ROWS = 3, 8
 """A sample of whole rows, as many together as zlib looks back over."""
 
 
