@@ -13,7 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms, ImageFile, ImageOps
 
 from nodes.errors import AnswerError, DecoderFault, InputError
 from nodes.pixels import codec, decode, encode, sniff, split_alpha, to_uint8
@@ -335,3 +335,17 @@ def test_an_embedded_profile_is_converted_and_srgb_left_alone(mode: str) -> None
     swapped = decode(with_profile(picture, swapping_profile()))[0, 0, 0] * 255
     assert swapped[:3].tolist() == pytest.approx([20, 60, 200], abs=3)
     assert mode == "RGB" or swapped[3] == 90
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "WEBP"])
+def test_cut_pictures_are_refused_whatever_others_told_pillow(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ComfyUI sets this for the whole process where a picture of the user's cannot be loaded."""
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    noise = Image.fromarray(np.random.default_rng(1).integers(0, 256, (64, 64, 3), dtype=np.uint8))
+    buffer = io.BytesIO()
+    noise.save(buffer, kind)
+    whole = buffer.getvalue()
+    assert decode(whole).shape == (1, 64, 64, 3)
+    for share in (0.3, 0.6, 0.9):
+        with pytest.raises(AnswerError):
+            decode(whole[: int(len(whole) * share)])

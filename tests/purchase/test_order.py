@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import dataclasses
 import json
 from collections.abc import Callable
@@ -16,7 +17,7 @@ import torch
 from nodes.api import catalogue
 from nodes.errors import AnswerError, Charged
 from nodes.headless.host import Headless
-from nodes.headless.sandbox import FAULTS, Sandbox
+from nodes.headless.sandbox import FAULTS, Fault, Sandbox
 from nodes.host import use
 from nodes.pixels import central_square, encode, fingerprint
 from nodes.spend import Call, Journal, State
@@ -348,3 +349,15 @@ def test_a_call_of_an_earlier_version_is_waited_for(
 
     monkeypatch.setattr(nodes.host, "progress", finish)
     assert nodes(node, **inputs).report["replayed"] and not sandbox.bill
+
+
+def test_a_link_is_asked_where_the_picture_beside_it_is_cut(nodes: Nodes, sandbox: Sandbox) -> None:
+    def with_half_a_picture(text: str) -> str:
+        body = json.loads(text)
+        half = base64.b64encode(encode(scene(64, 64)[0])[:200]).decode()
+        return json.dumps(body | {"data": [{**entry, "b64_json": half} for entry in body["data"]]})
+
+    node, inputs = RUNS["generate"]
+    sandbox.fail_next(Fault("half a picture and a link", "", spoil_text=with_half_a_picture))
+    first = nodes(node, **inputs)
+    assert torch.equal(nodes(node, **inputs).images, first.images) and len(sandbox.bill) == 1
