@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from .api import ImageRequest, Model, Question, recompress
+from .api import ImageRequest, Model, Otherwise, Question, recompress
 from .contract.inputs import (
     Asked,
     Options,
@@ -105,16 +105,15 @@ class Variations(PaidNode):
             else:
                 requests = _by_instruction(asked, images, seed, text)
             question = Question(operation="variations", prompt=prompt.strip(), node={"similarity": similarity})
-            return [
-                replace(
-                    request,
-                    asked=Question(**question, pictures=[fingerprint_of(picture)]),
-                    otherwise=("edits", text, fingerprint_of(picture))
-                    if by_endpoint
-                    else ("variations", None, fingerprint_of(central_square(picture))),
-                )
-                for picture, request in zip(images, requests, strict=True)
-            ]
+            written = []
+            for picture, request in zip(images, requests, strict=True):
+                given = fingerprint_of(picture)
+                otherwise: Otherwise = ("edits", text, given)
+                if not by_endpoint:
+                    otherwise = ("variations", None, fingerprint_of(central_square(picture)))
+                question["pictures"] = [given]
+                written.append(replace(request, asked=Question(**question), otherwise=otherwise))
+            return written
 
         results = await ask(asked.model, build, asked.on_failure, asked.too_large)
         routes = _routes({delivery.call.endpoint for delivery in results.deliveries}, similarity, changes)

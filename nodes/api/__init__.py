@@ -20,7 +20,7 @@ from .exchange import Reply
 from .flavours import OPENAI, is_loopback
 from .refusals import error_for, request_id
 from .request_log import Logged
-from .requests import Endpoint, ImageRequest, Question, WireRequest, form, write
+from .requests import Endpoint, ImageRequest, Otherwise, Question, WireRequest, form, write
 from .responses import Answer, Balance, DryRun, Picture, read_answer
 from .uploads import recompress
 
@@ -40,6 +40,7 @@ __all__ = [
     "Mode",
     "Model",
     "ModelList",
+    "Otherwise",
     "Picture",
     "Question",
     "Reply",

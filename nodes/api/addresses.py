@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from .flavours import is_loopback
 
-_PORTS = {"http": 80, "https": 443}
+PORTS = {"http": 80, "https": 443}
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -27,5 +27,5 @@ def spellings(base_url: str) -> tuple[str, ...]:
 
 def _spelled(base_url: str, host: str) -> str:
     parts = urlsplit(base_url)
-    port = "" if parts.port in (None, _PORTS.get(parts.scheme)) else f":{parts.port}"
+    port = "" if parts.port in (None, PORTS.get(parts.scheme)) else f":{parts.port}"
     return f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}"

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from ..errors import CredentialError, InputError
+from .addresses import PORTS
 from .flavours import Flavour, flavour_of, is_loopback
 
 DEFAULT_BASE_URL = "https://api.lumenfall.ai/openai/v1"
@@ -247,4 +248,4 @@ def _checked_key(source: _Source) -> str:
 def _origin(base_url: str) -> tuple[str, str | None, int | None]:
     """Scheme, host and port: what a key is bound to. Raises InputError."""
     parts = urlsplit(_checked(base_url))
-    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    return parts.scheme, parts.hostname, parts.port or PORTS.get(parts.scheme)

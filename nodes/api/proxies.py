@@ -12,6 +12,7 @@ from urllib.request import getproxies
 import httpx
 
 from ..errors import InputError
+from .addresses import PORTS
 from .flavours import address_of, is_loopback_host
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -184,4 +185,4 @@ def _name(text: str) -> str:
 
 
 def _port(url: httpx.URL) -> int | None:
-    return url.port or {"http": 80, "https": 443}.get(url.scheme)
+    return url.port or PORTS.get(url.scheme)

@@ -31,6 +31,9 @@ class Question(TypedDict, total=False):
     node: Mapping[str, Any]
 
 
+Otherwise = tuple[Endpoint, str | None, str]
+
+
 @dataclass(frozen=True)
 class ImageRequest:
     """One paid call. Pictures and mask are PNG bytes; a mask belongs to the first picture."""
@@ -50,7 +53,7 @@ class ImageRequest:
     """What the user asked, where that is not the request itself: it may depend on what is known of the model, or on
     this version's way of putting it.
     """
-    otherwise: tuple[Endpoint, str | None, str] | None = None
+    otherwise: Otherwise | None = None
     """The endpoint, prompt and digest of the picture of a request that would be made instead, were something else known
     of the model.
     """

@@ -21,8 +21,6 @@ from ..purchase import background
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
 """Those of this system."""
 
-HANG_UP = getattr(signal, "SIGHUP", None)
-
 DEFAULTS = (signal.SIG_DFL, signal.default_int_handler)
 
 _received: list[int] = []
@@ -118,7 +116,7 @@ def _handle(number: int, frame: FrameType | None) -> None:
     global _since
     if _is_deaf:
         return
-    if _received and (number == HANG_UP or time.monotonic() - _since < background.TOGETHER):
+    if _received and background.is_same_end(number, _since):
         return
     _since = time.monotonic()
     _received.append(number)

@@ -63,8 +63,12 @@ def encode(image: torch.Tensor) -> bytes:
             f"An IMAGE must be height x width x 1, 3 or 4 channels, not {' x '.join(map(str, image.shape))}.",
             hint="Check the node that the picture comes from.",
         )
+    return png(_as_picture(image))
+
+
+def _as_picture(image: torch.Tensor) -> Image.Image:
     pixels = to_uint8(image)
-    return png(Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels))
+    return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
 
 
 def png(picture: Image.Image) -> bytes:
@@ -106,8 +110,7 @@ def fingerprint(file: bytes) -> str:
 
 def fingerprint_of(image: torch.Tensor) -> str:
     """What :func:`fingerprint` gives for the file of a picture ``[H, W, C]`` (C = 1, 3 or 4), without making one."""
-    pixels = to_uint8(image)
-    return _digest(Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels))
+    return _digest(_as_picture(image))
 
 
 def _digest(picture: Image.Image) -> str:

@@ -18,9 +18,6 @@ from . import background
 SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
 """Those of this system that end a process. Python itself makes KeyboardInterrupt of SIGINT."""
 
-HANG_UP = getattr(signal, "SIGHUP", None)
-
-
 _pid = 0
 _since = 0.0
 
@@ -48,7 +45,7 @@ def _end(number: int, frame: FrameType | None) -> None:
             background.close()
             background.when_idle(lambda: _again(number))
             return
-        if number == HANG_UP or time.monotonic() - _since < background.TOGETHER:
+        if background.is_same_end(number, _since):
             return
     signal.signal(number, signal.SIG_DFL)
     signal.raise_signal(number)
