@@ -4,25 +4,30 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from .flavours import is_loopback
-
 PORTS = {"http": 80, "https": 443}
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+"""Other names and addresses of this machine may be other servers: ``a.localhost``, 127.0.0.2."""
 
 
 def canonical(base_url: str) -> str:
     """One spelling for all that mean the same server: lower case, no port that goes without saying, ``localhost`` for
     this machine.
     """
-    parts = urlsplit(base_url)
-    host = "localhost" if is_loopback(base_url) else (parts.hostname or "").rstrip(".")
-    return _spelled(base_url, f"[{host}]" if ":" in host else host)
+    host = _host(base_url)
+    return _spelled(base_url, "localhost" if host in _LOOPBACK else host)
 
 
 def spellings(base_url: str) -> tuple[str, ...]:
     """``base_url`` as it is, and as others may have written it."""
-    common = [_spelled(base_url, host) for host in _LOOPBACK] if is_loopback(base_url) else [canonical(base_url)]
-    return tuple(dict.fromkeys([base_url, *common]))
+    host = _host(base_url)
+    hosts = _LOOPBACK if host in _LOOPBACK else (host,)
+    return tuple(dict.fromkeys([base_url, *(_spelled(base_url, other) for other in hosts)]))
+
+
+def _host(base_url: str) -> str:
+    """In lower case, an IPv6 address in brackets."""
+    host = (urlsplit(base_url).hostname or "").rstrip(".")
+    return f"[{host}]" if ":" in host else host
 
 
 def _spelled(base_url: str, host: str) -> str:

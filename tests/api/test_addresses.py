@@ -31,6 +31,8 @@ def test_the_same_server(one: str, other: str) -> None:
         ("http://localhost:8787/v1", "http://localhost:8788/v1"),
         ("http://[2001:db8::1]/v1", "http://[2001:db8::2]/v1"),
         ("http://host/V1", "http://host/v1"),
+        ("http://a.localhost:8000/v1", "http://b.localhost:8000/v1"),
+        ("http://127.0.0.1:8000/v1", "http://127.0.0.2:8000/v1"),
     ],
 )
 def test_another_server(one: str, other: str) -> None:
