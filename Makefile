@@ -1,11 +1,16 @@
 # make demo         three example workflows on the built-in sandbox, no key needed
 # make playground   the nodes in ComfyUI's browser frontend on the sandbox, without ComfyUI and without a key
-# make test         lint, types, tests; those of the browser extension in Chromium, on the newest and the oldest frontend
+# make test         lint, types, tests; those of the browser extension in Chromium, each on one of three canvases and frontends
+# make test-all     the same, each of those tests on all three; then the Python part once more on every one of PYTHONS,
+#                   such as PYTHONS="python3.10 python3.13"
 
 PYTHON ?= python3
 BIN := .venv/bin
+PYTHONS ?=
+# Each file is one worker's: its servers and pages are started once.
+PYTEST := pytest -n auto --maxprocesses 4 --dist loadfile
 
-.PHONY: demo playground test postgresql chromium clean
+.PHONY: demo playground test test-all lint postgresql chromium clean
 
 demo: .venv/demo.ready
 	@for name in generate inpaint variations; do \
@@ -16,11 +21,17 @@ demo: .venv/demo.ready
 playground: .venv/playground.ready
 	$(BIN)/lumenfall playground --sandbox
 
-test: .venv/test.ready .venv/oldest-frontend postgresql chromium
+test: lint
+	$(BIN)/$(PYTEST)
+
+test-all: lint $(PYTHONS:%=.venv/%)
+	$(BIN)/$(PYTEST) --every-canvas
+	set -e; for python in $(PYTHONS); do .venv/$$python/bin/$(PYTEST) --ignore tests/e2e; done
+
+lint: .venv/test.ready .venv/oldest-frontend postgresql chromium
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest
 
 # Installs a Debian package where that is possible. Where it is not, the tests say that they skip what needs it.
 define install
@@ -53,6 +64,10 @@ chromium: .venv/test.ready
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install -q -c constraints.txt -e '.[dev]'
 	@touch $@
+
+.venv/python%: .venv/test.ready
+	python$* -m venv $@
+	$@/bin/pip install -q -c constraints.txt -e '.[dev]' || { rm -r $@; exit 1; }
 
 # That of ComfyUI 0.3.64. pip installs only one version of a package, so it gets a folder of its own.
 .venv/oldest-frontend: .venv/test.ready

@@ -22,7 +22,28 @@ from nodes.table import NODE_CLASS_MAPPINGS
 hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("untimed")
 
+FAULTS = "tests/faults/"
+
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "ssl_cert_file", "ssl_cert_dir")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--every-canvas", action="store_true", help="browser tests on each canvas and frontend, not on one"
+    )
+
+
+# Here and not beside the faults: with several workers only this file is read by the process that sums up.
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    ends = {
+        kind: [report for report in terminalreporter.stats.get(kind, ()) if report.nodeid.startswith(FAULTS)]
+        for kind in ("passed", "failed", "error", "skipped", "xfailed", "xpassed")
+    }
+    survived = len(ends["passed"]) + len(ends["xpassed"])
+    tried = survived + len(ends["failed"]) + len(ends["error"]) + len(ends["xfailed"])
+    if tried:
+        untried = f", {len(ends['skipped'])} not tried" if ends["skipped"] else ""
+        terminalreporter.write_line(f"faults survived: {survived} of {tried}{untried}", bold=True)
 
 
 @pytest.fixture(autouse=True, scope="session")

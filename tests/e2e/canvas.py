@@ -51,7 +51,11 @@ class Canvas:
         self.settle()
 
     def settle(self) -> None:
-        """Let two frames pass: what reacts to a change has reacted."""
+        """Let an undo end and two frames pass: what reacts to a change has reacted."""
+        # The oldest frontend forgets a state when the next undo begins before the last one has ended.
+        self.page.wait_for_function(
+            "() => !window.app.extensionManager.workflow.activeWorkflow?.changeTracker?._restoringState"
+        )
         self.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
     def saved(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import zlib
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
@@ -35,12 +36,30 @@ SETTINGS = {
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Tests that take ``canvas`` run on each frontend and canvas; those that take ``page`` on one."""
+    """Tests that take ``canvas`` can run on each frontend and canvas; those that take ``page`` run on one."""
     if "canvas" in metafunc.fixturenames:
-        kinds = ["current-classic", "current-nodes2"]
-        if "COMFYUI_DIR" not in os.environ:
-            kinds.append("oldest-classic")
-        metafunc.parametrize("canvas", kinds, indirect=True)
+        metafunc.parametrize("canvas", kinds(), indirect=True)
+
+
+def kinds() -> list[str]:
+    return ["current-classic", "current-nodes2", *([] if "COMFYUI_DIR" in os.environ else ["oldest-classic"])]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without --every-canvas each test runs on one of its kinds, always the same, and all kinds are used."""
+    if config.getoption("every_canvas"):
+        return
+    left_out = {item for item in items if (kind := _kind(item)) and kind != _chosen(item.nodeid.replace(kind, ""))}
+    config.hook.pytest_deselected(items=list(left_out))
+    items[:] = [item for item in items if item not in left_out]
+
+
+def _kind(item: pytest.Item) -> str | None:
+    return item.callspec.params.get("canvas") if hasattr(item, "callspec") else None
+
+
+def _chosen(test: str) -> str:
+    return kinds()[zlib.crc32(test.encode()) % len(kinds())]
 
 
 FAILED = pytest.StashKey[bool]()

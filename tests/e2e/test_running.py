@@ -103,6 +103,7 @@ def test_the_warning_stops_its_own_run_and_no_other(canvas: Canvas) -> None:
     sent = len(canvas.site.sandbox.requests)
     canvas.open(generate("cheap", seed=next(seeds)))
     canvas.run()
+    gate.wait()
     expect(canvas.bar(GENERATE)).to_have_attribute("data-state", "running")
     canvas.open(generate("dear", seed=next(seeds), n=4))
     canvas.run()

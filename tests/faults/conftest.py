@@ -1,4 +1,4 @@
-"""The faults' world, and the line at the end that says how many were survived."""
+"""The faults' world."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ import trustme
 
 from tests.faults.child import QUICK, find
 from tests.faults.world import Forks, World, forget
-
-HERE = "tests/faults/"
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -46,15 +44,3 @@ def world(tmp_path: Path, forks: Forks, certificate: str, monkeypatch: pytest.Mo
     forks.end_children()
     world.stop_server()
     forget()
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    ends = {
-        kind: [one for one in terminalreporter.stats.get(kind, ()) if one.nodeid.startswith(HERE)]
-        for kind in ("passed", "failed", "error", "skipped", "xfailed", "xpassed")
-    }
-    survived = len(ends["passed"]) + len(ends["xpassed"])
-    tried = survived + len(ends["failed"]) + len(ends["error"]) + len(ends["xfailed"])
-    if tried:
-        untried = f", {len(ends['skipped'])} not tried" if ends["skipped"] else ""
-        terminalreporter.write_line(f"faults survived: {survived} of {tried}{untried}", bold=True)

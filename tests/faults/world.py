@@ -108,6 +108,10 @@ class Child:
         return Outcome(**{name: tuple(value) if isinstance(value, list) else value for name, value in told.items()})
 
 
+LONGEST = 120
+"""Seconds that a gate holds where a test has failed to open it: more than the slowest machine needs for any test."""
+
+
 class Gate:
     """A fault that holds an answer back until it is opened."""
 
@@ -118,11 +122,11 @@ class Gate:
 
     async def _hold(self, request: Any, response: Any) -> Any:
         self._reached.set()
-        await asyncio.to_thread(self._opened.wait, 20)
+        await asyncio.to_thread(self._opened.wait, LONGEST)
         return await reset(request, response) if self._broken else response
 
     def wait(self) -> None:
-        assert self._reached.wait(20), "nothing came to the gate"
+        assert self._reached.wait(LONGEST), "nothing came to the gate"
 
     def open(self) -> None:
         self._opened.set()
