@@ -25,14 +25,14 @@ from ..errors import (
     ConnectionFailed,
     DownloadError,
     InputError,
-    InsufficientBalance,
     LumenfallError,
+    RateLimited,
 )
 from . import downloads, request_log
 from .credentials import Server
 from .exchange import Reply, cause, exchange
 from .proxies import Proxies, Transport
-from .refusals import error_for
+from .refusals import NOT_BEGUN, error_for
 from .request_log import Logged
 from .requests import WireRequest
 from .responses import Balance, DryRun, read_balance, read_dry_run
@@ -85,7 +85,7 @@ class _Busy(Exception):
             pass
         try:
             return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
-        except ValueError:
+        except (ValueError, OverflowError):  # no date, or one beyond the calendar
             return None
 
 
@@ -334,4 +334,4 @@ def _refused_for_now(reply: Reply) -> bool:
     if reply.status not in (429, 503):
         return False
     error = error_for(reply.status, reply.headers, reply.body)
-    return error.charged is Charged.NO and not isinstance(error, InsufficientBalance)
+    return error.charged is Charged.NO and (isinstance(error, RateLimited) or error.code in NOT_BEGUN)

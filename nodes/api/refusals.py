@@ -53,14 +53,25 @@ _BY_STATUS: dict[int, type[ApiError]] = {
     402: InsufficientBalance,
     403: AuthenticationFailed,
     404: NotFound,
+    405: NotFound,
     413: PayloadTooLarge,
     415: InvalidRequest,
     422: InvalidRequest,
     429: RateLimited,
+    501: NotFound,
 }
 
-# At 503 only these say that nothing was begun; a 503 about a provider may come after the work.
 NOT_BEGUN = {"RATE_LIMITED", "RATE_LIMIT_EXCEEDED", "SERVICE_UNAVAILABLE", "OVERLOADED", "SERVER_OVERLOADED"}
+"""Codes of a server that has not begun, and may be asked again. Any other 503 may come after the work."""
+
+# RFC 9110 and 6585: the request was not processed. 408, 409, 424, 499 and what no standard names may come after the
+# work, and so may 302 and 303, which lead from a POST to its result.
+_NOT_PROCESSED = frozenset(
+    {301, 307, 308, *range(400, 408), *range(410, 418), 421, 422, 425, 426, 428, 429, 431, 451, 501, 505, 511}
+)
+
+# Of gateways in the style of one-api, which say it with status 503 and sometimes without a code.
+_NO_PROVIDER = re.compile(r"no available (channel|provider)", re.IGNORECASE)
 
 _LONGEST_QUOTE = 600
 
@@ -99,15 +110,22 @@ def _find(body: Mapping[str, Any]) -> Refusal | None:
 
 
 def error_for(status: int, headers: Mapping[str, str], body: bytes) -> ApiError:
-    """The exception for an error answer: an error status, or a 200 whose body is an error."""
-    refusal = find_refusal(_json(body)) or Refusal(_describe_non_json(headers, body), None)
+    """The exception for an error answer: an error status, or a 200 whose body is an error.
+
+    It is charged where the body names a cost; not charged where the code, or else the status, says that nothing was
+    made; else that is not known.
+    """
+    content = _json(body)
+    refusal = find_refusal(content) or Refusal(_describe_non_json(headers, body), None)
     code = refusal.code.upper() if refusal.code else None
-    kind = _BY_CODE.get(code or "") or _BY_STATUS.get(status) or (ServerFault if status >= 500 else ApiError)
-    charged = kind.default_charged
-    if status in (408, 409) or (status < 400 and kind is ApiError):
-        charged = Charged.UNKNOWN
-    if status == 503:
-        charged = Charged.NO if code in NOT_BEGUN else Charged.UNKNOWN
+    named = ModelUnavailable if _NO_PROVIDER.search(refusal.message) else _BY_CODE.get(code or "")
+    kind = named or _BY_STATUS.get(status) or (ServerFault if status >= 500 else ApiError)
+    charged = Charged.NO if status in _NOT_PROCESSED and not named else Charged.UNKNOWN
+    if code in NOT_BEGUN or (named and named.default_charged is Charged.NO):
+        charged = Charged.NO
+    # What an account would need is named with a refusal too.
+    if kind is not InsufficientBalance and _names_a_cost(content):
+        charged = Charged.YES
     message = refusal.message
     hint = None
     if 300 <= status < 400:
@@ -127,6 +145,12 @@ def error_for(status: int, headers: Mapping[str, str], body: bytes) -> ApiError:
 def request_id(headers: Mapping[str, str]) -> str | None:
     """The id under which the server logs this request, from an answer's headers."""
     return next((headers[name][:120] for name in REQUEST_ID_HEADERS if headers.get(name)), None)
+
+
+def _names_a_cost(body: Any) -> bool:
+    metadata = body.get("metadata") if isinstance(body, Mapping) else None
+    cost = metadata.get("cost") if isinstance(metadata, Mapping) else None
+    return isinstance(cost, (int, float)) and cost > 0
 
 
 def _detail(detail: Any) -> str:

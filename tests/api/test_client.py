@@ -82,6 +82,13 @@ def test_retry_after_is_honoured(sandbox: Sandbox) -> None:
     assert second.arrived - (first.finished or 0) >= 1.0
 
 
+@pytest.mark.parametrize("value", ["Fri, 31 Dec 99999999999999999999 23:59:59 GMT", "1e999", "nan", "-5", "soon", ""])
+def test_any_retry_after_ends_in_an_answer(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "ATTEMPTS", 1)
+    with odd_server(lambda _: (429, {"retry-after": value}, b"{}")) as odd:
+        assert send(Server(f"{odd.url}/openai/v1")).status == 429
+
+
 def test_retry_after_may_be_a_date(sandbox: Sandbox) -> None:
     sandbox.fail_next("retry-after-date")
     assert send(Server(sandbox.base_url)).status == 200
@@ -95,8 +102,10 @@ def test_it_gives_up_after_some_tries(sandbox: Sandbox) -> None:
     assert len(sandbox.requests) == client.ATTEMPTS
 
 
-@pytest.mark.parametrize("code", ["UPSTREAM_ERROR", "ALL_PROVIDERS_EXHAUSTED", "INTERNAL_ERROR", "UPSTREAM_TIMEOUT"])
-def test_a_503_that_may_come_after_the_work_is_not_sent_again(code: str) -> None:
+@pytest.mark.parametrize(
+    "code", ["UPSTREAM_ERROR", "ALL_PROVIDERS_EXHAUSTED", "INTERNAL_ERROR", "UPSTREAM_TIMEOUT", "MODEL_NOT_FOUND"]
+)
+def test_a_503_that_does_not_ask_to_come_again_is_not_sent_again(code: str) -> None:
     body = json.dumps({"error": {"message": "timed out", "code": code}}).encode()
     with odd_server(lambda _: (503, {"retry-after": "0"}, body)) as odd:
         send(Server(f"{odd.url}/openai/v1"))

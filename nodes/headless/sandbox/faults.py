@@ -60,6 +60,10 @@ def _text(status: int, text: str) -> Instead:
     return lambda fault, request: web.Response(status=status, text=text)
 
 
+def _redirect(fault: Fault, request: web.Request) -> web.Response:
+    return web.Response(status=307, headers={"Location": str(request.url.with_path("/elsewhere"))})
+
+
 def _busy_until_a_date(fault: Fault, request: web.Request) -> web.Response:
     response = Refusal("SERVICE_UNAVAILABLE", "Overloaded, the request was not started.").answer()
     response.headers["Retry-After"] = email.utils.formatdate(time.time() + 1, usegmt=True)
@@ -107,6 +111,12 @@ def _bad_base64(data: list[Any]) -> list[Any]:
     return [{"b64_json": "@@@@A"} for _ in data]
 
 
+def _refused_late(response: web.Response) -> web.Response:
+    answer = json.loads(response.text or "")
+    error = {"message": "The picture was blocked after it was made.", "code": "MODERATION_BLOCKED"}
+    return web.json_response({"error": error, "metadata": answer["metadata"]}, status=400)
+
+
 def _called_gzip(response: web.Response) -> web.Response:
     response.headers["Content-Encoding"] = "gzip"
     return response
@@ -126,6 +136,13 @@ _UNBILLED = (
     Fault("status-404", "404, no such model", instead=_refusing("MODEL_NOT_FOUND", "The model was not found.")),
     Fault("status-408", "408", instead=_text(408, "Request Timeout")),
     Fault("status-409", "409", instead=_json(409, {"error": {"message": "Conflict.", "type": "conflict_error"}})),
+    Fault("status-499", "499, as a gateway logs a client that left", instead=_text(499, "")),
+    Fault("redirect", "307 to another address", instead=_redirect),
+    Fault(
+        "no-channel",
+        "503 of a gateway that has no provider for the model",
+        instead=_json(503, {"error": {"message": "No available channel for model x", "type": "new_api_error"}}),
+    ),
     Fault("status-413", "413 with a web page", instead=_page(413, "413 Request Entity Too Large")),
     Fault("status-415", "415", instead=_json(415, {"detail": "Unsupported Media Type"})),
     Fault(
@@ -188,6 +205,7 @@ _BILLED = (
     Fault("fewer-pictures", "one picture less, but never none", spoil_files=lambda files: files[:-1] or files),
     Fault("mixed-sizes", "every second picture at half its size", spoil_files=_halve_every_second),
     Fault("late-504", "a proxy's 504 in place of the answer", spoil_answer=lambda _: page(504, "504 Gateway Time-out")),
+    Fault("charged-400", "400 that names what it cost", spoil_answer=_refused_late),
     Fault("text-success", "200 with a web page", spoil_answer=lambda _: page(200, "Welcome to nginx!")),
     Fault("wrong-gzip", "an answer that is not the gzip it claims to be", spoil_answer=_called_gzip),
     Fault("cut-gzip", "half of a compressed answer", spoil_answer=_cut_gzip),

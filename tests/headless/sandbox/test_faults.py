@@ -314,7 +314,15 @@ def test_only_faults_that_come_after_the_work_are_billed() -> None:
     billed = {name for name, fault in FAULTS.items() if fault.endpoint == "images/" and fault.billed}
     assert billed == {
         *("cut-json", "empty-data", "null-data", "bad-base64", "cut-picture", "not-a-picture", "fewer-pictures"),
-        *("mixed-sizes", "late-504", "text-success", "wrong-gzip", "cut-gzip", "cut-after-first-picture"),
+        *(
+            "mixed-sizes",
+            "late-504",
+            "charged-400",
+            "text-success",
+            "wrong-gzip",
+            "cut-gzip",
+            "cut-after-first-picture",
+        ),
         *("reset-before-headers", "reset-mid-body", "hang", "slow-drip", "endless-body"),
         *("shifted", "brightened", "reduced", "drifted"),
     }
