@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import json
 import os
@@ -19,6 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nodes.api import Server, is_loopback, read_answer, write
+from nodes.api.no_proxy import NoProxy
 from nodes.api.proxies import Proxies
 from nodes.errors import Charged, DownloadError, InputError
 from nodes.headless.sandbox import Sandbox
@@ -202,7 +204,26 @@ SERVER = "http://images.example.test:8080/v1"
         ("m\N{LATIN SMALL LETTER U WITH DIAERESIS}ller.example", "http://xn--mller-kva.example/v1", True),
         *[(value, "http://10.1.2.3:99/v1", True) for value in ("10.0.0.0/8", "10.1.2.3", "10.1.2.3:99", "10.1.2.3/32")],
         *[(value, "http://10.1.2.3:99/v1", True) for value in ("10.9.9.9/8", "10.*", "0.0.0.0/0", "::ffff:10.1.2.3")],
-        *[(value, "http://10.1.2.3:99/v1", False) for value in ("11.0.0.0/8", "10.1.2.3:80", "10.1.2", "::/0", "3")],
+        *[(value, "http://10.1.2.3:99/v1", False) for value in ("11.0.0.0/8", "10.1.2.3:80", "::/0")],
+        # Shortened as macOS has it, and as a prefix.
+        *[
+            (value, "http://10.1.2.3:99/v1", True)
+            for value in ("10.", "10.1", "10.1.", "10.1.2", "10.1.2.", "10.1.2.3.")
+        ],
+        *[(value, "http://10.1.2.3:99/v1", True) for value in ("10/8", "10.1/16", "10.1./16:99", "10.1/8", "0/0")],
+        *[(value, "http://10.1.2.3:99/v1", False) for value in ("10.2", "10.1.3.", "10.2/16", "10/24", "10.1.:80")],
+        *[(value, "http://10.0.0.1:99/v1", False) for value in ("10.1", "10.1/16", "10.1.0.0-10.9.0.0")],
+        *[(value, "http://10.1.2.3:99/v1", True) for value in ("10.1.2.3-10.1.2.3", "9.0.0.0-10.1.2.3:99", "10.1.*")],
+        *[(value, "http://10.1.2.3:99/v1", False) for value in ("10.1.2.4-10.1.2.9", "10.1.0.0-10.1.2.2")],
+        *[(value, "http://10.1.2.3:99/v1", True) for value in ("::ffff:10.1.2.0/120", "::ffff:0:0/96", "., 10.1.2.3")],
+        *[(value, "http://10.1.2.3:99/v1", False) for value in ("::ffff:10.1.3.0/120", "::ffff:0:0/64", ".")],
+        (".", SERVER, False),
+        *[
+            (value, "http://[fe80::1%25eth0]/v1", True)
+            for value in ("fe80::1%eth0", "[fe80::1%25eth0]:80", "fe80::/10")
+        ],
+        *[(value, "http://[fe80::1%25eth0]/v1", False) for value in ("fe80::1%eth1", "fe80::2%eth0")],
+        *[(value, "http://[fe80::1]/v1", False) for value in ("fe80::1%eth0",)],
         *[
             (value, "http://[fd00::5]:99/v1", True)
             for value in ("fd00::5", "[fd00::5]", "[fd00::5]:99", "fd00::/8", "[fd00::]/8")
@@ -230,9 +251,10 @@ def test_what_no_proxy_names_is_reached(proxy: Proxy, monkeypatch: pytest.Monkey
     assert proxy.connections == 0
 
 
-networks = st.one_of(
-    st.ip_addresses(), st.ip_addresses(network="10.0.0.0/8"), st.ip_addresses(network="fd00::/8")
-).flatmap(
+addresses = st.one_of(
+    st.ip_addresses(), *(st.ip_addresses(network=network) for network in ("10.0.0.0/8", "fd00::/8", "::ffff:0:0/96"))
+)
+networks = addresses.flatmap(
     lambda address: st.builds(
         lambda length: ipaddress.ip_network(f"{address}/{length}", strict=False), st.integers(0, address.max_prefixlen)
     )
@@ -240,9 +262,7 @@ networks = st.one_of(
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    networks, st.one_of(st.ip_addresses(), st.ip_addresses(network="10.0.0.0/8"), st.ip_addresses(network="fd00::/8"))
-)
+@given(networks, addresses)
 def test_ranges_hold_what_is_in_them(
     monkeypatch: pytest.MonkeyPatch,
     network: ipaddress.IPv4Network | ipaddress.IPv6Network,
@@ -252,9 +272,47 @@ def test_ranges_hold_what_is_in_them(
     monkeypatch.setenv("NO_PROXY", str(network))
     url = httpx.URL(f"http://{f'[{address}]' if address.version == 6 else address}/v1")
     mapped = getattr(address, "ipv4_mapped", None) or address
-    if getattr(network.network_address, "ipv4_mapped", None):
-        return
+    base = getattr(network.network_address, "ipv4_mapped", None)
+    if base and network.prefixlen >= 96:
+        network = ipaddress.ip_network(f"{base}/{network.prefixlen - 96}")
     assert Proxies().is_direct(url) is (mapped in network or is_loopback(str(url)))
+
+
+numbers = st.lists(st.one_of(st.just(10), st.integers(0, 255)), min_size=1, max_size=4)
+
+
+@given(numbers, st.none() | st.integers(0, 32), st.booleans(), st.ip_addresses(v=4), st.integers(0, 32))
+def test_shortened_addresses_are_ranges(
+    parts: list[int], length: int | None, dot: bool, address: ipaddress.IPv4Address, shared: int
+) -> None:
+    """``10.1``, ``10.1.`` and ``10.1/16`` are what ipaddress calls 10.1.0.0/16."""
+    text = ".".join(map(str, parts)) + "." * (dot or (len(parts) == 1 and length is None))
+    full = ".".join(map(str, [*parts, 0, 0, 0][:4]))
+    network = ipaddress.ip_network(f"{full}/{8 * len(parts) if length is None else length}", strict=False)
+    # An address that shares its first bits with the entry.
+    kept = int(network.network_address) >> (32 - shared) << (32 - shared)
+    near = ipaddress.IPv4Address(kept | int(address) & ((1 << (32 - shared)) - 1))
+    entry = text if length is None else f"{text}/{length}"
+    for target in (address, near):
+        assert NoProxy(entry).covers(httpx.URL(f"http://{target}/v1")) is (target in network)
+
+
+@given(st.lists(st.ip_addresses(v=4) | st.ip_addresses(network="10.0.0.0/28"), min_size=3, max_size=3))
+def test_a_range_holds_what_is_between_its_ends(three: list[ipaddress.IPv4Address]) -> None:
+    first, last = sorted(three[:2])
+    assert NoProxy(f"{first}-{last}").covers(httpx.URL(f"http://{three[2]}/v1")) is (first <= three[2] <= last)
+
+
+@given(st.text("0123456789./-:*x", min_size=1, max_size=20), st.ip_addresses(v=4))
+def test_numbers_are_what_ipaddress_says_or_refused(text: str, address: ipaddress.IPv4Address) -> None:
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        with contextlib.suppress(InputError):
+            NoProxy(text).covers(httpx.URL(f"http://{address}/v1"))
+        return
+    if not text.isdigit():
+        assert NoProxy(text).covers(httpx.URL(f"http://{address}/v1")) is (address in network)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -290,6 +348,10 @@ BAD_EXCEPTIONS = [
     "http://",
     "a..b",
     "[example.com]",
+    # Numbers that others read in other ways, or not at all.
+    *("1", "0", "3232235521", "192.168.001.1", "010.0.0.1", "0x7f000001", "0x0a.1", "10.256", "1.2.3.4.5", ".1.1"),
+    *("10.0.0.9-10.0.0.1", "10.0.0.1-9", "10.0.0.0/255.0.0.0", "10.0.0.1;10.0.0.2", "\N{FULLWIDTH DIGIT ONE}0.1"),
+    *("..", "*.", ".*", "fe80::1%", "::ffff:192.0.2.0/129", "192.168.1.0/33", "10.0.0.1-10.0.0.9/24"),
 ]
 
 
@@ -317,6 +379,25 @@ def test_so_is_a_no_proxy_that_cannot_be_understood(
     assert caught.value.code == "NETWORK_SETTINGS" and value in str(caught.value)
     assert send(Server(sandbox.base_url, KEY)).status == 200
     assert proxy.connections == 0
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "user:hunter2@proxy.example.test:3128",
+        "http://user:hunter2@proxy.example.test:3128",
+        "user:hunter2,x@proxy.example.test",
+        "user:hunter2 x@proxy.example.test",
+        "a.test,http://user:hunter2@[::1",
+    ],
+)
+def test_a_password_in_no_proxy_is_not_shown(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    through(monkeypatch, "http://proxy.example.test:3128", "HTTP_PROXY")
+    monkeypatch.setenv("NO_PROXY", value)
+    with pytest.raises(InputError, match="NO_PROXY") as caught:
+        send(Server(SERVER, KEY))
+    assert caught.value.code == "NETWORK_SETTINGS"
+    assert "hunter2" not in f"{caught.value} {caught.value.hint} {caught.value.__cause__}"
 
 
 def test_a_picture_whose_proxy_cannot_be_used_is_not_lost(
