@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import re
+import socket
 import ssl
 from urllib.request import getproxies
 
@@ -11,13 +14,17 @@ from ..errors import InputError
 from .flavours import is_loopback_host
 from .no_proxy import NoProxy
 
+_HOSTS_FILES = re.compile(r"(.+\.)?localhost\.localdomain|localhost[46](\.localdomain[46])?|ipv?6-(localhost|loopback)")
+"""Names of this machine in the hosts files of Debian, Red Hat and SUSE, and those of systemd-resolved."""
+
 
 class Proxies:
     """The proxies of the environment, read once.
 
     What decides, first to last:
 
-    1. A host on this machine (:func:`is_loopback_host`) is reached directly, whatever the environment says.
+    1. A host on this machine is reached directly, whatever the environment says: by the names and addresses of
+       :func:`is_loopback_host`, by what hosts files call it, and by its own name where that is a loopback address.
     2. So is what ``NO_PROXY`` names (:class:`NoProxy`).
     3. ``HTTP_PROXY`` or ``HTTPS_PROXY``, by the scheme of the address; else ``ALL_PROXY``. A value without a scheme
        is an http proxy, as curl and httpx have it.
@@ -30,10 +37,12 @@ class Proxies:
         found = getproxies()
         self._values = {scheme: found[scheme].strip() for scheme in ("http", "https", "all") if found.get(scheme)}
         self._no_proxy = NoProxy(found.get("no", ""))
+        # Once for each name, so that the way stays the same, and a slow resolver is waited for once.
+        self._is_only_loopback = functools.cache(_is_only_loopback)
 
     def is_direct(self, url: httpx.URL) -> bool:
         """Raises InputError for a NO_PROXY that cannot be understood, where it matters."""
-        if is_loopback_host(url.host) or self._variable(url.scheme) is None:
+        if self._is_here(url.host) or self._variable(url.scheme) is None:
             return True
         return self._no_proxy.covers(url)
 
@@ -65,7 +74,7 @@ class Proxies:
         """Raise InputError where a request to ``base_url``, or the download of what it makes, would have to take a
         proxy that cannot be used. A server that is reached directly is not held up by any.
         """
-        if is_loopback_host(httpx.URL(base_url).host):
+        if self._is_here(httpx.URL(base_url).host):
             return
         if self._values:
             # All of them: the pictures may lie at any host.
@@ -75,8 +84,24 @@ class Proxies:
                 if self._variable(scheme):
                     self.transport(scheme, tls, httpx.Limits())
 
+    def _is_here(self, host: str) -> bool:
+        """This decides the way only. For what is trusted more than others, :func:`is_loopback_host` is the measure."""
+        name = host.lower().removesuffix(".")
+        if is_loopback_host(name) or _HOSTS_FILES.fullmatch(name):
+            return True
+        own = socket.gethostname().lower()
+        return name in (own, own.partition(".")[0]) and self._is_only_loopback(name)
+
     def _variable(self, scheme: str) -> str | None:
         return next((name for name in (scheme, "all") if self._values.get(name)), None)
+
+
+def _is_only_loopback(name: str) -> bool:
+    try:
+        addresses = [str(entry[4][0]) for entry in socket.getaddrinfo(name, None)]
+    except (OSError, UnicodeError):
+        return False
+    return bool(addresses) and all(is_loopback_host(address) for address in addresses)
 
 
 class Transport(httpx.AsyncBaseTransport):

@@ -116,8 +116,9 @@ ELSEWHERE = [
         "localhost.example.com",
         "notlocalhost",
         "127.0.0.1.example.com",
-        "ip6-localhost",
         "host.internal",
+        "ip6-localhost.example.com",
+        "localhost5",
     ),
 ]
 
@@ -135,6 +136,74 @@ def test_what_is_not(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     through(monkeypatch, "http://proxy.example.test:3128", *NAMES)
     assert not is_loopback(f"http://{host}:80/openai/v1")
     assert not Proxies().is_direct(httpx.URL(f"http://{host}:80/openai/v1"))
+
+
+HOSTS_NAMES = [
+    *("localhost.localdomain", "LocalHost.LocalDomain.", "localhost4", "localhost6", "ip6-localhost", "ip6-loopback"),
+    *("localhost4.localdomain4", "localhost6.localdomain6", "ipv6-localhost", "ipv6-loopback"),
+]
+"""Of this machine in the hosts files of Debian, Red Hat and SUSE."""
+
+
+def resolving(monkeypatch: pytest.MonkeyPatch, **names: tuple[str, ...]) -> None:
+    """Let each of ``names``, dots written as __, have these addresses."""
+    resolve = socket.getaddrinfo
+
+    def answer(host: str | bytes, *more: object, **named: object) -> list[tuple[object, ...]]:
+        text = host.decode() if isinstance(host, bytes) else host
+        addresses = names.get(text.lower().rstrip(".").replace(".", "__").replace("-", "_"), (text,))
+        if not addresses:
+            raise socket.gaierror(socket.EAI_NONAME, "no such name")
+        return [entry for address in addresses for entry in resolve(address, *more, **named)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", answer)
+
+
+@pytest.mark.parametrize("name", [*HOSTS_NAMES, "painter", "painter.example.test", "PAINTER.Example.Test."])
+def test_the_key_reaches_this_machine_by_its_other_names_and_not_the_proxy(
+    name: str, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    through(monkeypatch, proxy.url, *NAMES)
+    plain = name.lower().rstrip(".").replace(".", "__").replace("-", "_")
+    resolving(monkeypatch, **{plain: ("127.0.0.1",)})
+    monkeypatch.setattr(socket, "gethostname", lambda: "Painter.example.test")
+    with odd_server(lambda _: (200, {}, b"{}")) as odd:
+        assert send(Server(f"http://{name}:{odd.port}/v1", KEY)).status == 200
+    assert (proxy.seen, proxy.connections) == ([], 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "addresses"),
+    [
+        ("painter", ("127.0.1.1", "192.0.2.7")),
+        ("painter", ("192.0.2.7",)),
+        ("painter", ()),
+        ("painter.example.org", ("127.0.0.1",)),
+        ("rebound.example.test", ("127.0.0.1",)),
+    ],
+)
+def test_a_name_that_only_the_network_gives_this_machine_takes_the_proxy(
+    name: str, addresses: tuple[str, ...], proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    through(monkeypatch, proxy.url, "HTTP_PROXY")
+    resolving(monkeypatch, **{name.replace(".", "__"): addresses})
+    monkeypatch.setattr(socket, "gethostname", lambda: "painter")
+    assert send(Server(f"http://{name}:9/v1", KEY)).status == 200
+    assert proxy.asked == [("POST", f"http://{name}:9/v1/images/generations")]
+
+
+@pytest.mark.parametrize("name", ["ip6-localhost", "localhost.localdomain", "painter"])
+@pytest.mark.parametrize("base", ["http://localhost:9/v1", "https://api.lumenfall.ai/openai/v1"])
+def test_no_download_is_let_in_by_such_a_name(
+    name: str, base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whom it resolves to is looked at, though the server is on this machine as well."""
+    resolving(monkeypatch, **{name.replace(".", "__").replace("-", "_"): ("127.0.0.1",)})
+    monkeypatch.setattr(socket, "gethostname", lambda: "painter")
+    with odd_server(lambda _: (200, {}, b"a secret")) as odd, pytest.raises(DownloadError, match="private"):
+        link = f"http://{name}:{odd.port}/1.png"
+        using(Server(base, KEY), lambda opened: opened.download(link, tmp_path / "1.part"))
+    assert not odd.seen
 
 
 # Everything else
