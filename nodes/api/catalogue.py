@@ -67,7 +67,7 @@ class Model(BaseModel):
     successors: tuple[str, ...] = ()
     """What its maker names in its place."""
     accepts: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
-    """The values that it takes of a parameter of which it takes few; none where it asks to leave it out."""
+    """The values that it takes of a parameter of which it takes few; none where it is not known to take any."""
     aliases: tuple[str, ...] = ()
     snapshots: tuple[str, ...] = ()
     """Slugs of its fixed versions. What is known of it holds for them, but they need not order the same."""
@@ -134,6 +134,8 @@ class _Bundled(BaseModel):
     compiled: date
     models: tuple[Model, ...]
     ended: tuple[Model, ...]
+    unlisted: Mapping[str, Mapping[str, tuple[str, ...]]]
+    """What the models of a maker accept that are not in the lists, by the beginning of their slugs."""
 
 
 @lru_cache(maxsize=1)
@@ -153,6 +155,12 @@ def ended() -> ModelList:
     names one, as shared workflows do, is told.
     """
     return ModelList(_bundled().ended, "bundled", compiled=_bundled().compiled)
+
+
+def _unlisted(slug: str) -> Model:
+    name = slug.rpartition("/")[2].lower()
+    accepts = [values for prefix, values in _bundled().unlisted.items() if name.startswith(prefix)]
+    return Model(id=slug, accepts=accepts[0] if accepts else {})
 
 
 @dataclass
@@ -187,7 +195,7 @@ class Catalogue:
     async def model(self, client: Client, slug: str) -> Model:
         """What is known of ``slug``, asking the server where that is free and quick. Never raises for a failure."""
         models = await self._fresh_or_known(client)
-        model = models.find(slug) or ended().find(slug) or Model(id=slug)
+        model = models.find(slug) or ended().find(slug) or _unlisted(slug)
         if model.parameters is not None or not client.server.flavour.native or self._is_failing():
             return model
         try:
@@ -317,7 +325,7 @@ def _modes(entry: Mapping[str, Any]) -> frozenset[Mode]:
 
 
 def _model(entry: Mapping[str, Any], today: date) -> Model:
-    known = bundled().find(entry["id"]) or ended().find(entry["id"]) or Model(id=entry["id"])
+    known = bundled().find(entry["id"]) or ended().find(entry["id"]) or _unlisted(entry["id"])
     if known.ends and known.ends < today:
         known = known.model_copy(update={"ends": None})
     told = {

@@ -16,6 +16,8 @@ Endpoint = Literal["generations", "edits", "variations"]
 
 # /images/variations knows nothing else (openai-python 3.57.0, types/image_create_variation_params.py).
 _VARIATION_FIELDS = frozenset({"n", "size", "response_format", "user"})
+# Not in image_generate_params.py of the same.
+_EDIT_FIELDS = frozenset({"input_fidelity"})
 
 
 class Question(TypedDict, total=False):
@@ -121,9 +123,15 @@ def _reason(
         return None if name in _VARIATION_FIELDS else "/images/variations has no such field"
     if name in flavour.withheld:
         return flavour.withheld[name]
+    if request.endpoint == "generations" and name in _EDIT_FIELDS:
+        return "it is for the pictures of an edit"
     if name in accepts and str(value) not in accepts[name]:
         few = ", ".join(accepts[name])
-        return f"{request.model} takes only {few}, not {value}" if few else f"{request.model} asks to leave it out"
+        return (
+            f"{request.model} takes only {few}, not {value}"
+            if few
+            else f"as far as is known, {request.model} takes none"
+        )
     return None
 
 

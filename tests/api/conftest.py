@@ -46,6 +46,7 @@ class OddServer:
 
     port: int = 0
     seen: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -60,7 +61,7 @@ def odd_server(answer: Callable[[str], Answer], tls: ssl.SSLContext | None = Non
         def handle_any(self) -> None:
             headers = {name.lower(): value for name, value in self.headers.items()}
             odd.seen.append((self.command, self.path, headers))
-            self.rfile.read(int(headers.get("content-length", 0)))
+            odd.bodies.append(self.rfile.read(int(headers.get("content-length", 0))))
             try:
                 status, extra, body = answer(self.path)
             except ConnectionAbortedError:

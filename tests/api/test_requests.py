@@ -12,7 +12,7 @@ from openai.types import image_create_variation_params, image_edit_params, image
 from PIL import Image
 
 from nodes.api import Endpoint, ImageRequest, write
-from nodes.api.flavours import LUMENFALL, OPENAI, OTHER, flavour_of
+from nodes.api.flavours import LUMENFALL, OPENAI, OTHER, Flavour, flavour_of
 from nodes.errors import InputError
 from nodes.pixels import encode_mask, fingerprint
 
@@ -98,7 +98,18 @@ def test_a_value_that_the_model_does_not_take_is_held_back_and_the_user_is_told(
         None,
         ("input_fidelity was not sent: m takes only low, not high.",),
     )
-    assert sent("low", {"input_fidelity": []}) == (None, ("input_fidelity was not sent: m asks to leave it out.",))
+    assert sent("low", {"input_fidelity": []}) == (
+        None,
+        ("input_fidelity was not sent: as far as is known, m takes none.",),
+    )
+
+
+@pytest.mark.parametrize("flavour", [LUMENFALL, OPENAI, OTHER])
+def test_how_close_to_keep_to_a_picture_is_not_asked_where_there_is_none(flavour: Flavour) -> None:
+    request = ImageRequest("generations", "m", "p", parameters={"input_fidelity": "high"})
+    wire = write(request, flavour, accepts={"input_fidelity": ["high", "low"]})
+    assert "input_fidelity" not in wire.content["json"]
+    assert wire.notes == ("input_fidelity was not sent: it is for the pictures of an edit.",)
 
 
 def test_openai_takes_no_ratio_as_size() -> None:

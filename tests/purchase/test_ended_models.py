@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import logging
 from datetime import datetime, timedelta, timezone
@@ -10,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from nodes.api import bundled, ended
 from nodes.errors import InvalidRequest, LumenfallError, ModelUnavailable
 from nodes.headless.host import Headless
 from nodes.headless.sandbox import Sandbox
 from nodes.host import use
+from nodes.pixels import encode
 from nodes.pricing.walk import estimate_graph
 from tests.api.conftest import OddServer, odd_server
 from tests.conftest import Nodes
@@ -127,11 +130,37 @@ def test_an_estimate_tells_of_it(nodes: Nodes, sandbox: Sandbox) -> None:
     assert sandbox.bill == []
 
 
-def test_what_a_model_asks_to_leave_out_is_left_out(nodes: Nodes, sandbox: Sandbox) -> None:
-    extra = options(extra='{"input_fidelity": "high"}')
-    held_back = nodes("LumenfallGenerate", **CAT, model="openai/gpt-image-2", options=extra)
-    passed = nodes("LumenfallGenerate", **CAT, model=LEAVING.id, options=extra)
-    sent = [request.fields.get("input_fidelity") for request in sandbox.requests if request.method == "POST"]
-    assert sent == [None, "high"]
-    assert any("input_fidelity was not sent" in note for note in held_back.report["notes"])
-    assert not any("input_fidelity" in note for note in passed.report["notes"])
+@pytest.mark.parametrize(
+    ("slug", "is_sent"),
+    [
+        *[(slug, True) for slug in (LEAVING.id, LEAVING.snapshots[0], f"openai/{LEAVING.id}", "gpt-image-1")],
+        # Of other makers, or a name that Azure's users give.
+        *[(slug, True) for slug in ("our-deployment", "flux.2-pro")],
+        *[(slug, False) for slug in ("gpt-image-2", "openai/gpt-image-2", "gpt-image-1-mini", "chatgpt-image-latest")],
+        # Not listed: GPT Image takes it no more from 2 on.
+        *[(slug, False) for slug in ("gpt-image-2.7-aurora", "openai/GPT-image-3", "gpt-image-2-2026-12-24")],
+    ],
+)
+@pytest.mark.parametrize("lists", [[], ["slug"]])
+def test_what_a_model_is_not_known_to_take_is_left_out_and_told(
+    tmp_path: Path, slug: str, is_sent: bool, lists: list[str]
+) -> None:
+    """Whether or not the server lists the model."""
+    content = base64.b64encode(encode(torch.rand(64, 64, 3))).decode()
+
+    def answer(path: str) -> tuple[int, dict[str, str], bytes]:
+        if path.endswith("/models"):
+            return 200, {}, json.dumps({"data": [{"id": name.replace("slug", slug)} for name in lists]}).encode()
+        return 200, {}, json.dumps({"data": [{"b64_json": content}]}).encode()
+
+    with odd_server(answer) as odd:
+        made = at(odd, tmp_path)(
+            "LumenfallEdit",
+            image=torch.rand(1, 64, 64, 3),
+            **CAT,
+            model=slug,
+            options=options(extra='{"input_fidelity": "high"}'),
+        )
+    sent = [body for (_, path, _), body in zip(odd.seen, odd.bodies, strict=True) if path.endswith("/edits")]
+    assert [b"input_fidelity" in body for body in sent] == [is_sent]
+    assert any("input_fidelity was not sent" in note for note in made.report["notes"]) is not is_sent
