@@ -123,6 +123,8 @@ def _read(text: str) -> _Entry:
         raise ValueError("a range of what is no address")
     name = None if networks else _name(host)
     port = int(parts["port"]) if parts["port"] else None
+    if port is not None and not 0 < port < 2**16:
+        raise ValueError("not a port")
     return _Entry(name, networks, _zone(zone), port, parts["scheme"] and parts["scheme"].lower())
 
 
@@ -136,7 +138,9 @@ def _networks(text: str, length: str | None) -> tuple[Network, ...]:
     if ":" in text:
         address = ipaddress.IPv6Address(text)
         bits = 128 if length is None else int(length)
-        if address.ipv4_mapped and bits >= 96:
+        if address.ipv4_mapped:
+            if bits < 96:
+                raise ValueError("may be meant as a length of the IPv4 address")
             return (ipaddress.ip_network(f"{address.ipv4_mapped}/{bits - 96}", strict=False),)
         return (ipaddress.ip_network(f"{address}/{bits}", strict=False),)
     ends = _RANGE.fullmatch(text)
@@ -157,6 +161,8 @@ def _name(text: str) -> str:
     """As it stands in an address on the wire. Raises httpx.InvalidURL or ValueError for what is no name."""
     name = text.lower().strip(".")
     name = name.removeprefix("*.") if name.count("*") == 1 else name
+    if any(letter.isascii() and not (letter.isalnum() or letter in "-._*") for letter in name):
+        raise ValueError("not a name")
     if not name.isascii():
         name = httpx.URL(f"http://{name}").raw_host.decode("ascii")
     if not re.fullmatch(r"[a-z0-9_*-]+(\.[a-z0-9_*-]+)*", name):
