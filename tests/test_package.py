@@ -67,8 +67,10 @@ HEADLESS: dict[str, set[str]] = {
         *("checks", "core_nodes", "executor", "folders", "host", "playground", "problems", "sandbox", "signals"),
         "workflow",
     },
-    "cli": {"commands", "signals", "streams"},
-    "__main__": {"cli"},
+    "version": set(),
+    "cli": {"commands", "signals", "streams", "version"},
+    "entry": {"cli", "signals", "streams", "version"},
+    "__main__": {"entry"},
 }
 
 

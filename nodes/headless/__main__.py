@@ -1,5 +1,5 @@
 """``python -m nodes.headless`` from a checkout, for ``lumenfall`` of an installed package."""
 
-from .cli import main
+from .entry import main
 
 main()

@@ -2,6 +2,8 @@
 
 The first one is a request: a run stops its nodes and waits for what is paid, everything else ends. The second one
 leaves at once, unless it is another hang-up, or comes together with the first. Then more of them change nothing.
+
+They are heard while all else is still being imported, so that is done where it is used.
 """
 
 from __future__ import annotations
@@ -14,9 +16,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
-import typer
-
-from ..purchase import background
+from ..purchase.repeats import is_same_end
 
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
 """Those of this system."""
@@ -55,7 +55,7 @@ def heard() -> Iterator[None]:
 
 @contextlib.contextmanager
 def held() -> Iterator[None]:
-    """For imports: torch does not survive an exception in the middle of its own, so a signal is raised after the block.
+    """For imports, of which many do not survive an exception in their middle: a signal is raised after the block.
     Nothing is sent yet, so the second one may end the process on the spot.
     """
     global _is_held
@@ -84,6 +84,8 @@ def asking(stop: Callable[[], None]) -> Iterator[None]:
 
 def wait_for_what_is_paid() -> None:
     """Until the next signal. What is still out then is left to the journal."""
+    from ..purchase import background
+
     before = count()
     if before > 1:
         background.leave()
@@ -92,6 +94,8 @@ def wait_for_what_is_paid() -> None:
 
 
 def _say(text: str) -> None:
+    import typer
+
     with contextlib.suppress(OSError):  # such as a full disk
         typer.echo(text, err=True)
 
@@ -116,7 +120,7 @@ def _handle(number: int, frame: FrameType | None) -> None:
     global _since
     if _is_deaf:
         return
-    if _received and background.is_same_end(number, _since):
+    if _received and is_same_end(number, _since):
         return
     _since = time.monotonic()
     _received.append(number)

@@ -12,7 +12,6 @@ import atexit
 import concurrent.futures
 import contextlib
 import logging
-import signal
 import threading
 import time
 from collections.abc import Callable, Coroutine
@@ -34,13 +33,6 @@ WAITING = (
     "Ctrl-C, or the same signal again, leaves at once."
 )
 LEFT = "Left before all paid calls had finished. The journal knows them: nothing is paid twice."
-
-TOGETHER = 1.0
-"""Seconds within which several signals are one: a closed terminal and its shell both send one, as do a supervisor and
-the ``timeout`` that it ends too.
-"""
-
-HANG_UP = getattr(signal, "SIGHUP", None)
 
 _GRACE = 0.5
 _POLL = 0.2
@@ -143,11 +135,6 @@ def wait_for_all(say: Callable[[str], None], is_impatient: Callable[[], bool] = 
 def leave() -> None:
     """Let the process end without waiting for what runs now."""
     atexit.unregister(_wait_at_exit)
-
-
-def is_same_end(number: int, since: float) -> bool:
-    """Whether a further signal ``number`` belongs to the first, which came at ``since`` (time.monotonic)."""
-    return number == HANG_UP or time.monotonic() - since < TOGETHER
 
 
 def close() -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -27,6 +29,7 @@ GRAPH = {
     "1": {"class_type": "LumenfallGenerate", "inputs": INPUTS},
     "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "cat"}},
 }
+VERSION = re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(), re.M)[1]  # type: ignore[index]
 WAITS = "Waiting for paid calls"
 
 
@@ -42,11 +45,19 @@ def gate(tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> I
 
 
 @contextlib.contextmanager
-def started(place: Path, *arguments: str, path: Path = ROOT, **options: Any) -> Iterator[subprocess.Popen[str]]:
-    environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(path), str(ROOT)])}
+def started(
+    place: Path,
+    *arguments: str,
+    path: Path = ROOT,
+    command: Sequence[str] = ("-m", "nodes.headless"),
+    environ: Mapping[str, str] = MappingProxyType({}),
+    **options: Any,
+) -> Iterator[subprocess.Popen[str]]:
+    environ = {**os.environ, **environ, "PYTHONPATH": os.pathsep.join([str(path), str(ROOT)])}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-    command = [sys.executable, "-m", "nodes.headless", *arguments]
-    with subprocess.Popen(command, cwd=place, env=environ, text=True, **pipes) as process:
+    with subprocess.Popen(
+        [sys.executable, *command, *arguments], cwd=place, env=environ, text=True, **pipes
+    ) as process:
         try:
             yield process
         finally:
@@ -136,18 +147,89 @@ import os, signal, sys
 
 class Finder:
     def find_spec(name, path=None, target=None):
-        if name == "torch.fx":
-            os.kill(os.getpid(), signal.SIGTERM)
+        if name == os.environ.get("SIGNAL_AT", "torch.fx"):
+            os.kill(os.getpid(), int(os.environ.get("SIGNAL", signal.SIGTERM)))
 
 sys.meta_path.insert(0, Finder)
 """
 
 
-def test_a_signal_while_torch_is_imported_ends_it_in_order(tmp_path: Path) -> None:
+def test_a_signal_while_torch_is_imported_ends_it_in_order(tmp_path: Path, gate: Gate) -> None:
     (tmp_path / "sitecustomize.py").write_text(SIGNALLING)
     with started(tmp_path, "run", "w.json", "--json", path=tmp_path) as process:
         out, err = process.communicate(timeout=60)
     assert (process.returncode, json.loads(out)["status"], err) == (143, "interrupted", "")
+
+
+# Of the first thing that is imported for a command to that command's own.
+MOMENTS = ["asyncio", "typer", "pydantic", "httpx", "nodes.headless.cli", "nodes.headless.commands.run"]
+
+
+@pytest.mark.parametrize(
+    ("moment", "number", "code"),
+    [
+        *[(moment, signal.SIGINT, 130) for moment in MOMENTS],
+        ("typer", signal.SIGTERM, 143),
+        ("typer", signal.SIGHUP, 129),
+    ],
+)
+def test_so_does_one_before_there_is_a_command_line(
+    tmp_path: Path, sandbox: Sandbox, gate: Gate, moment: str, number: int, code: int
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(SIGNALLING)
+    environ = {"SIGNAL_AT": moment, "SIGNAL": str(int(number))}
+    with started(tmp_path, "run", "w.json", path=tmp_path, environ=environ) as process:
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (code, "", "Interrupted before anything was sent.\n")
+    assert not sandbox.requests
+
+
+def test_who_reads_json_gets_its_object_of_that_too(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(SIGNALLING)
+    with started(tmp_path, "run", "w.json", "--json", path=tmp_path, environ={"SIGNAL_AT": "typer"}) as process:
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, json.loads(out)["status"], err) == (143, "interrupted", "")
+
+
+def test_one_that_is_ignored_from_outside_stays_so(tmp_path: Path) -> None:
+    """As nohup has it."""
+    (tmp_path / "sitecustomize.py").write_text(f"import signal\nsignal.signal(1, signal.SIG_IGN)\n{SIGNALLING}")
+    environ = {"SIGNAL_AT": "typer", "SIGNAL": "1"}
+    with started(tmp_path, "--help", path=tmp_path, environ=environ) as process:
+        out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0 and "recover" in out
+
+
+def test_the_console_script_is_the_entry_that_hears_them(tmp_path: Path) -> None:
+    place = re.search(r'^lumenfall = "lumenfall_nodes\.(.+):(.+)"$', (ROOT / "pyproject.toml").read_text(), re.M)
+    assert place is not None
+    (tmp_path / "sitecustomize.py").write_text(SIGNALLING)
+    script = ["-c", f"import sys; from nodes.{place[1]} import {place[2]}; sys.exit({place[2]}())"]
+    with started(tmp_path, path=tmp_path, command=script, environ={"SIGNAL_AT": "typer"}) as process:
+        process.communicate(timeout=60)
+    assert process.returncode == 143
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said", "unneeded"),
+    [
+        (["--version"], 0, f"lumenfall {VERSION}\n", ("torch", "typer", "httpx")),
+        (["--help"], 0, "--version", ("torch",)),
+        (["run", "nowhere.json"], 2, "nowhere.json cannot be read", ("torch",)),
+        (["run", "nowhere.json", "--json"], 2, "nowhere.json cannot be read", ("torch",)),
+        (["estimate", "nowhere.json"], 2, "nowhere.json cannot be read", ("torch",)),
+        (["runn"], 2, "No such command", ("torch",)),
+    ],
+)
+def test_what_needs_no_torch_does_not_wait_for_it(
+    tmp_path: Path, arguments: list[str], code: int, said: str, unneeded: tuple[str, ...]
+) -> None:
+    told = "import atexit, sys\natexit.register(lambda: open('imported', 'w').write(' '.join(sys.modules)))\n"
+    (tmp_path / "sitecustomize.py").write_text(told)
+    with started(tmp_path, *arguments, path=tmp_path) as process:
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == code and said in out + err
+    assert not set(unneeded) & set((tmp_path / "imported").read_text().split())
 
 
 def test_recovering_is_finished_too(

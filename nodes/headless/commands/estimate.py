@@ -35,10 +35,12 @@ def estimate_file(workflow: Path, settings: list[str], input_folder: Path, *, in
 
     Raises WorkflowError where the workflow or a setting cannot be used.
     """
-    from ...table import NODE_CLASS_MAPPINGS
-    from ..core_nodes import free, table
-
     prompt = load(workflow)
+    with signals.held():
+        # torch is waited for where there is something to estimate.
+        from ...table import NODE_CLASS_MAPPINGS
+        from ..core_nodes import free, table
+
     output_folder = Path("output")  # where a run would write
     nodes = table(Folders(input_folder, output_folder, output_folder))
     with _environment(in_sandbox) as overrides:
@@ -100,9 +102,6 @@ def estimate(
 
     Exit codes: 0 all is known, 1 a node cannot be estimated, 2 the workflow or the command line is wrong.
     """
-    with signals.held():
-        from ... import table  # noqa: F401
-
     text = "Stopped."
     try:
         made = estimate_file(workflow, settings or [], input_folder or input_beside(workflow), in_sandbox=sandbox)

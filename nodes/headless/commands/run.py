@@ -51,15 +51,20 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Run a workflow. Ctrl-C, SIGTERM or SIGHUP stops it and waits for what is paid; the next one breaks it off."""
+    from ..workflow import browser_form, load
     from .summary import of_break_off, of_error
 
     input_folder = input_folder or input_beside(workflow)
     try:
+        # Before torch is waited for.
+        prompt = load(workflow)
+        # With --set the browser's form would no longer say what was run; the prompt still does.
+        drawn = None if settings else browser_form(workflow)
         with signals.held():
             from ... import table  # noqa: F401
             from .console import Rows
         with Rows(silent=as_json) as rows:
-            summary = _run(workflow, settings or [], input_folder, output_folder, sandbox, rows)
+            summary = _run(workflow.stem, prompt, drawn, settings or [], input_folder, output_folder, sandbox, rows)
         code = {"success": DONE, "error": FAILED, "interrupted": signals.exit_code()}[summary["status"]]
         signals.ignore()
     except LumenfallError as error:
@@ -83,17 +88,20 @@ def run(
 
 
 def _run(
-    workflow: Path, settings: list[str], input_folder: Path, output_folder: Path, in_sandbox: bool, rows: Rows
+    name: str,
+    prompt: Prompt,
+    drawn: Mapping[str, Any] | None,
+    settings: list[str],
+    input_folder: Path,
+    output_folder: Path,
+    in_sandbox: bool,
+    rows: Rows,
 ) -> Summary:
-    """Load, check and run; raises LumenfallError for what keeps the run from starting."""
+    """Check and run; raises LumenfallError for what keeps the run from starting."""
     from ...table import NODE_CLASS_MAPPINGS
     from ..core_nodes import free, table
     from ..folders import Folders
-    from ..workflow import browser_form, load
 
-    prompt = load(workflow)
-    # With --set the browser's form would no longer say what was run; the prompt still does.
-    drawn = None if settings else browser_form(workflow)
     try:
         output_folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=output_folder):
@@ -111,7 +119,7 @@ def _run(
         folders = Folders(input_folder, output_folder, Path(stack.enter_context(_previews())))
         core = table(folders)
         nodes = {**core, **NODE_CLASS_MAPPINGS}
-        host = Headless(overrides, rows.say, workflow.stem, nodes=nodes, free_nodes=free(core))
+        host = Headless(overrides, rows.say, name, nodes=nodes, free_nodes=free(core))
         stack.enter_context(signals.asking(host.stop))
         summary = asyncio.run(_execute(prompt, drawn, settings, folders, host, rows))
         # Stopped nodes leave calls in the air, which would be lost with this process.
