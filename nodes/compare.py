@@ -25,9 +25,9 @@ from .contract.inputs import (
 )
 from .contract.nodes import PaidNode, paid_node
 from .contract.outputs import describe, read_images
-from .errors import InputError, LumenfallError
+from .errors import InputError, LumenfallError, worst_of
 from .pixels import Tile, contact_sheet, encode, fit_to_first, match_channels
-from .purchase.ask import ask, worst_of
+from .purchase.ask import ask
 from .purchase.delivery import Results, total_cost
 from .purchase.origin import HIDDEN
 from .purchase.session import model_names

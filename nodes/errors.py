@@ -26,8 +26,11 @@ LumenfallError              a RuntimeError: message, hint, code, request id, cha
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
-from typing import Any
+from typing import Any, TypeVar
+
+E = TypeVar("E", bound="LumenfallError")
 
 
 class Charged(str, Enum):
@@ -75,8 +78,21 @@ class LumenfallError(RuntimeError):
 
     def __str__(self) -> str:
         facts = [self.code, *([f"request {self.request_id}"] if self.request_id else []), self.charged.value]
-        sentences = " ".join(part for part in (self.message, self.hint) if part)
-        return f"{sentences}\n[{' | '.join(facts)}]"
+        return f"{sentences(self.message, self.hint)}\n[{' | '.join(facts)}]"
+
+    def replaced(
+        self: E, *, hint: str | None = None, request_id: str | None = None, charged: Charged | None = None
+    ) -> E:
+        """The same error, of the same class and with the same cause and traceback, that says this instead."""
+        error = type(self).__new__(type(self), *self.args)
+        error.args = self.args
+        error.__dict__.update(self.__dict__)
+        error.__cause__ = self.__cause__
+        error.__suppress_context__ = self.__suppress_context__
+        error.hint = self.hint if hint is None else hint
+        error.request_id = self.request_id if request_id is None else request_id
+        error.charged = self.charged if charged is None else charged
+        return error.with_traceback(self.__traceback__)
 
     def as_dict(self) -> dict[str, Any]:
         """The same facts for machines: code, message, hint, request_id, status, charged."""
@@ -88,6 +104,21 @@ class LumenfallError(RuntimeError):
             "status": self.status,
             "charged": self.charged.value,
         }
+
+
+def sentences(*parts: str) -> str:
+    """Those of ``parts`` that say something, as one text."""
+    return " ".join(part for part in parts if part)
+
+
+_WORST_FIRST = (Charged.YES, Charged.UNKNOWN, Charged.NO)
+
+
+def worst_of(errors: Sequence[LumenfallError]) -> LumenfallError:
+    """The error that may have cost most, the earliest of equals; its hint tells of the others."""
+    worst = min(errors, key=lambda error: _WORST_FIRST.index(error.charged))
+    others = [f"Another request failed too: {error.message} {error.hint}" for error in errors if error is not worst]
+    return worst.replaced(hint=sentences(worst.hint, *others)) if others else worst
 
 
 class InputError(LumenfallError):

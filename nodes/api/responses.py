@@ -121,12 +121,10 @@ def read_answer(status: int, headers: Mapping[str, str], body: bytes, broken: st
             prompts.append(item.revised_prompt)
     refusal = find_refusal(content)
     if refusal and not pictures:
-        refused = error_for(status, headers, body)
+        charged = Charged.UNKNOWN if answer.data else None
         if metadata.cost is not None:
-            refused.charged = Charged.YES if metadata.cost else Charged.NO
-        elif answer.data:
-            refused.charged = Charged.UNKNOWN
-        raise refused
+            charged = Charged.YES if metadata.cost else Charged.NO
+        raise error_for(status, headers, body).replaced(charged=charged)
     if refusal:
         notes.append(f"The server also reported: {refusal.message}")
     if not pictures:

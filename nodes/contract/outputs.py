@@ -55,7 +55,7 @@ def describe(model: str, results: Results, notes: Sequence[str], images: torch.T
             }
             for delivery in deliveries
         ],
-        "failures": list(results.failures),
+        "failures": results.failures,
     }
 
 

@@ -15,7 +15,7 @@ import torch
 
 from .. import host
 from ..contract.nodes import FreeNode, PaidNode
-from ..errors import LumenfallError
+from ..errors import LumenfallError, sentences
 from ..graph.call import call
 from ..graph.fields import Field, declared, literal
 from ..graph.links import link_of
@@ -230,7 +230,7 @@ def _explained(error: Exception, inputs: _Inputs) -> LumenfallError:
         error = _impossible(f"{type(error).__name__}: {error}")
     if inputs.guessed:
         guessed = f"Estimated with a stand-in for what node {', '.join(dict.fromkeys(inputs.guessed))} will give."
-        error.hint = f"{error.hint} {guessed}".strip()
+        return error.replaced(hint=sentences(error.hint, guessed))
     return error
 
 

@@ -17,13 +17,13 @@ from typing import Literal
 from ..api import Catalogue, Client, ImageRequest, Model, end_note, end_note_behind, resolve_server
 from ..errors import (
     AuthenticationFailed,
-    Charged,
     InsufficientBalance,
     InvalidRequest,
     LumenfallError,
     ModelUnavailable,
     NotFound,
     StoreError,
+    sentences,
 )
 from ..host import Host, current, say
 from ..host.waiting import wait
@@ -31,7 +31,7 @@ from ..settings import OnFailure
 from ..spend import clean
 from . import background, ending
 from .checkout import Checkout
-from .delivery import Delivery, Results, total_cost
+from .delivery import Delivery, Results
 from .order import Order, Skipped, order
 from .origin import caller
 from .quote import current_quote
@@ -74,7 +74,7 @@ async def ask(
     finally:
         purchase.wanted = False
     # Some browsers keep the last line on the node after the run.
-    say(host, _summary(results))
+    say(host, results.summary)
     hand_out_receipts([delivery.call for delivery in results.deliveries])
     return results
 
@@ -92,7 +92,7 @@ class _Purchase:
         self._total = 0
         self._done = 0
         self._failed = False
-        self._errors: list[LumenfallError] = []
+        self._errors: dict[int, LumenfallError] = {}
         self._checkout: Checkout | None = None
         self._data_dir = host.data_dir()
         self._server = resolve_server(host.environ(), self._data_dir)
@@ -141,7 +141,21 @@ class _Purchase:
             outcomes = await asyncio.gather(
                 *(self._one(checkout, room, *numbered) for numbered in enumerate(orders)), return_exceptions=True
             )
-        return replace(_all_or_error(outcomes, self._errors, self._keeps_going), notes=notes)
+        return self._results(outcomes, notes)
+
+    def _results(self, outcomes: Sequence[Delivery | BaseException | None], notes: tuple[str, ...]) -> Results:
+        """What became of all orders. Raises the error that speaks for all where too few of them brought something."""
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+        deliveries = tuple(outcome for outcome in outcomes if isinstance(outcome, Delivery))
+        skipped = len(outcomes) - len(deliveries) - len(self._errors)
+        results = Results(deliveries, self._errors, skipped, notes)
+        if self._errors and not (self._keeps_going and deliveries):
+            raise results.error()
+        if skipped and not self._errors:
+            raise Skipped
+        return results
 
     async def delivered(self, results: Results) -> None:
         """Note that the node has the pictures."""
@@ -161,90 +175,36 @@ class _Purchase:
     def _is_wanted(self) -> bool:
         return self.wanted and not self._failed and not background.is_closing()
 
-    async def _one(self, checkout: Checkout, room: asyncio.Semaphore, index: int, order: Order) -> Delivery:
+    async def _one(self, checkout: Checkout, room: asyncio.Semaphore, index: int, order: Order) -> Delivery | None:
+        """What ``order`` brought; None where that was an error, or where it was not sent any more."""
         async with room:
             if not self._is_wanted():
-                raise Skipped
+                return None
             try:
                 return replace(await checkout.deliver(order), index=index)
-            except Exception as error:
+            except Skipped:
+                return None
+            except LumenfallError as error:
                 # These would meet every further request too.
                 hopeless = isinstance(error, (AuthenticationFailed, InsufficientBalance, StoreError))
                 self._failed = self._failed or hopeless or not self._keeps_going
-                if isinstance(error, LumenfallError):
-                    self._explain(error)
-                    self._errors.append(error)
+                self._errors[index] = self._explained(error)
+                return None
+            except Exception:
+                self._failed = self._failed or not self._keeps_going
                 raise
             finally:
                 self._done += 1
                 self._tell(None)
 
-    def _explain(self, error: LumenfallError) -> None:
-        """Name the successor of a model that the server no longer has."""
-        told = self._end_note or (end_note_behind(self._slug) if isinstance(error, ModelUnavailable) else None)
-        if told and isinstance(error, (ModelUnavailable, InvalidRequest, NotFound)):
-            error.hint = f"{told} {error.hint}".strip()
-
-
-_WORST_FIRST = (Charged.YES, Charged.UNKNOWN, Charged.NO)
-
-
-def _all_or_error(
-    outcomes: Sequence[Delivery | BaseException], errors: Sequence[LumenfallError], keeps_going: bool
-) -> Results:
-    """The deliveries, if every request brought one, or if one did and the rest may fail. Else the error that may have
-    cost most, the earliest of equals, which speaks for all. ``errors`` are those in ``outcomes``, as they happened.
-    """
-    deliveries = tuple(outcome for outcome in outcomes if isinstance(outcome, Delivery))
-    for outcome in outcomes:
-        if isinstance(outcome, BaseException) and not isinstance(outcome, (LumenfallError, Skipped)):
-            raise outcome
-    skipped = len(outcomes) - len(deliveries) - len(errors)
-    if not errors and skipped:
-        raise Skipped
-    if not errors or (keeps_going and deliveries):
-        failures = [
-            {"index": index, **outcome.as_dict()}
-            for index, outcome in enumerate(outcomes)
-            if isinstance(outcome, LumenfallError)
-        ]
-        return Results(deliveries, tuple(failures))
-    worst = worst_of(errors)
-    hints = [worst.hint]
-    if deliveries:
-        hints.append(
-            f"{len(deliveries)} of the {len(outcomes)} requests of this node succeeded; their pictures are in the "
-            "store, so that the next run with the same inputs gets them for free."
-        )
-        if any(delivery.cost != 0 for delivery in deliveries):
-            worst.charged = Charged.YES
-    if skipped:
-        hints.append(f"{skipped} of the requests {'was' if skipped == 1 else 'were'} not sent any more.")
-    worst.hint = " ".join(hint for hint in hints if hint)
-    raise worst
-
-
-def worst_of(errors: Sequence[LumenfallError]) -> LumenfallError:
-    """The error that may have cost most, the earliest of equals; its hint tells of the others."""
-    worst = min(errors, key=lambda error: _WORST_FIRST.index(error.charged))
-    others = [f"Another request failed too: {error.message} {error.hint}" for error in errors if error is not worst]
-    worst.hint = " ".join(part for part in (worst.hint, *others) if part)
-    return worst
+    def _explained(self, error: LumenfallError) -> LumenfallError:
+        """``error``, which names the successor of a model that the server no longer has."""
+        ended = self._end_note or (end_note_behind(self._slug) if isinstance(error, ModelUnavailable) else None)
+        if ended and isinstance(error, (ModelUnavailable, InvalidRequest, NotFound)):
+            return error.replaced(hint=sentences(ended, error.hint))
+        return error
 
 
 def _left_in_air(count: int) -> str:
     what = "a request was already sent and finishes" if count == 1 else f"{count} requests were already sent and finish"
     return f"stopped; {what} in the background. The same inputs get it for free."
-
-
-def _summary(results: Results) -> str:
-    deliveries = results.deliveries
-    cost, currency = total_cost(deliveries)
-    count = sum(len(delivery.pictures) for delivery in deliveries)
-    pictures = f"{count} picture{'s' * (count != 1)}"
-    failed = f", {len(results.failures)} of {len(results.failures) + len(deliveries)} requests failed"
-    price = "" if cost is None else f", {cost:.4g} {currency or 'USD'}"
-    tail = price + (failed if results.failures else "")
-    if all(delivery.replayed for delivery in deliveries):
-        return f"{pictures} replayed{tail}"
-    return f"{pictures} in {max(delivery.seconds for delivery in deliveries):.0f} s{tail}"

@@ -18,7 +18,7 @@ from typing import Any
 
 from ..api import Answer, Client, Model, Reply, Server, error_for, request_id
 from ..api.prices import price
-from ..errors import BudgetExceeded, Charged, LumenfallError
+from ..errors import BudgetExceeded, Charged, LumenfallError, sentences
 from ..settings import Settings
 from ..spend import Call, Caller, Journal, Limits, State, nanos
 from .delivery import Delivery, fetch
@@ -133,7 +133,7 @@ class Checkout:
         return call, answer, notes + await self._settle(call)
 
     async def _failed(self, call: Call, error: LumenfallError) -> LumenfallError:
-        """Enter that ``call`` brought no pictures, and let ``error`` say what that cost."""
+        """Enter that ``call`` brought no pictures. ``error``, with what that cost."""
         call = replace(
             call,
             state=State.REFUSED if error.charged is Charged.NO else State.LOST,
@@ -142,15 +142,14 @@ class Checkout:
             error=error.message,
         )
         call = await resolve(self.client, self.journal, call)
+        hint = error.hint
         if call.charged is Charged.NO and error.charged is not Charged.NO:
-            error.hint = "The server's request log says that this request cost nothing, so it may be sent again."
-        error.charged = call.charged
-        error.request_id = error.request_id or call.request_id
+            hint = "The server's request log says that this request cost nothing, so it may be sent again."
         if call.state is State.LOST:
             answer = self.journal.records.answer_name(call)
             kept = f"What arrived is kept in the pack's private folder, in {answer}." if answer else ""
-            error.hint = " ".join(part for part in (error.hint, kept, known_cost(call), ANOTHER) if part)
-        return error
+            hint = sentences(hint, kept, known_cost(call), ANOTHER)
+        return error.replaced(hint=hint, request_id=error.request_id or call.request_id, charged=call.charged)
 
     async def _price(self, order: Order) -> int | None:
         """What to reserve, in nanos. Raises BudgetExceeded where there is a limit and nobody knows the price."""

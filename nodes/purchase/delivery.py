@@ -7,14 +7,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 
 from ..api import LINK_EXPIRED, LINK_REFUSED, Client, Picture, read_answer
-from ..errors import AnswerError, DecoderFault, DownloadError, LumenfallError
+from ..errors import AnswerError, Charged, DecoderFault, DownloadError, LumenfallError, sentences, worst_of
 from ..pixels import decode, is_doubtful, sniff
 from ..spend import LINK_LIFE, Call, Journal, State
 from .outcome import ANOTHER
@@ -212,10 +212,11 @@ class _Collection:
         # The hint of a decoder's fault says it all.
         again = "" if isinstance(error, DecoderFault) else FETCHED_AGAIN if self._may_come(error) else ANOTHER
         notes = [note for note in self._notes if not note.endswith(error.message)]
-        error.hint = " ".join(part for part in (error.hint, *notes, where, again) if part)
-        error.request_id = error.request_id or self._call.request_id
-        error.charged = self._call.charged
-        return error
+        return error.replaced(
+            hint=sentences(error.hint, *notes, where, again),
+            request_id=error.request_id or self._call.request_id,
+            charged=self._call.charged,
+        )
 
     def _may_come(self, error: LumenfallError) -> bool:
         """Whether another run may still get the pictures, for nothing."""
@@ -231,11 +232,46 @@ def _describe(error: BaseException) -> str:
 
 @dataclass(frozen=True)
 class Results:
-    """What the requests of a node brought, in their order. ``failures`` are in the shape of LumenfallError.as_dict(),
-    with the ``index`` of the request; there are some only where the user chose to keep going.
+    """What became of the requests of a node: ``deliveries`` in their order, ``errors`` by the number of the request in
+    the order in which they happened, and how many were ``skipped``, which are those that were not sent any more.
     """
 
     deliveries: tuple[Delivery, ...]
-    failures: tuple[dict[str, Any], ...] = ()
+    errors: Mapping[int, LumenfallError] = field(default_factory=dict)
+    skipped: int = 0
     notes: tuple[str, ...] = ()
     """What holds for all of them."""
+
+    @property
+    def failures(self) -> list[dict[str, Any]]:
+        """The errors for the report, in the shape of LumenfallError.as_dict() with the ``index`` of the request."""
+        return [{"index": index, **error.as_dict()} for index, error in sorted(self.errors.items())]
+
+    def error(self) -> LumenfallError:
+        """The one error that speaks for all: that which may have cost most, with what became of the other requests."""
+        worst = worst_of(list(self.errors.values()))
+        hints, charged = [worst.hint], worst.charged
+        if self.deliveries:
+            count = len(self.deliveries) + len(self.errors) + self.skipped
+            hints.append(
+                f"{len(self.deliveries)} of the {count} requests of this node succeeded; their pictures are in the "
+                "store, so that the next run with the same inputs gets them for free."
+            )
+            if any(delivery.cost != 0 for delivery in self.deliveries):
+                charged = Charged.YES
+        if self.skipped:
+            hints.append(f"{self.skipped} of the requests {'was' if self.skipped == 1 else 'were'} not sent any more.")
+        return worst.replaced(hint=sentences(*hints), charged=charged)
+
+    @property
+    def summary(self) -> str:
+        """One short line, such as ``2 pictures in 3 s, 0.1 USD``."""
+        cost, currency = total_cost(self.deliveries)
+        count = sum(len(delivery.pictures) for delivery in self.deliveries)
+        pictures = f"{count} picture{'s' * (count != 1)}"
+        tail = "" if cost is None else f", {cost:.4g} {currency or 'USD'}"
+        if self.errors:
+            tail += f", {len(self.errors)} of {len(self.errors) + len(self.deliveries)} requests failed"
+        if all(delivery.replayed for delivery in self.deliveries):
+            return f"{pictures} replayed{tail}"
+        return f"{pictures} in {max(delivery.seconds for delivery in self.deliveries):.0f} s{tail}"

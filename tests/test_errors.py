@@ -1,0 +1,40 @@
+"""Errors are built once: what changes is a copy."""
+
+from __future__ import annotations
+
+import pytest
+
+from nodes.errors import Charged, ContentPolicyViolation, InputError, LumenfallError, worst_of
+from nodes.headless.problems import Problem, WorkflowError
+
+
+def raised(error: LumenfallError, cause: Exception) -> LumenfallError:
+    try:
+        raise error from cause
+    except LumenfallError as caught:
+        return caught
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ContentPolicyViolation("No.", hint="Other words.", request_id="r1", status=400),
+        WorkflowError([Problem("code", "wrong")]),  # which is made of something else than a message
+    ],
+)
+def test_a_copy_says_something_else_and_is_the_same_error(error: LumenfallError) -> None:
+    cause = ValueError("why")
+    error = raised(error, cause)
+    before = (error.hint, error.charged)
+    copy = error.replaced(hint="Try again.", charged=Charged.YES)
+    assert type(copy) is type(error) and copy.__cause__ is cause and copy.__traceback__ is error.__traceback__
+    assert copy.as_dict() == {**error.as_dict(), "hint": "Try again.", "charged": "charged"}
+    assert "Try again." in str(copy) and copy.args == error.args
+    assert (error.hint, error.charged) == before
+
+
+def test_the_error_that_may_have_cost_most_speaks_for_all_and_leaves_them_as_they_are() -> None:
+    free, costly = InputError("First.", hint="Mend it."), LumenfallError("Second.", charged=Charged.UNKNOWN)
+    worst = worst_of([free, costly])
+    assert worst.message == "Second." and worst.hint == "Another request failed too: First. Mend it."
+    assert (free.hint, costly.hint) == ("Mend it.", "")
