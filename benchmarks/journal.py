@@ -43,7 +43,7 @@ def bare(base_url: str, seed: int) -> torch.Tensor:
 def node(host: Headless, seed: int) -> torch.Tensor:
     generate = NODE_CLASS_MAPPINGS["LumenfallGenerate"]()
     with use(host):
-        images: torch.Tensor = asyncio.run(generate.generate(**ASKED, seed=seed))["result"][0]
+        images: torch.Tensor = asyncio.run(generate.run(**ASKED, seed=seed))["result"][0]
     return images
 
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
-from collections.abc import Awaitable
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
-from . import host
-from .api import Endpoint, ImageRequest
+from .api import Endpoint, ImageRequest, Model
 from .contract.inputs import (
-    Asked,
     Options,
     model_input,
     options_input,
@@ -23,13 +21,12 @@ from .contract.inputs import (
     seed_input,
     size_input,
 )
-from .contract.nodes import PaidNode, paid_node
+from .contract.nodes import HIDDEN, PaidNode
 from .contract.outputs import describe, read_images
-from .errors import InputError, LumenfallError, worst_of
+from .errors import InputError, LumenfallError, sentences, worst_of
 from .pixels import Tile, contact_sheet, encode, fit_to_first, match_channels
-from .purchase.ask import ask
-from .purchase.delivery import Results, total_cost
-from .purchase.origin import HIDDEN
+from .purchase.delivery import Results
+from .purchase.plan import Outputs, Plan, Plans, Terms
 from .purchase.session import model_names
 
 MAX_MODELS = 8
@@ -48,7 +45,6 @@ class Compare(PaidNode):
         "One picture with all of them, named, with cost and seconds; a model that failed says why.",
         "JSON text: for each model its provider, request id, cost, seconds and size, or its error.",
     )
-    FUNCTION = "compare"
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, dict[str, Any]]:
@@ -69,8 +65,7 @@ class Compare(PaidNode):
             "hidden": HIDDEN,
         }
 
-    @paid_node
-    async def compare(
+    def plan(
         self,
         prompt: str,
         model: str,
@@ -79,72 +74,90 @@ class Compare(PaidNode):
         seed: int,
         image: torch.Tensor | None = None,
         options: Options | None = None,
-    ) -> dict[str, Any]:
+    ) -> Comparison:
         contenders = _read_models(model, more_models, size, options)
         text = read_prompt(prompt, "Describe the picture to make, or what to change.")
-        pictures = () if image is None else (_read_image(image),)
+        picture = None if image is None else _read_image(image)
+        return Comparison(tuple(ContenderPlan(terms, text, picture, seed) for terms in contenders))
 
-        async def entry(asked: Asked) -> Results:
-            endpoint: Endpoint = "edits" if pictures else "generations"
-            request = ImageRequest(endpoint, asked.model, text, pictures, None, asked.parameters, seed)
-            return await ask(asked.model, lambda _: [request], "keep", asked.too_large)
 
-        outcomes = await _all(*(entry(asked) for asked in contenders))
+@dataclass(frozen=True)
+class ContenderPlan(Plan):
+    """What is asked of one model. ``picture`` is ``[H, W, C]``."""
+
+    prompt: str
+    picture: torch.Tensor | None
+    seed: int
+
+    def requests(self, model: Model) -> Sequence[ImageRequest]:
+        pictures = () if self.picture is None else (encode(self.picture),)
+        endpoint: Endpoint = "edits" if pictures else "generations"
+        terms = self.terms
+        return [ImageRequest(endpoint, terms.model, self.prompt, pictures, None, terms.parameters, self.seed)]
+
+    def finish(self, results: Results) -> Outputs:
+        pictures, _ = fit_to_first([match_channels(picture, 3) for picture in results.deliveries[0].pictures])
+        report = describe(self.terms.model, results, self.terms.notes, pictures)
+        return {"ui": {"lumenfall": [report]}, "result": (pictures,)}
+
+
+@dataclass(frozen=True)
+class Comparison(Plans):
+    def combine(self, outcomes: Sequence[Outputs | LumenfallError]) -> Outputs:
         errors = [outcome for outcome in outcomes if isinstance(outcome, LumenfallError)]
         if len(errors) == len(outcomes):
             raise worst_of(errors)
-        images, tiles, entries = [], [], []
-        for asked, outcome in zip(contenders, outcomes, strict=True):
+        images, tiles, reports, entries = [], [], [], []
+        for plan, outcome in zip(self.plans, outcomes, strict=True):
+            name = plan.terms.model
             if isinstance(outcome, LumenfallError):
-                tiles.append(Tile(asked.model, f"{outcome.message} {outcome.hint}".strip()))
-                entries.append({"model": asked.model, "error": outcome.as_dict()})
+                tiles.append(Tile(name, sentences(outcome.message, outcome.hint)))
+                entries.append({"model": name, "error": outcome.as_dict()})
                 continue
-            made, _ = fit_to_first([match_channels(one, 3) for one in outcome.deliveries[0].pictures])
-            report = describe(asked.model, outcome, asked.notes, made)
-            images.append(made[:1])
-            tiles.append(Tile(asked.model, _facts(report), made[0]))
+            (pictures,), (report,) = outcome["result"], outcome["ui"]["lumenfall"]
+            images.append(pictures[:1])
+            tiles.append(Tile(name, _facts(report), pictures[0]))
+            reports.append(report)
             entries.append(report)
-        brought = [one for outcome in outcomes if isinstance(outcome, Results) for one in outcome.deliveries]
-        cost, currency = total_cost(brought)
-        report = {"cost": cost, "currency": currency, "count": len(images), "models": entries}
-        price = "" if cost is None else f", {cost:.4g} {currency or 'USD'}"
-        host.say(host.current(), f"{len(images)} of {len(contenders)} models brought a picture{price}")
+        costs = [report["cost"] for report in reports if report["cost"] is not None]
+        report = {
+            "cost": round(sum(costs), 9) if costs else None,
+            "currency": next((report["currency"] for report in reports if report["currency"]), None),
+            "count": len(images),
+            "models": entries,
+        }
         written = json.dumps(report, indent=2, ensure_ascii=False)
         return {"ui": {"lumenfall": [report]}, "result": (images, contact_sheet(tiles), written)}
 
-
-async def _all(*asking: Awaitable[Results]) -> list[Results | LumenfallError]:
-    """What each brought. Anything but a LumenfallError, such as the host's interruption, ends them all."""
-    brought: list[Results | LumenfallError] = []
-    for outcome in await asyncio.gather(*asking, return_exceptions=True):
-        if isinstance(outcome, BaseException) and not isinstance(outcome, LumenfallError):
-            raise outcome
-        brought.append(outcome)
-    return brought
+    def summary(self, outputs: Outputs) -> str:
+        (report,) = outputs["ui"]["lumenfall"]
+        price = "" if report["cost"] is None else f", {report['cost']:.4g} {report['currency'] or 'USD'}"
+        return f"{report['count']} of {len(self.plans)} models brought a picture{price}"
 
 
-def _read_models(model: str, more_models: str, size: str, options: Options | None) -> list[Asked]:
+def _read_models(model: str, more_models: str, size: str, options: Options | None) -> list[Terms]:
     """What is asked of each model, every one once. Raises InputError for fewer than two or too many."""
     first = read(model, size, 1, options)
     slugs = [first.model, *(slug for slug in re.split(r"[\s,;]+", more_models) if slug)]
     others = None if options is None else Options(**{**options, "model": ""})
-    asked = [first, *(read(slug, size, 1, others) for slug in dict.fromkeys(slugs) if slug != first.model)]
-    if not 2 <= len(asked) <= MAX_MODELS:
+    contenders = [first, *(read(slug, size, 1, others) for slug in dict.fromkeys(slugs) if slug != first.model)]
+    if not 2 <= len(contenders) <= MAX_MODELS:
+        named = f"{len(contenders)} model{'s are' if len(contenders) != 1 else ' is'} named"
         raise InputError(
-            f"{len(asked)} model{'s are' if len(asked) != 1 else ' is'} named; 2 to {MAX_MODELS} can be compared.",
-            hint="Write one slug to a line into more_models.",
+            f"{named}; 2 to {MAX_MODELS} can be compared.", hint="Write one slug to a line into more_models."
         )
-    return asked
+    # One that fails is a tile of the sheet.
+    return [replace(terms, on_failure="keep") for terms in contenders]
 
 
-def _read_image(image: torch.Tensor) -> bytes:
+def _read_image(image: torch.Tensor) -> torch.Tensor:
     images = read_images(image)
     if images.shape[0] != 1:
         raise InputError(
             f"There are {images.shape[0]} pictures; one can be given to all models.",
             hint="Pick one, for example with an ImageFromBatch node.",
         )
-    return encode(images[0])
+    return images[0]
 
 
 def _facts(report: dict[str, Any]) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -19,14 +20,13 @@ from .contract.inputs import (
     seed_input,
     size_input,
 )
-from .contract.nodes import REPORT_TOOLTIP, PaidNode, paid_node
-from .contract.outputs import answers, describe, finish, gather, read_images
+from .contract.nodes import HIDDEN, REPORT_TOOLTIP, PaidNode
+from .contract.outputs import answers, describe, gather, picture_outputs, read_images
 from .errors import InputError
-from .pixels import diagnose, encode, encode_mask, fit_mask
+from .pixels import check_proportions, diagnose, encode, encode_mask, fit_mask
 from .pixels.parts import Part, assemble, with_channels
-from .purchase.ask import ask
-from .purchase.origin import HIDDEN
-from .purchase.quote import is_guessing
+from .purchase.delivery import Results
+from .purchase.plan import Outputs, Plan
 
 MAX_IMAGES = 16
 """What /images/edits takes (OpenAI's openapi.yaml); a model may take fewer."""
@@ -41,7 +41,6 @@ class Edit(PaidNode):
         "The mask: with a mask wired, 1 where the picture was changed; else 1 where it is transparent.",
         REPORT_TOOLTIP,
     )
-    FUNCTION = "edit"
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, dict[str, Any]]:
@@ -66,8 +65,7 @@ class Edit(PaidNode):
             "hidden": HIDDEN,
         }
 
-    @paid_node
-    async def edit(
+    def plan(
         self,
         image: torch.Tensor,
         prompt: str,
@@ -78,39 +76,60 @@ class Edit(PaidNode):
         mask: torch.Tensor | None = None,
         options: Options | None = None,
         **more: torch.Tensor | None,
-    ) -> dict[str, Any]:
-        asked = read(model, size, n, options)
+    ) -> EditPlan:
+        terms = read(model, size, n, options)
         text = read_prompt(prompt, "Say what to change.")
         pictures = _read_pictures(image, more)
         _check_count(len(pictures), MAX_IMAGES, "one request")
-        first, notes = pictures[0][None], list(asked.notes)
-        masks = None
+        fitted: torch.Tensor | None = None
+        notes: list[str] = []
         if mask is not None:
-            masks, fitted = fit_mask(mask, first, any_shape=is_guessing())
-            notes += [*fitted, *diagnose(masks[0])]
+            masks, notes = fit_mask(mask, pictures[0][None], any_shape=True)
+            fitted = masks[0]
+            notes += diagnose(fitted)
+        return EditPlan(terms, pictures, mask, fitted, text, seed, notes)
 
-        def build(found: Model) -> list[ImageRequest]:
-            _check_count(len(pictures), found.max_images or MAX_IMAGES, found.id)
-            content = tuple(encode(picture) for picture in pictures)
-            its_mask = None if masks is None else encode_mask(masks[0])
-            return [ImageRequest("edits", asked.model, text, content, its_mask, asked.parameters, seed)]
 
-        results = await ask(asked.model, build, asked.on_failure, asked.too_large)
-        if masks is None:
-            result, changed, found = gather(results.deliveries, asked.transparent)
-            return finish(result, changed, describe(asked.model, results, [*notes, *found], result))
-        original = with_channels(first, asked.transparent)
-        result, changed, facts, found = await asyncio.to_thread(
-            assemble, original, [Part(0, masks[0], None)], answers(results.deliveries), 0, True
+@dataclass(frozen=True)
+class EditPlan(Plan):
+    """``pictures`` are ``[H, W, C]``; ``fitted`` is the MASK ``[H, W]`` of the first, made of ``mask``, as wired."""
+
+    pictures: Sequence[torch.Tensor]
+    mask: torch.Tensor | None
+    fitted: torch.Tensor | None
+    prompt: str
+    seed: int
+    notes: Sequence[str]
+
+    def check(self) -> None:
+        if self.mask is not None:
+            check_proportions(self.mask, self.pictures[0][None])
+
+    def requests(self, model: Model) -> Sequence[ImageRequest]:
+        _check_count(len(self.pictures), model.max_images or MAX_IMAGES, model.id)
+        content = tuple(encode(picture) for picture in self.pictures)
+        mask = None if self.fitted is None else encode_mask(self.fitted)
+        terms = self.terms
+        return [ImageRequest("edits", terms.model, self.prompt, content, mask, terms.parameters, self.seed)]
+
+    def finish(self, results: Results) -> Outputs:
+        told = [*self.terms.notes, *self.notes]
+        if self.fitted is None:
+            pictures, mask, notes = gather(results.deliveries, self.terms.transparent)
+            return picture_outputs(pictures, mask, describe(self.terms.model, results, [*told, *notes], pictures))
+        original = with_channels(self.pictures[0][None], self.terms.transparent)
+        pictures, mask, facts, notes = assemble(
+            original, [Part(0, self.fitted, None)], answers(results.deliveries), 0, True
         )
-        report = describe(asked.model, results, [*notes, *found], result)
-        return finish(result, changed, {**report, "inpainted": facts})
+        report = describe(self.terms.model, results, [*told, *notes], pictures)
+        return picture_outputs(pictures, mask, {**report, "inpainted": facts})
 
 
 def _read_pictures(image: torch.Tensor, more: dict[str, torch.Tensor | None]) -> list[torch.Tensor]:
     """All pictures ``[H, W, C]``, in the order of their sockets."""
-    named = sorted((int(name.rpartition("_")[2]), found) for name, found in more.items() if found is not None)
-    return [one for batch in (image, *(found for _, found in named)) for one in read_images(batch)]
+    batches = {int(name.rpartition("_")[2]): batch for name, batch in more.items() if batch is not None}
+    in_order = [image, *(batches[number] for number in sorted(batches))]
+    return [picture for batch in in_order for picture in read_images(batch)]
 
 
 def _check_count(count: int, most: int, taker: str) -> None:

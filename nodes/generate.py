@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from .api import ImageRequest
+from .api import ImageRequest, Model
 from .contract.inputs import (
     Options,
     model_input,
@@ -16,11 +18,11 @@ from .contract.inputs import (
     seed_input,
     size_input,
 )
-from .contract.nodes import REPORT_TOOLTIP, PaidNode, paid_node
-from .contract.outputs import describe, finish, gather
+from .contract.nodes import HIDDEN, REPORT_TOOLTIP, PaidNode
+from .contract.outputs import describe, gather, picture_outputs
 from .contract.sizes import MAX_SIDE
-from .purchase.ask import ask
-from .purchase.origin import HIDDEN
+from .purchase.delivery import Results
+from .purchase.plan import Outputs, Plan
 
 
 class Generate(PaidNode):
@@ -32,7 +34,6 @@ class Generate(PaidNode):
         "The mask: 1 where a picture is transparent, 0 where it is opaque, as Load Image gives it.",
         REPORT_TOOLTIP,
     )
-    FUNCTION = "generate"
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, dict[str, Any]]:
@@ -53,8 +54,7 @@ class Generate(PaidNode):
             "hidden": HIDDEN,
         }
 
-    @paid_node
-    async def generate(
+    def plan(
         self,
         prompt: str,
         model: str,
@@ -64,10 +64,21 @@ class Generate(PaidNode):
         width: int | None = None,
         height: int | None = None,
         options: Options | None = None,
-    ) -> dict[str, Any]:
-        asked = read(model, size, n, options, width=width, height=height)
-        text = read_prompt(prompt, "Describe the picture to make.")
-        request = ImageRequest("generations", asked.model, text, parameters=asked.parameters, seed=seed)
-        results = await ask(asked.model, lambda _: [request], asked.on_failure, asked.too_large)
-        images, mask, fitted = gather(results.deliveries, asked.transparent)
-        return finish(images, mask, describe(asked.model, results, [*asked.notes, *fitted], images))
+    ) -> GeneratePlan:
+        terms = read(model, size, n, options, width=width, height=height)
+        return GeneratePlan(terms, read_prompt(prompt, "Describe the picture to make."), seed)
+
+
+@dataclass(frozen=True)
+class GeneratePlan(Plan):
+    prompt: str
+    seed: int
+
+    def requests(self, model: Model) -> Sequence[ImageRequest]:
+        terms = self.terms
+        return [ImageRequest("generations", terms.model, self.prompt, parameters=terms.parameters, seed=self.seed)]
+
+    def finish(self, results: Results) -> Outputs:
+        images, mask, fitted = gather(results.deliveries, self.terms.transparent)
+        report = describe(self.terms.model, results, [*self.terms.notes, *fitted], images)
+        return picture_outputs(images, mask, report)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping
-from dataclasses import replace
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, get_args
 
 import torch
 
-from . import host
 from .api import ImageRequest, Model, Question
 from .contract.inputs import (
     Options,
@@ -22,14 +21,13 @@ from .contract.inputs import (
     seed_input,
     size_input,
 )
-from .contract.nodes import REPORT_TOOLTIP, PaidNode, paid_node
-from .contract.outputs import answers, describe, finish, gather, read_images
+from .contract.nodes import HIDDEN, REPORT_TOOLTIP, PaidNode
+from .contract.outputs import answers, describe, gather, picture_outputs, read_images
 from .contract.sizes import asked_sizes, pixels, served_sizes
-from .pixels import MIN_CONTEXT, diagnose, fingerprint_of, fit_mask, highlight, plan_crop, shape_mask, surroundings
-from .pixels.parts import Part, Region, assemble, plan, with_channels
-from .purchase.ask import ask
-from .purchase.origin import HIDDEN
-from .purchase.quote import current_quote, is_guessing
+from .pixels import MIN_CONTEXT, check_proportions, diagnose, fingerprint_of, fit_mask, shape_mask, surroundings
+from .pixels.parts import Part, Region, assemble, split, with_channels
+from .purchase.delivery import Results
+from .purchase.plan import Outputs, Plan
 
 
 class Inpaint(PaidNode):
@@ -44,7 +42,6 @@ class Inpaint(PaidNode):
         "The mask: 1 where the picture was changed; everywhere with keep_unmasked off.",
         REPORT_TOOLTIP,
     )
-    FUNCTION = "inpaint"
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, dict[str, Any]]:
@@ -118,8 +115,7 @@ class Inpaint(PaidNode):
             "hidden": HIDDEN,
         }
 
-    @paid_node
-    async def inpaint(
+    def plan(
         self,
         image: torch.Tensor,
         mask: torch.Tensor,
@@ -137,70 +133,98 @@ class Inpaint(PaidNode):
         fill_holes: bool = False,
         invert: bool = False,
         match_colour: str = "mean and spread",
-    ) -> dict[str, Any]:
-        asked = read(model, size, n, options)
+    ) -> InpaintPlan:
+        terms = read(model, size, n, options)
         text = read_prompt(prompt, "Describe what the masked part shall show.")
         images = read_images(image)
-        guessing = is_guessing()
-        fitted, notes = fit_mask(mask, images, invert=invert and not guessing, any_shape=guessing)
-        masks = torch.stack([shape_mask(one, grow=grow, fill_holes=fill_holes) for one in fitted])
-        notes += [warning for one in fitted for warning in diagnose(one)]
-        if current_quote() is None:
-            host.show(host.current(), lambda: highlight(images[0], masks[0]))
-        parts: list[Part] = []
+        fitted, notes = fit_mask(mask, images, invert=invert, any_shape=True)
+        masks = torch.stack([shape_mask(each, grow=grow, fill_holes=fill_holes) for each in fitted])
+        notes += [warning for each in fitted for warning in diagnose(each)]
+        matched = match_colour != "off"
+        return InpaintPlan(
+            terms, images, mask, masks, text, seed, keep_unmasked, region, context, feather, matched, notes
+        )
 
-        def build(found: Model) -> list[ImageRequest]:
-            parameters = dict(asked.parameters)
-            sizes = [] if region == "whole picture" else served_sizes(found, parameters)
-            parts[:] = plan(masks, region, context, sizes)
-            return [_request(part, images[part.index], asked.model, text, parameters, context, seed) for part in parts]
 
-        results = await ask(asked.model, build, asked.on_failure, asked.too_large)
-        sent = {delivery.index: delivery.call.asked.get("size") for delivery in results.deliveries}
-        parts = [_as_sent(part, sent.get(number), context) for number, part in enumerate(parts)]
+@dataclass(frozen=True)
+class InpaintPlan(Plan):
+    """``images`` are ``[B, H, W, C]``, ``masks`` ``[B, H, W]``; ``mask`` is what they came from, as it is wired."""
+
+    images: torch.Tensor
+    mask: torch.Tensor
+    masks: torch.Tensor
+    prompt: str
+    seed: int
+    keep_unmasked: bool
+    region: Region
+    context: float
+    feather: int
+    match_colour: bool
+    notes: Sequence[str]
+
+    @property
+    def preview(self) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.images[0], self.masks[0]
+
+    def check(self) -> None:
+        check_proportions(self.mask, self.images)
+
+    @functools.cached_property
+    def _parts(self) -> list[Part]:
+        return split(self.masks, self.region)
+
+    def requests(self, model: Model) -> Sequence[ImageRequest]:
+        parts = self._parts
+        if self.region != "whole picture":
+            sizes = served_sizes(model, self.terms.parameters)
+            parts = [part.zoomed(self.context, sizes) for part in parts]
+        return [self._request(part) for part in parts]
+
+    def _request(self, part: Part) -> ImageRequest:
+        image, parameters = self.images[part.index], dict(self.terms.parameters)
+        question = self._question(part, image)
+        if part.size:
+            parameters = {key: value for key, value in parameters.items() if key not in ("aspect_ratio", "resolution")}
+            parameters["size"] = part.size
+        picture, mask = part.write(image)
+        return ImageRequest(
+            "edits", self.terms.model, self.prompt, (picture,), mask, parameters, self.seed, asked=question
+        )
+
+    def _question(self, part: Part, image: torch.Tensor) -> Question:
+        """What the user asked for: the crop that is sent depends on what is known of the model, what is around the mask
+        does not.
+        """
+        if part.crop is None:
+            return Question()
+        around = surroundings(part.mask, self.context, asked_sizes(self.terms.parameters))
+        return Question(
+            operation="zoomed edits",
+            prompt=self.prompt,
+            parameters=self.terms.parameters,
+            node={"context": self.context},
+            pictures=[fingerprint_of(around.cut(image))],
+            mask=fingerprint_of(around.cut_mask(part.solid)[..., None]),
+        )
+
+    def finish(self, results: Results) -> Outputs:
         facts: list[dict[str, Any]] = []
-        if keep_unmasked:
-            originals = with_channels(images, asked.transparent)
-            result, changed, facts, found = await asyncio.to_thread(
-                assemble, originals, parts, answers(results.deliveries), feather, match_colour != "off"
+        if self.keep_unmasked:
+            originals = with_channels(self.images, self.terms.transparent)
+            pictures, changed, facts, notes = assemble(
+                originals, self._sent(results), answers(results.deliveries), self.feather, self.match_colour
             )
         else:
-            result, _, found = gather(results.deliveries, asked.transparent)
-            changed = torch.ones(result.shape[:3])
-        report = describe(asked.model, results, [*asked.notes, *notes, *found], result)
-        return finish(result, changed, {**report, "inpainted": facts})
+            pictures, _, notes = gather(results.deliveries, self.terms.transparent)
+            changed = torch.ones(pictures.shape[:3])
+        report = describe(self.terms.model, results, [*self.terms.notes, *self.notes, *notes], pictures)
+        return picture_outputs(pictures, changed, {**report, "inpainted": facts})
 
-
-def _request(
-    part: Part, image: torch.Tensor, model: str, prompt: str, parameters: dict[str, Any], context: float, seed: int
-) -> ImageRequest:
-    asked = _question(part, image, prompt, parameters, context)
-    if part.size:
-        parameters = {name: value for name, value in parameters.items() if name not in ("aspect_ratio", "resolution")}
-        parameters["size"] = part.size
-    picture, mask = part.write(image)
-    return ImageRequest("edits", model, prompt, (picture,), mask, parameters, seed, asked=asked)
-
-
-def _question(part: Part, image: torch.Tensor, prompt: str, parameters: Mapping[str, Any], context: float) -> Question:
-    """What the user asked for: the crop that is sent depends on what is known of the model, what is around the mask
-    does not.
-    """
-    if part.crop is None:
-        return Question()
-    around = surroundings(part.mask, context, asked_sizes(parameters))
-    return Question(
-        operation="zoomed edits",
-        prompt=prompt,
-        parameters=parameters,
-        node={"context": context},
-        pictures=[fingerprint_of(around.cut(image))],
-        mask=fingerprint_of(around.cut_mask(part.solid)[..., None]),
-    )
-
-
-def _as_sent(part: Part, size: str | None, context: float) -> Part:
-    """``part`` by the crop that was sent as ``size``, by a run that knew other sizes of the model."""
-    if part.crop is None or size is None or size == part.size:
-        return part
-    return replace(part, crop=plan_crop(part.mask, context, [pixels(size)]))
+    def _sent(self, results: Results) -> list[Part]:
+        """The parts by the crops that were sent, perhaps by a run that knew other sizes of the model."""
+        parts = list(self._parts)
+        if self.region != "whole picture":
+            for delivery in results.deliveries:
+                size = pixels(delivery.call.asked["size"])
+                parts[delivery.index] = parts[delivery.index].zoomed(self.context, [size])
+        return parts

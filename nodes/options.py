@@ -8,7 +8,7 @@ from typing import Any
 from .contract.inputs import Options, check_text
 from .contract.nodes import FreeNode
 from .errors import InputError
-from .purchase.ask import TooLarge
+from .purchase.plan import TooLarge
 from .settings import OnFailure
 
 # The nodes' own inputs, or what would change how an answer must be read.

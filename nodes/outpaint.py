@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
-from collections.abc import Mapping
-from dataclasses import astuple
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import torch
 
-from . import host
 from .api import ImageRequest, Model, Question
 from .contract.inputs import Options, check_text, model_input, n_input, options_input, prompt_input, read, seed_input
-from .contract.nodes import REPORT_TOOLTIP, PaidNode, paid_node
-from .contract.outputs import answers, describe, finish, read_images
+from .contract.nodes import HIDDEN, REPORT_TOOLTIP, PaidNode
+from .contract.outputs import answers, describe, picture_outputs, read_images
 from .contract.sizes import MAX_SIDE, read_size
 from .errors import InputError
-from .pixels import Borders, encode, encode_mask, extend, fingerprint_of, highlight, new_area
+from .pixels import Borders, encode, encode_mask, extend, fingerprint_of, new_area
 from .pixels.parts import Part, assemble, with_channels
-from .purchase.ask import ask
-from .purchase.origin import HIDDEN
-from .purchase.quote import current_quote
+from .purchase.delivery import Results
+from .purchase.plan import Outputs, Plan
 
 INSTRUCTION = (
     "Extend the picture beyond its borders: continue its scene, perspective, light and style into the masked area, "
@@ -41,7 +38,6 @@ class Outpaint(PaidNode):
         "The mask: 1 where the picture is new, falling to 0 over the feather.",
         REPORT_TOOLTIP,
     )
-    FUNCTION = "outpaint"
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, dict[str, Any]]:
@@ -85,8 +81,7 @@ class Outpaint(PaidNode):
             "hidden": HIDDEN,
         }
 
-    @paid_node
-    async def outpaint(
+    def plan(
         self,
         image: torch.Tensor,
         prompt: str,
@@ -101,61 +96,76 @@ class Outpaint(PaidNode):
         n: int,
         seed: int,
         options: Options | None = None,
-    ) -> dict[str, Any]:
-        asked = read(model, "auto", n, options)
+    ) -> OutpaintPlan:
+        terms = read(model, "auto", n, options)
         check_text("The prompt", prompt)
-        text = f"{INSTRUCTION} {prompt.strip()}".strip()
         images = read_images(image)
         height, width = images.shape[1:3]
-        notes = list(asked.notes)
+        notes = []
         borders = Borders(left, top, right, bottom)
         if aspect.strip():
             if any((left, top, right, bottom)):
                 notes.append("aspect is set, so left, top, right and bottom do not count.")
             borders = _borders_for(aspect, anchor, width, height)
         _check(borders, width, height)
-        originals = with_channels(images, asked.transparent)
-        canvas = extend(originals, borders)
+        originals = with_channels(images, terms.transparent)
         weight = new_area(height, width, borders, feather)
-        if current_quote() is None:
-            host.show(host.current(), lambda: highlight(canvas[0], weight))
-
-        def build(_: Model) -> list[ImageRequest]:
-            mask = encode_mask((weight > 0.0).float())
-            return [
-                ImageRequest(
-                    "edits",
-                    asked.model,
-                    text,
-                    (encode(extended),),
-                    mask,
-                    asked.parameters,
-                    seed,
-                    asked=_question(image, prompt, asked.parameters, borders, feather),
-                )
-                for image, extended in zip(originals, canvas, strict=True)
-            ]
-
-        results = await ask(asked.model, build, asked.on_failure, asked.too_large)
-        parts = [Part(index, weight, None) for index in range(canvas.shape[0])]
-        result, changed, facts, found = await asyncio.to_thread(
-            assemble, canvas, parts, answers(results.deliveries), 0, True
+        return OutpaintPlan(
+            terms, originals, extend(originals, borders), weight, borders, feather, prompt.strip(), seed, notes
         )
-        report = describe(asked.model, results, [*notes, *found], result)
-        return finish(result, changed, {**report, "inpainted": facts})
 
 
-def _question(
-    image: torch.Tensor, prompt: str, parameters: Mapping[str, Any], borders: Borders, feather: int
-) -> Question:
-    return Question(
-        operation="outpaint",
-        prompt=prompt.strip(),
-        parameters=parameters,
-        node={"borders": astuple(borders), "feather": feather},
-        pictures=[fingerprint_of(image)],
-        mask=None,
-    )
+@dataclass(frozen=True)
+class OutpaintPlan(Plan):
+    """``originals`` and ``canvas``, the larger pictures, are ``[B, H, W, C]``; ``weight`` is what is new of one,
+    ``[H, W]``.
+    """
+
+    originals: torch.Tensor
+    canvas: torch.Tensor
+    weight: torch.Tensor
+    borders: Borders
+    feather: int
+    prompt: str
+    seed: int
+    notes: Sequence[str]
+
+    @property
+    def preview(self) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.canvas[0], self.weight
+
+    def requests(self, model: Model) -> Sequence[ImageRequest]:
+        text, parameters = f"{INSTRUCTION} {self.prompt}".strip(), self.terms.parameters
+        mask = encode_mask((self.weight > 0.0).float())
+        return [
+            ImageRequest(
+                "edits",
+                self.terms.model,
+                text,
+                (encode(extended),),
+                mask,
+                parameters,
+                self.seed,
+                asked=self._question(original),
+            )
+            for original, extended in zip(self.originals, self.canvas, strict=True)
+        ]
+
+    def _question(self, original: torch.Tensor) -> Question:
+        return Question(
+            operation="outpaint",
+            prompt=self.prompt,
+            parameters=self.terms.parameters,
+            node={"borders": astuple(self.borders), "feather": self.feather},
+            pictures=[fingerprint_of(original)],
+            mask=None,
+        )
+
+    def finish(self, results: Results) -> Outputs:
+        parts = [Part(index, self.weight, None) for index in range(self.canvas.shape[0])]
+        pictures, mask, facts, notes = assemble(self.canvas, parts, answers(results.deliveries), 0, True)
+        report = describe(self.terms.model, results, [*self.terms.notes, *self.notes, *notes], pictures)
+        return picture_outputs(pictures, mask, {**report, "inpainted": facts})
 
 
 def _borders_for(aspect: str, anchor: str, width: int, height: int) -> Borders:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from .contract.nodes import REPORT_TOOLTIP, PictureNode, paid_node
-from .contract.outputs import describe, finish, gather
-from .purchase.origin import HIDDEN
+from .contract.nodes import HIDDEN, REPORT_TOOLTIP, PictureNode, telling
+from .contract.outputs import describe, gather, picture_outputs
+from .purchase.origin import HiddenInputs
+from .purchase.plan import Outputs
 from .purchase.recovery import recover
 
 
@@ -36,9 +37,9 @@ class Recover(PictureNode):
         """Never equal to itself: what waits to be recovered changes without the graph."""
         return float("nan")
 
-    @paid_node
-    async def recover(self, request_id: str) -> dict[str, Any]:
-        results = await recover(request_id)
-        call = results.deliveries[0].call
-        images, mask, notes = gather(results.deliveries, call.asked.get("background") == "transparent")
-        return finish(images, mask, describe(call.model, results, notes, images))
+    async def recover(self, request_id: str, graph: Any = None, png_info: Any = None) -> Outputs:
+        with telling():
+            results = await recover(request_id, HiddenInputs(graph, png_info))
+            call = results.deliveries[0].call
+            images, mask, notes = gather(results.deliveries, call.asked.get("background") == "transparent")
+            return picture_outputs(images, mask, describe(call.model, results, notes, images))

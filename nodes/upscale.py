@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from .api import ImageRequest, Model
 from .contract.inputs import Options, model_input, options_input, read, seed_input
-from .contract.nodes import REPORT_TOOLTIP, PaidNode, paid_node
-from .contract.outputs import describe, finish, gather, read_images
+from .contract.nodes import HIDDEN, REPORT_TOOLTIP, PaidNode
+from .contract.outputs import describe, gather, picture_outputs, read_images
 from .errors import InputError
 from .pixels import MAX_PIXELS, as_float, encode, resize
-from .purchase.ask import ask
-from .purchase.delivery import Delivery
-from .purchase.origin import HIDDEN
+from .purchase.delivery import Delivery, Results
+from .purchase.plan import Outputs, Plan
 
 _DECIDED = ("size", "aspect_ratio", "resolution", "n", "background")
 """What scale_factor settles, or an upscaler does not know."""
@@ -30,7 +31,6 @@ class Upscale(PaidNode):
         "The mask: 1 where a picture is transparent, 0 where it is opaque, as Load Image gives it.",
         REPORT_TOOLTIP,
     )
-    FUNCTION = "upscale"
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, dict[str, Any]]:
@@ -62,8 +62,7 @@ class Upscale(PaidNode):
             "hidden": HIDDEN,
         }
 
-    @paid_node
-    async def upscale(
+    def plan(
         self,
         image: torch.Tensor,
         model: str,
@@ -71,34 +70,52 @@ class Upscale(PaidNode):
         seed: int,
         mask: torch.Tensor | None = None,
         options: Options | None = None,
-    ) -> dict[str, Any]:
-        asked = read(model, "auto", 1, options)
+    ) -> UpscalePlan:
+        terms = read(model, "auto", 1, options)
         images = read_images(image)
         alpha = _read_alpha(images, mask)
-        colour = images[..., :3] if images.shape[-1] == 4 else images
-        _check_pixels(colour.shape[2], colour.shape[1], scale_factor)
-        dropped = [name for name in _DECIDED if name in asked.parameters]
-        parameters = {name: value for name, value in asked.parameters.items() if name not in _DECIDED}
+        _check_pixels(images.shape[2], images.shape[1], scale_factor)
+        dropped = [name for name in _DECIDED if name in terms.parameters]
+        notes = [f"{name} was not sent: scale_factor decides." for name in dropped]
+        return UpscalePlan(terms, images, alpha, scale_factor, seed, notes)
+
+
+@dataclass(frozen=True)
+class UpscalePlan(Plan):
+    """``images`` are ``[B, H, W, C]``; ``alpha`` is how opaque they are, ``[B, H, W]``, None where all are."""
+
+    images: torch.Tensor
+    alpha: torch.Tensor | None
+    scale_factor: float
+    seed: int
+    notes: Sequence[str]
+
+    @property
+    def _colour(self) -> torch.Tensor:
+        return self.images[..., :3] if self.images.shape[-1] == 4 else self.images
+
+    def requests(self, model: Model) -> Sequence[ImageRequest]:
+        parameters = {name: value for name, value in self.terms.parameters.items() if name not in _DECIDED}
         # The gateway upscales because this field is there; whole factors are what some models list.
-        parameters["scale_factor"] = int(scale_factor) if float(scale_factor).is_integer() else scale_factor
-        notes = [*asked.notes, *(f"{name} was not sent: scale_factor decides." for name in dropped)]
+        factor = self.scale_factor
+        parameters["scale_factor"] = int(factor) if float(factor).is_integer() else factor
+        return [
+            ImageRequest("edits", self.terms.model, images=(encode(picture),), parameters=parameters, seed=self.seed)
+            for picture in self._colour
+        ]
 
-        def build(_: Model) -> list[ImageRequest]:
-            return [
-                ImageRequest("edits", asked.model, images=(encode(one),), parameters=parameters, seed=seed)
-                for one in colour
-            ]
-
-        results = await ask(asked.model, build, asked.on_failure, asked.too_large)
-        result, mask_out, fitted = gather(results.deliveries, False)
-        if alpha is not None:
-            opacity = _enlarged(alpha, results.deliveries, *result.shape[1:3])
-            mask_out = 1.0 - opacity
+    def finish(self, results: Results) -> Outputs:
+        pictures, mask, fitted = gather(results.deliveries, False)
+        notes = [*self.terms.notes, *self.notes]
+        if self.alpha is not None:
+            opacity = _enlarged(self.alpha, results.deliveries, *pictures.shape[1:3])
+            mask = 1.0 - opacity
             notes.append("The transparency was enlarged here, not by the model, which saw the colours alone.")
-            if images.shape[-1] == 4:
-                result = torch.cat([result, opacity[..., None]], dim=-1)
-        notes += _sizes(colour, scale_factor, results.deliveries)
-        return finish(result, mask_out, describe(asked.model, results, [*notes, *fitted], result))
+            if self.images.shape[-1] == 4:
+                pictures = torch.cat([pictures, opacity[..., None]], dim=-1)
+        notes += _sizes(self._colour, self.scale_factor, results.deliveries)
+        report = describe(self.terms.model, results, [*notes, *fitted], pictures)
+        return picture_outputs(pictures, mask, report)
 
 
 def _read_alpha(images: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor | None:
@@ -132,10 +149,10 @@ def _check_pixels(width: int, height: int, factor: float) -> None:
 
 
 def _sizes(images: torch.Tensor, factor: float, deliveries: tuple[Delivery, ...]) -> list[str]:
-    wanted = round(images.shape[2] * factor), round(images.shape[1] * factor)
+    across, down = round(images.shape[2] * factor), round(images.shape[1] * factor)
     came = {(picture.shape[2], picture.shape[1]) for delivery in deliveries for picture in delivery.pictures}
     return [
-        f"{wanted[0]}x{wanted[1]} was asked for, and {width}x{height} came: this model has factors of its own."
+        f"{across}x{down} was asked for, and {width}x{height} came: this model has factors of its own."
         for width, height in sorted(came)
-        if abs(width - wanted[0]) > 1 or abs(height - wanted[1]) > 1
+        if abs(width - across) > 1 or abs(height - down) > 1
     ]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import torch
 
 from .api import ImageRequest, Model, Otherwise, Question, recompress
 from .contract.inputs import (
-    Asked,
     Options,
     check_text,
     model_input,
@@ -20,11 +21,11 @@ from .contract.inputs import (
     seed_input,
     size_input,
 )
-from .contract.nodes import REPORT_TOOLTIP, PaidNode, paid_node
-from .contract.outputs import describe, finish, gather, read_images
+from .contract.nodes import HIDDEN, REPORT_TOOLTIP, PaidNode
+from .contract.outputs import describe, gather, picture_outputs, read_images
 from .pixels import central_square, encode, fingerprint_of, resize
-from .purchase.ask import ask
-from .purchase.origin import HIDDEN
+from .purchase.delivery import Results
+from .purchase.plan import Outputs, Plan
 
 MAX_SQUARE_BYTES = 4 * 10**6
 """What /images/variations takes: a square PNG under 4 MB (OpenAI's openapi.yaml)."""
@@ -57,7 +58,6 @@ class Variations(PaidNode):
         "The mask: 1 where a picture is transparent, 0 where it is opaque, as Load Image gives it.",
         REPORT_TOOLTIP,
     )
-    FUNCTION = "vary"
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, dict[str, Any]]:
@@ -80,8 +80,7 @@ class Variations(PaidNode):
             "hidden": HIDDEN,
         }
 
-    @paid_node
-    async def vary(
+    def plan(
         self,
         image: torch.Tensor,
         model: str,
@@ -91,74 +90,85 @@ class Variations(PaidNode):
         seed: int,
         prompt: str = "",
         options: Options | None = None,
-    ) -> dict[str, Any]:
-        asked = read(model, size, n, options)
+    ) -> VariationsPlan:
+        terms = read(model, size, n, options)
         images = read_images(image)
         check_text("The prompt", prompt)
-        changes: set[str] = set()
+        return VariationsPlan(terms, images, prompt.strip(), similarity, seed)
 
-        def build(found: Model) -> list[ImageRequest]:
-            text = f"{INSTRUCTIONS[similarity]} {prompt.strip()}".strip()
-            by_endpoint = _has_endpoint(found, prompt)
+
+@dataclass(frozen=True)
+class VariationsPlan(Plan):
+    """``images`` are ``[B, H, W, C]``."""
+
+    images: torch.Tensor
+    prompt: str
+    similarity: str
+    seed: int
+
+    def requests(self, model: Model) -> Sequence[ImageRequest]:
+        # The endpoint takes no prompt.
+        by_endpoint = "variations" in model.modes and not (self.prompt and "edit" in model.modes)
+        text = f"{INSTRUCTIONS[self.similarity]} {self.prompt}".strip()
+        terms, requests = self.terms, []
+        for number, picture in enumerate(self.images):
+            given = fingerprint_of(picture)
+            question = Question(
+                operation="variations",
+                prompt=self.prompt,
+                node={"similarity": self.similarity},
+                pictures=[given],
+            )
             if by_endpoint:
-                requests = _by_endpoint(asked, images, seed, changes)
-            else:
-                requests = _by_instruction(asked, images, seed, text)
-            question = Question(operation="variations", prompt=prompt.strip(), node={"similarity": similarity})
-            written = []
-            for picture, request in zip(images, requests, strict=True):
-                given = fingerprint_of(picture)
+                request = ImageRequest("variations", terms.model, images=(self._squares[number].content,))
                 otherwise: Otherwise = ("edits", text, given)
-                if not by_endpoint:
-                    otherwise = ("variations", None, fingerprint_of(central_square(picture)))
-                question["pictures"] = [given]
-                written.append(replace(request, asked=Question(**question), otherwise=otherwise))
-            return written
+            else:
+                request = ImageRequest("edits", terms.model, text, (encode(picture),))
+                otherwise = ("variations", None, fingerprint_of(central_square(picture)))
+            requests.append(
+                replace(request, parameters=terms.parameters, seed=self.seed, asked=question, otherwise=otherwise)
+            )
+        return requests
 
-        results = await ask(asked.model, build, asked.on_failure, asked.too_large)
-        routes = _routes({delivery.call.endpoint for delivery in results.deliveries}, similarity, changes)
-        result, mask, fitted = gather(results.deliveries, asked.transparent)
-        return finish(result, mask, describe(asked.model, results, [*asked.notes, *routes, *fitted], result))
+    @functools.cached_property
+    def _squares(self) -> list[_Square]:
+        return [_square(picture) for picture in self.images]
 
+    def finish(self, results: Results) -> Outputs:
+        pictures, mask, fitted = gather(results.deliveries, self.terms.transparent)
+        routes = self._routes({delivery.call.endpoint for delivery in results.deliveries})
+        report = describe(self.terms.model, results, [*self.terms.notes, *routes, *fitted], pictures)
+        return picture_outputs(pictures, mask, report)
 
-def _has_endpoint(model: Model, prompt: str) -> bool:
-    """Whether to use /images/variations, which takes no prompt, rather than an edit."""
-    return "variations" in model.modes and not (prompt.strip() and "edit" in model.modes)
-
-
-def _by_instruction(asked: Asked, images: torch.Tensor, seed: int, text: str) -> list[ImageRequest]:
-    return [
-        ImageRequest("edits", asked.model, text, (encode(picture),), parameters=asked.parameters, seed=seed)
-        for picture in images
-    ]
-
-
-def _by_endpoint(asked: Asked, images: torch.Tensor, seed: int, changes: set[str]) -> list[ImageRequest]:
-    """``changes`` receives what was done to the pictures."""
-    requests = []
-    for picture in images:
-        square = central_square(picture)
-        if square.shape != picture.shape:
-            changes.add("its central square was sent")
-        content = encode(square)
-        if len(content) >= MAX_SQUARE_BYTES:
-            tight = recompress(content, MAX_SQUARE_BYTES - 1, webp=False)
-            content = tight.content if tight else content
-        if len(content) >= MAX_SQUARE_BYTES:
-            content = encode(resize(square[None], SQUARE_SIDE, SQUARE_SIDE)[0])
-            changes.add(f"scaled to {SQUARE_SIDE}x{SQUARE_SIDE} to stay under 4 MB")
-        requests.append(
-            ImageRequest("variations", asked.model, images=(content,), parameters=asked.parameters, seed=seed)
-        )
-    return requests
+    def _routes(self, endpoints: set[str]) -> list[str]:
+        """Which way the pictures came; a replayed one may have come another than would be taken now."""
+        notes = []
+        if "images/variations" in endpoints:
+            changes = sorted({change for square in self._squares for change in square.changes})
+            made = f" The endpoint takes squares: {' and '.join(changes)}." if changes else ""
+            notes.append(f"Asked /images/variations, which takes no prompt and no similarity.{made}")
+        if "images/edits" in endpoints:
+            notes.append(
+                f"Asked /images/edits with an instruction ({self.similarity}), as for every model without variations."
+            )
+        return notes
 
 
-def _routes(endpoints: set[str], similarity: str, changes: set[str]) -> list[str]:
-    """Which way the pictures came, for the report; a replayed one may have come another than would be taken now."""
-    notes = []
-    if "images/variations" in endpoints:
-        made = f" The endpoint takes squares: {' and '.join(sorted(changes))}." if changes else ""
-        notes.append(f"Asked /images/variations, which takes no prompt and no similarity.{made}")
-    if "images/edits" in endpoints:
-        notes.append(f"Asked /images/edits with an instruction ({similarity}), as for every model without variations.")
-    return notes
+class _Square(NamedTuple):
+    """A picture as the endpoint takes it, a PNG, and what was done to it."""
+
+    content: bytes
+    changes: tuple[str, ...]
+
+
+def _square(picture: torch.Tensor) -> _Square:
+    square = central_square(picture)
+    changes = () if square.shape == picture.shape else ("its central square was sent",)
+    content = encode(square)
+    if len(content) >= MAX_SQUARE_BYTES:
+        tight = recompress(content, MAX_SQUARE_BYTES - 1, webp=False)
+        content = tight.content if tight else content
+    if len(content) >= MAX_SQUARE_BYTES:
+        content = encode(resize(square[None], SQUARE_SIDE, SQUARE_SIDE)[0])
+        changes = (*changes, f"scaled to {SQUARE_SIDE}x{SQUARE_SIDE} to stay under 4 MB")
+    return _Square(content, changes)

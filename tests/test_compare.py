@@ -29,7 +29,7 @@ def until_arrived(sandbox: Sandbox) -> None:
 def compare(host: Headless, **inputs: Any) -> tuple[list[torch.Tensor], torch.Tensor, dict[str, Any]]:
     given = {"prompt": "a cat", "size": "128x96", "seed": 0, **THREE, **inputs}
     with use(host), torch.inference_mode():
-        images, sheet, report = asyncio.run(Compare().compare(**given))["result"]
+        images, sheet, report = asyncio.run(Compare().run(**given))["result"]
     return images, sheet, json.loads(report)
 
 
@@ -84,7 +84,7 @@ def test_a_sibling_that_fails_ends_the_comparison_as_the_host_wants(host: Headle
 
     async def cancelled() -> None:
         inputs = {"prompt": "a cat", "size": "128x96", "seed": 0, **THREE}
-        task = asyncio.create_task(Compare().compare(**inputs))
+        task = asyncio.create_task(Compare().run(**inputs))
         await asyncio.to_thread(until_arrived, sandbox)
         task.cancel()
         with pytest.raises(Interrupted):

@@ -57,10 +57,10 @@ def test_every_node_keeps_the_hosts_contract(node_id: str) -> None:
     node = NODE_CLASS_MAPPINGS[node_id]
     function = getattr(node, node.FUNCTION)
     inputs = node.INPUT_TYPES()
-    # A decorated node's hidden inputs go to its decorator.
-    groups = ("required", "optional") if hasattr(function, "__wrapped__") else ("required", "optional", "hidden")
+    # A paid node's hidden inputs go to the function of its base class, the others to its plan.
+    groups = ("required", "optional") if node_id in PAID else ("required", "optional", "hidden")
     declared = [name for group in groups for name in inputs.get(group, {})]
-    parameters = list(inspect.signature(function).parameters.values())[1:]
+    parameters = list(inspect.signature(node.plan if node_id in PAID else function).parameters.values())[1:]
     named = [parameter.name for parameter in parameters if parameter.kind is not inspect.Parameter.VAR_KEYWORD]
     assert named == declared[: len(named)]
     assert len(named) == len(declared) or len(named) < len(parameters), "the rest goes to **"
@@ -70,6 +70,7 @@ def test_every_node_keeps_the_hosts_contract(node_id: str) -> None:
     assert not hasattr(node, "API_NODE") and not hasattr(node, "is_api_node")
     if node_id in PAID:
         assert inspect.iscoroutinefunction(function)
+        assert set(inputs["hidden"]) <= set(inspect.signature(function).parameters)
         assert list(inspect.signature(node.VALIDATE_INPUTS).parameters) == ["model", "input_types"]
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, TypedDict
 
 from ..api import Mode
 from ..errors import InputError
 from ..pixels import readable
-from ..purchase.ask import TooLarge
+from ..purchase.plan import Terms, TooLarge
 from ..purchase.session import model_names
 from ..settings import OnFailure
 from .sizes import read_size
@@ -26,22 +25,6 @@ class Options(TypedDict):
     parameters: dict[str, Any]
     on_failure: OnFailure
     too_large: TooLarge
-
-
-@dataclass(frozen=True)
-class Asked:
-    """The shared inputs, read: the model, and the parameters that the user changed, by their wire names."""
-
-    model: str
-    parameters: Mapping[str, Any]
-    notes: tuple[str, ...]
-    on_failure: OnFailure | None = None
-    too_large: TooLarge = "refuse"
-
-    @property
-    def transparent(self) -> bool:
-        """Whether a transparent background was asked for, so that pictures keep four channels."""
-        return self.parameters.get("background") == "transparent"
 
 
 def model_input(*modes: Mode) -> tuple[list[str], dict[str, Any]]:
@@ -91,10 +74,10 @@ def read(
     *,
     width: int | None = None,
     height: int | None = None,
-) -> Asked:
-    """The shared inputs as a request needs them. Raises InputError for a size that is none."""
-    asked = options or Options(model="", parameters={}, on_failure="stop", too_large="refuse")
-    parameters = dict(asked["parameters"])
+) -> Terms:
+    """The shared inputs as requests need them. Raises InputError for a size that is none."""
+    given = options or Options(model="", parameters={}, on_failure="stop", too_large="refuse")
+    parameters = dict(given["parameters"])
     notes = []
     if (width is None) != (height is None):
         raise InputError("Only one of width and height is wired.", hint="Wire both, or use size.")
@@ -107,7 +90,7 @@ def read(
             notes.append(f"{' and '.join(ignored)} cannot count beside the size {chosen}; set size to auto to use it.")
     if n != 1:
         parameters["n"] = n
-    slug = (asked["model"] or model or "").strip()
+    slug = (given["model"] or model or "").strip()
     if not slug:
         raise InputError("No model is chosen.", hint="Pick one, or write its slug into Request Options.")
     if not re.fullmatch(r"[!-~]{1,200}", slug) or ".." in slug:
@@ -118,8 +101,8 @@ def read(
             f"The installed Pillow cannot open {output_format} pictures.", hint="Choose png, or install a newer Pillow."
         )
     # Without an options node, the settings decide about failures.
-    on_failure = asked["on_failure"] if options else None
-    return Asked(slug, parameters, tuple(notes), on_failure, asked["too_large"])
+    on_failure = given["on_failure"] if options else None
+    return Terms(slug, parameters, tuple(notes), on_failure, given["too_large"])
 
 
 def read_prompt(prompt: str, what: str) -> str:

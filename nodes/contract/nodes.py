@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import functools
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 from ..api import Mode, configured_base_url
-from ..errors import LumenfallError
+from ..errors import LumenfallError, sentences
 from ..host import Host, complain, current, say
-from ..purchase.origin import remember
+from ..purchase.ask import ask
+from ..purchase.origin import HiddenInputs
 from ..purchase.outcome import page_of
+from ..purchase.plan import Outputs, Plan, Plans, carry_out
 from .inputs import check_links
+
+HIDDEN = {"graph": "PROMPT", "png_info": "EXTRA_PNGINFO"}
+"""The hidden inputs of a node that pays. Not UNIQUE_ID: with it, equal nodes would no longer share ComfyUI's cache."""
+
+REPORT_TOOLTIP = "JSON text: model, provider, request id, cost, seconds, sizes, notes."
 
 
 class PictureNode:
@@ -34,10 +41,25 @@ class FreeNode:
 
 
 class PaidNode(PictureNode):
-    """Base of the nodes that ask the server for pictures."""
+    """Base of the nodes that ask the server for pictures. What each wants is its plan."""
 
+    FUNCTION = "run"
     MODES: tuple[Mode, ...]
     """What a model must do, at least one of them."""
+
+    def plan(self, *args: Any, **inputs: Any) -> Plan | Plans:
+        """What the node wants, by its required and optional inputs. Pure and quick. Raises InputError."""
+        raise NotImplementedError
+
+    async def run(self, graph: Any = None, png_info: Any = None, **inputs: Any) -> Outputs:
+        """What ComfyUI calls: the hidden inputs, and those of :meth:`plan`."""
+        hidden = HiddenInputs(graph, png_info)
+        with telling():
+            plan = self.plan(**inputs)
+            outputs = await carry_out(plan, lambda part: ask(part, hidden))
+            if isinstance(plan, Plans):
+                say(current(), plan.summary(outputs))
+            return outputs
 
     @classmethod
     def VALIDATE_INPUTS(cls, model: str | None, input_types: dict[str, Any]) -> bool | str:
@@ -49,41 +71,30 @@ class PaidNode(PictureNode):
         return True if model is None or str(model).strip() else "model is empty: pick one from the list"
 
 
-REPORT_TOOLTIP = "JSON text: model, provider, request id, cost, seconds, sizes, notes."
-
-
-NodeFunction = Callable[..., Awaitable[dict[str, Any]]]
-
-
-def paid_node(function: NodeFunction) -> NodeFunction:
-    """Decorates the function of a node: takes the hidden inputs off it, and lets the node itself say why it ended
-    early. ComfyUI's browser hides the text of an error behind a click, and leaves the last line of progress standing.
+@contextlib.contextmanager
+def telling() -> Iterator[None]:
+    """Let the node in this task say why the block ended early: ComfyUI's browser hides the text of an error behind a
+    click, and leaves the last line of progress standing.
     """
-
-    @functools.wraps(function)
-    async def telling(*args: Any, graph: Any = None, png_info: Any = None, **inputs: Any) -> dict[str, Any]:
-        try:
-            with remember(graph, png_info):
-                return await function(*args, **inputs)
-        except LumenfallError as error:
-            host = current()
-            say(host, f"{error.message} {error.hint}".strip())
-            complain(host, error.as_dict(), _page(host, error.request_id))
-            raise
-        except Exception as error:
-            stopped = isinstance(error, type(current().interruption()))
-            say(current(), str(error) or "stopped" if stopped else f"{type(error).__name__}: {error}")
-            raise
-        except asyncio.CancelledError:
-            # ComfyUI cancels the tasks of a prompt when another node fails; a CancelledError that left a node would
-            # end its only worker thread.
-            say(current(), "stopped")
-            raise current().interruption() from None
-        except BaseException as error:
-            say(current(), str(error) or "stopped")
-            raise
-
-    return telling
+    try:
+        yield
+    except LumenfallError as error:
+        host = current()
+        say(host, sentences(error.message, error.hint))
+        complain(host, error.as_dict(), _page(host, error.request_id))
+        raise
+    except Exception as error:
+        stopped = isinstance(error, type(current().interruption()))
+        say(current(), str(error) or "stopped" if stopped else f"{type(error).__name__}: {error}")
+        raise
+    except asyncio.CancelledError:
+        # ComfyUI cancels the tasks of a prompt when another node fails; a CancelledError that left a node would
+        # end its only worker thread.
+        say(current(), "stopped")
+        raise current().interruption() from None
+    except BaseException as error:
+        say(current(), str(error) or "stopped")
+        raise
 
 
 def _page(host: Host, request_id: str | None) -> str | None:

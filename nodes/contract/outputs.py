@@ -11,6 +11,7 @@ import torch
 from ..errors import InputError
 from ..pixels import as_float, fit_to_first, match_channels, split_alpha
 from ..purchase.delivery import Delivery, Results, total_cost
+from ..purchase.plan import Outputs
 
 
 def describe(model: str, results: Results, notes: Sequence[str], images: torch.Tensor) -> dict[str, Any]:
@@ -59,8 +60,8 @@ def describe(model: str, results: Results, notes: Sequence[str], images: torch.T
     }
 
 
-def finish(images: torch.Tensor, mask: torch.Tensor, report: dict[str, Any]) -> dict[str, Any]:
-    """A node's return value: the outputs, and the report for the browser and the history."""
+def picture_outputs(images: torch.Tensor, mask: torch.Tensor, report: dict[str, Any]) -> Outputs:
+    """The outputs of a picture node, and the report for the browser and the history."""
     text = json.dumps(report, indent=2, ensure_ascii=False)
     return {"ui": {"lumenfall": [report]}, "result": (images, mask, text)}
 

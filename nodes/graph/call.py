@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -14,7 +14,7 @@ async def call(node_class: type[Any], arguments: Mapping[str, Any]) -> dict[str,
     return answer if isinstance(answer, dict) else {"result": answer}
 
 
-def collected(node_class: type[Any], answers: list[dict[str, Any]]) -> list[list[Any]]:
+def collected(node_class: type[Any], answers: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
     """The outputs of all calls of a node, slot by slot, those that are lists (OUTPUT_IS_LIST) end to end."""
     results = [tuple(answer.get("result") or ()) for answer in answers]
     slots = max((len(result) for result in results), default=0)

@@ -9,7 +9,7 @@ from .codec import MAX_PIXELS, as_float, decode, encode, fingerprint, fingerprin
 from .crops import MIN_CONTEXT, Crop, plan_crop, surroundings
 from .formats import ImageFormat, readable, sniff
 from .integrity import is_doubtful
-from .masks import THRESHOLD, composite, encode_mask, fit_mask, highlight
+from .masks import THRESHOLD, check_proportions, composite, encode_mask, fit_mask, highlight
 from .shaping import diagnose, feather_mask, islands, shape_mask
 from .sheet import Tile, contact_sheet
 from .sizes import central_square, fit_to_first, match_channels, resize
@@ -26,6 +26,7 @@ __all__ = [
     "Tile",
     "as_float",
     "central_square",
+    "check_proportions",
     "composite",
     "contact_sheet",
     "decode",

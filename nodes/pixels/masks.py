@@ -51,13 +51,8 @@ def fit_mask(
     if invert:
         mask = 1.0 - mask
     if mask.shape[1:] != (height, width):
-        if not any_shape and not _same_shape(mask.shape[2], mask.shape[1], width, height):
-            raise InputError(
-                f"The mask is {mask.shape[2]}x{mask.shape[1]} and the picture {width}x{height}: scaled to fit, it "
-                "would be distorted.",
-                code="MASK_SHAPE",
-                hint="Wire the mask that belongs to this picture, or crop or pad it to the same proportions first.",
-            )
+        if not any_shape:
+            check_proportions(mask, images)
         notes.append(f"The mask was scaled from {mask.shape[2]}x{mask.shape[1]} to the picture's {width}x{height}.")
         mask = interpolate(mask[:, None], size=(height, width), mode="bilinear", antialias=True)[:, 0].clamp(0.0, 1.0)
     for number, one in enumerate(mask, start=1):
@@ -68,6 +63,18 @@ def fit_mask(
             hint = "Turn invert off, or leave out a part of the mask." if invert else _PAINT_HINT
             raise InputError(f"{which} {reason}{turned}, so nothing would change.", code="EMPTY_MASK", hint=hint)
     return mask.expand(count, -1, -1), notes
+
+
+def check_proportions(mask: torch.Tensor, images: torch.Tensor) -> None:
+    """Raise InputError for a MASK ``[..., H, W]`` that would be distorted, scaled to fit IMAGE ``[B, H, W, C]``."""
+    height, width = images.shape[1:3]
+    if not _same_shape(mask.shape[-1], mask.shape[-2], width, height):
+        raise InputError(
+            f"The mask is {mask.shape[-1]}x{mask.shape[-2]} and the picture {width}x{height}: scaled to fit, it "
+            "would be distorted.",
+            code="MASK_SHAPE",
+            hint="Wire the mask that belongs to this picture, or crop or pad it to the same proportions first.",
+        )
 
 
 def highlight(image: torch.Tensor, mask: torch.Tensor) -> Image.Image:

@@ -43,6 +43,10 @@ class Part:
         """The size to ask for, where the crop decides."""
         return None if self.crop is None else f"{self.crop.sent_width}x{self.crop.sent_height}"
 
+    def zoomed(self, context: float, sizes: Sequence[tuple[int, int]]) -> Part:
+        """The same by a crop, for one of ``sizes`` (see :func:`.crops.plan_crop`)."""
+        return replace(self, crop=plan_crop(self.mask, context, sizes))
+
     def write(self, image: torch.Tensor) -> tuple[bytes, bytes]:
         """Picture and mask as PNG bytes."""
         if self.crop is None:
@@ -67,10 +71,10 @@ class Part:
         return replace(part, image=self.crop.paste(image, part.image), weight=used)
 
 
-def plan(masks: torch.Tensor, region: Region, context: float, sizes: Sequence[tuple[int, int]]) -> list[Part]:
-    """The parts of all pictures, whose masks are ``[B, H, W]``. Raises InputError for a mask in too many islands."""
-    if region == "whole picture":
-        return [Part(index, mask, None) for index, mask in enumerate(masks)]
+def split(masks: torch.Tensor, region: Region) -> list[Part]:
+    """The parts of all pictures, whose masks are ``[B, H, W]``, without crops yet. Raises InputError for a mask in too
+    many islands.
+    """
     parts = []
     for index, mask in enumerate(masks):
         pieces = islands(mask) if region == "zoom per island" else [mask]
@@ -80,7 +84,7 @@ def plan(masks: torch.Tensor, region: Region, context: float, sizes: Sequence[tu
                 code="TOO_MANY_ISLANDS",
                 hint="Turn up grow or fill_holes so that they join, or choose zoom to mask.",
             )
-        parts += [Part(index, piece, plan_crop(piece, context, sizes)) for piece in pieces]
+        parts += [Part(index, piece, None) for piece in pieces]
     return parts
 
 

@@ -16,10 +16,11 @@ import torch
 from .. import host
 from ..contract.nodes import FreeNode, PaidNode
 from ..errors import LumenfallError, sentences
-from ..graph.call import call
+from ..graph.call import call, collected
 from ..graph.fields import Field, declared, literal
 from ..graph.links import link_of
-from ..purchase.quote import STAND_IN_SIDE, PricedRequest, Quote, Source, grey, use_quote
+from ..purchase.plan import carry_out
+from ..purchase.quote import STAND_IN_SIDE, PricedRequest, Quote, Source, grey
 from .estimate import Estimate, Line
 
 TEXT = "placeholder"
@@ -88,8 +89,8 @@ class _Walk:
         try:
             inputs = await self._inputs(node_id, node_class)
             quote = Quote(self._ordered, inputs_known=not inputs.guessed)
-            with use_quote(quote):
-                values = await _called(node_class, inputs.values)
+            outputs = await carry_out(node_class().plan(**inputs.values), quote.answer)
+            values = _first_of_each(node_class, outputs)
             # What is fed by a list would run once for each of its pictures; how many there will be is not known.
             known = quote.outputs_known and True not in getattr(node_class, "OUTPUT_IS_LIST", ())
             self._made[node_id] = _Made(values, known)
@@ -118,7 +119,7 @@ class _Walk:
         inputs = _Inputs({}, ())
         try:
             inputs = await self._inputs(node_id, node_class)
-            return _Made(await _called(node_class, inputs.values), not inputs.guessed)
+            return _Made(_first_of_each(node_class, await call(node_class, inputs.values)), not inputs.guessed)
         except Exception as caught:
             reason = _explained(caught, inputs)
             return _impossible(f"{self._title(node_id)} (node {node_id}): {reason.message}", reason.hint)
@@ -154,7 +155,10 @@ class _Walk:
         if kind == "IMAGE":
             return grey()
         if kind == "MASK":
-            return torch.ones(1, STAND_IN_SIDE, STAND_IN_SIDE)
+            # All but a band, so that what is left is no empty mask when it is inverted.
+            mask = torch.ones(1, STAND_IN_SIDE, STAND_IN_SIDE)
+            mask[:, : STAND_IN_SIDE // 8] = 0.0
+            return mask
         if kind == "STRING" and (default or options.get("multiline")):
             return default or TEXT
         if kind == "INT":
@@ -207,10 +211,9 @@ _DOUBT: tuple[Source, ...] = ("store", "dry run", "your figure", "list price", "
 """Sources, the most certain first."""
 
 
-async def _called(node_class: type[Any], arguments: Mapping[str, Any]) -> tuple[Any, ...]:
-    values = tuple((await call(node_class, arguments)).get("result") or ())
-    is_list = (*getattr(node_class, "OUTPUT_IS_LIST", ()), *(False,) * len(values))
-    return tuple(value[0] if listed else value for value, listed in zip(values, is_list, strict=False))
+def _first_of_each(node_class: type[Any], outputs: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The outputs of a node; of those that are lists the first item, which what follows is priced with."""
+    return tuple(slot[0] for slot in collected(node_class, [outputs]))
 
 
 def _default(name: str, declaration: Field) -> Any:

@@ -1,6 +1,6 @@
-"""The one way from a node's inputs to tensors.
+"""The one way from a plan to tensors.
 
-    inputs -> requests, checked -> each one bought or replayed (checkout) -> files (delivery) -> tensors
+    plan -> requests, checked -> each one bought or replayed (checkout) -> files (delivery) -> tensors
 
 The work is done on the pack's own event loop (background). The node only waits for it: Stop, and the failure of
 another node, end the waiting at once, and what is in the air is finished all the same.
@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
 
-from ..api import Catalogue, Client, ImageRequest, Model, end_note, end_note_behind, resolve_server
+from ..api import Catalogue, Client, end_note, end_note_behind, resolve_server
 from ..errors import (
     AuthenticationFailed,
     InsufficientBalance,
@@ -25,45 +24,39 @@ from ..errors import (
     StoreError,
     sentences,
 )
-from ..host import Host, current, say
+from ..host import Host, current, say, show
 from ..host.waiting import wait
-from ..settings import OnFailure
+from ..pixels import highlight
 from ..spend import clean
 from . import background, ending
 from .checkout import Checkout
 from .delivery import Delivery, Results
-from .order import Order, Skipped, order
-from .origin import caller
-from .quote import current_quote
+from .order import Order, Skipped, orders_of
+from .origin import HiddenInputs, caller
+from .plan import Plan
 from .receipts import hand_out_receipts
 from .recovery import look_after
 from .session import open_journal
 
 log = logging.getLogger(__name__)
 
-TooLarge = Literal["refuse", "scale down"]
 
+async def ask(plan: Plan, hidden: HiddenInputs) -> Results:
+    """Get the pictures of the requests of ``plan``, and show its preview meanwhile.
 
-async def ask(
-    slug: str,
-    build: Callable[[Model], Sequence[ImageRequest]],
-    on_failure: OnFailure | None = None,
-    too_large: TooLarge = "refuse",
-) -> Results:
-    """Get the pictures of the requests that ``build`` makes for the model ``slug``.
-
-    All requests are checked before the first is sent; they run together, as many at a time as the settings say. With
-    "stop", when one fails no more are sent, and those in the air are brought to disk before its LumenfallError is
-    raised; with "keep" an error is raised only when none succeeded; with None the settings decide. ``too_large`` is
-    what becomes of pictures that the server would not take. Stop raises the host's interruption.
+    All requests are checked before the first is sent; they run together, as many at a time as the settings say. When
+    one fails and no more are to be sent, those in the air are brought to disk before its LumenfallError is raised. Stop
+    raises the host's interruption.
     """
     host = current()
-    purchase = _Purchase(host, slug, on_failure, too_large)
+    plan.check()
+    if (preview := plan.preview) is not None:
+        show(host, lambda: highlight(*preview))
+    purchase = _Purchase(host, plan, hidden)
     try:
-        results = await wait(purchase.results(build), host, purchase.doing)
-        if current_quote() is None:
-            await wait(purchase.delivered(results), host, purchase.doing)
-            background.start(purchase.make_room())
+        results = await wait(purchase.results(), host, purchase.doing)
+        await wait(purchase.delivered(results), host, purchase.doing)
+        background.start(purchase.make_room())
     except Skipped:
         # The node still waits, so it is the process that ends.
         raise host.interruption() from None
@@ -75,18 +68,17 @@ async def ask(
         purchase.wanted = False
     # Some browsers keep the last line on the node after the run.
     say(host, results.summary)
-    hand_out_receipts([delivery.call for delivery in results.deliveries])
+    hand_out_receipts([delivery.call for delivery in results.deliveries], hidden)
     return results
 
 
 class _Purchase:
-    """What one call of a node asks for. ``wanted`` ends when the node no longer waits: nothing more is sent then."""
+    """One plan that is paid for. ``wanted`` ends when the node no longer waits: nothing more is sent then."""
 
-    def __init__(self, host: Host, slug: str, on_failure: OnFailure | None, too_large: TooLarge) -> None:
+    def __init__(self, host: Host, plan: Plan, hidden: HiddenInputs) -> None:
         self.wanted = True
         self._host = host
-        self._slug = slug
-        self._may_shrink = too_large == "scale down"
+        self._plan = plan
         self._status: str | None = None
         self._end_note: str | None = None
         self._total = 0
@@ -97,8 +89,8 @@ class _Purchase:
         self._data_dir = host.data_dir()
         self._server = resolve_server(host.environ(), self._data_dir)
         self._journal, self._settings = open_journal(host)
-        self._keeps_going = (on_failure or self._settings.on_failure) == "keep"
-        self._caller = caller()
+        self._keeps_going = (plan.terms.on_failure or self._settings.on_failure) == "keep"
+        self._caller = caller(hidden)
 
     @property
     def in_air(self) -> int:
@@ -110,30 +102,24 @@ class _Purchase:
         if self._status:
             return self._status
         several = f", {self._done} of {self._total} done" if self._total > 1 else ""
-        return f"waiting for {self._slug}{several}" + (f". {self._end_note}" if self._end_note else "")
+        return f"waiting for {self._plan.terms.model}{several}" + (f". {self._end_note}" if self._end_note else "")
 
-    async def results(self, build: Callable[[Model], Sequence[ImageRequest]]) -> Results:
+    async def results(self) -> Results:
         """Run on the background's loop, and wait here."""
-        if current_quote() is None:
-            self._host.in_main_thread(ending.watch)
-            background.start(look_after(self._server, self._journal))
-        return await background.run(self._run(build), is_free=current_quote() is not None)
+        self._host.in_main_thread(ending.watch)
+        background.start(look_after(self._server, self._journal))
+        return await background.run(self._run())
 
-    async def _run(self, build: Callable[[Model], Sequence[ImageRequest]]) -> Results:
+    async def _run(self) -> Results:
         async with Client(self._server, on_status=self._tell) as client:
-            model = await Catalogue(self._data_dir, self._server.base_url).model(client, self._slug)
+            model = await Catalogue(self._data_dir, self._server.base_url).model(client, self._plan.terms.model)
             self._end_note = end_note(model)
-            notes = () if self._end_note is None else (self._end_note,)
             # Encoding large pictures takes a while; in a thread it does not hold up other calls.
-            orders = await asyncio.to_thread(self._orders, build, model)
+            orders = await asyncio.to_thread(orders_of, self._plan, self._server, model)
             self._total = len(orders)
             checkout = self._checkout = Checkout(
                 client, self._journal, self._settings, self._caller, model, self._is_wanted, self._tell
             )
-            quote = current_quote()
-            if quote is not None:
-                quote.notes += notes
-                return Results(await quote.answer(checkout, orders), notes=notes)
             if self._end_note:
                 log.warning(self._end_note)
             await asyncio.to_thread(self._journal.check_writable)
@@ -141,16 +127,16 @@ class _Purchase:
             outcomes = await asyncio.gather(
                 *(self._one(checkout, room, *numbered) for numbered in enumerate(orders)), return_exceptions=True
             )
-        return self._results(outcomes, notes)
+        return self._results(outcomes)
 
-    def _results(self, outcomes: Sequence[Delivery | BaseException | None], notes: tuple[str, ...]) -> Results:
+    def _results(self, outcomes: Sequence[Delivery | BaseException | None]) -> Results:
         """What became of all orders. Raises the error that speaks for all where too few of them brought something."""
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
                 raise outcome
         deliveries = tuple(outcome for outcome in outcomes if isinstance(outcome, Delivery))
         skipped = len(outcomes) - len(deliveries) - len(self._errors)
-        results = Results(deliveries, self._errors, skipped, notes)
+        results = Results(deliveries, self._errors, skipped, notes=(self._end_note,) if self._end_note else ())
         if self._errors and not (self._keeps_going and deliveries):
             raise results.error()
         if skipped and not self._errors:
@@ -165,9 +151,6 @@ class _Purchase:
     async def make_room(self) -> None:
         """For the next pictures."""
         await asyncio.to_thread(clean, self._journal, self._settings.store_gb, self._caller.run_id)
-
-    def _orders(self, build: Callable[[Model], Sequence[ImageRequest]], model: Model) -> list[Order]:
-        return [order(replace(request, may_shrink=self._may_shrink), self._server, model) for request in build(model)]
 
     def _tell(self, status: str | None) -> None:
         self._status = status
@@ -199,7 +182,9 @@ class _Purchase:
 
     def _explained(self, error: LumenfallError) -> LumenfallError:
         """``error``, which names the successor of a model that the server no longer has."""
-        ended = self._end_note or (end_note_behind(self._slug) if isinstance(error, ModelUnavailable) else None)
+        ended = self._end_note
+        if ended is None and isinstance(error, ModelUnavailable):
+            ended = end_note_behind(self._plan.terms.model)
         if ended and isinstance(error, (ModelUnavailable, InvalidRequest, NotFound)):
             return error.replaced(hint=sentences(ended, error.hint))
         return error

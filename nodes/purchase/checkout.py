@@ -49,31 +49,11 @@ class Checkout:
         while True:
             async with in_turn(self.journal, keys, self.wanted, lambda: self.tell("waiting for an equal request")):
                 self.tell(None)
-                call = await asyncio.to_thread(self.earlier, order)
+                call = await asyncio.to_thread(earlier, self.journal, order, self.settings.replay)
                 if call is None or call.key in keys:
                     return await self._replay(call) or await self._buy(order)
             # Found under a former key, which somebody may still be at work on.
             keys = (*order.turn, call.key)
-
-    def earlier(self, order: Order) -> Call | None:
-        """The equal call that answers ``order``, or that keeps it from being sent; None where it is to be bought.
-
-        Blocks. Raises StoreError.
-        """
-        blocking = None
-        calls = [call for call in self.journal.equal(*order.keys) if order.is_answered_by(call)]
-        for place, call in enumerate(calls):
-            if call.state in UNRESOLVED:
-                # What was bought anew after it speaks louder.
-                blocking = call if place == 0 else blocking
-            elif call.delivered_at and not self.settings.replay:
-                break
-            elif call.state in (State.ANSWERED, State.DOWNLOADED) or self._is_whole(call):
-                return call
-        return blocking
-
-    def _is_whole(self, call: Call) -> bool:
-        return call.state is State.DONE and all(map(self.journal.files.has, call.pictures))
 
     async def _replay(self, call: Call | None) -> Delivery | None:
         """What ``call``, an equal request, brought before; None where one is to be bought. Whoever holds the lock and
@@ -172,6 +152,28 @@ class Checkout:
     def _check_wanted(self) -> None:
         if not self.wanted():
             raise Skipped
+
+
+def earlier(journal: Journal, order: Order, replay: bool) -> Call | None:
+    """The equal call that answers ``order``, or that keeps it from being sent; None where it is to be bought.
+
+    Blocks. Raises StoreError.
+    """
+    blocking = None
+    calls = [call for call in journal.equal(*order.keys) if order.is_answered_by(call)]
+    for place, call in enumerate(calls):
+        if call.state in UNRESOLVED:
+            # What was bought anew after it speaks louder.
+            blocking = call if place == 0 else blocking
+        elif call.delivered_at and not replay:
+            break
+        elif call.state in (State.ANSWERED, State.DOWNLOADED) or _is_whole(journal, call):
+            return call
+    return blocking
+
+
+def _is_whole(journal: Journal, call: Call) -> bool:
+    return call.state is State.DONE and all(map(journal.files.has, call.pictures))
 
 
 def _entry(order: Order, server: Server) -> Call:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -25,6 +25,7 @@ from ..api import (
 )
 from ..pixels import fingerprint
 from ..spend import Call, Journal, former_key, request_key
+from .plan import Plan
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,12 @@ class Order:
         if call.key == self.key or call.key in self.former or call.executed_model is None:
             return True
         return call.executed_model.rpartition("/")[2] in self.names
+
+
+def orders_of(plan: Plan, server: Server, model: Model) -> list[Order]:
+    """The requests of ``plan`` written for ``server``. Slow for large pictures. Raises InputError."""
+    may_shrink = plan.terms.too_large == "scale down"
+    return [order(replace(request, may_shrink=may_shrink), server, model) for request in plan.requests(model)]
 
 
 def order(request: ImageRequest, server: Server, model: Model) -> Order:

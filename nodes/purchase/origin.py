@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import uuid
-from collections.abc import Iterator, Mapping
-from contextvars import ContextVar
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,49 +12,26 @@ from .. import host
 from ..graph.links import upstream
 from ..spend import Caller
 
-HIDDEN = {"graph": "PROMPT", "png_info": "EXTRA_PNGINFO"}
-"""The hidden inputs of a paid node. Not UNIQUE_ID: with it, equal nodes would no longer share ComfyUI's cache."""
-
 
 @dataclass(frozen=True)
 class HiddenInputs:
-    """The hidden inputs of the node that runs."""
+    """What a host tells a node about where it stands: the graph that runs, and what its PNGs will say; None where it
+    does not.
+    """
 
-    graph: Any
-    png_info: Any
+    graph: Any = None
+    png_info: Any = None
 
 
 _PROCESS = uuid.uuid4().hex
 
 
-_hidden: ContextVar[HiddenInputs | None] = ContextVar("lumenfall_hidden", default=None)
-
-
-@contextlib.contextmanager
-def remember(graph: Any, png_info: Any) -> Iterator[None]:
-    """Keep a node's hidden inputs while it runs."""
-    token = _hidden.set(HiddenInputs(graph, png_info))
-    try:
-        yield
-    finally:
-        _hidden.reset(token)
-
-
-def hidden_inputs() -> HiddenInputs | None:
-    """Those of the node that runs in this task; None where it is not known."""
-    return _hidden.get()
-
-
-def caller() -> Caller:
+def caller(hidden: HiddenInputs) -> Caller:
     """The node that runs in this task."""
-    hidden = hidden_inputs()
     place = host.current().place()
-    # Where runs are not told apart, the limit per run is one for the process.
-    run_id = place.run_id or _PROCESS
-    if hidden is None:
-        return Caller(run_id)
     return Caller(
-        run_id,
+        # Where runs are not told apart, the limit per run is one for the process.
+        place.run_id or _PROCESS,
         _title(hidden.graph, place.node_id),
         _workflow(hidden.png_info, place),
         _fragment(hidden.graph, place.node_id),

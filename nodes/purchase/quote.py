@@ -1,30 +1,32 @@
-"""What one node would cost: while a Quote is in effect, its requests are priced instead of sent.
+"""What one node would cost: the requests of its plan are priced instead of sent.
 
-Everything up to the order itself is the way of a paid run, so that an estimate and the run that follows it cannot
-disagree. Then the store is asked what it would replay, and the server, by dry run, what the rest would cost. The node
-gets what the store has, and otherwise pictures that stand in for those not bought yet, and goes on to its end.
+Plan and orders are those of a paid run, so that an estimate and the run that follows it cannot disagree. Then the store
+is asked what it would replay, and the server, by dry run, what the rest would cost.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
-from collections.abc import Iterator, Sequence
-from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
 
-from ..api import ImageRequest
+from ..api import Catalogue, Client, ImageRequest, Model, Server, end_note, resolve_server
 from ..api.prices import price
 from ..errors import LumenfallError
-from ..spend import Call, State
-from .checkout import Checkout
-from .delivery import Delivery, fetch
-from .order import Order
+from ..host import Host, current
+from ..host.waiting import wait
+from ..settings import Settings
+from ..spend import Call, Journal, State
+from . import background
+from .checkout import earlier
+from .delivery import Delivery, Results, fetch
+from .order import Order, orders_of
 from .outcome import UNRESOLVED
+from .plan import Plan
+from .session import open_journal
 
 Source = Literal["dry run", "your figure", "list price", "store", "unknown"]
 """Where a price comes from. What the store replays costs nothing; "unknown" is no price at all."""
@@ -61,76 +63,80 @@ class Quote:
         self.inputs_known = inputs_known
         self._ordered = ordered
 
-    async def answer(self, checkout: Checkout, orders: Sequence[Order]) -> tuple[Delivery, ...]:
-        """Price ``orders``, one after the other, and give for each what is handed on instead of bought pictures.
+    async def answer(self, plan: Plan) -> Results:
+        """Price the requests of ``plan``, one after the other, and give for each what the store has of it, else
+        pictures that stand in for those not bought yet. Nothing is ordered, entered in the journal or handed out.
 
-        Raises LumenfallError where the store cannot be read.
+        Raises LumenfallError where ``plan`` cannot be priced; Stop raises the host's interruption.
         """
         if self.inputs_known:
-            # What a crash kept out of the database is in the records beside it.
-            await asyncio.to_thread(checkout.journal.open)
-        deliveries = [await self._one(checkout, order) for order in orders]
-        return tuple(replace(delivery, index=index) for index, delivery in enumerate(deliveries))
+            plan.check()
+        host = current()
+        return await wait(background.run(self._run(host, plan), is_free=True), host, lambda: "estimating")
 
-    async def _one(self, checkout: Checkout, order: Order) -> Delivery:
-        model, count = order.request.model, int(order.request.parameters.get("n", 1))
-        call = await asyncio.to_thread(checkout.earlier, order) if self.inputs_known else None
+    async def _run(self, host: Host, plan: Plan) -> Results:
+        data_dir = host.data_dir()
+        server = resolve_server(host.environ(), data_dir)
+        journal, settings = open_journal(host)
+        async with Client(server) as client:
+            model = await Catalogue(data_dir, server.base_url).model(client, plan.terms.model)
+            orders = await asyncio.to_thread(orders_of, plan, server, model)
+            note = end_note(model)
+            notes = () if note is None else (note,)
+            self.notes += notes
+            if self.inputs_known:
+                # What a crash kept out of the database is in the records beside it.
+                await asyncio.to_thread(journal.open)
+            pricing = _Pricing(client, journal, settings, model)
+            deliveries = [await self._one(pricing, order) for order in orders]
+        return Results(tuple(replace(each, index=index) for index, each in enumerate(deliveries)), notes=notes)
+
+    async def _one(self, pricing: _Pricing, order: Order) -> Delivery:
+        name, count = order.request.model, int(order.request.parameters.get("n", 1))
+        replay = pricing.settings.replay
+        call = await asyncio.to_thread(earlier, pricing.journal, order, replay) if self.inputs_known else None
         if call is not None and call.state in (State.DOWNLOADED, State.DONE):
-            delivery = await fetch(checkout.client, checkout.journal, call, replayed=True)
+            delivery = await fetch(pricing.client, pricing.journal, call, replayed=True)
             pictures = sum(picture.shape[0] for picture in delivery.pictures)
-            self.requests.append(PricedRequest(model, pictures, source="store"))
+            self.requests.append(PricedRequest(name, pictures, source="store"))
             return delivery
         self.outputs_known = False
         if call is not None and call.state in UNRESOLVED:
             note = "An equal request was sent before, and how it ended is not known. It is not sent again blindly."
-            self.requests.append(PricedRequest(model, 0, source="store", note=note))
+            self.requests.append(PricedRequest(name, 0, source="store", note=note))
         elif call is not None or not self._ordered.isdisjoint(order.keys):
             # An answer of which pictures are still to be fetched, or an equal request that comes before this one.
-            self.requests.append(PricedRequest(model, count, source="store"))
+            self.requests.append(PricedRequest(name, count, source="store"))
         else:
-            self.requests.append(await self._priced(checkout, order, count))
-        return _stand_in(checkout, order, count)
+            request = await pricing.priced(order, count)
+            if request.error is None and self.inputs_known and replay:
+                self._ordered.add(order.key)
+            self.requests.append(request)
+        return _stand_in(order, count, pricing.client.server)
 
-    async def _priced(self, checkout: Checkout, order: Order, count: int) -> PricedRequest:
-        model, figures = order.request.model, checkout.settings.prices
+
+@dataclass(frozen=True)
+class _Pricing:
+    client: Client
+    journal: Journal
+    settings: Settings
+    model: Model
+
+    async def priced(self, order: Order, count: int) -> PricedRequest:
+        name = order.request.model
         try:
-            found = await price(checkout.client, order.request, order.wire, checkout.model, figures)
+            known = await price(self.client, order.request, order.wire, self.model, self.settings.prices)
         except LumenfallError as error:
-            return PricedRequest(model, 0, error=error)
-        if self.inputs_known and checkout.settings.replay:
-            self._ordered.add(order.key)
-        if found is None:
-            return PricedRequest(model, count)
-        return PricedRequest(model, count, found.amount, found.currency, found.source)
+            return PricedRequest(name, 0, error=error)
+        if known is None:
+            return PricedRequest(name, count)
+        return PricedRequest(name, count, known.amount, known.currency, known.source)
 
 
-_current: ContextVar[Quote | None] = ContextVar("lumenfall_quote", default=None)
-
-
-@contextlib.contextmanager
-def use_quote(quote: Quote) -> Iterator[None]:
-    """Let the node that runs in the block be quoted: nothing is ordered, entered in the journal or handed out."""
-    token = _current.set(quote)
-    try:
-        yield
-    finally:
-        _current.reset(token)
-
-
-def current_quote() -> Quote | None:
-    """The quote in effect; None where requests are sent."""
-    return _current.get()
-
-
-def is_guessing() -> bool:
-    """Whether stand-ins may be among the inputs, whose shapes and values mean nothing."""
-    quote = current_quote()
-    return quote is not None and not quote.inputs_known
-
-
-def _stand_in(checkout: Checkout, order: Order, count: int) -> Delivery:
-    width, height = _size(order.request)
-    call = Call(order.key, checkout.client.server.base_url, order.wire.path, order.request.model)
+def _stand_in(order: Order, count: int, server: Server) -> Delivery:
+    request = order.request
+    width, height = _size(request)
+    call = Call(order.key, server.base_url, order.wire.path, request.model, dict(request.parameters))
     return Delivery(call, (grey(width, height),) * count, (), ())
 
 
@@ -141,9 +147,9 @@ def grey(width: int = STAND_IN_SIDE, height: int = STAND_IN_SIDE) -> torch.Tenso
 
 def _size(request: ImageRequest) -> tuple[int, int]:
     """Width and height of what ``request`` would bring, as far as that can be told: as asked, else as the input."""
-    asked = re.fullmatch(r"(\d+)x(\d+)", str(request.parameters.get("size", "")))
-    if asked:
-        return int(asked[1]), int(asked[2])
+    size = re.fullmatch(r"(\d+)x(\d+)", str(request.parameters.get("size", "")))
+    if size:
+        return int(size[1]), int(size[2])
     if request.images:
         header = request.images[0]  # of a PNG: width and height are big-endian numbers at fixed places
         return int.from_bytes(header[16:20], "big"), int.from_bytes(header[20:24], "big")

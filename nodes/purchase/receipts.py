@@ -9,7 +9,7 @@ from typing import Any
 from .. import host
 from ..graph.links import signature
 from ..spend import Call
-from .origin import hidden_inputs
+from .origin import HiddenInputs
 
 log = logging.getLogger(__name__)
 
@@ -17,22 +17,21 @@ RECEIPTS = "lumenfall"
 """The name of the text in a saved PNG, beside ComfyUI's ``prompt`` and ``workflow``."""
 
 
-def hand_out_receipts(calls: Sequence[Call]) -> None:
+def hand_out_receipts(calls: Sequence[Call], hidden: HiddenInputs) -> None:
     """Let the pictures that this run saves carry what they cost. SaveImage writes whatever EXTRA_PNGINFO holds.
 
     A later run may take a node's result from ComfyUI's cache, so that the node never hears of it: its receipts are
     remembered by what the result depends on, and put there when such a run is queued.
     """
     try:
-        _hand_out([receipt(call) for call in calls])
+        _hand_out([receipt(call) for call in calls], hidden)
     except Exception:
         log.warning("The receipts could not be handed out", exc_info=True)
 
 
-def _hand_out(receipts: list[dict[str, Any]]) -> None:
-    hidden = hidden_inputs()
+def _hand_out(receipts: list[dict[str, Any]], hidden: HiddenInputs) -> None:
     node_id = host.current().place().node_id
-    if hidden is None or node_id is None:
+    if node_id is None:
         return
     if isinstance(hidden.png_info, dict):
         hidden.png_info.setdefault(RECEIPTS, {})[node_id] = receipts

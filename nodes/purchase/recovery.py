@@ -14,6 +14,7 @@ from ..spend import Call, Journal, State, clock, newest
 from . import background
 from .delivery import Delivery, Results, fetch
 from .order import in_turn
+from .origin import HiddenInputs
 from .outcome import UNRESOLVED, resolve, unresolved
 from .receipts import hand_out_receipts
 from .session import open_journal
@@ -22,7 +23,7 @@ NAMED = 5
 """How many calls an error offers."""
 
 
-async def recover(name: str) -> Results:
+async def recover(name: str, hidden: HiddenInputs) -> Results:
     """The pictures of the call ``name`` (a request id, or 8 or more digits of a call id), free of charge; of the
     newest one that was paid for and not delivered yet, where ``name`` is empty. The call counts as delivered then.
 
@@ -39,7 +40,7 @@ async def recover(name: str) -> Results:
         recovery.wanted = False
     count = len(delivery.call.pictures)
     say(host, f"{count} picture{'s' * (count != 1)} recovered")
-    hand_out_receipts([delivery.call])
+    hand_out_receipts([delivery.call], hidden)
     return Results((delivery,))
 
 
