@@ -29,7 +29,7 @@ ROOMS: dict[str, set[str]] = {
     "api": {"errors", "host"},
     "spend": {"errors", "host"},
     "purchase": {"api", "errors", "graph", "host", "pixels", "settings", "spend"},
-    "contract": {"api", "errors", "host", "pixels", "purchase", "settings"},
+    "contract": {"api", "errors", "graph", "host", "pixels", "purchase", "settings"},
     "pricing": {"contract", "errors", "graph", "host", "purchase"},
     "generate": {"api", "contract", "purchase"},
     "inpaint": {"api", "contract", "pixels", "purchase"},

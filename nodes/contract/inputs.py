@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, TypedDict
 
 from ..api import Mode
 from ..errors import InputError
+from ..graph.fields import declared
 from ..pixels import readable
 from ..purchase.plan import Terms, TooLarge
 from ..purchase.session import model_names
@@ -122,17 +124,17 @@ def check_text(name: str, text: str) -> None:
         raise InputError(f"{name} holds half a character at position {error.start}.", hint="Write it again.") from None
 
 
-def check_links(declared: Mapping[str, Mapping[str, Any]], linked: Mapping[str, Any]) -> str | None:
+def check_links(node_class: type[Any], linked: Mapping[str, Any]) -> str | None:
     """What is wrong with the types of linked inputs, or None.
 
     ComfyUI leaves this check to a node whose VALIDATE_INPUTS names ``input_types``.
     """
-    expected = {name: spec[0] for group in ("required", "optional") for name, spec in declared.get(group, {}).items()}
+    fields = declared(node_class)
     for name, received in linked.items():
-        wanted = expected.get(name)
-        if wanted is None or isinstance(received, list):
+        if name not in fields or isinstance(received, list):
             continue
-        allowed = {"STRING", "COMBO"} if isinstance(wanted, list) else {str(wanted)}
-        if allowed.isdisjoint(part.strip() for part in str(received).split(",")) and received != "*":
-            return f"{name}: received {received}, needs {' or '.join(sorted(allowed))}"
+        # Into a list of models any text may be wired.
+        field = fields[name] if fields[name].choices is None else replace(fields[name], kind="COMBO,STRING")
+        if not field.accepts(received):
+            return f"{name}: received {received}, needs {field.kind.replace(',', ' or ')}"
     return None

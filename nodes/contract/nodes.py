@@ -64,7 +64,7 @@ class PaidNode(PictureNode):
     @classmethod
     def VALIDATE_INPUTS(cls, model: str | None, input_types: dict[str, Any]) -> bool | str:
         """Naming ``model`` tells ComfyUI to take any slug; every other input keeps its checks."""
-        wrong = check_links(cls.INPUT_TYPES(), input_types)
+        wrong = check_links(cls, input_types)
         if wrong:
             return wrong
         # None: the model comes over a link and is not known yet.

@@ -42,6 +42,13 @@ class Field:
             return self.kind
         return list(self.options.get("options", ())) if self.kind == "COMBO" else None
 
+    @property
+    def default(self) -> Any:
+        """The value of a widget that nobody touched, the first choice of a combo; None where there is none."""
+        if "default" in self.options:
+            return self.options["default"]
+        return next(iter(self.choices or ()), None)
+
     def accepts(self, received: Any) -> bool:
         """Whether an output of type ``received`` may be linked here; "A,B" is a union and "*" anything."""
         if received == self.kind or (isinstance(received, list) and self.kind == "COMBO"):
@@ -50,8 +57,8 @@ class Field:
             return True
         if not isinstance(received, str) or not isinstance(self.kind, str):
             return False
-        offered, wanted = ({part.strip() for part in kind.split(",")} for kind in (received, self.kind))
-        return bool(offered & wanted) or "*" in offered | wanted
+        offered, taken = ({part.strip() for part in kind.split(",")} for kind in (received, self.kind))
+        return bool(offered & taken) or "*" in offered | taken
 
     def coerced(self, value: Any) -> Any:
         """``value`` as the type this input asks for; raises Misfit."""
@@ -72,10 +79,10 @@ class Field:
         if self.choices is None:
             return
         chosen = value if self.options.get("multiselect") and isinstance(value, list) else [value]
-        strangers = [one for one in chosen if one not in self.choices]
-        if strangers:
+        unknown = [choice for choice in chosen if choice not in self.choices]
+        if unknown:
             shown = ", ".join(map(str, self.choices)) if len(self.choices) <= 20 else f"{len(self.choices)} choices"
-            raise Misfit("value_not_in_list", f"{', '.join(map(repr, strangers))} is not one of: {shown}")
+            raise Misfit("value_not_in_list", f"{', '.join(map(repr, unknown))} is not one of: {shown}")
 
 
 def literal(value: Any, kind: Any) -> Any:
@@ -89,6 +96,12 @@ def _unwrapped(value: Any) -> Any:
 
 def _converted(value: Any, kind: Any) -> Any:
     return COERCIONS[kind](value) if isinstance(kind, str) and kind in COERCIONS else value
+
+
+def hidden(node_class: type[Any]) -> Mapping[str, Any]:
+    """The hidden inputs of a node class, and what each is filled with."""
+    inputs: Mapping[str, Any] = node_class.INPUT_TYPES().get("hidden", {})
+    return inputs
 
 
 def declared(node_class: type[Any]) -> dict[str, Field]:

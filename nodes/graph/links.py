@@ -31,10 +31,10 @@ def source_of(value: Any, graph: Mapping[str, Any]) -> str | None:
     return named if named in graph else None
 
 
-def upstream(graph: Mapping[str, Any], node_id: str) -> dict[str, Mapping[str, Any]]:
-    """The node, and those that lead to it, by their ids; what is no node is left out."""
+def upstream(graph: Mapping[str, Any], *node_ids: str) -> dict[str, Mapping[str, Any]]:
+    """The nodes, and those that lead to them, by their ids; what is no node is left out."""
     needed: dict[str, Mapping[str, Any]] = {}
-    pending = [node_id]
+    pending = [*node_ids]
     while pending:
         name = pending.pop()
         node = graph.get(name)
@@ -45,6 +45,15 @@ def upstream(graph: Mapping[str, Any], node_id: str) -> dict[str, Mapping[str, A
         values = inputs.values() if isinstance(inputs, Mapping) else ()
         pending += [source for source in (source_of(value, graph) for value in values) if source is not None]
     return needed
+
+
+def title_of(node: Any) -> str | None:
+    """The title that a person gave the node, else its class; None where it is no node."""
+    if not isinstance(node, Mapping):
+        return None
+    meta = node.get("_meta")
+    title = meta.get("title") if isinstance(meta, Mapping) else None
+    return str(title or node.get("class_type") or "") or None
 
 
 def signature(graph: Mapping[str, Any], node_id: str) -> str:

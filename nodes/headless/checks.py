@@ -7,16 +7,17 @@ only nodes that some output node needs are held to this; unlike ComfyUI, one bad
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
+from ..graph.call import is_output_node
 from ..graph.fields import Field, Misfit, declared
-from ..graph.links import Link, link_of
+from ..graph.links import Link, link_of, title_of, upstream
+from ..graph.validation import Validator
 from .problems import NeedsComfyUI, Problem, WorkflowError
-from .workflow import Prompt, override, title_of
+from .workflow import Prompt, override
 
 
 @dataclass(frozen=True)
@@ -60,13 +61,13 @@ async def build(
     outputs = [
         node_id
         for node_id, node in prompt.items()
-        if getattr(table[node["class_type"]], "OUTPUT_NODE", False) is True and (targets is None or node_id in targets)
+        if is_output_node(table[node["class_type"]]) and (targets is None or node_id in targets)
     ]
     if not outputs:
         message = "The workflow has no output node; add a SaveImage or a PreviewImage."
         raise WorkflowError([Problem("prompt_no_outputs", message)])
 
-    needed = _needed(prompt, outputs)
+    needed = upstream(prompt, *outputs)
     checks = [_Check(node_id, prompt, table) for node_id in prompt if node_id in needed]
     nodes = {check.node_id: await check.run() for check in checks}
     problems = [problem for check in checks for problem in check.problems]
@@ -78,19 +79,6 @@ async def build(
     if problems:
         raise WorkflowError(problems)
     return Graph(prompt, {node_id: nodes[node_id] for node_id in order})
-
-
-def _needed(prompt: Prompt, outputs: Iterable[str]) -> set[str]:
-    needed: set[str] = set()
-    pending = list(outputs)
-    while pending:
-        node_id = pending.pop()
-        if node_id in needed:
-            continue
-        needed.add(node_id)
-        values = prompt[node_id]["inputs"].values()
-        pending += [link.node for link in map(link_of, values) if link is not None and link.node in prompt]
-    return needed
 
 
 @dataclass
@@ -105,7 +93,7 @@ class _Check:
     async def run(self) -> Node:
         raw = self.prompt[self.node_id]
         node_class = self.table[raw["class_type"]]
-        validator = _Validator.of(node_class)
+        validator = Validator.of(node_class)
         inputs: dict[str, Any] = {}
         linked: dict[str, Any] = {}
         for name, declaration in declared(node_class).items():
@@ -124,7 +112,7 @@ class _Check:
             except Misfit as misfit:
                 self._report(misfit.code, str(misfit), name)
         await self._validate(validator, inputs, linked)
-        return Node(self.node_id, title_of(raw), node_class, raw["class_type"], inputs)
+        return Node(self.node_id, title_of(raw) or raw["class_type"], node_class, raw["class_type"], inputs)
 
     def _linked(self, value: list[Any], declaration: Field, *, any_type: bool) -> tuple[Link, Any]:
         link = link_of(value)
@@ -142,54 +130,21 @@ class _Check:
             raise Misfit("return_type_mismatch", f"needs {wanted}, but node {link.node} gives {received}")
         return link, received
 
-    async def _validate(self, validator: _Validator, inputs: Mapping[str, Any], linked: Mapping[str, Any]) -> None:
+    async def _validate(self, validator: Validator, inputs: Mapping[str, Any], linked: Mapping[str, Any]) -> None:
         taken = [name for name in inputs if validator.waives(name)]
         faulty = any(problem.input is not None and validator.waives(problem.input) for problem in self.problems)
-        if not validator.wanted or faulty:
+        if not validator.checks or faulty:
             return
         # As in ComfyUI, a linked value is not known yet and arrives as None.
         arguments = {name: None if isinstance(inputs[name], Link) else inputs[name] for name in taken}
         if validator.takes_types:
             arguments["input_types"] = dict(linked)
-        try:
-            verdict = validator.function(**arguments)
-            if inspect.isawaitable(verdict):
-                verdict = await verdict
-        except Exception as error:
-            verdict = f"{type(error).__name__}: {error}"
-        if verdict is not True:
-            message = verdict if isinstance(verdict, str) else "refused by the node"
-            self._report("custom_validation_failed", message, taken[0] if len(taken) == 1 else None)
+        objection = await validator.objection(arguments)
+        if objection is not None:
+            self._report("custom_validation_failed", objection, taken[0] if len(taken) == 1 else None)
 
     def _report(self, code: str, message: str, name: str | None) -> None:
         raw = self.prompt[self.node_id]
-        self.problems.append(Problem(code, message, self.node_id, title_of(raw), raw["class_type"], name))
-
-
-@dataclass(frozen=True)
-class _Validator:
-    """A node class's VALIDATE_INPUTS: naming an input there waives min, max and membership for it."""
-
-    function: Any
-    names: frozenset[str]
-    takes_all: bool
-
-    @classmethod
-    def of(cls, node_class: type[Any]) -> _Validator:
-        function = getattr(node_class, "VALIDATE_INPUTS", None)
-        if function is None:
-            return cls(None, frozenset(), takes_all=False)
-        parameters = inspect.signature(function).parameters.values()
-        named = frozenset(one.name for one in parameters if one.kind is one.POSITIONAL_OR_KEYWORD)
-        return cls(function, named, takes_all=any(one.kind is one.VAR_KEYWORD for one in parameters))
-
-    @property
-    def wanted(self) -> bool:
-        return bool(self.names) or self.takes_all
-
-    @property
-    def takes_types(self) -> bool:
-        return "input_types" in self.names
-
-    def waives(self, name: str) -> bool:
-        return name in self.names or self.takes_all
+        self.problems.append(
+            Problem(code, message, self.node_id, title_of(raw) or raw["class_type"], raw["class_type"], name)
+        )

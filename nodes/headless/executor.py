@@ -17,7 +17,8 @@ from typing import Any, Literal
 import torch
 
 from ..errors import LumenfallError
-from ..graph.call import call, collected, merged
+from ..graph.call import call_each, collected, merged
+from ..graph.fields import hidden
 from ..graph.links import Link
 from ..host import Interrupted, use
 from .checks import Graph, Node
@@ -157,24 +158,13 @@ class _Run:
             self._notify(Event(node, "done", ui))
 
     async def _call(self, node: Node) -> list[dict[str, Any]]:
-        """Run the node: once for each item of the longest list among its inputs, whose last items are repeated, or
-        once with whole lists where it asks for them (INPUT_IS_LIST). As in ComfyUI, every value is a list here.
-        """
         arguments = {name: self._resolved(value) for name, value in node.inputs.items()}
-        for name, kind in node.node_class.INPUT_TYPES().get("hidden", {}).items():
+        for name, kind in hidden(node.node_class).items():
             if kind == "UNIQUE_ID":
                 arguments[name] = [node.id]
             elif kind in self._hidden:
                 arguments[name] = [self._hidden[kind]]
-        if getattr(node.node_class, "INPUT_IS_LIST", False):
-            return [await call(node.node_class, arguments)]
-        count = max((len(values) for values in arguments.values()), default=1)
-        return [
-            await call(
-                node.node_class, {name: values[min(turn, len(values) - 1)] for name, values in arguments.items()}
-            )
-            for turn in range(count)
-        ]
+        return await call_each(node.node_class, arguments)
 
     def _resolved(self, value: Any) -> list[Any]:
         if not isinstance(value, Link):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..graph.fields import COERCIONS, Field, declared
+from ..graph.links import title_of
 from .problems import Problem, WorkflowError
 
 Prompt = dict[str, dict[str, Any]]
@@ -59,11 +60,6 @@ def browser_form(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return content if _is_browser_form(content) else None
-
-
-def title_of(node: Mapping[str, Any]) -> str:
-    """The title a person gave the node, else its class."""
-    return str(node.get("_meta", {}).get("title") or node["class_type"])
 
 
 def override(prompt: Prompt, table: Mapping[str, type[Any]], settings: Iterable[str]) -> Prompt:

@@ -16,9 +16,9 @@ import torch
 from .. import host
 from ..contract.nodes import FreeNode, PaidNode
 from ..errors import LumenfallError, sentences
-from ..graph.call import call, collected
+from ..graph.call import call, first_items, gives_lists
 from ..graph.fields import Field, declared, literal
-from ..graph.links import link_of
+from ..graph.links import link_of, title_of
 from ..purchase.plan import carry_out
 from ..purchase.quote import STAND_IN_SIDE, PricedRequest, Quote, Source, grey
 from .estimate import Estimate, Line
@@ -90,9 +90,9 @@ class _Walk:
             inputs = await self._inputs(node_id, node_class)
             quote = Quote(self._ordered, inputs_known=not inputs.guessed)
             outputs = await carry_out(node_class().plan(**inputs.values), quote.answer)
-            values = _first_of_each(node_class, outputs)
+            values = first_items(node_class, outputs)
             # What is fed by a list would run once for each of its pictures; how many there will be is not known.
-            known = quote.outputs_known and True not in getattr(node_class, "OUTPUT_IS_LIST", ())
+            known = quote.outputs_known and not gives_lists(node_class)
             self._made[node_id] = _Made(values, known)
         except Exception as caught:
             error = _explained(caught, inputs)
@@ -119,7 +119,7 @@ class _Walk:
         inputs = _Inputs({}, ())
         try:
             inputs = await self._inputs(node_id, node_class)
-            return _Made(_first_of_each(node_class, await call(node_class, inputs.values)), not inputs.guessed)
+            return _Made(first_items(node_class, await call(node_class, inputs.values)), not inputs.guessed)
         except Exception as caught:
             reason = _explained(caught, inputs)
             return _impossible(f"{self._title(node_id)} (node {node_id}): {reason.message}", reason.hint)
@@ -133,8 +133,10 @@ class _Walk:
         try:
             for name, declaration in declared(node_class).items():
                 if name not in given:
+                    if declaration.required and declaration.default is None:
+                        raise _impossible(f"Its {name} is missing.")
                     if declaration.required:
-                        values[name] = _default(name, declaration)
+                        values[name] = declaration.default
                 elif (link := link_of(given[name])) is not None:
                     made = await self._outputs(link.node)
                     values[name] = (
@@ -169,8 +171,7 @@ class _Walk:
         raise _impossible(f"Its {name} comes from {giver}, and what that gives is not known before it has run.")
 
     def _title(self, node_id: str) -> str:
-        node = self._prompt[node_id]
-        return str(node.get("_meta", {}).get("title") or node.get("class_type"))
+        return str(title_of(self._prompt[node_id]))
 
 
 @dataclass(frozen=True)
@@ -189,40 +190,26 @@ def _line(
     inputs: _Inputs,
     error: LumenfallError | None,
 ) -> Line:
-    error = error or next((one.error for one in requests if one.error), None)
-    sources: list[Source] = [one.source for one in requests if not one.error]
+    error = error or next((request.error for request in requests if request.error), None)
+    sources: list[Source] = [request.source for request in requests if not request.error]
     return Line(
         node_id,
         title,
         model=requests[0].model if requests else None,
         requests=len(requests),
-        pictures=sum(one.pictures for one in requests),
-        replayed=sum(one.pictures for one in requests if one.source == "store"),
-        price=round(math.fsum(one.price for one in requests), 9),
-        currency=next((one.currency for one in requests if one.currency), None),
+        pictures=sum(request.pictures for request in requests),
+        replayed=sum(request.pictures for request in requests if request.source == "store"),
+        price=round(math.fsum(request.price for request in requests), 9),
+        currency=next((request.currency for request in requests if request.currency), None),
         source=max(sources, key=_DOUBT.index, default="unknown"),
         approximate=bool(inputs.guessed),
-        notes=tuple(dict.fromkeys([*notes, *(one.note for one in requests if one.note)])),
+        notes=tuple(dict.fromkeys([*notes, *(request.note for request in requests if request.note)])),
         error=None if error is None else error.as_dict(),
     )
 
 
 _DOUBT: tuple[Source, ...] = ("store", "dry run", "your figure", "list price", "unknown")
 """Sources, the most certain first."""
-
-
-def _first_of_each(node_class: type[Any], outputs: Mapping[str, Any]) -> tuple[Any, ...]:
-    """The outputs of a node; of those that are lists the first item, which what follows is priced with."""
-    return tuple(slot[0] for slot in collected(node_class, [outputs]))
-
-
-def _default(name: str, declaration: Field) -> Any:
-    if "default" in declaration.options:
-        return declaration.options["default"]
-    choices = declaration.kind if isinstance(declaration.kind, list) else declaration.options.get("options")
-    if choices:
-        return choices[0]
-    raise _impossible(f"Its {name} is missing.")
 
 
 def _explained(error: Exception, inputs: _Inputs) -> LumenfallError:

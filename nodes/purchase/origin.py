@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import host
-from ..graph.links import upstream
+from ..graph.links import title_of, upstream
 from ..spend import Caller
 
 
@@ -32,19 +32,10 @@ def caller(hidden: HiddenInputs) -> Caller:
     return Caller(
         # Where runs are not told apart, the limit per run is one for the process.
         place.run_id or _PROCESS,
-        _title(hidden.graph, place.node_id),
+        title_of(hidden.graph.get(place.node_id)) if isinstance(hidden.graph, Mapping) else None,
         _workflow(hidden.png_info, place),
         _fragment(hidden.graph, place.node_id),
     )
-
-
-def _title(graph: Any, node_id: str | None) -> str | None:
-    node = graph.get(node_id) if isinstance(graph, Mapping) and node_id else None
-    if not isinstance(node, Mapping):
-        return None
-    meta = node.get("_meta")
-    title = meta.get("title") if isinstance(meta, Mapping) else None
-    return str(title or node.get("class_type") or "") or None
 
 
 MAX_KEPT_NODES = 40

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nodes.graph.links import Link, link_of, signature, source_of, upstream
+from nodes.graph.links import Link, link_of, signature, source_of, title_of, upstream
 
 GRAPH: dict[str, Any] = {
     "1": {"class_type": "Load", "inputs": {"image": "a.png"}},
@@ -41,3 +41,21 @@ def test_the_signature_follows_what_leads_to_a_node_and_not_the_ids() -> None:
 def test_a_circle_ends() -> None:
     circle = {"1": {"inputs": {"a": ["2", 0]}}, "2": {"inputs": {"a": ["1", 0]}}}
     assert list(upstream(circle, "1")) == ["1", "2"] and signature(circle, "1")
+
+
+@pytest.mark.parametrize(
+    ("node", "title"),
+    [
+        ({"class_type": "A", "_meta": {"title": "Mine"}}, "Mine"),
+        ({"class_type": "A", "_meta": {"title": ""}}, "A"),
+        ({"class_type": "A", "_meta": "odd"}, "A"),
+        ({}, None),
+        ("no node", None),
+    ],
+)
+def test_a_node_without_a_title_of_its_own_has_that_of_its_class(node: Any, title: str | None) -> None:
+    assert title_of(node) == title
+
+
+def test_upstream_of_several_is_what_leads_to_any_of_them() -> None:
+    assert set(upstream(GRAPH, "1", "3")) == {"1", "2", "3"}

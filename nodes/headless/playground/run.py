@@ -12,6 +12,7 @@ from typing import Any
 from PIL import Image
 
 from ...errors import LumenfallError
+from ...graph.call import is_output_node
 from ...graph.links import Link
 from ..checks import Graph, Node
 from ..executor import Event
@@ -33,7 +34,7 @@ class Run:
     ) -> None:
         self.current: str | None = None
         """The node that started last."""
-        self.outputs = [node.id for node in graph.nodes.values() if getattr(node.node_class, "OUTPUT_NODE", False)]
+        self.outputs = [node.id for node in graph.nodes.values() if is_output_node(node.node_class)]
         self._run_id = run_id
         self._graph = graph
         self._client = client
