@@ -129,20 +129,20 @@ def read_extra(text: str) -> dict[str, Any]:
         return {}
     check_text("extra", text)
     try:
-        found = json.loads(text, parse_constant=_refuse_constant)
-        json.dumps(found, allow_nan=False)  # such as 1e999
-        check_text("extra", json.dumps(found, ensure_ascii=False))
+        parameters = json.loads(text, parse_constant=_refuse_constant)
+        json.dumps(parameters, allow_nan=False)  # such as 1e999
+        check_text("extra", json.dumps(parameters, ensure_ascii=False))
     except json.JSONDecodeError as error:
         place = f"{error.msg} in line {error.lineno}, column {error.colno}"
         raise InputError(f"extra is not JSON: {place}.", hint=_EXAMPLE) from None
     except (ValueError, RecursionError):
         raise InputError("extra holds a number that is too large, or is nested too deeply.", hint=_EXAMPLE) from None
-    if not isinstance(found, dict):
+    if not isinstance(parameters, dict):
         raise InputError("extra is JSON, but no object.", hint=_EXAMPLE)
-    taken = [name for name in found if name in _RESERVED]
+    taken = [name for name in parameters if name in _RESERVED]
     if taken:
         raise InputError(f"extra must not hold {', '.join(taken)}.", hint="Set it on the node itself.")
-    return found
+    return parameters
 
 
 def _refuse_constant(name: str) -> None:

@@ -108,7 +108,7 @@ def read_answer(status: int, headers: Mapping[str, str], body: bytes, broken: st
     content, notes = _decode_or_salvage(headers, body, broken)
     answer = _Answer.model_validate(content)
     metadata = answer.metadata or _Metadata()
-    found = request_id(headers) or answer.id
+    identity = request_id(headers) or answer.id
     pictures, prompts = [], []
     for number, entry in enumerate(answer.data or [], start=1):
         try:
@@ -131,13 +131,13 @@ def read_answer(status: int, headers: Mapping[str, str], body: bytes, broken: st
         raise AnswerError(
             " ".join(["The server reported success but sent no usable picture.", *notes]),
             hint="Look the request up in the dashboard before you send it again.",
-            request_id=found,
+            request_id=identity,
             charged=Charged.YES if metadata.cost else Charged.UNKNOWN,
         )
     return Answer(
         pictures=tuple(pictures),
         entries=len(answer.data or []),
-        request_id=found,
+        request_id=identity,
         executed_model=metadata.executed_model or headers.get("x-lumenfall-model"),
         provider=metadata.provider_name or metadata.provider or headers.get("x-lumenfall-provider"),
         cost=metadata.cost,
@@ -166,14 +166,15 @@ def read_dry_run(status: int, headers: Mapping[str, str], body: bytes) -> DryRun
     content = _decode_json(headers, body)
     if find_refusal(content):
         raise error_for(status, headers, body)
-    found = _DryRunBody.model_validate(content)
+    dry_run = _DryRunBody.model_validate(content)
     if "data" in content:
         raise AnswerError(
             "The server answered a dry run with pictures.", request_id=request_id(headers), charged=Charged.UNKNOWN
         )
-    if not found.estimated or found.total_cost_micros is None:
+    if not dry_run.estimated or dry_run.total_cost_micros is None:
         raise AnswerError("The answer to the dry run is no estimate.", charged=Charged.NO)
-    return DryRun(found.total_cost_micros / 1e6, found.currency or "USD", found.model, found.provider)
+    cost = dry_run.total_cost_micros / 1e6
+    return DryRun(cost, dry_run.currency or "USD", dry_run.model, dry_run.provider)
 
 
 class _Available(BaseModel):

@@ -126,8 +126,8 @@ class _Check:
             raise Misfit("slot_out_of_range", f"node {link.node} has no output {link.slot}; {last}")
         received = source.RETURN_TYPES[link.slot]
         if not any_type and not declaration.accepts(received):
-            wanted = "a choice from its list" if declaration.choices is not None else declaration.kind
-            raise Misfit("return_type_mismatch", f"needs {wanted}, but node {link.node} gives {received}")
+            kind = "a choice from its list" if declaration.choices is not None else declaration.kind
+            raise Misfit("return_type_mismatch", f"needs {kind}, but node {link.node} gives {received}")
         return link, received
 
     async def _validate(self, validator: Validator, inputs: Mapping[str, Any], linked: Mapping[str, Any]) -> None:

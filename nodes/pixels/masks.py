@@ -55,10 +55,10 @@ def fit_mask(
             check_proportions(mask, images)
         notes.append(f"The mask was scaled from {mask.shape[2]}x{mask.shape[1]} to the picture's {width}x{height}.")
         mask = interpolate(mask[:, None], size=(height, width), mode="bilinear", antialias=True)[:, 0].clamp(0.0, 1.0)
-    for number, one in enumerate(mask, start=1):
-        if not (one >= THRESHOLD).any():
+    for number, single in enumerate(mask, start=1):
+        if not (single >= THRESHOLD).any():
             which = f"Mask {number}" if mask.shape[0] > 1 else "The mask"
-            reason = "is all zero" if not one.any() else f"has no pixel at or above {THRESHOLD}"
+            reason = "is all zero" if not single.any() else f"has no pixel at or above {THRESHOLD}"
             turned = " once inverted" if invert else ""
             hint = "Turn invert off, or leave out a part of the mask." if invert else _PAINT_HINT
             raise InputError(f"{which} {reason}{turned}, so nothing would change.", code="EMPTY_MASK", hint=hint)
@@ -87,8 +87,8 @@ def highlight(image: torch.Tensor, mask: torch.Tensor) -> Image.Image:
 
 def _same_shape(width: int, height: int, other_width: int, other_height: int) -> bool:
     """Whether two sizes have the same proportions, but for rounding to whole pixels."""
-    wanted = width * other_height / other_width
-    return abs(wanted - height) <= max(1.0, height * 0.02)
+    expected = width * other_height / other_width
+    return abs(expected - height) <= max(1.0, height * 0.02)
 
 
 def encode_mask(mask: torch.Tensor) -> bytes:

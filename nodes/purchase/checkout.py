@@ -94,9 +94,9 @@ class Checkout:
         except LumenfallError as error:
             raise await self._failed(call, error) from error.__cause__
         delivery = await fetch(self.client, self.journal, call, answer.pictures, replayed=False)
-        asked = int(order.request.parameters.get("n", 1))
-        if answer.entries < asked:
-            notes.append(f"{asked} pictures were asked for, {answer.entries} came.")
+        count = int(order.request.parameters.get("n", 1))
+        if answer.entries < count:
+            notes.append(f"{count} pictures were asked for, {answer.entries} came.")
         return replace(delivery, notes=(*order.wire.notes, *delivery.notes, *notes))
 
     async def _answered(self, call: Call, reply: Reply) -> tuple[Call, Answer, list[str]]:
@@ -135,10 +135,10 @@ class Checkout:
         """What to reserve, in nanos. Raises BudgetExceeded where there is a limit and nobody knows the price."""
         if not self._limits():
             return None
-        found = await price(self.client, order.request, order.wire, self.model, self.settings.prices)
-        if found is None:
+        known = await price(self.client, order.request, order.wire, self.model, self.settings.prices)
+        if known is None:
             raise _unpriced(order.request.model)
-        return nanos(found.amount)
+        return nanos(known.amount)
 
     def _limits(self) -> Limits:
         return Limits(**self.settings.limits.model_dump())
@@ -178,8 +178,8 @@ def _is_whole(journal: Journal, call: Call) -> bool:
 
 def _entry(order: Order, server: Server) -> Call:
     request = order.request
-    asked = {"prompt": request.prompt, "seed": request.seed, "pictures": len(request.images), **request.parameters}
-    return Call(order.key, server.base_url, order.wire.path, request.model, _redacted(server, asked))
+    facts = {"prompt": request.prompt, "seed": request.seed, "pictures": len(request.images), **request.parameters}
+    return Call(order.key, server.base_url, order.wire.path, request.model, _redacted(server, facts))
 
 
 def _redacted(server: Server, content: Any) -> Any:

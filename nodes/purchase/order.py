@@ -75,13 +75,13 @@ def order(request: ImageRequest, server: Server, model: Model) -> Order:
         pictures=pictures,
         mask=mask,
     )
-    asked: Question = {**sent, **request.asked}
+    question: Question = {**sent, **request.asked}
     shipped = bundled().find(request.model)
     others = dict.fromkeys(
         [*model.other_names(request.model), *(shipped.other_names(request.model) if shipped else ())]
     )
     key, *aliases = (
-        request_key(server=canonical(server.base_url), model=name, seed=request.seed, **asked)
+        request_key(server=canonical(server.base_url), model=name, seed=request.seed, **question)
         for name in (request.model, *others)
     )
     ways: list[_Way] = [(request.endpoint, request.prompt, pictures)]

@@ -60,10 +60,10 @@ class _Recovery:
         return await background.run(self._run())
 
     async def _run(self) -> Delivery:
-        found = await asyncio.to_thread(self._find)
-        async with in_turn(self._journal, [found.key], lambda: self.wanted, self._tell_waiting):
+        earlier = await asyncio.to_thread(self._find)
+        async with in_turn(self._journal, [earlier.key], lambda: self.wanted, self._tell_waiting):
             # Whoever held the lock may have brought it further.
-            call = await asyncio.to_thread(self._journal.find, found.id) or found
+            call = await asyncio.to_thread(self._journal.find, earlier.id) or earlier
             return await self._finish(call)
 
     async def delivered(self, delivery: Delivery) -> None:
@@ -161,12 +161,12 @@ def _neglected(journal: Journal, server: str) -> list[Call]:
     ]
 
 
-async def _finish(client: Client, journal: Journal, found: Call) -> None:
-    lock = await asyncio.to_thread(journal.lock, found.key)
+async def _finish(client: Client, journal: Journal, earlier: Call) -> None:
+    lock = await asyncio.to_thread(journal.lock, earlier.key)
     if not await asyncio.to_thread(lock.acquire):
         return  # its process lives
     try:
-        call = await asyncio.to_thread(journal.find, found.id) or found
+        call = await asyncio.to_thread(journal.find, earlier.id) or earlier
         if call.state in UNRESOLVED:
             call = await resolve(client, journal, call)
         if call.state in (State.ANSWERED, State.DOWNLOADED):
