@@ -140,9 +140,19 @@ class Inpaint(PaidNode):
         fitted, notes = fit_mask(mask, images, invert=invert, any_shape=True)
         masks = torch.stack([shape_mask(each, grow=grow, fill_holes=fill_holes) for each in fitted])
         notes += [warning for each in fitted for warning in diagnose(each)]
-        matched = match_colour != "off"
         return InpaintPlan(
-            terms, images, mask, masks, text, seed, keep_unmasked, region, context, feather, matched, notes
+            terms,
+            images=images,
+            mask=mask,
+            masks=masks,
+            prompt=text,
+            seed=seed,
+            keep_unmasked=keep_unmasked,
+            region=region,
+            context=context,
+            feather=feather,
+            match_colour=match_colour != "off",
+            notes=notes,
         )
 
 

@@ -109,9 +109,16 @@ class Outpaint(PaidNode):
             borders = _borders_for(aspect, anchor, width, height)
         _check(borders, width, height)
         originals = with_channels(images, terms.transparent)
-        weight = new_area(height, width, borders, feather)
         return OutpaintPlan(
-            terms, originals, extend(originals, borders), weight, borders, feather, prompt.strip(), seed, notes
+            terms,
+            originals=originals,
+            canvas=extend(originals, borders),
+            weight=new_area(height, width, borders, feather),
+            borders=borders,
+            feather=feather,
+            prompt=prompt.strip(),
+            seed=seed,
+            notes=notes,
         )
 
 
