@@ -108,7 +108,7 @@ class Compare(PaidNode):
         cost, currency = total_cost(brought)
         report = {"cost": cost, "currency": currency, "count": len(images), "models": entries}
         price = "" if cost is None else f", {cost:.4g} {currency or 'USD'}"
-        host.say(host.current(), f"{len(images)} of {len(contenders)} models brought a picture{price}")
+        host.show_progress(host.current(), f"{len(images)} of {len(contenders)} models brought a picture{price}")
         written = json.dumps(report, indent=2, ensure_ascii=False)
         return {"ui": {"lumenfall": [report]}, "result": (images, contact_sheet(tiles), written)}
 

@@ -39,7 +39,7 @@ class Estimate:
     async def estimate(self, graph: Any = None) -> dict[str, Any]:
         here = host.current()
         estimate = await wait(estimate_graph(graph or {}), here, lambda: "estimating")
-        host.say(here, estimate.summary)
+        host.show_progress(here, estimate.summary)
         lines = estimate.as_dict()
         report = json.dumps(lines, indent=2, ensure_ascii=False)
         return {"ui": {"lumenfall_estimate": [lines], "text": [estimate.text]}, "result": (estimate.total, report)}

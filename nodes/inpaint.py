@@ -146,7 +146,7 @@ class Inpaint(PaidNode):
         masks = torch.stack([shape_mask(one, grow=grow, fill_holes=fill_holes) for one in fitted])
         notes += [warning for one in fitted for warning in diagnose(one)]
         if current_quote() is None:
-            host.show(host.current(), lambda: highlight(images[0], masks[0]))
+            host.show_preview(host.current(), lambda: highlight(images[0], masks[0]))
         parts: list[Part] = []
 
         def build(found: Model) -> list[ImageRequest]:

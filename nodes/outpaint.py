@@ -118,7 +118,7 @@ class Outpaint(PaidNode):
         canvas = extend(originals, borders)
         weight = new_area(height, width, borders, feather)
         if current_quote() is None:
-            host.show(host.current(), lambda: highlight(canvas[0], weight))
+            host.show_preview(host.current(), lambda: highlight(canvas[0], weight))
 
         def build(_: Model) -> list[ImageRequest]:
             mask = encode_mask((weight > 0.0).float())

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..api import Mode, configured_base_url
 from ..errors import LumenfallError
-from ..host import Host, complain, current, say
+from ..host import Host, current, show_failure, show_progress
 from ..purchase.origin import remember
 from ..purchase.outcome import page_of
 from .inputs import check_links
@@ -67,20 +67,20 @@ def paid_node(function: NodeFunction) -> NodeFunction:
                 return await function(*args, **inputs)
         except LumenfallError as error:
             host = current()
-            say(host, f"{error.message} {error.hint}".strip())
-            complain(host, error.as_dict(), _page(host, error.request_id))
+            show_progress(host, f"{error.message} {error.hint}".strip())
+            show_failure(host, error.as_dict(), _page(host, error.request_id))
             raise
         except Exception as error:
             stopped = isinstance(error, type(current().interruption()))
-            say(current(), str(error) or "stopped" if stopped else f"{type(error).__name__}: {error}")
+            show_progress(current(), str(error) or "stopped" if stopped else f"{type(error).__name__}: {error}")
             raise
         except asyncio.CancelledError:
             # ComfyUI cancels the tasks of a prompt when another node fails; a CancelledError that left a node would
             # end its only worker thread.
-            say(current(), "stopped")
+            show_progress(current(), "stopped")
             raise current().interruption() from None
         except BaseException as error:
-            say(current(), str(error) or "stopped")
+            show_progress(current(), str(error) or "stopped")
             raise
 
     return telling

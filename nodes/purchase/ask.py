@@ -25,7 +25,7 @@ from ..errors import (
     NotFound,
     StoreError,
 )
-from ..host import Host, current, say
+from ..host import Host, current, show_progress
 from ..host.waiting import wait
 from ..settings import OnFailure
 from ..spend import clean
@@ -74,7 +74,7 @@ async def ask(
     finally:
         purchase.wanted = False
     # Some browsers keep the last line on the node after the run.
-    say(host, _summary(results))
+    show_progress(host, _summary(results))
     hand_out_receipts([delivery.call for delivery in results.deliveries])
     return results
 

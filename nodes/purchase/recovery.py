@@ -8,7 +8,7 @@ import time
 
 from ..api import Client, Server, canonical, resolve_server, spellings
 from ..errors import Charged, InputError, LumenfallError
-from ..host import Host, current, say
+from ..host import Host, current, show_progress
 from ..host.waiting import wait
 from ..spend import Call, Journal, State, clock, newest
 from . import background
@@ -38,7 +38,7 @@ async def recover(name: str) -> Results:
     finally:
         recovery.wanted = False
     count = len(delivery.call.pictures)
-    say(host, f"{count} picture{'s' * (count != 1)} recovered")
+    show_progress(host, f"{count} picture{'s' * (count != 1)} recovered")
     hand_out_receipts([delivery.call])
     return Results((delivery,))
 
