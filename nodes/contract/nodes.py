@@ -7,11 +7,12 @@ import functools
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from ..api import Mode, configured_base_url
+from ..api import Mode
 from ..errors import LumenfallError
 from ..host import Host, current, show_failure, show_progress
 from ..purchase.origin import remember
 from ..purchase.outcome import page_of
+from ..purchase.session import Session
 from .inputs import check_links
 
 
@@ -89,6 +90,6 @@ def paid_node(function: NodeFunction) -> NodeFunction:
 def _page(host: Host, request_id: str | None) -> str | None:
     """Where the user can look a failed request up."""
     try:
-        return page_of(configured_base_url(host.environ(), host.data_dir()), request_id)
+        return page_of(Session(host).base_url, request_id)
     except LumenfallError:
         return None

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Literal
 
-from ..api import Catalogue, Client, ImageRequest, Model, end_note, end_note_behind, resolve_server
+from ..api import Client, ImageRequest, Model, end_note, end_note_behind
 from ..errors import (
     AuthenticationFailed,
     Charged,
@@ -37,7 +37,7 @@ from .origin import caller
 from .quote import current_quote
 from .receipts import hand_out_receipts
 from .recovery import look_after
-from .session import open_journal
+from .session import Session
 
 log = logging.getLogger(__name__)
 
@@ -94,9 +94,9 @@ class _Purchase:
         self._failed = False
         self._errors: list[LumenfallError] = []
         self._checkout: Checkout | None = None
-        self._data_dir = host.data_dir()
-        self._server = resolve_server(host.environ(), self._data_dir)
-        self._journal, self._settings = open_journal(host)
+        session = Session(host)
+        self._server, self._journal, self._settings = session.server, session.journal, session.settings
+        self._catalogue = session.catalogue
         self._keeps_going = (on_failure or self._settings.on_failure) == "keep"
         self._caller = caller()
 
@@ -121,7 +121,7 @@ class _Purchase:
 
     async def _run(self, build: Callable[[Model], Sequence[ImageRequest]]) -> Results:
         async with Client(self._server, on_status=self._tell) as client:
-            model = await Catalogue(self._data_dir, self._server.base_url).model(client, self._slug)
+            model = await self._catalogue.model(client, self._slug)
             self._end_note = end_note(model)
             notes = () if self._end_note is None else (self._end_note,)
             # Encoding large pictures takes a while; in a thread it does not hold up other calls.

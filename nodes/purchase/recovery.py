@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 
-from ..api import Client, Server, canonical, resolve_server, spellings
+from ..api import Client, Server, canonical, spellings
 from ..errors import Charged, InputError, LumenfallError
 from ..host import Host, current, show_progress
 from ..host.waiting import wait
@@ -16,7 +16,7 @@ from .delivery import Delivery, Results, fetch
 from .order import in_turn
 from .outcome import UNRESOLVED, resolve, unresolved
 from .receipts import hand_out_receipts
-from .session import open_journal
+from .session import Session
 
 NAMED = 5
 """How many calls an error offers."""
@@ -50,9 +50,8 @@ class _Recovery:
         self.wanted = True
         self.status = "looking for the pictures"
         self._name = name
-        self._environ = host.environ()
-        self._data_dir = host.data_dir()
-        self._journal, _ = open_journal(host)
+        self._session = Session(host)
+        self._journal = self._session.journal
 
     async def delivery(self) -> Delivery:
         """Run on the background's loop, and wait here."""
@@ -110,7 +109,7 @@ class _Recovery:
     def _server(self, call: Call) -> Server:
         """The call's own server, with its key where there is one."""
         try:
-            server = resolve_server(self._environ, self._data_dir)
+            server = self._session.server
         except LumenfallError:
             return Server(call.server)
         return server if canonical(server.base_url) == canonical(call.server) else Server(call.server)

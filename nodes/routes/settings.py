@@ -12,7 +12,6 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from ..api import (
     Client,
     base_url_source,
-    configured_base_url,
     decided_by_environment,
     known_key,
     read_models,
@@ -21,8 +20,8 @@ from ..api import (
 )
 from ..errors import AuthenticationFailed, InputError, LumenfallError
 from ..host import Host
-from ..purchase.session import open_journal
-from ..settings import Amount, OnFailure, Parallel, change_settings, read_settings, set_by_environment
+from ..purchase.session import Session
+from ..settings import Amount, OnFailure, Parallel, change_settings, set_by_environment
 from .own_loop import aside
 
 Key = SecretStr
@@ -68,11 +67,9 @@ async def show(host: Host) -> dict[str, Any]:
 
 
 def _show(host: Host) -> dict[str, Any]:
-    environ, data_dir = host.environ(), host.data_dir()
-    settings = read_settings(environ, data_dir)
-    key = known_key(environ, data_dir)
-    base_url = configured_base_url(environ, data_dir)
-    journal, _ = open_journal(host)
+    session = Session(host)
+    settings, base_url = session.settings, session.base_url
+    key = known_key(session.environ, session.data_dir)
     return {
         "key": {
             "set": key is not None,
@@ -80,11 +77,11 @@ def _show(host: Host) -> dict[str, Any]:
             "source": key and key.source,
             "host": urlsplit(base_url).netloc,
         },
-        "base_url": {"value": base_url, "source": base_url_source(environ, data_dir)},
+        "base_url": {"value": base_url, "source": base_url_source(session.environ, session.data_dir)},
         "limits": settings.limits.model_dump(),
         "replay": settings.replay,
         "store_gb": settings.store_gb,
-        "store_used": journal.files.total(),
+        "store_used": session.journal.files.total(),
         "parallel": settings.parallel,
         "on_failure": settings.on_failure,
         "warn_above": settings.warn_above,
@@ -106,7 +103,7 @@ async def change(host: Host, asked: Change) -> dict[str, Any]:
 
 
 def _change(host: Host, asked: Change) -> None:
-    environ, data_dir = host.environ(), host.data_dir()
+    session = Session(host)
     decided = locked(host)
     wanted = {name for name in asked.model_fields_set if name != "limits"}
     wanted |= {f"limits.{name}" for name in asked.limits.model_fields_set}
@@ -117,7 +114,7 @@ def _change(host: Host, asked: Change) -> None:
         changes = _server_changes(asked)
         if changes.get("api_key") and "base_url" in decided:
             # The key is for the server in effect, and must go nowhere else when the variable is gone.
-            changes["base_url"] = configured_base_url(environ, data_dir)
+            changes["base_url"] = session.base_url
         write_server(content, **changes)
         for name in ("replay", "store_gb", "parallel", "on_failure", "warn_above"):
             if name in asked.model_fields_set:
@@ -125,7 +122,7 @@ def _change(host: Host, asked: Change) -> None:
         _put_each(content, "limits", asked.limits.model_dump(exclude_unset=True))
         _put_each(content, "prices", asked.prices)
 
-    change_settings(data_dir, write)
+    change_settings(session.data_dir, write)
 
 
 def _server_changes(asked: Change) -> dict[str, str | None]:
@@ -167,7 +164,8 @@ async def test(host: Host, asked: Trial) -> dict[str, Any]:
 async def _test(host: Host, asked: Trial) -> dict[str, Any]:
     try:
         base_url = (asked.base_url or "").strip() or None
-        server = server_to_try(host.environ(), host.data_dir(), base_url, _plain(asked.key))
+        session = Session(host)
+        server = server_to_try(session.environ, session.data_dir, base_url, _plain(asked.key))
         async with Client(server) as client:
             models = read_models(await client.get("models"))
             return {
