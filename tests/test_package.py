@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from nodes.api.client import USER_AGENT
 from nodes.host.dependencies import MINIMUMS
 
 ROOT = Path(__file__).parents[1]
@@ -26,7 +28,7 @@ ROOMS: dict[str, set[str]] = {
     "host": {"errors"},
     "pixels": {"errors"},
     "settings": {"errors", "host"},
-    "api": {"errors", "host"},
+    "api": {"errors", "host", "settings"},
     "spend": {"errors", "host"},
     "purchase": {"api", "errors", "graph", "host", "pixels", "settings", "spend"},
     "contract": {"api", "errors", "host", "pixels", "purchase", "settings"},
@@ -133,6 +135,27 @@ def test_comfyui_installs_what_the_package_needs() -> None:
     pyproject = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     assert f"dependencies = {lines!s}".replace("'", '"') in pyproject
     assert lines == [f"{name}>={minimum}" for name, minimum in MINIMUMS.items()]
+
+
+def test_there_is_one_version() -> None:
+    """The registry and ComfyUI's managers read pyproject.toml."""
+    (version,) = re.findall(r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)
+    released = re.findall(r"^## (.+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert f"comfyui-lumenfall/{version}" == USER_AGENT
+    assert released[0] == version
+
+
+# What else writes files: a download that grows, and a file that only shows that the disk has room.
+WRITERS = {"host/writing.py", "api/partial.py", "spend/journal.py"}
+
+
+def test_files_are_written_by_one_module() -> None:
+    """So that none is ever half there."""
+    writes = re.compile(
+        r"""\.write_(?:text|bytes)\(|open\([^)]*["'][rwax]?[bt]?[wax+]|NamedTemporaryFile|mkstemp|os\.replace"""
+    )
+    found = {path.relative_to(ROOT / "nodes").as_posix() for path in SOURCES if writes.search(path.read_text("utf-8"))}
+    assert found == WRITERS
 
 
 def test_the_wheel_holds_every_package() -> None:
