@@ -201,3 +201,15 @@ def test_it_loads_as_comfyui_loads_it_and_does_nothing_yet(tmp_path: Path) -> No
     ]
     assert json.loads(printed) == [[f"Lumenfall{name}" for name in names], [], 1]
     assert [path.name for path in tmp_path.iterdir()] == [folder.name]
+
+
+def test_pytest_runs_in_a_clone(tmp_path: Path) -> None:
+    """Whose name is no identifier, and whose __init__.py can be imported by ComfyUI only."""
+    clone = tmp_path / "comfyui-lumenfall"
+    for name in ("nodes", "tests/graph"):
+        shutil.copytree(ROOT / name, clone / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("__init__.py", "pyproject.toml", "tests/conftest.py"):
+        shutil.copy(ROOT / name, clone / name)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    ended = subprocess.run(command, cwd=clone, text=True, capture_output=True)
+    assert ended.returncode == 0, ended.stdout
