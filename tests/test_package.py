@@ -130,6 +130,37 @@ def test_only_the_host_room_touches_comfyui() -> None:
             assert not top & {"comfy", "comfy_api", "comfy_execution", "folder_paths", "server", "execution"}, path
 
 
+# Modules that have no test of their own: where they are tested instead, or why they are not.
+TESTED_ELSEWHERE: dict[str, str] = {
+    "tests/api/test_client.py": "exchange refusals",
+    "tests/api/test_requests.py": "flavours",
+    "tests/api/test_uploads.py": "compression",
+    "tests/contract/test_nodes.py": "inputs outputs sizes /generate /options /variations",
+    "tests/headless/commands/test_recover.py": "exports",
+    "tests/headless/commands/test_spend.py": "chart printing",
+    "tests/headless/core_nodes/test_core_nodes.py": "masks pictures scaling",
+    "tests/headless/playground/test_files.py": "folders",
+    "tests/headless/playground/test_prompts.py": "jobs messages queue run stubs",
+    "tests/headless/playground/test_server.py": "describing middleware pack playground",
+    "tests/headless/sandbox/test_billing.py": "answers drifting",
+    "tests/headless/sandbox/test_faults.py": "fault sending",
+    "tests/headless/sandbox/test_media.py": "files media_faults",
+    "tests/headless/sandbox/test_validation.py": "refusal",
+    "tests/headless/test_checks.py": "problems /graph/fields",
+    "tests/headless/test_cli.py": "streams commands/console commands/models commands/options commands/playground "
+    "commands/run commands/sandbox commands/summary",
+    "tests/headless/test_host.py": "/host/bare",
+    "tests/pixels/test_codec.py": "formats",
+    "tests/pixels/test_stitching.py": "colour integrity",
+    "tests/pricing/test_walk.py": "estimate",
+    "tests/purchase/test_checkout.py": "crew delivery outcome",
+    "tests/purchase/test_money.py": "/api/prices",
+    "tests/routes/test_routes.py": "estimate models own_loop spending",
+    "tests/spend/test_journal.py": "calls files records rows",
+    "tests/spend/test_migrations.py": "tables",
+}
+
+
 def test_comfyui_installs_what_the_package_needs() -> None:
     lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").split()
     pyproject = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
