@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -87,7 +88,8 @@ def rooms_in(folder: Path) -> dict[str, set[str]]:
     return rooms
 
 
-def imported_modules(path: Path) -> Iterator[tuple[str, ...]]:
+def imported_modules(path: Path, *, with_names: bool = False) -> Iterator[tuple[str, ...]]:
+    """What is imported; ``with_names`` also what of it, since that may be a module too."""
     package = path.relative_to(ROOT).parts[:-1]
     for statement in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(statement, ast.Import):
@@ -96,6 +98,8 @@ def imported_modules(path: Path) -> Iterator[tuple[str, ...]]:
             base = package[: len(package) - statement.level + 1] if statement.level else ()
             names = [statement.module] if statement.module else [alias.name for alias in statement.names]
             yield from ((*base, *name.split(".")) for name in names)
+            if with_names and statement.module:
+                yield from ((*base, *statement.module.split("."), alias.name) for alias in statement.names)
 
 
 @pytest.mark.parametrize(("folder", "rows"), [("nodes", ROOMS), ("nodes/headless", HEADLESS)])
@@ -109,6 +113,17 @@ def test_imports_run_downwards_only(rows: dict[str, set[str]]) -> None:
     for room, imported in rows.items():
         assert imported <= below, f"{room} imports what stands above it"
         below.add(room)
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    """Nor within a room, at any place in a module."""
+    names = {path.relative_to(ROOT).with_suffix("").parts: path for path in SOURCES}
+    modules = {parts[:-1] if parts[-1] == "__init__" else parts: path for parts, path in names.items()}
+    graph = {
+        module: {target for target in imported_modules(path, with_names=True) if target in modules and target != module}
+        for module, path in modules.items()
+    }
+    TopologicalSorter(graph).prepare()  # which names the circle
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
