@@ -145,35 +145,58 @@ def test_only_the_host_room_touches_comfyui() -> None:
             assert not top & {"comfy", "comfy_api", "comfy_execution", "folder_paths", "server", "execution"}, path
 
 
-# Modules that have no test of their own: where they are tested instead, or why they are not.
-TESTED_ELSEWHERE: dict[str, str] = {
-    "tests/api/test_client.py": "exchange refusals",
-    "tests/api/test_requests.py": "flavours",
-    "tests/api/test_uploads.py": "compression",
-    "tests/contract/test_nodes.py": "inputs outputs sizes /generate /options /variations",
-    "tests/headless/commands/test_recover.py": "exports",
-    "tests/headless/commands/test_spend.py": "chart printing",
-    "tests/headless/core_nodes/test_core_nodes.py": "masks pictures scaling",
-    "tests/headless/playground/test_files.py": "folders",
-    "tests/headless/playground/test_prompts.py": "jobs messages queue run stubs",
-    "tests/headless/playground/test_server.py": "describing middleware pack playground",
-    "tests/headless/sandbox/test_billing.py": "answers drifting",
-    "tests/headless/sandbox/test_faults.py": "fault sending",
-    "tests/headless/sandbox/test_media.py": "files media_faults",
-    "tests/headless/sandbox/test_validation.py": "refusal",
-    "tests/headless/test_checks.py": "problems /graph/fields",
-    "tests/headless/test_cli.py": "streams commands/console commands/models commands/options commands/playground "
-    "commands/run commands/sandbox commands/summary",
-    "tests/headless/test_host.py": "/host/bare",
-    "tests/pixels/test_codec.py": "formats",
-    "tests/pixels/test_stitching.py": "colour integrity",
-    "tests/pricing/test_walk.py": "estimate",
-    "tests/purchase/test_checkout.py": "crew delivery outcome",
-    "tests/purchase/test_money.py": "/api/prices",
-    "tests/routes/test_routes.py": "estimate models own_loop spending",
-    "tests/spend/test_journal.py": "calls files records rows",
-    "tests/spend/test_migrations.py": "tables",
+# Modules without a test of their own, by the test that has them: they are parts of one thing, which is tested there as
+# its user sees it.
+TESTED_WITH: dict[str, str] = {
+    "tests/api/test_client.py": "api/exchange api/refusals",
+    "tests/api/test_requests.py": "api/flavours",
+    "tests/api/test_uploads.py": "api/compression",
+    "tests/contract/test_nodes.py": "contract/inputs contract/outputs contract/sizes generate options variations",
+    "tests/faults/test_races.py": "spend/locks",
+    "tests/faults/test_stop.py": "purchase/background purchase/crew",
+    "tests/headless/commands/test_recover.py": "headless/commands/exports",
+    "tests/headless/commands/test_spend.py": "headless/commands/chart headless/commands/printing",
+    "tests/headless/core_nodes/test_core_nodes.py": "headless/core_nodes/masks headless/core_nodes/pictures "
+    "headless/core_nodes/scaling headless/folders",
+    "tests/headless/playground/test_files.py": "headless/playground/folders",
+    "tests/headless/playground/test_prompts.py": "headless/playground/jobs headless/playground/messages "
+    "headless/playground/queue headless/playground/run",
+    "tests/headless/playground/test_server.py": "headless/playground/describing headless/playground/middleware "
+    "headless/playground/pack headless/playground/playground headless/playground/stubs",
+    "tests/headless/sandbox/test_faults.py": "headless/sandbox/fault headless/sandbox/media_faults "
+    "headless/sandbox/sending",
+    "tests/headless/sandbox/test_media.py": "headless/sandbox/answers headless/sandbox/files",
+    "tests/headless/sandbox/test_validation.py": "headless/sandbox/refusal",
+    "tests/headless/test_checks.py": "graph/fields headless/problems",
+    "tests/headless/test_cli.py": "headless/commands/console headless/commands/models headless/commands/options "
+    "headless/commands/playground headless/commands/run headless/commands/sandbox headless/commands/summary",
+    "tests/headless/test_host.py": "host/bare",
+    "tests/headless/test_signals.py": "headless/__main__ headless/streams",
+    "tests/host/test_quiet.py": "host/base",
+    "tests/comfyui/test_host.py": "host/comfyui",
+    "tests/pixels/test_codec.py": "pixels/formats",
+    "tests/pixels/test_stitching.py": "pixels/colour",
+    "tests/pricing/test_walk.py": "pricing/estimate purchase/quote",
+    "tests/purchase/test_checkout.py": "purchase/delivery purchase/outcome",
+    "tests/purchase/test_money.py": "api/prices",
+    "tests/routes/test_routes.py": "routes/estimate routes/models routes/own_loop routes/spending",
+    "tests/spend/test_journal.py": "spend/calls spend/files spend/records spend/rows",
+    "tests/spend/test_migrations.py": "spend/tables",
+    "tests/test_inpaint.py": "headless/sandbox/drifting pixels/integrity pixels/parts",
+    "tests/test_outpaint.py": "pixels/canvas",
 }
+
+
+def test_a_module_has_its_test_or_a_place_in_another() -> None:
+    modules = [path.relative_to(ROOT / "nodes").with_suffix("") for path in SOURCES]
+    modules = [module for module in modules if module.name != "__init__" and "migrations" not in module.parts]
+    lacking = {
+        module.as_posix()
+        for module in modules
+        if not (ROOT / "tests" / module.parent / f"test_{module.name}.py").exists()
+    }
+    assert sorted(lacking) == sorted(name for names in TESTED_WITH.values() for name in names.split())
+    assert [test for test in TESTED_WITH if not (ROOT / test).exists()] == []
 
 
 def test_comfyui_installs_what_the_package_needs() -> None:
