@@ -243,7 +243,7 @@ pack = importlib.util.module_from_spec(spec)
 sys.modules[{name!r}] = pack
 spec.loader.exec_module(pack)
 pack.NODE_CLASS_MAPPINGS["LumenfallGenerate"].INPUT_TYPES()
-heavy = (set(sys.modules) - before) & {{"aiohttp", "typer", "rich", "scipy"}}
+heavy = (set(sys.modules) - before) & {{"aiohttp", "alembic", "rich", "scipy", "sqlalchemy", "typer"}}
 print(json.dumps([sorted(pack.NODE_CLASS_MAPPINGS), sorted(heavy), threading.active_count()]))
 """
 
