@@ -174,7 +174,7 @@ TESTED_WITH: dict[str, str] = {
     "tests/headless/test_signals.py": "headless/__main__ headless/streams",
     "tests/host/test_quiet.py": "host/base",
     "tests/comfyui/test_host.py": "host/comfyui",
-    "tests/pixels/test_codec.py": "pixels/formats",
+    "tests/pixels/test_codec.py": "pixels/formats pixels/integrity",
     "tests/pixels/test_stitching.py": "pixels/colour",
     "tests/pricing/test_walk.py": "pricing/estimate purchase/quote",
     "tests/purchase/test_checkout.py": "purchase/delivery purchase/outcome",
@@ -182,7 +182,7 @@ TESTED_WITH: dict[str, str] = {
     "tests/routes/test_routes.py": "routes/estimate routes/models routes/own_loop routes/spending",
     "tests/spend/test_journal.py": "spend/calls spend/files spend/records spend/rows",
     "tests/spend/test_migrations.py": "spend/tables",
-    "tests/test_inpaint.py": "headless/sandbox/drifting pixels/integrity pixels/parts",
+    "tests/test_inpaint.py": "headless/sandbox/drifting pixels/parts",
     "tests/test_outpaint.py": "pixels/canvas",
 }
 
