@@ -7,7 +7,6 @@ from typing import Any
 
 from . import host
 from .host.waiting import wait
-from .pricing.walk import estimate_graph
 
 
 class Estimate:
@@ -37,9 +36,12 @@ class Estimate:
         return float("nan")
 
     async def estimate(self, graph: Any = None) -> dict[str, Any]:
+        # Not needed before; ComfyUI waits for what packs import.
+        from .pricing.walk import estimate_graph
+
         here = host.current()
         estimate = await wait(estimate_graph(graph or {}), here, lambda: "estimating")
-        host.say(here, estimate.summary)
+        host.show_progress(here, estimate.summary)
         lines = estimate.as_dict()
         report = json.dumps(lines, indent=2, ensure_ascii=False)
         return {"ui": {"lumenfall_estimate": [lines], "text": [estimate.text]}, "result": (estimate.total, report)}

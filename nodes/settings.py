@@ -1,12 +1,15 @@
 """What the user has set about money, the store and the requests: environment variables first, then the settings file.
 
+Each setting stands once, as a field of :class:`Settings`: the file, the environment and the browser's route follow it.
 Nothing here can be set by a workflow. Keys and the base URL are read in :mod:`.api.credentials`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,18 +19,7 @@ from .errors import InputError
 from .host.writing import write_durably
 
 SETTINGS_FILE = "settings.json"
-
-_VARIABLES = {
-    "LUMENFALL_LIMIT_RUN": ("limits", "run"),
-    "LUMENFALL_LIMIT_DAY": ("limits", "day"),
-    "LUMENFALL_LIMIT_MONTH": ("limits", "month"),
-    "LUMENFALL_REPLAY": ("replay",),
-    "LUMENFALL_STORE_GB": ("store_gb",),
-    "LUMENFALL_DATABASE": ("database",),
-    "LUMENFALL_PARALLEL": ("parallel",),
-    "LUMENFALL_ON_FAILURE": ("on_failure",),
-}
-
+"""In the pack's private folder. Beside the settings it may hold ``api_key`` and ``base_url``."""
 
 MAX_AMOUNT = 1e6
 """Sums of larger prices would not fit into the journal."""
@@ -37,12 +29,19 @@ Parallel = Annotated[int, Field(ge=1, le=16)]
 OnFailure = Literal["stop", "keep"]
 
 
+@dataclass(frozen=True)
+class Variable:
+    """The environment variable that decides a setting, wherever it is set."""
+
+    name: str
+
+
 class LimitSettings(BaseModel):
     """US dollars; None: no limit."""
 
-    run: Amount | None = None
-    day: Amount | None = None
-    month: Amount | None = None
+    run: Annotated[Amount | None, Variable("LUMENFALL_LIMIT_RUN")] = None
+    day: Annotated[Amount | None, Variable("LUMENFALL_LIMIT_DAY")] = None
+    month: Annotated[Amount | None, Variable("LUMENFALL_LIMIT_MONTH")] = None
 
 
 class Settings(BaseModel):
@@ -51,24 +50,40 @@ class Settings(BaseModel):
     limits: LimitSettings = LimitSettings()
     prices: dict[str, Amount] = {}
     """The user's own figure for a model: US dollars a picture."""
-    replay: bool = True
+    replay: Annotated[bool, Variable("LUMENFALL_REPLAY")] = True
     """Whether equal requests are answered from the store."""
-    store_gb: Amount = 10.0
+    store_gb: Annotated[Amount, Variable("LUMENFALL_STORE_GB")] = 10.0
     """How large the store may grow, in 10**9 bytes."""
-    parallel: Parallel = 4
+    parallel: Annotated[Parallel, Variable("LUMENFALL_PARALLEL")] = 4
     """Requests of one node in the air at once. More gains little and runs into providers' limits."""
-    on_failure: OnFailure = "stop"
+    on_failure: Annotated[OnFailure, Variable("LUMENFALL_ON_FAILURE")] = "stop"
     """What becomes of a batch of which a request failed, where no Request Options node says it."""
     warn_above: Amount | None = None
     """US dollars: the browser warns of a run that costs more."""
-    database: str | None = Field(default=None, repr=False, pattern=r"^postgresql(\+psycopg2?)?://")
+    database: Annotated[str | None, Variable("LUMENFALL_DATABASE")] = Field(
+        default=None, repr=False, pattern=r"^postgresql(\+psycopg2?)?://"
+    )
     """SQLAlchemy's URL of a PostgreSQL database that several workers share. It may hold a password."""
+
+
+@cache
+def variables() -> dict[str, tuple[str, ...]]:
+    """Environment variable -> where its setting is, such as ``("limits", "day")``."""
+    return dict(_variables(Settings))
+
+
+def _variables(model: type[BaseModel], parents: tuple[str, ...] = ()) -> Iterator[tuple[str, tuple[str, ...]]]:
+    for name, field in model.model_fields.items():
+        place = (*parents, name)
+        yield from ((mark.name, place) for mark in field.metadata if isinstance(mark, Variable))
+        if isinstance(field.default, BaseModel):
+            yield from _variables(type(field.default), place)
 
 
 def read_settings(environ: Mapping[str, str], data_dir: Path) -> Settings:
     """The settings. Raises InputError, which names what is wrong, before anything is sent."""
     values = _read_file(data_dir / SETTINGS_FILE)
-    for variable, path in _VARIABLES.items():
+    for variable, path in variables().items():
         text = environ.get(variable, "").strip()
         if text:
             _put(values, path, text)
@@ -92,7 +107,7 @@ def _validated(values: Mapping[str, Any]) -> Settings:
         first = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         named = f"{place} in {SETTINGS_FILE}"
-        named += "".join(f" (or {name})" for name, path in _VARIABLES.items() if ".".join(path) == place)
+        named += "".join(f" (or {name})" for name, path in variables().items() if ".".join(path) == place)
         raise InputError(
             f"The setting {named} cannot be used: {first['msg']}.", code="SETTINGS", hint="Nothing was sent."
         ) from None
@@ -100,7 +115,7 @@ def _validated(values: Mapping[str, Any]) -> Settings:
 
 def set_by_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """The settings that the environment decides, such as ``limits.day``, each with the variable's name."""
-    return {".".join(path): name for name, path in _VARIABLES.items() if environ.get(name, "").strip()}
+    return {".".join(path): name for name, path in variables().items() if environ.get(name, "").strip()}
 
 
 def change_settings(data_dir: Path, change: Callable[[dict[str, Any]], None]) -> None:

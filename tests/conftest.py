@@ -23,6 +23,22 @@ hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_c
 hypothesis.settings.load_profile("untimed")
 
 FAULTS = "tests/faults/"
+ROOT = Path(__file__).parents[1]
+
+
+class Collecting:
+    """Keeps pytest from importing the __init__.py at the root, which is ComfyUI's way in: in a folder that is called
+    comfyui-lumenfall, as a clone is, it is no package.
+    """
+
+    def pytest_collect_directory(self, path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+        return pytest.Dir.from_parent(parent, path=path) if path == ROOT else None
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # What stands in a conftest.py is asked about the folders below it only.
+    config.pluginmanager.register(Collecting())
+
 
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "ssl_cert_file", "ssl_cert_dir")
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
+from nodes.api.client import USER_AGENT
 from nodes.host.dependencies import MINIMUMS
 
 ROOT = Path(__file__).parents[1]
@@ -26,7 +29,7 @@ ROOMS: dict[str, set[str]] = {
     "host": {"errors"},
     "pixels": {"errors"},
     "settings": {"errors", "host"},
-    "api": {"errors", "host"},
+    "api": {"errors", "host", "settings"},
     "spend": {"errors", "host"},
     "purchase": {"api", "errors", "graph", "host", "pixels", "settings", "spend"},
     "contract": {"api", "errors", "graph", "host", "pixels", "purchase", "settings"},
@@ -87,7 +90,8 @@ def rooms_in(folder: Path) -> dict[str, set[str]]:
     return rooms
 
 
-def imported_modules(path: Path) -> Iterator[tuple[str, ...]]:
+def imported_modules(path: Path, *, with_names: bool = False) -> Iterator[tuple[str, ...]]:
+    """What is imported; ``with_names`` also what of it, since that may be a module too."""
     package = path.relative_to(ROOT).parts[:-1]
     for statement in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(statement, ast.Import):
@@ -96,6 +100,8 @@ def imported_modules(path: Path) -> Iterator[tuple[str, ...]]:
             base = package[: len(package) - statement.level + 1] if statement.level else ()
             names = [statement.module] if statement.module else [alias.name for alias in statement.names]
             yield from ((*base, *name.split(".")) for name in names)
+            if with_names and statement.module:
+                yield from ((*base, *statement.module.split("."), alias.name) for alias in statement.names)
 
 
 @pytest.mark.parametrize(("folder", "rows"), [("nodes", ROOMS), ("nodes/headless", HEADLESS)])
@@ -109,6 +115,17 @@ def test_imports_run_downwards_only(rows: dict[str, set[str]]) -> None:
     for room, imported in rows.items():
         assert imported <= below, f"{room} imports what stands above it"
         below.add(room)
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    """Nor within a room, at any place in a module."""
+    names = {path.relative_to(ROOT).with_suffix("").parts: path for path in SOURCES}
+    modules = {parts[:-1] if parts[-1] == "__init__" else parts: path for parts, path in names.items()}
+    graph = {
+        module: {target for target in imported_modules(path, with_names=True) if target in modules and target != module}
+        for module, path in modules.items()
+    }
+    TopologicalSorter(graph).prepare()  # which names the circle
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
@@ -130,11 +147,89 @@ def test_only_the_host_room_touches_comfyui() -> None:
             assert not top & {"comfy", "comfy_api", "comfy_execution", "folder_paths", "server", "execution"}, path
 
 
+# Modules without a test of their own, by the test that has them: they are parts of one thing, which is tested there as
+# its user sees it.
+TESTED_WITH: dict[str, str] = {
+    "tests/api/test_client.py": "api/exchange",
+    "tests/api/test_proxies.py": "api/no_proxy",
+    "tests/api/test_requests.py": "api/flavours",
+    "tests/api/test_uploads.py": "api/compression",
+    "tests/contract/test_nodes.py": "contract/inputs contract/outputs contract/sizes generate options variations",
+    "tests/faults/test_races.py": "spend/locks",
+    "tests/faults/test_stop.py": "purchase/background purchase/crew",
+    "tests/headless/commands/test_recover.py": "headless/commands/exports",
+    "tests/headless/commands/test_spend.py": "headless/commands/chart headless/commands/printing",
+    "tests/headless/core_nodes/test_core_nodes.py": "headless/core_nodes/masks headless/core_nodes/pictures "
+    "headless/core_nodes/scaling headless/folders",
+    "tests/headless/playground/test_files.py": "headless/playground/folders",
+    "tests/headless/playground/test_prompts.py": "headless/playground/jobs headless/playground/messages "
+    "headless/playground/queue headless/playground/run",
+    "tests/headless/playground/test_server.py": "headless/playground/describing headless/playground/middleware "
+    "headless/playground/pack headless/playground/playground headless/playground/stubs",
+    "tests/headless/sandbox/test_faults.py": "headless/sandbox/fault headless/sandbox/media_faults "
+    "headless/sandbox/sending",
+    "tests/headless/sandbox/test_media.py": "headless/sandbox/answers headless/sandbox/files",
+    "tests/headless/sandbox/test_validation.py": "headless/sandbox/refusal",
+    "tests/headless/test_checks.py": "graph/fields graph/validation headless/problems",
+    "tests/headless/test_cli.py": "headless/commands/console headless/commands/models headless/commands/options "
+    "headless/commands/playground headless/commands/run headless/commands/sandbox headless/commands/summary "
+    "headless/version",
+    "tests/headless/test_host.py": "host/bare",
+    "tests/headless/test_signals.py": "headless/__main__ headless/entry headless/streams",
+    "tests/host/test_quiet.py": "host/base",
+    "tests/comfyui/test_host.py": "host/comfyui",
+    "tests/pixels/test_codec.py": "pixels/formats pixels/integrity",
+    "tests/pixels/test_stitching.py": "pixels/colour",
+    "tests/pricing/test_walk.py": "pricing/estimate purchase/quote",
+    "tests/purchase/test_checkout.py": "purchase/delivery purchase/outcome",
+    "tests/purchase/test_money.py": "api/prices",
+    "tests/purchase/test_ending.py": "purchase/repeats",
+    "tests/routes/test_routes.py": "routes/estimate routes/models routes/own_loop routes/spending",
+    "tests/spend/test_journal.py": "spend/calls spend/files spend/records spend/rows",
+    "tests/spend/test_migrations.py": "spend/tables",
+    "tests/test_inpaint.py": "headless/sandbox/drifting pixels/parts",
+    "tests/test_outpaint.py": "pixels/canvas",
+}
+
+
+def test_a_module_has_its_test_or_a_place_in_another() -> None:
+    modules = [path.relative_to(ROOT / "nodes").with_suffix("") for path in SOURCES]
+    modules = [module for module in modules if module.name != "__init__" and "migrations" not in module.parts]
+    lacking = {
+        module.as_posix()
+        for module in modules
+        if not (ROOT / "tests" / module.parent / f"test_{module.name}.py").exists()
+    }
+    assert sorted(lacking) == sorted(name for names in TESTED_WITH.values() for name in names.split())
+    assert [test for test in TESTED_WITH if not (ROOT / test).exists()] == []
+
+
 def test_comfyui_installs_what_the_package_needs() -> None:
     lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").split()
     pyproject = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     assert f"dependencies = {lines!s}".replace("'", '"') in pyproject
     assert lines == [f"{name}>={minimum}" for name, minimum in MINIMUMS.items()]
+
+
+def test_there_is_one_version() -> None:
+    """The registry and ComfyUI's managers read pyproject.toml."""
+    (version,) = re.findall(r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)
+    released = re.findall(r"^## (.+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert f"comfyui-lumenfall/{version}" == USER_AGENT
+    assert released[0] == version
+
+
+# What else writes files: a download that grows, and a file that only shows that the disk has room.
+WRITERS = {"host/writing.py", "api/partial.py", "spend/journal.py"}
+
+
+def test_files_are_written_by_one_module() -> None:
+    """So that none is ever half there."""
+    writes = re.compile(
+        r"""\.write_(?:text|bytes)\(|open\([^)]*["'][rwax]?[bt]?[wax+]|NamedTemporaryFile|mkstemp|os\.replace"""
+    )
+    found = {path.relative_to(ROOT / "nodes").as_posix() for path in SOURCES if writes.search(path.read_text("utf-8"))}
+    assert found == WRITERS
 
 
 def test_the_wheel_holds_every_package() -> None:
@@ -153,7 +248,7 @@ pack = importlib.util.module_from_spec(spec)
 sys.modules[{name!r}] = pack
 spec.loader.exec_module(pack)
 pack.NODE_CLASS_MAPPINGS["LumenfallGenerate"].INPUT_TYPES()
-heavy = (set(sys.modules) - before) & {{"aiohttp", "typer", "rich", "scipy"}}
+heavy = (set(sys.modules) - before) & {{"aiohttp", "alembic", "rich", "scipy", "sqlalchemy", "typer"}}
 print(json.dumps([sorted(pack.NODE_CLASS_MAPPINGS), sorted(heavy), threading.active_count()]))
 """
 
@@ -180,3 +275,15 @@ def test_it_loads_as_comfyui_loads_it_and_does_nothing_yet(tmp_path: Path) -> No
     ]
     assert json.loads(printed) == [[f"Lumenfall{name}" for name in names], [], 1]
     assert [path.name for path in tmp_path.iterdir()] == [folder.name]
+
+
+def test_pytest_runs_in_a_clone(tmp_path: Path) -> None:
+    """Whose name is no identifier, and whose __init__.py can be imported by ComfyUI only."""
+    clone = tmp_path / "comfyui-lumenfall"
+    for name in ("nodes", "tests/graph"):
+        shutil.copytree(ROOT / name, clone / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("__init__.py", "pyproject.toml", "tests/conftest.py"):
+        shutil.copy(ROOT / name, clone / name)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    ended = subprocess.run(command, cwd=clone, text=True, capture_output=True)
+    assert ended.returncode == 0, ended.stdout

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from nodes.errors import InputError
-from nodes.settings import read_settings
+from nodes.settings import Settings, read_settings, variables
+
+ROOT = Path(__file__).parents[1]
 
 
 def test_without_any_nothing_is_limited(tmp_path: Path) -> None:
@@ -51,3 +54,29 @@ def test_a_setting_that_cannot_be_used_is_named(
 def test_the_databases_password_is_not_shown(tmp_path: Path) -> None:
     settings = read_settings({"LUMENFALL_DATABASE": "postgresql+psycopg://me:secret@db/spend"}, tmp_path)
     assert "secret" not in repr(settings)
+
+
+def test_every_variable_decides_its_setting(tmp_path: Path) -> None:
+    values = {"replay": "off", "on_failure": "keep", "database": "postgresql://db/spend"}
+    for variable, place in variables().items():
+        text = values.get(place[-1], "3")
+        settings = read_settings({variable: text}, tmp_path).model_dump()
+        for part in place:
+            settings = settings[part]
+        assert settings == {"off": False, "3": 3}.get(text, text)
+
+
+def test_the_readme_lists_each_setting_with_its_variables() -> None:
+    rows = re.findall(r"^\| `(\".+)` \|(.*?)\| .+ \|$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    listed: dict[str, set[str]] = {}
+    for setting, cell in rows:
+        first, *others = re.findall(r"`(\w+)(?:=\w+)?`", cell) or [""]
+        (name,) = json.loads(f"{{{setting}}}")
+        # `LUMENFALL_LIMIT_RUN`, `_DAY`: the ending that differs.
+        listed[name] = {first, *(first[: first.rindex("_")] + ending for ending in others)} - {""}
+        if name != "database":
+            Settings.model_validate_json(f"{{{setting}}}")
+    expected: dict[str, set[str]] = {name: set() for name in Settings.model_fields}
+    for variable, place in variables().items():
+        expected[place[0]].add(variable)
+    assert listed == expected

@@ -61,7 +61,8 @@ LONGEST_RETRY_AFTER = 60.0
 _KEPT = httpx.Limits(max_connections=100, max_keepalive_connections=20)
 """Those of httpx."""
 
-USER_AGENT = "comfyui-lumenfall/0.1"
+USER_AGENT = "comfyui-lumenfall/0.1.0"
+"""With the version that pyproject.toml names, which is not there to be read in every installation."""
 
 
 class _NotSent(Exception):

@@ -12,15 +12,13 @@ from urllib.parse import urlsplit
 import httpx
 
 from ..errors import CredentialError, InputError
+from ..settings import SETTINGS_FILE
 from .addresses import PORTS
 from .flavours import Flavour, flavour_of, is_loopback
 
 DEFAULT_BASE_URL = "https://api.lumenfall.ai/openai/v1"
 KEY_VARIABLE = "LUMENFALL_API_KEY"
 BASE_URL_VARIABLE = "LUMENFALL_BASE_URL"
-SETTINGS_FILE = "settings.json"
-"""In the pack's private folder: ``{"api_key": "...", "base_url": "..."}``, both optional."""
-
 
 ADVICE = "In ComfyUI, enter it in Settings > Lumenfall"
 

@@ -7,13 +7,14 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from ..api import Mode, configured_base_url
+from ..api import Mode
 from ..errors import LumenfallError, sentences
-from ..host import Host, complain, current, say
+from ..host import Host, current, show_failure, show_progress
 from ..purchase.ask import ask
 from ..purchase.origin import HiddenInputs
 from ..purchase.outcome import page_of
 from ..purchase.plan import Outputs, Plan, Plans, carry_out
+from ..purchase.session import Session
 from .inputs import check_links
 
 HIDDEN = {"graph": "PROMPT", "png_info": "EXTRA_PNGINFO"}
@@ -58,7 +59,7 @@ class PaidNode(PictureNode):
             plan = self.plan(**inputs)
             outputs = await carry_out(plan, lambda part: ask(part, hidden))
             if isinstance(plan, Plans):
-                say(current(), plan.summary(outputs))
+                show_progress(current(), plan.summary(outputs))
             return outputs
 
     @classmethod
@@ -80,26 +81,26 @@ def telling() -> Iterator[None]:
         yield
     except LumenfallError as error:
         host = current()
-        say(host, sentences(error.message, error.hint))
-        complain(host, error.as_dict(), _page(host, error.request_id))
+        show_progress(host, sentences(error.message, error.hint))
+        show_failure(host, error.as_dict(), _page(host, error.request_id))
         raise
     except Exception as error:
         stopped = isinstance(error, type(current().interruption()))
-        say(current(), str(error) or "stopped" if stopped else f"{type(error).__name__}: {error}")
+        show_progress(current(), str(error) or "stopped" if stopped else f"{type(error).__name__}: {error}")
         raise
     except asyncio.CancelledError:
         # ComfyUI cancels the tasks of a prompt when another node fails; a CancelledError that left a node would
         # end its only worker thread.
-        say(current(), "stopped")
+        show_progress(current(), "stopped")
         raise current().interruption() from None
     except BaseException as error:
-        say(current(), str(error) or "stopped")
+        show_progress(current(), str(error) or "stopped")
         raise
 
 
 def _page(host: Host, request_id: str | None) -> str | None:
     """Where the user can look a failed request up."""
     try:
-        return page_of(configured_base_url(host.environ(), host.data_dir()), request_id)
+        return page_of(Session(host).base_url, request_id)
     except LumenfallError:
         return None

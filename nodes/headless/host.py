@@ -10,7 +10,7 @@ from typing import Any
 
 from PIL import Image
 
-from ..host import Interrupted, Place
+from ..host import Place
 from ..host.bare import Bare
 
 running_node: ContextVar[str | None] = ContextVar("lumenfall_running_node", default=None)
@@ -85,9 +85,6 @@ class Headless(Bare):
 
     def interrupted(self) -> bool:
         return self._stopped
-
-    def interruption(self) -> BaseException:
-        return Interrupted()
 
     def node_classes(self) -> Mapping[str, type[Any]]:
         return self._nodes

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from PIL import Image
-
-from . import Interrupted, Place, Prepare
+from .base import Host
 
 
-class Bare:
+class Bare(Host):
     """The host of scripts and of the command line, which adds progress and Stop to it."""
 
     def environ(self) -> Mapping[str, str]:
@@ -26,33 +23,3 @@ class Bare:
         from platformdirs import user_data_path
 
         return user_data_path("lumenfall", appauthor=False)
-
-    def place(self) -> Place:
-        return Place()
-
-    def before_each_run(self, prepare: Prepare) -> None:
-        return None
-
-    def progress(self, text: str) -> None:
-        return None
-
-    def failure(self, error: Mapping[str, Any], link: str | None) -> None:
-        return None
-
-    def preview(self, picture: Image.Image) -> None:
-        return None
-
-    def interrupted(self) -> bool:
-        return False
-
-    def interruption(self) -> BaseException:
-        return Interrupted()
-
-    def in_main_thread(self, task: Callable[[], None]) -> None:
-        return None
-
-    def node_classes(self) -> Mapping[str, type[Any]]:
-        return {}
-
-    def free_nodes(self) -> Mapping[str, type[Any]]:
-        return {}

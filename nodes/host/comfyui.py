@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image
 
-from . import Place, Prepare
+from .base import Host, Place, Prepare
 
 PREVIEW_SIDE = 512
 """Pixels of the longer side, as ComfyUI's own previews."""
@@ -19,7 +19,7 @@ PREVIEW_SIDE = 512
 _prepares: set[Prepare] = set()
 
 
-class ComfyUI:
+class ComfyUI(Host):
     """The bar on the node, ComfyUI's Stop button, and its user folder."""
 
     def environ(self) -> Mapping[str, str]:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from . import Host, say
+from . import Host, show_progress
 
 T = TypeVar("T")
 
@@ -39,10 +39,10 @@ async def wait(work: Coroutine[Any, Any, T], host: Host, doing: Callable[[], str
             now, text = time.monotonic(), doing()
             if now - shown >= 1.0:
                 shown, said = now, text
-                say(host, f"{text} ({now - started:.0f} s)")
+                show_progress(host, f"{text} ({now - started:.0f} s)")
             elif text != said:
                 said = text
-                say(host, text)
+                show_progress(host, text)
     except asyncio.CancelledError:
         raise host.interruption() from None
     finally:

@@ -6,12 +6,16 @@ import math
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from .codec import to_uint8
+
+if TYPE_CHECKING:
+    from PIL import ImageFont
 
 CELL = 512
 """Pixels of a cell's side; pictures are fitted in whole."""
@@ -44,6 +48,8 @@ def contact_sheet(tiles: Sequence[Tile]) -> torch.Tensor:
 
 
 def _draw(sheet: Image.Image, tile: Tile, left: int, top: int) -> None:
+    from PIL import ImageDraw
+
     draw = ImageDraw.Draw(sheet)
     cell = (left, top, left + CELL - 1, top + CELL - 1)
     draw.rounded_rectangle(cell, radius=10, fill=_CELL)
@@ -68,4 +74,6 @@ def _thumbnail(picture: torch.Tensor) -> Image.Image:
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    from PIL import ImageFont
+
     return ImageFont.load_default(size)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import torch
 
@@ -35,25 +35,9 @@ async def estimate_graph(prompt: Mapping[str, Any]) -> Estimate:
     classes = {name: node for name, node in here.node_classes().items() if isinstance(node, type)}
     paid = {name: node for name, node in classes.items() if issubclass(node, PaidNode)}
     free = {name: node for name, node in classes.items() if issubclass(node, FreeNode)}
-    with host.use(cast(host.Host, _Quiet(here))):
+    with host.use(host.Quiet(here)):
         walk = _Walk(prompt, {**here.free_nodes(), **free}, paid)
         return Estimate(tuple([await walk.line(node_id) for node_id in prompt if walk.class_of(node_id) in paid]))
-
-
-class _Quiet:
-    """The current host, but for what nodes say of themselves: they are not running."""
-
-    def __init__(self, whole: host.Host) -> None:
-        self._whole = whole
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._whole, name)
-
-    def progress(self, text: str) -> None:
-        return None
-
-    def failure(self, error: Mapping[str, Any], link: str | None) -> None:
-        return None
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..api import Catalogue, Client, end_note, end_note_behind, resolve_server
+from ..api import Client, end_note, end_note_behind
 from ..errors import (
     AuthenticationFailed,
     InsufficientBalance,
@@ -24,7 +24,7 @@ from ..errors import (
     StoreError,
     sentences,
 )
-from ..host import Host, current, say, show
+from ..host import Host, current, show_preview, show_progress
 from ..host.waiting import wait
 from ..pixels import highlight
 from ..spend import clean
@@ -36,7 +36,7 @@ from .origin import HiddenInputs, caller
 from .plan import Plan
 from .receipts import hand_out_receipts
 from .recovery import look_after
-from .session import open_journal
+from .session import Session
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ async def ask(plan: Plan, hidden: HiddenInputs) -> Results:
     host = current()
     plan.check()
     if (preview := plan.preview) is not None:
-        show(host, lambda: highlight(*preview))
+        show_preview(host, lambda: highlight(*preview))
     purchase = _Purchase(host, plan, hidden)
     try:
         results = await wait(purchase.results(), host, purchase.doing)
@@ -67,7 +67,7 @@ async def ask(plan: Plan, hidden: HiddenInputs) -> Results:
     finally:
         purchase.wanted = False
     # Some browsers keep the last line on the node after the run.
-    say(host, results.summary)
+    show_progress(host, results.summary)
     hand_out_receipts([delivery.call for delivery in results.deliveries], hidden)
     return results
 
@@ -86,9 +86,9 @@ class _Purchase:
         self._failed = False
         self._errors: dict[int, LumenfallError] = {}
         self._checkout: Checkout | None = None
-        self._data_dir = host.data_dir()
-        self._server = resolve_server(host.environ(), self._data_dir)
-        self._journal, self._settings = open_journal(host)
+        session = Session(host)
+        self._server, self._journal, self._settings = session.server, session.journal, session.settings
+        self._catalogue = session.catalogue
         self._keeps_going = (plan.terms.on_failure or self._settings.on_failure) == "keep"
         self._caller = caller(hidden)
 
@@ -112,7 +112,7 @@ class _Purchase:
 
     async def _run(self) -> Results:
         async with Client(self._server, on_status=self._tell) as client:
-            model = await Catalogue(self._data_dir, self._server.base_url).model(client, self._plan.terms.model)
+            model = await self._catalogue.model(client, self._plan.terms.model)
             self._end_note = end_note(model)
             # Encoding large pictures takes a while; in a thread it does not hold up other calls.
             orders = await asyncio.to_thread(orders_of, self._plan, self._server, model)

@@ -13,7 +13,7 @@ from typing import Literal
 
 import torch
 
-from ..api import Catalogue, Client, ImageRequest, Model, Server, end_note, resolve_server
+from ..api import Client, ImageRequest, Model, Server, end_note
 from ..api.prices import price
 from ..errors import LumenfallError
 from ..host import Host, current
@@ -26,7 +26,7 @@ from .delivery import Delivery, Results, fetch
 from .order import Order, orders_of
 from .outcome import UNRESOLVED
 from .plan import Plan
-from .session import open_journal
+from .session import Session
 
 Source = Literal["dry run", "your figure", "list price", "store", "unknown"]
 """Where a price comes from. What the store replays costs nothing; "unknown" is no price at all."""
@@ -75,11 +75,10 @@ class Quote:
         return await wait(background.run(self._run(host, plan), is_free=True), host, lambda: "estimating")
 
     async def _run(self, host: Host, plan: Plan) -> Results:
-        data_dir = host.data_dir()
-        server = resolve_server(host.environ(), data_dir)
-        journal, settings = open_journal(host)
+        session = Session(host)
+        server, journal, settings = session.server, session.journal, session.settings
         async with Client(server) as client:
-            model = await Catalogue(data_dir, server.base_url).model(client, plan.terms.model)
+            model = await session.catalogue.model(client, plan.terms.model)
             orders = await asyncio.to_thread(orders_of, plan, server, model)
             note = end_note(model)
             notes = () if note is None else (note,)

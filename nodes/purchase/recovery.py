@@ -6,9 +6,9 @@ import asyncio
 import contextlib
 import time
 
-from ..api import Client, Server, canonical, resolve_server, spellings
+from ..api import Client, Server, canonical, spellings
 from ..errors import Charged, InputError, LumenfallError
-from ..host import Host, current, say
+from ..host import Host, current, show_progress
 from ..host.waiting import wait
 from ..spend import Call, Journal, State, clock, newest
 from . import background
@@ -17,7 +17,7 @@ from .order import in_turn
 from .origin import HiddenInputs
 from .outcome import UNRESOLVED, resolve, unresolved
 from .receipts import hand_out_receipts
-from .session import open_journal
+from .session import Session
 
 NAMED = 5
 """How many calls an error offers."""
@@ -39,7 +39,7 @@ async def recover(name: str, hidden: HiddenInputs) -> Results:
     finally:
         recovery.wanted = False
     count = len(delivery.call.pictures)
-    say(host, f"{count} picture{'s' * (count != 1)} recovered")
+    show_progress(host, f"{count} picture{'s' * (count != 1)} recovered")
     hand_out_receipts([delivery.call], hidden)
     return Results((delivery,))
 
@@ -51,9 +51,8 @@ class _Recovery:
         self.wanted = True
         self.status = "looking for the pictures"
         self._name = name
-        self._environ = host.environ()
-        self._data_dir = host.data_dir()
-        self._journal, _ = open_journal(host)
+        self._session = Session(host)
+        self._journal = self._session.journal
 
     async def delivery(self) -> Delivery:
         """Run on the background's loop, and wait here."""
@@ -111,7 +110,7 @@ class _Recovery:
     def _server(self, call: Call) -> Server:
         """The call's own server, with its key where there is one."""
         try:
-            server = resolve_server(self._environ, self._data_dir)
+            server = self._session.server
         except LumenfallError:
             return Server(call.server)
         return server if canonical(server.base_url) == canonical(call.server) else Server(call.server)

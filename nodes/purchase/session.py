@@ -1,25 +1,55 @@
-"""Opening the journal that belongs to a host, without torch."""
+"""What belongs to a host, without torch: its settings, server, model list and journal."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 
-from ..api import Catalogue, Client, Mode, ModelList, bundled, configured_base_url, resolve_server
+from ..api import Catalogue, Client, Mode, ModelList, Server, bundled, configured_base_url, resolve_server
 from ..errors import AuthenticationFailed, LumenfallError
 from ..host import Host, current, dependencies
 from ..settings import Settings, read_settings
 from ..spend import Journal
 
 
-def open_journal(host: Host) -> tuple[Journal, Settings]:
-    """The journal and the settings of a host. Whoever pays comes by here first.
+class Session:
+    """What ``host`` is set to, for one use of it: one call of a node, one answer of a route, one command.
 
-    Raises OldDependency, and InputError for settings that cannot be used.
+    Each part is read when it is first asked for, and then stays; the next use makes a session of its own, so that what
+    the user changes counts at once. Nothing in it is bound to an event loop or a thread.
     """
-    dependencies.require()
-    data_dir = host.data_dir()
-    settings = read_settings(host.environ(), data_dir)
-    return Journal(data_dir, settings.database), settings
+
+    def __init__(self, host: Host) -> None:
+        self.environ = host.environ()
+        self.data_dir = host.data_dir()
+
+    @cached_property
+    def settings(self) -> Settings:
+        """Raises InputError where they cannot be used."""
+        return read_settings(self.environ, self.data_dir)
+
+    @cached_property
+    def base_url(self) -> str:
+        """Of the server; needs no key. Raises InputError for what is no address."""
+        return configured_base_url(self.environ, self.data_dir)
+
+    @cached_property
+    def server(self) -> Server:
+        """With its key. Raises CredentialError and InputError, see :func:`..api.credentials.resolve_server`."""
+        return resolve_server(self.environ, self.data_dir)
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """The server's models. Raises InputError as :attr:`base_url` does."""
+        return Catalogue(self.data_dir, self.base_url)
+
+    @cached_property
+    def journal(self) -> Journal:
+        """Who pays comes by here first. Raises OldDependency, and InputError as :attr:`settings` does; StoreError only
+        when it is used.
+        """
+        dependencies.require()
+        return Journal(self.data_dir, self.settings.database)
 
 
 def model_names(*modes: Mode) -> list[str]:
@@ -27,7 +57,7 @@ def model_names(*modes: Mode) -> list[str]:
     whose menu fails would vanish from ComfyUI; the settings are complained of when it runs.
     """
     try:
-        known = _catalogue().known()
+        known = Session(current()).catalogue.known()
     except (LumenfallError, ValueError):
         known = bundled()
     return known.names(*modes) or known.names("generate", "edit", "upscale", "variations")
@@ -38,18 +68,11 @@ async def list_models() -> ModelList:
 
     Raises CredentialError without a key and AuthenticationFailed with a wrong one.
     """
-    host = current()
-    server = resolve_server(host.environ(), host.data_dir())
-    async with Client(server) as client:
+    session = Session(current())
+    async with Client(session.server) as client:
         try:
-            return await _catalogue().fresh(client)
+            return await session.catalogue.fresh(client)
         except AuthenticationFailed:
             raise
         except LumenfallError as error:
-            return replace(_catalogue().known(), failure=error.message)
-
-
-def _catalogue() -> Catalogue:
-    host = current()
-    data_dir = host.data_dir()
-    return Catalogue(data_dir, configured_base_url(host.environ(), data_dir))
+            return replace(session.catalogue.known(), failure=error.message)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..host import Host, use
+from ..host import Host, Quiet, use
 from ..pricing.walk import estimate_graph
 from .own_loop import aside
 
@@ -31,18 +31,5 @@ async def estimate(host: Host, asked: EstimateRequest) -> dict[str, Any]:
         node_id: {"class_type": node.class_type, "inputs": node.inputs, "_meta": node.meta}
         for node_id, node in asked.prompt.items()
     }
-    with use(cast(Host, _Unstoppable(host))):
+    with use(Quiet(host, stoppable=False)):
         return (await aside(lambda: estimate_graph(prompt))).as_dict()
-
-
-class _Unstoppable:
-    """A host whose Stop is meant for its runs: ComfyUI's stays pressed until the next one begins."""
-
-    def __init__(self, host: Host) -> None:
-        self._host = host
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._host, name)
-
-    def interrupted(self) -> bool:
-        return False

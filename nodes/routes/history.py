@@ -11,7 +11,7 @@ from PIL import Image
 from ..errors import InputError, LumenfallError
 from ..host import Host
 from ..purchase.outcome import page_of
-from ..purchase.session import open_journal
+from ..purchase.session import Session
 from ..spend import Call, Journal, State, in_the_air, newest
 
 MAX_PAGE = 100
@@ -36,7 +36,7 @@ async def history(host: Host, before: str | None, limit: int) -> dict[str, Any]:
 
 
 def _history(host: Host, before: str | None, limit: int) -> dict[str, Any]:
-    journal, _ = open_journal(host)
+    journal = Session(host).journal
     running = in_the_air(journal)
     waited_for = {call.id for call in running}
     found = [call for call in newest(journal, limit + 1 + len(running), before) if call.id not in waited_for]
@@ -56,7 +56,7 @@ async def picture(host: Host, call_id: str, number: int, side: int | None) -> tu
 
 
 def _picture(host: Host, call_id: str, number: int, side: int | None) -> tuple[bytes, str]:
-    journal, _ = open_journal(host)
+    journal = Session(host).journal
     stored = _found(journal, call_id).picture(number)
     media_type = None if stored is None else MEDIA_TYPES.get(stored.extension)
     if stored is None or media_type is None:
@@ -88,7 +88,7 @@ async def graph(host: Host, call_id: str) -> dict[str, Any]:
 
 
 def _graph(host: Host, call_id: str) -> dict[str, Any]:
-    journal, _ = open_journal(host)
+    journal = Session(host).journal
     kept = _found(journal, call_id).graph
     if not kept:
         raise _missing(f"The node of call {call_id} was not kept.")

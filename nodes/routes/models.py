@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ..api import Catalogue, Client, Model, ModelList, configured_base_url, ended, resolve_server
+from ..api import Client, Model, ModelList, ended
 from ..contract.nodes import PaidNode
 from ..errors import LumenfallError, StoreError
 from ..host import Host
-from ..purchase.session import open_journal
-from ..settings import read_settings
+from ..purchase.session import Session
 from ..spend import typical_seconds
 from .own_loop import aside
 
@@ -24,11 +23,10 @@ async def list_models(host: Host, *, refresh: bool) -> dict[str, Any]:
 
 
 async def _list(host: Host, refresh: bool) -> dict[str, Any]:
-    environ, data_dir = host.environ(), host.data_dir()
-    catalogue = Catalogue(data_dir, configured_base_url(environ, data_dir))
-    found = await _refreshed(host, catalogue) if refresh else catalogue.known()
-    figures = read_settings(environ, data_dir).prices
-    seconds = _seconds(host)
+    session = Session(host)
+    found = await _refreshed(session) if refresh else session.catalogue.known()
+    figures = session.settings.prices
+    seconds = _seconds(session)
     # What the user has a price for is a model, also where no list has it.
     unlisted = [Model(id=slug) for slug in figures if found.find(slug) is None]
     models = [*found.models, *unlisted]
@@ -55,18 +53,17 @@ def _need(node: type[Any]) -> dict[str, Any]:
     return {"modes": list(node.MODES), "images": int("image" in required), "mask": "mask" in required}
 
 
-async def _refreshed(host: Host, catalogue: Catalogue) -> ModelList:
+async def _refreshed(session: Session) -> ModelList:
     try:
-        async with Client(resolve_server(host.environ(), host.data_dir())) as client:
-            return await catalogue.fresh(client, max_age=0.0)
+        async with Client(session.server) as client:
+            return await session.catalogue.fresh(client, max_age=0.0)
     except LumenfallError as error:
-        return replace(catalogue.known(), failure=f"{error.message} {error.hint}".strip())
+        return replace(session.catalogue.known(), failure=f"{error.message} {error.hint}".strip())
 
 
-def _seconds(host: Host) -> dict[str, float]:
+def _seconds(session: Session) -> dict[str, float]:
     try:
-        journal, _ = open_journal(host)
-        return typical_seconds(journal)
+        return typical_seconds(session.journal)
     except StoreError:
         return {}
 

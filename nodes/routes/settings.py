@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, create_model
 
 from ..api import (
     Client,
     base_url_source,
-    configured_base_url,
     decided_by_environment,
     known_key,
     read_models,
@@ -21,45 +20,47 @@ from ..api import (
 )
 from ..errors import AuthenticationFailed, InputError, LumenfallError
 from ..host import Host
-from ..purchase.session import open_journal
-from ..settings import Amount, OnFailure, Parallel, change_settings, read_settings, set_by_environment
+from ..purchase.session import Session
+from ..settings import Amount, Settings, change_settings, set_by_environment
 from .own_loop import aside
+
+T = TypeVar("T", bound=BaseModel)
 
 Key = SecretStr
 Slug = Annotated[str, Field(pattern=r"^[!-~]{1,200}$")]
 
 
-class LimitsChange(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    run: Amount | None = None
-    day: Amount | None = None
-    month: Amount | None = None
+HIDDEN = {"database"}
+"""Settings that the dialog neither shows nor changes: the URL of a database may hold a password."""
 
 
-class Change(BaseModel):
-    """What is to be changed; fields that are not sent stay, None takes a setting back to its default."""
-
+class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
-    key: Key | None = Field(default=None, max_length=1000)
-    base_url: str | None = Field(default=None, max_length=2000)
-    limits: LimitsChange = LimitsChange()
-    replay: bool | None = None
-    store_gb: Amount | None = None
-    parallel: Parallel | None = None
-    on_failure: OnFailure | None = None
-    warn_above: Amount | None = None
-    prices: dict[Slug, Amount | None] = {}
 
-
-class Trial(BaseModel):
+class Trial(_Body):
     """A server and a key to try; what is left out is taken from the settings."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
-
     key: Key | None = Field(default=None, max_length=1000)
     base_url: str | None = Field(default=None, max_length=2000)
+
+
+def _changes(settings: BaseModel, base: type[T], **others: Any) -> type[T]:
+    """``base``, and each setting that is shown, to be left out or None too; ``others`` replace those of their names."""
+    fields: dict[str, Any] = {}
+    for name, field in type(settings).model_fields.items():
+        if isinstance(field.default, BaseModel):
+            inner = _changes(field.default, _Body)
+            fields[name] = (inner, inner())
+        elif name not in HIDDEN:
+            kind: Any = Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
+            fields[name] = (kind | None, None)
+    model: type[T] = create_model(f"{type(settings).__name__}Change", __base__=base, **{**fields, **others})
+    return model
+
+
+Change = _changes(Settings(), Trial, prices=(dict[Slug, Amount | None], {}))
+"""What is to be changed: a key, a base URL, and settings. What is not sent stays, None goes back to the default."""
 
 
 async def show(host: Host) -> dict[str, Any]:
@@ -68,11 +69,9 @@ async def show(host: Host) -> dict[str, Any]:
 
 
 def _show(host: Host) -> dict[str, Any]:
-    environ, data_dir = host.environ(), host.data_dir()
-    settings = read_settings(environ, data_dir)
-    key = known_key(environ, data_dir)
-    base_url = configured_base_url(environ, data_dir)
-    journal, _ = open_journal(host)
+    session = Session(host)
+    base_url = session.base_url
+    key = known_key(session.environ, session.data_dir)
     return {
         "key": {
             "set": key is not None,
@@ -80,15 +79,9 @@ def _show(host: Host) -> dict[str, Any]:
             "source": key and key.source,
             "host": urlsplit(base_url).netloc,
         },
-        "base_url": {"value": base_url, "source": base_url_source(environ, data_dir)},
-        "limits": settings.limits.model_dump(),
-        "replay": settings.replay,
-        "store_gb": settings.store_gb,
-        "store_used": journal.files.total(),
-        "parallel": settings.parallel,
-        "on_failure": settings.on_failure,
-        "warn_above": settings.warn_above,
-        "prices": settings.prices,
+        "base_url": {"value": base_url, "source": base_url_source(session.environ, session.data_dir)},
+        **session.settings.model_dump(exclude=HIDDEN),
+        "store_used": session.journal.files.total(),
         "locked": locked(host),
     }
 
@@ -99,36 +92,44 @@ def locked(host: Host) -> dict[str, str]:
     return {**decided_by_environment(environ), **set_by_environment(environ)}
 
 
-async def change(host: Host, asked: Change) -> dict[str, Any]:
+async def change(host: Host, asked: Trial) -> dict[str, Any]:
     """Write what is asked, and show the settings that result. Raises LumenfallError, and then nothing is changed."""
     await asyncio.to_thread(_change, host, asked)
     return await show(host)
 
 
-def _change(host: Host, asked: Change) -> None:
-    environ, data_dir = host.environ(), host.data_dir()
+def _change(host: Host, asked: Trial) -> None:
+    session = Session(host)
     decided = locked(host)
-    wanted = {name for name in asked.model_fields_set if name != "limits"}
-    wanted |= {f"limits.{name}" for name in asked.limits.model_fields_set}
-    for name in sorted(wanted & decided.keys()):
+    changes = asked.model_dump(exclude_unset=True)
+    for name in sorted(_names(changes) & decided.keys()):
         raise InputError(f"{name} is set by the environment variable {decided[name]}.", code="LOCKED")
 
     def write(content: dict[str, Any]) -> None:
-        changes = _server_changes(asked)
-        if changes.get("api_key") and "base_url" in decided:
+        server = _server_changes(asked)
+        if server.get("api_key") and "base_url" in decided:
             # The key is for the server in effect, and must go nowhere else when the variable is gone.
-            changes["base_url"] = configured_base_url(environ, data_dir)
-        write_server(content, **changes)
-        for name in ("replay", "store_gb", "parallel", "on_failure", "warn_above"):
-            if name in asked.model_fields_set:
-                _put(content, name, getattr(asked, name))
-        _put_each(content, "limits", asked.limits.model_dump(exclude_unset=True))
-        _put_each(content, "prices", asked.prices)
+            server["base_url"] = session.base_url
+        write_server(content, **server)
+        for name, value in changes.items():
+            if isinstance(value, Mapping):
+                _put_each(content, name, value)
+            elif name not in Trial.model_fields:
+                _put(content, name, value)
 
-    change_settings(data_dir, write)
+    change_settings(session.data_dir, write)
 
 
-def _server_changes(asked: Change) -> dict[str, str | None]:
+def _names(changes: Mapping[str, Any]) -> set[str]:
+    """The settings that are to be changed, as :func:`locked` names them."""
+    return {
+        f"{name}.{inner}" if inner else name
+        for name, value in changes.items()
+        for inner in (value if isinstance(value, Mapping) else [""])
+    }
+
+
+def _server_changes(asked: Trial) -> dict[str, str | None]:
     changes: dict[str, str | None] = {}
     if "base_url" in asked.model_fields_set:
         changes["base_url"] = (asked.base_url or "").strip() or None
@@ -167,7 +168,8 @@ async def test(host: Host, asked: Trial) -> dict[str, Any]:
 async def _test(host: Host, asked: Trial) -> dict[str, Any]:
     try:
         base_url = (asked.base_url or "").strip() or None
-        server = server_to_try(host.environ(), host.data_dir(), base_url, _plain(asked.key))
+        session = Session(host)
+        server = server_to_try(session.environ, session.data_dir, base_url, _plain(asked.key))
         async with Client(server) as client:
             models = read_models(await client.get("models"))
             return {

@@ -6,10 +6,10 @@ import asyncio
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from ..api import Client, resolve_server
+from ..api import Client
 from ..errors import LumenfallError
 from ..host import Host
-from ..purchase.session import open_journal
+from ..purchase.session import Session
 from ..spend import NANOS, Total, counted, entries, totals, uncertain
 from .own_loop import aside
 
@@ -24,7 +24,8 @@ async def spend(host: Host) -> dict[str, Any]:
 
 
 def _spend(host: Host) -> dict[str, Any]:
-    journal, settings = open_journal(host)
+    session = Session(host)
+    journal = session.journal
     today, month = counted(journal)
     first = date.today() - timedelta(days=DAYS - 1)
     start = datetime.combine(first, time.min).timestamp()
@@ -36,7 +37,7 @@ def _spend(host: Host) -> dict[str, Any]:
         "currency": "USD",
         "today": today / NANOS,
         "month": month / NANOS,
-        "limits": settings.limits.model_dump(),
+        "limits": session.settings.limits.model_dump(),
         "days": [_day(name, by_day.get(name)) for name in dates],
         "uncertain": len(uncertain(journal)),
     }
@@ -53,7 +54,7 @@ async def balance(host: Host) -> dict[str, Any]:
 
 async def _balance(host: Host) -> dict[str, Any]:
     try:
-        async with Client(resolve_server(host.environ(), host.data_dir())) as client:
+        async with Client(Session(host).server) as client:
             found = await client.balance()
     except LumenfallError as error:
         return {"amount": None, "currency": None, "reason": f"{error.message} {error.hint}".strip()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -128,6 +127,8 @@ def typical_seconds(journal: Journal) -> dict[str, float]:
     for call in newest(journal, SAMPLE):
         if call.seconds and call.pictures:
             times[call.model].append(call.seconds)
+    import statistics
+
     return {model: round(statistics.median(seconds), 1) for model, seconds in times.items()}
 
 

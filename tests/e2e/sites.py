@@ -19,7 +19,7 @@ from typing import Any
 
 from nodes.headless.host import Headless
 from nodes.headless.sandbox import Sandbox, running
-from nodes.purchase.session import open_journal
+from nodes.purchase.session import Session
 from nodes.spend import Journal
 
 PACK = Path(__file__).parents[2]
@@ -43,7 +43,7 @@ class Site:
 
     @property
     def journal(self) -> Journal:
-        journal, _ = open_journal(Headless({"LUMENFALL_DATA_DIR": str(self.data_dir)}))
+        journal = Session(Headless({"LUMENFALL_DATA_DIR": str(self.data_dir)})).journal
         return journal
 
     def configure(self, **settings: Any) -> None:

@@ -13,7 +13,7 @@ import typer
 
 from ...errors import InputError
 from ...purchase.receipts import RECEIPTS
-from ...purchase.session import open_journal
+from ...purchase.session import Session
 from ...spend import clock, with_picture
 from ..host import Headless
 from .printing import failing_in_words, one_line
@@ -35,7 +35,7 @@ def receipt(
         receipts = read_receipts(file)
         calls = []
         if not receipts:
-            journal, _ = open_journal(Headless())
+            journal = Session(Headless()).journal
             calls = [everything(journal, call) for call in with_picture(journal, digest)]
         if not receipts and not calls:
             raise InputError(

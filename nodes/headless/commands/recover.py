@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from ...host import use
-from ...purchase.session import open_journal
+from ...purchase.session import Session
 from .. import signals
 from ..host import Headless
 from .exports import export, make_folder
@@ -36,8 +36,8 @@ def recover(
 
         with signals.asking(host.stop):
             (delivery,) = asyncio.run(recovery.recover(name, origin.HiddenInputs())).deliveries
-        journal, _ = open_journal(host)
-        paths = [export(journal.files, delivery.call, stored, output_folder) for stored in delivery.call.pictures]
+        files = Session(host).journal.files
+        paths = [export(files, delivery.call, stored, output_folder) for stored in delivery.call.pictures]
     images = [str(path) for path in paths if path is not None]
     if as_json:
         print(json.dumps({"images": images, "call": as_dict(delivery.call), "notes": list(delivery.notes)}))

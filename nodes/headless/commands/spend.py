@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ...purchase.session import open_journal
+from ...purchase.session import Session
 from ...settings import LimitSettings
 from ...spend import NANOS, By, Call, Journal, Total, clock, counted, entries, picture_count, total, totals, uncertain
 from ..host import Headless
@@ -62,8 +62,8 @@ def spend(
         raise typer.BadParameter("--plot writes PNG files only", param_hint="--plot")
     grouping: By | None = by.value if by else None
     with failing_in_words(as_json):
-        journal, settings = open_journal(Headless())
-        ledger = _Ledger.read(journal, since.timestamp() if since else None, settings.limits)
+        session = Session(Headless())
+        ledger = _Ledger.read(session.journal, since.timestamp() if since else None, session.settings.limits)
         if plot is not None:
             from .chart import draw
 

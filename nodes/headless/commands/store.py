@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ...errors import InputError
-from ...purchase.session import open_journal
+from ...purchase.session import Session
 from ...spend import GIGABYTE, Call, Journal, State, clean, clock, kept, picture_count, remove
 from ..host import Headless
 from .exports import export as export_picture
@@ -26,7 +26,8 @@ ID_HELP = "A request id, or the first 8 digits or more of a call id."
 def list_calls(as_json: AsJson = False) -> None:
     """List the calls whose pictures are kept, the newest last."""
     with failing_in_words(as_json):
-        journal, settings = open_journal(Headless())
+        session = Session(Headless())
+        journal, settings = session.journal, session.settings
         calls, size = kept(journal), journal.files.total()
     if as_json:
         listed = [{**as_dict(call), "size": _size(call)} for call in calls]
@@ -54,7 +55,7 @@ def list_calls(as_json: AsJson = False) -> None:
 def show(name: Annotated[str, typer.Argument(metavar="ID", help=ID_HELP)], as_json: AsJson = False) -> None:
     """Show everything that is known of a call, and where its pictures lie."""
     with failing_in_words(as_json):
-        journal, _ = open_journal(Headless())
+        journal = Session(Headless()).journal
         found = everything(journal, _find(journal, name))
     if as_json:
         print(json.dumps(found))
@@ -69,7 +70,7 @@ def export(
 ) -> None:
     """Copy pictures under readable names. Nothing is overwritten."""
     with failing_in_words(False):
-        journal, _ = open_journal(Headless())
+        journal = Session(Headless()).journal
         calls = [_find(journal, name) for name in names] if names else kept(journal)
         make_folder(folder)
         lost = 0
@@ -100,7 +101,8 @@ def clean_store(
     if undelivered and not everywhere:
         raise typer.BadParameter("--undelivered goes with --all only")
     with failing_in_words(False):
-        journal, settings = open_journal(Headless())
+        session = Session(Headless())
+        journal, settings = session.journal, session.settings
         calls, size = len(kept(journal)), journal.files.total()
         clean(journal, 0.0 if everywhere else settings.store_gb if to is None else to)
         if undelivered:

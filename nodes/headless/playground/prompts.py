@@ -68,7 +68,7 @@ class Prompts:
             extra["client_id"] = body["client_id"]
         texts = extra.get("extra_pnginfo") or {}
         run = Run(prompt_id, graph, extra.get("client_id"), texts, self._playground.messages)
-        host = self._playground.host(prompt_id, run.say, run.show, run.complain)
+        host = self._playground.host(prompt_id, run.show_progress, run.show_preview, run.show_failure)
         return Job(number, prompt_id, graph, extra, host, run)
 
     async def _info(self, request: web.Request) -> web.Response:

@@ -77,15 +77,15 @@ class Run:
             },
         }
 
-    def say(self, node_id: str, text: str) -> None:
+    def show_progress(self, node_id: str, text: str) -> None:
         """Progress of a node."""
         self._post("lumenfall.progress", {"node": node_id, "text": text})
 
-    def complain(self, node_id: str, error: Mapping[str, Any], link: str | None) -> None:
+    def show_failure(self, node_id: str, error: Mapping[str, Any], link: str | None) -> None:
         """An error of a node of the pack."""
         self._post("lumenfall.error", {"node": node_id, "error": error, "link": link})
 
-    def show(self, node_id: str, picture: Image.Image) -> None:
+    def show_preview(self, node_id: str, picture: Image.Image) -> None:
         """A preview on a node."""
         if self._client is not None:
             self._messages.post_preview(self._names(node_id), picture, self._client)

@@ -1,0 +1,81 @@
+"""What a node needs of the program that it runs in."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+
+class Interrupted(Exception):
+    """The user pressed Stop. Inside ComfyUI its own exception is raised instead."""
+
+
+Prepare = Callable[[Mapping[str, Any], dict[str, Any]], None]
+"""Receives a graph in API format and the texts for the PNGs that it will save, which it may add to."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a node runs: the prompt that is being run, the node's id in it, the workflow's name; None if unknown."""
+
+    run_id: str | None = None
+    node_id: str | None = None
+    workflow: str | None = None
+
+
+class Host(ABC):
+    """Where the nodes run. As it stands here nobody watches, nobody presses Stop, and there are no other nodes."""
+
+    @abstractmethod
+    def environ(self) -> Mapping[str, str]:
+        """The environment variables that settings are read from."""
+
+    @abstractmethod
+    def data_dir(self) -> Path:
+        """The pack's private folder: settings, model list, pictures as they arrived. May not exist yet."""
+
+    def place(self) -> Place:
+        """Which node runs in this task."""
+        return Place()
+
+    def before_each_run(self, prepare: Prepare) -> None:  # noqa: B027
+        """From now on, call ``prepare`` for every graph that is about to run; once, however often it is handed in.
+        Only a host that keeps results from one run to the next has to.
+        """
+
+    def progress(self, text: str) -> None:  # noqa: B027
+        """Show one short line on the node that is running in this task."""
+
+    def failure(self, error: Mapping[str, Any], link: str | None) -> None:  # noqa: B027
+        """Show why the node that is running in this task failed: ``error`` in the shape of LumenfallError.as_dict(),
+        ``link`` the page where the request can be looked up.
+        """
+
+    def preview(self, picture: Image.Image) -> None:  # noqa: B027
+        """Show a picture on the node that is running in this task, until it ends."""
+
+    def interrupted(self) -> bool:
+        """Whether the user asked to stop. Polled; must be cheap."""
+        return False
+
+    def interruption(self) -> BaseException:
+        """The exception by which this host knows that a node was stopped."""
+        return Interrupted()
+
+    def in_main_thread(self, task: Callable[[], None]) -> None:  # noqa: B027
+        """Call ``task`` soon in the main thread, where signals are set up. Only a host that leaves them as it found
+        them has to.
+        """
+
+    def node_classes(self) -> Mapping[str, type[Any]]:
+        """Class id -> class of all nodes that the graphs of this host may hold."""
+        return {}
+
+    def free_nodes(self) -> Mapping[str, type[Any]]:
+        """Class id -> class of the host's own nodes that may be run at any time: they cost, write and show nothing."""
+        return {}
