@@ -15,7 +15,6 @@ from ..errors import InputError
 from .addresses import PORTS
 from .flavours import address_of, is_loopback_host
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _ENTRY = re.compile(

@@ -117,6 +117,8 @@ class Checkout:
         asked = int(order.request.parameters.get("n", 1))
         if answer.entries < asked:
             notes.append(f"{asked} pictures were asked for, {answer.entries} came.")
+        if self.client.server.exposure:
+            notes.append(self.client.server.exposure)
         return replace(delivery, notes=(*order.wire.notes, *delivery.notes, *notes))
 
     async def _answered(self, call: Call, reply: Reply) -> tuple[Call, Answer, list[str]]:
