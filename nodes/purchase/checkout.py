@@ -18,12 +18,22 @@ from typing import Any
 
 from ..api import Answer, Client, Model, Reply, Server, error_for, request_id
 from ..api.prices import price
-from ..errors import BudgetExceeded, Charged, LumenfallError
+from ..errors import BudgetExceeded, Charged, DecoderFault, LumenfallError
 from ..settings import Settings
 from ..spend import Call, Caller, Journal, Limits, State, nanos
-from .delivery import Delivery, fetch
+from .delivery import Delivery, can_fetch, fetch, is_new
 from .order import Order, Skipped, in_turn
-from .outcome import ANOTHER, UNRESOLVED, known_cost, read, resolve, unresolved, with_answer, with_logged_cost
+from .outcome import (
+    ANOTHER,
+    UNRESOLVED,
+    asked_for,
+    known_cost,
+    read,
+    resolve,
+    unresolved,
+    with_answer,
+    with_logged_cost,
+)
 
 
 @dataclass
@@ -60,20 +70,28 @@ class Checkout:
 
         Blocks. Raises StoreError.
         """
-        blocking = None
+        blocking = fetchable = None
         calls = [call for call in self.journal.equal(*order.keys) if order.is_answered_by(call)]
         for place, call in enumerate(calls):
             if call.state in UNRESOLVED:
                 # What was bought anew after it speaks louder.
                 blocking = call if place == 0 else blocking
-            elif call.delivered_at and not self.settings.replay:
+            elif not self.settings.replay and (call.delivered_at or self._is_spoilt(call)):
                 break
-            elif call.state in (State.ANSWERED, State.DOWNLOADED) or self._is_whole(call):
+            elif call.state in (State.ANSWERED, State.DOWNLOADED) or self._is_here(call):
                 return call
-        return blocking
+            elif call.state is State.DONE and can_fetch(call):
+                fetchable = fetchable or call
+        return blocking or fetchable
 
-    def _is_whole(self, call: Call) -> bool:
-        return call.state is State.DONE and all(map(self.journal.files.has, call.pictures))
+    def _is_here(self, call: Call) -> bool:
+        """Whether there is a file of it, be it damaged."""
+        return call.state is State.DONE and any(map(self.journal.files.is_there, call.pictures))
+
+    def _is_spoilt(self, call: Call) -> bool:
+        """Whether a picture of it was lost here, too long ago to be fetched again."""
+        is_done = call.state is State.DONE and not is_new(call)
+        return is_done and not all(map(self.journal.files.is_intact, call.pictures))
 
     async def _replay(self, call: Call | None) -> Delivery | None:
         """What ``call``, an equal request, brought before; None where one is to be bought. Whoever holds the lock and
@@ -85,7 +103,20 @@ class Checkout:
                 raise unresolved(call)
         if call is None or call.state is State.REFUSED:
             return None
-        return await fetch(self.client, self.journal, call, replayed=True)
+        return await self.kept(call)
+
+    async def kept(self, call: Call) -> Delivery | None:
+        """The pictures of ``call``, from the store or once more from the server; None where neither has any left, so
+        that they are to be bought. What is damaged here is not bought again by itself: raises DownloadError.
+        """
+        try:
+            return await fetch(self.client, self.journal, call, replayed=True)
+        except LumenfallError as error:
+            if isinstance(error, DecoderFault) or call.state is not State.DONE:
+                raise
+            if self._is_here(call) or can_fetch(call, error):
+                raise
+            return None
 
     async def _buy(self, order: Order) -> Delivery:
         self._check_wanted()
@@ -128,7 +159,7 @@ class Checkout:
             await asyncio.to_thread(self.journal.records.keep_answer, call, reply.body)
         except OSError as error:
             notes.append(f"The answer could not be kept on disk: {error.strerror or error}.")
-        answer = await read(reply.status, reply.headers, reply.body, reply.broken)
+        answer = await read(reply.status, reply.headers, reply.body, reply.broken, asked_for(call))
         call = with_answer(call, answer)
         if call.cost is None:
             call = await with_logged_cost(self.client, call)

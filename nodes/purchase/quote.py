@@ -22,7 +22,7 @@ from ..api.prices import price
 from ..errors import LumenfallError
 from ..spend import Call, State
 from .checkout import Checkout
-from .delivery import Delivery, fetch
+from .delivery import Delivery
 from .order import Order
 from .outcome import UNRESOLVED
 
@@ -76,10 +76,12 @@ class Quote:
         model, count = order.request.model, int(order.request.parameters.get("n", 1))
         call = await asyncio.to_thread(checkout.earlier, order) if self.inputs_known else None
         if call is not None and call.state in (State.DOWNLOADED, State.DONE):
-            delivery = await fetch(checkout.client, checkout.journal, call, replayed=True)
-            pictures = sum(picture.shape[0] for picture in delivery.pictures)
-            self.requests.append(PricedRequest(model, pictures, source="store"))
-            return delivery
+            delivery = await checkout.kept(call)
+            if delivery is not None:
+                pictures = sum(picture.shape[0] for picture in delivery.pictures)
+                self.requests.append(PricedRequest(model, pictures, source="store"))
+                return delivery
+            call = None
         self.outputs_known = False
         if call is not None and call.state in UNRESOLVED:
             note = "An equal request was sent before, and how it ended is not known. It is not sent again blindly."
