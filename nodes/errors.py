@@ -81,7 +81,13 @@ class LumenfallError(RuntimeError):
         return f"{sentences(self.message, self.hint)}\n[{' | '.join(facts)}]"
 
     def replaced(
-        self: E, *, hint: str | None = None, request_id: str | None = None, charged: Charged | None = None
+        self: E,
+        *,
+        message: str | None = None,
+        hint: str | None = None,
+        code: str | None = None,
+        request_id: str | None = None,
+        charged: Charged | None = None,
     ) -> E:
         """The same error, of the same class and with the same cause and traceback, that says this instead."""
         error = type(self).__new__(type(self), *self.args)
@@ -89,7 +95,9 @@ class LumenfallError(RuntimeError):
         error.__dict__.update(self.__dict__)
         error.__cause__ = self.__cause__
         error.__suppress_context__ = self.__suppress_context__
+        error.message = self.message if message is None else message
         error.hint = self.hint if hint is None else hint
+        error.code = code or self.code
         error.request_id = self.request_id if request_id is None else request_id
         error.charged = self.charged if charged is None else charged
         return error.with_traceback(self.__traceback__)

@@ -148,11 +148,20 @@ def test_what_was_refused_says_so(nodes: Nodes, sandbox: Sandbox) -> None:
 
 
 def test_files_that_are_gone_are_not_promised(nodes: Nodes) -> None:
-    made = nodes("LumenfallGenerate", **SMALL)
+    as_base64 = options(response_format="b64_json")
+    made = nodes("LumenfallGenerate", **SMALL, options=as_base64)
     for path in (nodes.host.data_dir() / "store").rglob("*.png"):
         path.unlink()
     with pytest.raises(errors.InputError, match="gone from the store"):
         nodes("LumenfallRecover", request_id=made.report["request_id"])
+
+
+def test_files_that_are_gone_come_again_while_their_links_live(nodes: Nodes, sandbox: Sandbox) -> None:
+    made = nodes("LumenfallGenerate", **SMALL)
+    for path in (nodes.host.data_dir() / "store").rglob("*.png"):
+        path.unlink()
+    again = nodes("LumenfallRecover", request_id=made.report["request_id"])
+    assert torch.equal(again.images, made.images) and len(sandbox.bill) == 1
 
 
 # What it hands on

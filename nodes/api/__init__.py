@@ -14,7 +14,8 @@ from .credentials import (
     server_to_try,
     write_server,
 )
-from .downloads import LINK_EXPIRED, LINK_REFUSED
+from .destinations import LINK_PRIVATE
+from .downloads import LINK_EXPIRED, LINK_REFUSED, Meter
 from .ends import end_note, end_note_behind
 from .exchange import Reply
 from .flavours import OPENAI, is_loopback
@@ -26,6 +27,7 @@ from .uploads import recompress
 
 __all__ = [
     "LINK_EXPIRED",
+    "LINK_PRIVATE",
     "LINK_REFUSED",
     "OPENAI",
     "Answer",
@@ -37,6 +39,7 @@ __all__ = [
     "ImageRequest",
     "KnownKey",
     "Logged",
+    "Meter",
     "Mode",
     "Model",
     "ModelList",

@@ -30,6 +30,7 @@ from ..errors import (
 )
 from . import downloads, request_log
 from .credentials import Server
+from .destinations import Guarded
 from .exchange import Reply, cause, exchange
 from .proxies import Proxies, Transport
 from .refusals import NOT_BEGUN, error_for
@@ -90,6 +91,10 @@ class _Busy(Exception):
             return None
 
 
+log = logging.getLogger(__name__)
+
+_warned: set[str] = set()
+
 _ours: ContextVar[bool] = ContextVar("lumenfall_http", default=False)
 
 
@@ -119,12 +124,17 @@ class Client:
 
     Proxies (:class:`Proxies` says which one when) and certificates (``SSL_CERT_FILE``) come from the environment.
     Raises InputError, code NETWORK_SETTINGS, where they cannot be used.
-    ``on_status`` receives a short line when something other than waiting for the answer goes on, else None.
+    ``on_status`` receives a short line when something other than waiting for the answer goes on, else None. ``meter``
+    counts what downloads bring.
     """
 
     def __init__(self, server: Server, on_status: Callable[[str | None], None] = lambda _: None) -> None:
         self.server = server
+        self.meter = downloads.Meter()
         self._on_status = on_status
+        if server.exposure and server.base_url not in _warned:
+            _warned.add(server.base_url)
+            log.warning(server.exposure)
         for name in _NETWORK_LOGS:
             logging.getLogger(name).addFilter(_discreet)
         # Uncompressed, what has arrived of a broken answer can be read, and a download be continued at any byte.
@@ -152,7 +162,8 @@ class Client:
             return Transport(proxies, tls, limits)
 
         # With a transport of its own, httpx does not read the proxies of the environment.
-        self._media = httpx.AsyncClient(headers=plain, timeout=MEDIA_TIMEOUT, transport=transport())
+        guarded = Guarded(server, proxies, tls, _KEPT)
+        self._media = httpx.AsyncClient(headers=plain, timeout=MEDIA_TIMEOUT, transport=guarded)
         self._api = httpx.AsyncClient(headers=compressed, timeout=FREE_TIMEOUT, transport=transport())
         self._paid = httpx.AsyncClient(headers=authorized, timeout=TIMEOUT, transport=transport(fresh))
 
@@ -239,14 +250,26 @@ class Client:
             return None
         return found
 
-    async def download(self, url: str, partial: Path, *, past_caches: bool = False) -> bytes:
+    async def download(
+        self, url: str, partial: Path, *, past_caches: bool = False, patient: Callable[[], bool] = lambda: False
+    ) -> bytes:
         """Fetch a finished picture, without the key. Raises DownloadError.
 
         What arrives is also written to ``partial``, and the next call with the same file goes on where it ends; the
-        caller removes it. A disk that fails does not matter. ``past_caches`` asks those on the way not to answer.
+        caller removes it. A disk that fails does not matter. ``past_caches`` asks those on the way not to answer. A
+        refused link is tried again after growing pauses, as long as there is somebody ``patient``.
         """
         try:
-            return await downloads.download(self._media, self.server, url, partial, past_caches=past_caches)
+            return await downloads.download(
+                self._media,
+                self.server,
+                url,
+                partial,
+                self.meter,
+                past_caches=past_caches,
+                patient=patient,
+                tell=self._on_status,
+            )
         except InputError as error:
             # The picture's host needs a proxy that the server, reached directly, did not.
             raise DownloadError(error.message, code=error.code, hint=error.hint) from error

@@ -14,7 +14,7 @@ import httpx
 from ..errors import CredentialError, InputError
 from ..settings import SETTINGS_FILE
 from .addresses import PORTS
-from .flavours import Flavour, flavour_of, is_loopback
+from .flavours import Flavour, address_of, flavour_of, is_loopback, is_own
 
 DEFAULT_BASE_URL = "https://api.lumenfall.ai/openai/v1"
 KEY_VARIABLE = "LUMENFALL_API_KEY"
@@ -44,6 +44,17 @@ class Server:
         if self.api_key is None or len(self.api_key) < SHORTEST_SECRET:
             return content
         return content.replace(self.api_key.encode(), b"***")
+
+    @property
+    def exposure(self) -> str | None:
+        """A warning where the key travels in clear; None where it does not, or where it is no secret."""
+        parts = urlsplit(self.base_url)
+        if parts.scheme != "http" or len(self.api_key or "") < SHORTEST_SECRET or is_loopback(self.base_url):
+            return None
+        address = address_of(parts.hostname or "")
+        if address is not None and is_own(address):
+            return None
+        return f"The API key travels in clear to {parts.hostname}: the base URL begins with http://, not https://."
 
     @property
     def native_url(self) -> str:

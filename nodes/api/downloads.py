@@ -1,16 +1,17 @@
 """Fetching finished pictures by their address, going on where an earlier try ended.
 
-The addresses come from an answer, so they are treated as somebody else's text: http(s) only, no private or
-link-local machine, few redirects, bounded bytes, and never the API key.
+The addresses come from an answer, so they are treated as somebody else's text: http(s) only, no private machine (which
+is for :class:`Guarded`, the transport), few redirects, bounded bytes, and never the API key.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
+import math
 import re
-import socket
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -19,7 +20,6 @@ import tenacity
 from ..errors import DownloadError
 from .compression import unpack
 from .credentials import Server
-from .flavours import is_loopback
 from .partial import Partial
 
 MAX_BYTES = 256 * 2**20
@@ -30,6 +30,15 @@ DEADLINE = 600.0
 LINK_EXPIRED = "LINK_EXPIRED"
 LINK_REFUSED = "LINK_REFUSED"
 """As an expired link is too, by some stores; but a new one as well, until all of a store know it."""
+
+LAG = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
+"""Seconds to wait before a new link that is refused is tried once more."""
+
+_POLL = 0.1
+"""Seconds between two looks at whether anybody still has the patience."""
+
+_now: Callable[[], float] = time.monotonic
+_sleep = asyncio.sleep
 
 _ATTEMPTS = 4
 _backoff = tenacity.wait_exponential(multiplier=0.2, max=4.0) + tenacity.wait_random(0.0, 0.2)
@@ -42,18 +51,82 @@ class _Transient(Exception):
     """A failure that another try may mend; fetching a picture again costs nothing."""
 
 
+@dataclass
+class Meter:
+    """Counts the bytes that downloads bring, and ends the one that would go beyond ``most``."""
+
+    most: int | None = None
+    count: int = 0
+
+    def take(self, size: int) -> None:
+        """Raises DownloadError."""
+        self.count += size
+        if self.most is not None and self.count > self.most:
+            raise DownloadError(f"More than {self.most // 2**20} MiB came for the pictures of one request.")
+
+
 async def download(
-    client: httpx.AsyncClient, server: Server, url: str, path: Path, *, past_caches: bool = False
+    client: httpx.AsyncClient,
+    server: Server,
+    url: str,
+    path: Path,
+    meter: Meter,
+    *,
+    past_caches: bool = False,
+    patient: Callable[[], bool] = lambda: False,
+    tell: Callable[[str | None], None] = lambda _: None,
 ) -> bytes:
     """What ``url`` holds. Meanwhile it is also written to ``path``, and a beginning found there is continued.
 
     ``client`` must carry no Authorization header, and ask for no compression. Network failures, 408, 429 and 5xx are
-    tried again; ``past_caches`` asks caches on the way to let the request through. Raises DownloadError, with the code
-    LINK_EXPIRED or LINK_REFUSED where the picture is gone, or may be. ``path`` stays, whatever happens, except where it
-    holds more than MAX_BYTES.
+    tried again; 403 and 404 too, with growing pauses that are told, as long as there is somebody ``patient``: not all
+    of a store knows a new picture at once. ``past_caches`` asks caches on the way to let the request through. Raises
+    DownloadError, with the code LINK_EXPIRED or LINK_REFUSED where the picture is gone, or may be. ``path`` stays,
+    whatever happens, except where it holds more than MAX_BYTES.
     """
-    url = str(httpx.URL(server.base_url).join(url)) if url.startswith("/") else url
+    url = _joined(server, url)
     partial = await asyncio.to_thread(Partial, path, MAX_BYTES)
+    pauses = iter(LAG)
+    try:
+        while True:
+            try:
+                return await _persistently(client, url, partial, meter, _PAST_CACHES if past_caches else {})
+            except DownloadError as error:
+                pause = next(pauses, None)
+                if error.code != LINK_REFUSED or pause is None or not patient():
+                    raise
+                tell(f"the picture is not at its address yet, trying again in {math.ceil(pause)} s")
+                has_waited = await _sat_out(pause, patient)
+                tell(None)
+                if not has_waited:
+                    raise
+    finally:
+        partial.close()
+
+
+def _joined(server: Server, url: str) -> str:
+    """A link that names no server, or no folder, is meant below the base URL. Raises DownloadError."""
+    try:
+        address = httpx.URL(f"{server.base_url}/").join(url.strip())
+    except httpx.InvalidURL:
+        raise DownloadError("The address of the finished picture is not a web address.") from None
+    return str(address)
+
+
+async def _sat_out(seconds: float, patient: Callable[[], bool]) -> bool:
+    """Wait for so long; whether there was the patience for all of it."""
+    end = _now() + seconds
+    while patient():
+        left = end - _now()
+        if left <= 0:
+            return True
+        await _sleep(min(left, _POLL))
+    return False
+
+
+async def _persistently(
+    client: httpx.AsyncClient, url: str, partial: Partial, meter: Meter, headers: Mapping[str, str]
+) -> bytes:
     try:
         async for attempt in tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception_type(_Transient),
@@ -62,38 +135,36 @@ async def download(
             reraise=True,
         ):
             with attempt:
-                return await _in_time(client, server, url, partial, _PAST_CACHES if past_caches else {})
+                return await _in_time(client, url, partial, meter, headers)
     except _Transient as error:
         raise DownloadError(
             f"The finished picture could not be fetched from {httpx.URL(url).host} ({error}).",
             hint="The download can be resumed: the server keeps the picture for about an hour.",
         ) from error
-    finally:
-        partial.close()
     raise AssertionError("unreachable: the loop returns or raises")
 
 
 async def _in_time(
-    client: httpx.AsyncClient, server: Server, url: str, partial: Partial, headers: Mapping[str, str]
+    client: httpx.AsyncClient, url: str, partial: Partial, meter: Meter, headers: Mapping[str, str]
 ) -> bytes:
     try:
-        return await asyncio.wait_for(_fetch(client, server, url, partial, headers), DEADLINE)
+        return await asyncio.wait_for(_fetch(client, url, partial, meter, headers), DEADLINE)
     except asyncio.TimeoutError:
         raise _Transient(f"it took longer than {DEADLINE:.4g} s") from None
 
 
 async def _fetch(
-    client: httpx.AsyncClient, server: Server, url: str, partial: Partial, headers: Mapping[str, str]
+    client: httpx.AsyncClient, url: str, partial: Partial, meter: Meter, headers: Mapping[str, str]
 ) -> bytes:
     for _ in range(MAX_REDIRECTS + 1):
-        await _check_address(server, url)
+        _check_scheme(url)
         try:
             asked = {**headers, **_range(partial)}
             async with client.stream("GET", url, headers=asked, follow_redirects=False) as response:
                 if response.status_code in _REDIRECTS and "location" in response.headers:
                     url = str(response.url.join(response.headers["location"]))
                     continue
-                return await _take_in(response, partial)
+                return await _take_in(response, partial, meter)
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             raise _Transient(type(error).__name__) from error
     raise DownloadError(f"The address of the finished picture redirects more than {MAX_REDIRECTS} times.")
@@ -116,7 +187,7 @@ def _range(partial: Partial) -> dict[str, str]:
     return {**headers, "If-Range": partial.etag} if partial.etag else headers
 
 
-async def _take_in(response: httpx.Response, partial: Partial) -> bytes:
+async def _take_in(response: httpx.Response, partial: Partial, meter: Meter) -> bytes:
     status, etag = response.status_code, _strong_etag(response)
     start, total = _content_range(response)
     if status in (408, 425, 429) or status >= 500:
@@ -136,6 +207,7 @@ async def _take_in(response: httpx.Response, partial: Partial) -> bytes:
         raise _refused(status)
     partial.etag = etag
     async for chunk in response.aiter_raw():
+        meter.take(len(chunk))
         if repeated:
             known, repeated = repeated[: len(chunk)], repeated[len(chunk) :]
             if not chunk.startswith(known):
@@ -169,28 +241,11 @@ def _refused(status: int) -> DownloadError:
     return DownloadError(
         f"The address of the finished picture answered {status}.",
         code=LINK_EXPIRED if status == 410 else LINK_REFUSED if status in _REFUSED else None,
-        hint="Links live for about an hour; after that the picture is gone from the server.",
+        hint="Links live for about an hour; after that the picture is gone from the server." if status == 410 else "",
     )
 
 
-async def _check_address(server: Server, url: str) -> None:
-    try:
-        parts = httpx.URL(url)
-    except httpx.InvalidURL:
-        raise DownloadError("The address of the finished picture is not a web address.") from None
+def _check_scheme(url: str) -> None:
+    parts = httpx.URL(url)
     if parts.scheme not in ("http", "https") or not parts.host:
         raise DownloadError(f"The address of the finished picture is not http or https but {parts.scheme!r}.")
-    if parts.host == httpx.URL(server.base_url).host or (is_loopback(url) and is_loopback(server.base_url)):
-        return
-    for address in await _resolve(parts.host):
-        if not address.is_global or address.is_multicast:
-            raise DownloadError(f"The address of the finished picture, {parts.host}, is a private machine; refused.")
-
-
-async def _resolve(host: str) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
-    try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        # Behind a proxy names may resolve only there; a direct connection would fail by itself.
-        return []
-    return [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]

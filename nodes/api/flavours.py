@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
 
 @dataclass(frozen=True)
 class Flavour:
@@ -101,7 +103,7 @@ def is_loopback_host(host: str) -> bool:
     return address is not None and (address.is_loopback or address.is_unspecified)
 
 
-def address_of(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def address_of(host: str) -> Address | None:
     """The address that ``host`` spells, an IPv4-mapped one as the IPv4 that it is; None for a name."""
     try:
         address = ipaddress.ip_address(host)
@@ -114,6 +116,19 @@ def address_of(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | Non
         return ipaddress.IPv4Address(socket.inet_aton(host)) if re.fullmatch(r"[0-9a-fxA-FX.]+", host) else None
     except OSError:
         return None
+
+
+def is_own(address: Address) -> bool:
+    """Whether it is an address of this machine: only such can be bound to."""
+    if address.is_loopback or address.is_unspecified:
+        return True
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.bind((str(address), 0))
+    except OSError:
+        return False
+    return True
 
 
 _OPENAI_HOSTS = (

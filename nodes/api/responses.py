@@ -70,7 +70,9 @@ class Answer:
 
     pictures: tuple[Picture, ...]
     entries: int
-    """How many pictures the answer had, readable or not."""
+    """How many pictures of the answer were looked at, readable or not."""
+    beyond: int = 0
+    """How many more it had than were asked for; they were not looked at."""
     request_id: str | None = None
     executed_model: str | None = None
     provider: str | None = None
@@ -98,8 +100,11 @@ class Balance:
     currency: str
 
 
-def read_answer(status: int, headers: Mapping[str, str], body: bytes, broken: str | None = None) -> Answer:
-    """The pictures in a successful answer to generations, edits or variations. ``broken`` is the reply's own.
+def read_answer(
+    status: int, headers: Mapping[str, str], body: bytes, broken: str | None = None, most: int | None = None
+) -> Answer:
+    """The first ``most`` pictures in a successful answer to generations, edits or variations. ``broken`` is the reply's
+    own.
 
     Raises ApiError where it holds an error instead of pictures, AnswerError where no picture can be read, and
     ConnectionFailed where none can be because the answer is ``broken``. Among good pictures, unreadable ones and an
@@ -109,8 +114,13 @@ def read_answer(status: int, headers: Mapping[str, str], body: bytes, broken: st
     answer = _Answer.model_validate(content)
     metadata = answer.metadata or _Metadata()
     identity = request_id(headers) or answer.id
-    pictures, prompts = [], []
+    pictures: list[Picture] = []
+    prompts: list[str] = []
+    entries = 0
     for number, entry in enumerate(answer.data or [], start=1):
+        if most is not None and len(pictures) >= most:
+            break
+        entries = number
         try:
             item = _Item.model_validate(entry)
             pictures.append(_picture(item))
@@ -127,6 +137,9 @@ def read_answer(status: int, headers: Mapping[str, str], body: bytes, broken: st
         raise error_for(status, headers, body).replaced(charged=charged)
     if refusal:
         notes.append(f"The server also reported: {refusal.message}")
+    beyond = len(answer.data or []) - entries
+    if beyond and pictures:
+        notes.append(f"The answer held {beyond} more than the {most} that were asked for; they were not fetched.")
     if not pictures:
         raise AnswerError(
             " ".join(["The server reported success but sent no usable picture.", *notes]),
@@ -136,7 +149,8 @@ def read_answer(status: int, headers: Mapping[str, str], body: bytes, broken: st
         )
     return Answer(
         pictures=tuple(pictures),
-        entries=len(answer.data or []),
+        entries=entries,
+        beyond=beyond,
         request_id=identity,
         executed_model=metadata.executed_model or headers.get("x-lumenfall-model"),
         provider=metadata.provider_name or metadata.provider or headers.get("x-lumenfall-provider"),

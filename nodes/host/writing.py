@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
+import re
 import secrets
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +27,7 @@ def create(path: Path, content: bytes) -> bool:
     """
     if os.path.lexists(path):
         return False
+    _tidy(path.parent)
     # Hidden, and no longer than the name may be.
     partial = path.with_name(f".{secrets.token_hex(8)}.tmp")
     with _written(partial, content):
@@ -40,19 +44,58 @@ def move(source: Path, path: Path) -> bool:
     except FileExistsError:
         return False
     except OSError:
-        # No links on this disk. The name is taken first, so for a moment, or after a crash, it is an empty file.
-        try:
-            path.touch(exist_ok=False)
-        except FileExistsError:
-            return False
-        try:
-            source.replace(path)
-        except BaseException:
-            path.unlink()
-            raise
-        return True
+        return _move_in_turn(source, path)
     source.unlink()
     return True
+
+
+CLAIM_LIFE = 10.0
+"""Seconds after which the claim to a name is of a process that was killed: a file is renamed in far less."""
+
+
+def _move_in_turn(source: Path, path: Path) -> bool:
+    """:func:`move` on a disk without links. The name is claimed by a hidden file beside it, so that it is never that of
+    an empty one, not even after a crash.
+    """
+    claim = path.with_name(f".{hashlib.sha256(path.name.encode()).hexdigest()[:16]}.tmp")
+    started = time.monotonic()
+    while True:
+        try:
+            claim.touch(exist_ok=False)
+            break
+        except FileExistsError:
+            with contextlib.suppress(OSError):
+                # By the disk's own clock, which may be another machine's.
+                age = source.stat().st_mtime - claim.stat().st_mtime
+                if max(age, time.monotonic() - started) > CLAIM_LIFE:
+                    claim.unlink()
+            time.sleep(0.01)
+    try:
+        if os.path.lexists(path):
+            return False
+        source.replace(path)
+        return True
+    finally:
+        with contextlib.suppress(OSError):
+            claim.unlink()
+
+
+LEFT_AFTER = 3600.0
+"""Seconds after which a hidden file that was being written is of a process that was killed."""
+
+_LEFT = re.compile(r"\.[0-9a-f]{16}\.tmp")
+_tidied: set[Path] = set()
+
+
+def _tidy(folder: Path) -> None:
+    """Remove what killed processes have left in ``folder``; once a process, for folders may be large."""
+    if folder in _tidied:
+        return
+    _tidied.add(folder)
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if _LEFT.fullmatch(entry.name) and time.time() - entry.stat().st_mtime > LEFT_AFTER:
+                os.unlink(entry.path)
 
 
 @contextlib.contextmanager

@@ -18,12 +18,22 @@ from typing import Any
 
 from ..api import Answer, Client, Model, Reply, Server, error_for, request_id
 from ..api.prices import price
-from ..errors import BudgetExceeded, Charged, LumenfallError, sentences
+from ..errors import BudgetExceeded, Charged, DecoderFault, LumenfallError, sentences
 from ..settings import Settings
 from ..spend import Call, Caller, Journal, Limits, State, nanos
-from .delivery import Delivery, fetch
+from .delivery import Delivery, can_fetch, fetch, is_new
 from .order import Order, Skipped, in_turn
-from .outcome import ANOTHER, UNRESOLVED, known_cost, read, resolve, unresolved, with_answer, with_logged_cost
+from .outcome import (
+    ANOTHER,
+    UNRESOLVED,
+    asked_for,
+    known_cost,
+    read,
+    resolve,
+    unresolved,
+    with_answer,
+    with_logged_cost,
+)
 
 
 @dataclass
@@ -65,7 +75,7 @@ class Checkout:
                 raise unresolved(call)
         if call is None or call.state is State.REFUSED:
             return None
-        return await fetch(self.client, self.journal, call, replayed=True)
+        return await kept(self.client, self.journal, call)
 
     async def _buy(self, order: Order) -> Delivery:
         self._check_wanted()
@@ -97,6 +107,8 @@ class Checkout:
         count = int(order.request.parameters.get("n", 1))
         if answer.entries < count:
             notes.append(f"{count} pictures were asked for, {answer.entries} came.")
+        if self.client.server.exposure:
+            notes.append(self.client.server.exposure)
         return replace(delivery, notes=(*order.wire.notes, *delivery.notes, *notes))
 
     async def _answered(self, call: Call, reply: Reply) -> tuple[Call, Answer, list[str]]:
@@ -106,7 +118,7 @@ class Checkout:
             await asyncio.to_thread(self.journal.records.keep_answer, call, reply.body)
         except OSError as error:
             notes.append(f"The answer could not be kept on disk: {error.strerror or error}.")
-        answer = await read(reply.status, reply.headers, reply.body, reply.broken)
+        answer = await read(reply.status, reply.headers, reply.body, reply.broken, asked_for(call))
         call = with_answer(call, answer)
         if call.cost is None:
             call = await with_logged_cost(self.client, call)
@@ -159,21 +171,43 @@ def earlier(journal: Journal, order: Order, replay: bool) -> Call | None:
 
     Blocks. Raises StoreError.
     """
-    blocking = None
+    blocking = fetchable = None
     calls = [call for call in journal.equal(*order.keys) if order.is_answered_by(call)]
     for place, call in enumerate(calls):
         if call.state in UNRESOLVED:
             # What was bought anew after it speaks louder.
             blocking = call if place == 0 else blocking
-        elif call.delivered_at and not replay:
+        elif not replay and (call.delivered_at or _is_spoilt(journal, call)):
             break
-        elif call.state in (State.ANSWERED, State.DOWNLOADED) or _is_whole(journal, call):
+        elif call.state in (State.ANSWERED, State.DOWNLOADED) or _is_here(journal, call):
             return call
-    return blocking
+        elif call.state is State.DONE and can_fetch(call):
+            fetchable = fetchable or call
+    return blocking or fetchable
 
 
-def _is_whole(journal: Journal, call: Call) -> bool:
-    return call.state is State.DONE and all(map(journal.files.has, call.pictures))
+def _is_here(journal: Journal, call: Call) -> bool:
+    """Whether there is a file of it, be it damaged."""
+    return call.state is State.DONE and any(map(journal.files.is_there, call.pictures))
+
+
+def _is_spoilt(journal: Journal, call: Call) -> bool:
+    """Whether a picture of it was lost here, too long ago to be fetched again."""
+    return call.state is State.DONE and not is_new(call) and not all(map(journal.files.is_intact, call.pictures))
+
+
+async def kept(client: Client, journal: Journal, call: Call) -> Delivery | None:
+    """The pictures of ``call``, from the store or once more from the server; None where neither has any left, so that
+    they are to be bought. What is damaged here is not bought again by itself: raises DownloadError.
+    """
+    try:
+        return await fetch(client, journal, call, replayed=True)
+    except LumenfallError as error:
+        if isinstance(error, DecoderFault) or call.state is not State.DONE:
+            raise
+        if _is_here(journal, call) or can_fetch(call, error):
+            raise
+        return None
 
 
 def _entry(order: Order, server: Server) -> Call:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,10 +16,19 @@ import torch
 from ..api import LINK_EXPIRED, LINK_REFUSED, Client, Picture, read_answer
 from ..errors import AnswerError, Charged, DecoderFault, DownloadError, LumenfallError, sentences, worst_of
 from ..pixels import decode, is_doubtful, sniff
-from ..spend import LINK_LIFE, Call, Journal, State
-from .outcome import ANOTHER
+from ..spend import LINK_LIFE, LONGEST_LINK_LIFE, Call, Journal, State, Stored, clock
+from . import background
+from .outcome import ANOTHER, asked_for
 
-FETCHED_AGAIN = "Running again fetches it once more, for nothing; only another seed would order another picture."
+AGAIN = "Run again, it is free: the picture is paid for."
+FETCHED_AGAIN = "Running again fetches it once more, for nothing."
+
+BOUGHT_AGAIN = (
+    "To buy it again, change the seed, or run once with replay switched off (in the settings, or LUMENFALL_REPLAY=off)."
+)
+
+PICTURE_LOST = "PICTURE_LOST"
+"""A file of the store is damaged or gone, and the server has no other any more."""
 
 NO_PICTURE = ".bin"
 """The extension of what came over a link in a picture's place: the link is kept until the picture has decoded."""
@@ -55,43 +64,82 @@ def total_cost(deliveries: Sequence[Delivery]) -> tuple[float | None, str | None
     return (round(sum(costs), 9) if costs else None), currency
 
 
-async def fetch(
-    client: Client, journal: Journal, call: Call, pictures: Sequence[Picture] | None = None, *, replayed: bool
-) -> Delivery:
-    """Fetch what ``call`` still lacks, and decode its pictures. Raises LumenfallError, which says where they lie.
+def is_new(call: Call) -> bool:
+    """Whether the links of ``call`` are of the last hour."""
+    return _age(call) < LINK_LIFE
 
-    ``pictures`` are those of the answer, where it is at hand; otherwise they come from the disk.
+
+def can_fetch(call: Call, error: LumenfallError | None = None) -> bool:
+    """Whether the server may still have the pictures of ``call``; ``error`` is what came of trying."""
+    if not any(call.facts.get("links", ())):
+        return False
+    return (
+        _age(call) < LONGEST_LINK_LIFE
+        if error is None
+        else is_new(call) and error.code not in (LINK_EXPIRED, PICTURE_LOST)
+    )
+
+
+def _age(call: Call) -> float:
+    return time.time() - call.sent_at - (call.seconds or 0.0)
+
+
+def _patient() -> bool:
+    return not background.is_closing()
+
+
+async def fetch(
+    client: Client,
+    journal: Journal,
+    call: Call,
+    pictures: Sequence[Picture] | None = None,
+    *,
+    replayed: bool,
+    patient: Callable[[], bool] = _patient,
+) -> Delivery:
+    """Fetch what ``call`` still lacks, or has lost, and decode its pictures. Raises LumenfallError, which says where
+    they lie.
+
+    ``pictures`` are those of the answer, where it is at hand; otherwise they come from the disk. A new link that is
+    refused is tried for a while, as long as there is somebody ``patient``.
     """
-    if pictures is None:
-        has_answer = call.state in (State.ANSWERED, State.DOWNLOADED)
-        pictures = await asyncio.to_thread(_announced, journal, call) if has_answer else ()
-    return await _Collection(client, journal, call).fetch(pictures, replayed)
+    return await _Collection(client, journal, call, pictures, patient).fetch(replayed)
 
 
 def _announced(journal: Journal, call: Call) -> Sequence[Picture]:
-    """The pictures of the raw answer, or of the links in the journal where the answer lies elsewhere."""
+    """The pictures of the raw answer; of the links in the journal where it is gone, or not whole any more."""
+    links = tuple(Picture(url=link) for link in call.facts.get("links", ()))
     try:
-        body = journal.records.answer(call)
-    except OSError:
-        return tuple(Picture(url=link) for link in call.facts.get("links", ()))
-    return read_answer(200, {}, body).pictures
+        found = read_answer(200, {}, journal.records.answer(call), most=asked_for(call)).pictures
+    except (OSError, LumenfallError):
+        return links
+    return found if len(found) >= len(links) else links
 
 
 class _Collection:
-    def __init__(self, client: Client, journal: Journal, call: Call) -> None:
+    def __init__(
+        self,
+        client: Client,
+        journal: Journal,
+        call: Call,
+        pictures: Sequence[Picture] | None,
+        patient: Callable[[], bool],
+    ) -> None:
         self._client = client
         self._journal = journal
         self._call = call
+        self._pictures = pictures
+        self._patient = patient
+        self._intact: set[int] = set()
+        """The pictures whose files are good, as this run has seen."""
         self._notes: list[str] = []
         # Downloads finish at the same time; each adds its picture to the same entry.
         self._entering = asyncio.Lock()
 
-    async def fetch(self, pictures: Sequence[Picture], replayed: bool) -> Delivery:
+    async def fetch(self, replayed: bool) -> Delivery:
+        pictures = () if self._call.state is State.DONE else await self._announced()
         numbers = range(1, 1 + max(len(pictures), *(stored.number for stored in self._call.pictures), 0))
-        outcomes = await asyncio.gather(
-            *(self._picture(number, pictures[number - 1] if pictures else None) for number in numbers),
-            return_exceptions=True,
-        )
+        outcomes = await asyncio.gather(*map(self._picture, numbers), return_exceptions=True)
         tensors = [outcome for outcome in outcomes if isinstance(outcome, torch.Tensor)]
         errors = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
         for number, outcome in enumerate(outcomes, start=1):
@@ -99,47 +147,78 @@ class _Collection:
                 self._notes.append(f"Picture {number} could not be read: {_describe(outcome)}")
         if pictures and all(self._is_kept(number, picture) for number, picture in enumerate(pictures, start=1)):
             await self._finish()
-        names = tuple(self._journal.files.name(stored) for stored in self._call.pictures)
         if not tensors:
-            raise self._unreadable(errors, names)
+            raise self._unreadable(errors)
         if any(isinstance(error, LumenfallError) and self._may_come(error) for error in errors):
             self._notes.append("Recover Images, or another run, fetches what is missing once more, for nothing.")
+        elif any(_is_lost(error) for error in errors):
+            self._notes.append(BOUGHT_AGAIN)
+        names = tuple(self._journal.files.name(stored) for stored in self._call.pictures)
         notes = (*self._call.facts.get("notes", ()), *self._notes)
         return Delivery(self._call, tuple(tensors), names, notes, replayed)
+
+    async def _announced(self) -> Sequence[Picture]:
+        """What the answer said; read once, and only if it is needed."""
+        async with self._entering:
+            if self._pictures is None:
+                self._pictures = await asyncio.to_thread(_announced, self._journal, self._call)
+        return self._pictures
 
     def _is_kept(self, number: int, picture: Picture) -> bool:
         """Whether a picture is a file for good. What came over a link and cannot be decoded may be a part of it, or a
         proxy's page in its place: it is kept, and the link too.
         """
         stored = self._call.picture(number)
-        if stored is None or not self._journal.files.has(stored):
+        if stored is None or number not in self._intact:
             return False
         return stored.extension != NO_PICTURE or picture.url is None
 
-    async def _picture(self, number: int, picture: Picture | None) -> torch.Tensor:
-        content, url = (None, None) if picture is None else (picture.content, picture.url)
+    async def _picture(self, number: int) -> torch.Tensor:
         stored = self._call.picture(number)
-        if stored is not None and self._journal.files.has(stored):
-            content = await asyncio.to_thread(self._journal.files.get, stored)
-        elif picture is None:
-            raise DownloadError("Its file is gone from the store.")
-        if content is None:
-            return await self._download(number, url or "")
+        content = None if stored is None else await asyncio.to_thread(self._kept, stored)
+        if stored is not None and content is not None and self._call.state is State.DONE:
+            return await asyncio.to_thread(decode, content)
+        announced = (await self._announced())[number - 1 : number]
+        picture = announced[0] if announced else Picture()
         try:
-            if stored is not None and stored.extension != NO_PICTURE:
+            if content is not None and stored is not None and stored.extension != NO_PICTURE:
                 return await asyncio.to_thread(decode, content)
-            return await self._decoded(number, content, url)
+            content = picture.content if content is None else content
+            if content is not None:
+                return await self._decoded(number, content, picture.url)
         except AnswerError as error:
-            if url is None or isinstance(error, DecoderFault):
+            if picture.url is None or isinstance(error, DecoderFault):
                 raise
-        return await self._download(number, url)
+        try:
+            if picture.url is None:
+                raise DownloadError("There is no link to fetch it by.")
+            return await self._download(number, picture.url)
+        except DownloadError as error:
+            if stored is not None and number not in self._intact:
+                raise self._loss(error, stored) from error.__cause__
+            raise
+
+    def _kept(self, stored: Stored) -> bytes | None:
+        try:
+            content = self._journal.files.get(stored)
+        except OSError:
+            return None
+        self._intact.add(stored.number)
+        return content
+
+    def _loss(self, error: DownloadError, stored: Stored) -> DownloadError:
+        """``error`` of a picture whose file was there once."""
+        what = "damaged" if self._journal.files.is_there(stored) else "gone"
+        message = f"The picture's file in the store is {what} ({self._journal.files.name(stored)}). {error.message}"
+        is_lost = self._call.state is State.DONE and not can_fetch(self._call, error)
+        return error.replaced(message=message, code=PICTURE_LOST if is_lost else None)
 
     async def _download(self, number: int, url: str) -> torch.Tensor:
         """The picture behind ``url``, and its file. What does not decode is fetched once more from the start, past
         caches: part of it, or something else, was there under the right length.
         """
         partial = self._journal.records.partial(self._call, number)
-        first = await self._client.download(url, partial)
+        first = await self._client.download(url, partial, patient=lambda: self._patient() and is_new(self._call))
         try:
             return await self._decoded(number, first, url)
         except DecoderFault:
@@ -172,16 +251,19 @@ class _Collection:
     async def _keep(self, number: int, content: bytes, extension: str | None = None) -> None:
         kind = sniff(content)
         extension = extension or (kind.extension if kind else NO_PICTURE)
+        before = self._call.picture(number)
+        if extension == NO_PICTURE and before is not None and before.extension != NO_PICTURE:
+            return  # what was there once is told by its name
         try:
             stored = await asyncio.to_thread(self._journal.files.put, number, content, extension)
         except OSError as error:
             self._notes.append(f"Picture {number} could not be kept on disk: {error.strerror or error}.")
             return
-        before = self._call.picture(number)
+        self._intact.add(number)
         if before != stored:
             async with self._entering:
                 await self._settle(self._call.with_picture(stored))
-        if before is not None and before.extension == NO_PICTURE and before != stored:
+        if before is not None and before != stored:
             await asyncio.to_thread(self._journal.discard, before)
         if not self._journal.files.has(stored):
             # Equal to a picture that was cleaned away before this entry was there to hold it.
@@ -191,26 +273,28 @@ class _Collection:
 
     async def _finish(self) -> None:
         await self._settle(replace(self._call, state=State.DOWNLOADED))
-        if len(self._call.pictures) == self._call.facts.get("entries"):
+        facts = self._call.facts
+        if len(self._call.pictures) == facts.get("entries") and not facts.get("beyond"):
             await asyncio.to_thread(self._journal.records.tidy, self._call)
         else:
             self._notes.append(f"The whole answer is kept in {self._journal.records.answer_name(self._call)}.")
-        facts = {name: value for name, value in self._call.facts.items() if name != "links"}
-        await self._settle(replace(self._call, state=State.DONE, facts=facts))
+        await self._settle(replace(self._call, state=State.DONE))
 
     async def _settle(self, call: Call) -> None:
         self._call = call
         self._notes += await asyncio.to_thread(self._journal.settle, call)
 
-    def _unreadable(self, errors: Sequence[BaseException], names: Sequence[str]) -> LumenfallError:
+    def _unreadable(self, errors: Sequence[BaseException]) -> LumenfallError:
         error = next((error for error in errors if isinstance(error, LumenfallError)), None)
         if error is None and errors:
             error = AnswerError(f"The pictures could not be read ({_describe(errors[0])}).")
             error.__cause__ = errors[0]
-        error = error or AnswerError("The pictures were inside an answer that could not be kept on disk.")
-        where = f"What came is kept in the pack's private folder: {', '.join(names)}." if names else ""
+        error = error or AnswerError("The pictures were inside an answer that is not on disk.")
+        files = self._journal.files
+        names = ", ".join(files.name(stored) for stored in self._call.pictures if stored.number in self._intact)
+        where = f"What came is kept in the pack's private folder: {names}." if names else ""
         # The hint of a decoder's fault says it all.
-        again = "" if isinstance(error, DecoderFault) else FETCHED_AGAIN if self._may_come(error) else ANOTHER
+        again = "" if isinstance(error, DecoderFault) else self._way_on(error)
         notes = [note for note in self._notes if not note.endswith(error.message)]
         return error.replaced(
             hint=sentences(error.hint, *notes, where, again),
@@ -218,12 +302,28 @@ class _Collection:
             charged=self._call.charged,
         )
 
+    def _way_on(self, error: LumenfallError) -> str:
+        if self._may_come(error):
+            return AGAIN if isinstance(error, DownloadError) else FETCHED_AGAIN
+        if _is_lost(error):
+            return BOUGHT_AGAIN
+        if error.code == LINK_EXPIRED or not any(self._call.facts.get("links", ())):
+            return ANOTHER
+        old = f"Its link is from {clock(self._call.sent_at)}, and links live for about an hour"
+        if error.code == LINK_REFUSED:
+            return f"{old}: the picture is gone from the server. {ANOTHER}"
+        return f"{old}. Running again tries it once more, for nothing; if it is gone, another seed orders another."
+
     def _may_come(self, error: LumenfallError) -> bool:
-        """Whether another run may still get the pictures, for nothing."""
-        has_more = bool(self._call.facts.get("links")) or self._journal.records.answer_name(self._call) is not None
-        is_young = time.time() - self._call.sent_at < LINK_LIFE
-        gone = error.code == LINK_EXPIRED or (error.code == LINK_REFUSED and not is_young)
-        return self._call.state is State.ANSWERED and has_more and not gone
+        """Whether another run may well get the pictures, for nothing."""
+        if any(self._call.facts.get("links", ())):
+            is_lost = self._call.state is State.DONE and not isinstance(error, DownloadError)
+            return not is_lost and can_fetch(self._call, error)
+        return self._call.state is State.ANSWERED and self._journal.records.answer_name(self._call) is not None
+
+
+def _is_lost(error: BaseException) -> bool:
+    return isinstance(error, LumenfallError) and error.code == PICTURE_LOST
 
 
 def _describe(error: BaseException) -> str:

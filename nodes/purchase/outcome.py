@@ -39,15 +39,25 @@ async def _from_disk(journal: Journal, call: Call) -> Call | None:
     """``call`` with the answer that its process had kept, but not entered any more; None where there is none."""
     try:
         body = await asyncio.to_thread(journal.records.answer, call)
-        return with_answer(call, await read(200, {}, body, None))
+        return with_answer(call, await read(200, {}, body, None, asked_for(call)))
     except (OSError, LumenfallError):
         return None
 
 
-async def read(status: int, headers: Mapping[str, str], body: bytes, broken: str | None) -> Answer:
-    """The answer. Raises LumenfallError where it holds no picture, whatever is wrong with it."""
+_COUNTS = ("n", "num_images", "num_outputs", "number_of_images", "max_images", "batch_size", "sampleCount")
+"""Parameters by which the makers of models let one say how many pictures are wanted."""
+
+
+def asked_for(call: Call) -> int:
+    """How many pictures ``call`` asked for."""
+    named = [call.asked.get(name) for name in _COUNTS]
+    return max([1, *(count for count in named if isinstance(count, int))])
+
+
+async def read(status: int, headers: Mapping[str, str], body: bytes, broken: str | None, most: int) -> Answer:
+    """The answer, with at most so many pictures. Raises LumenfallError where it holds none, for whatever reason."""
     try:
-        return await asyncio.to_thread(read_answer, status, headers, body, broken)
+        return await asyncio.to_thread(read_answer, status, headers, body, broken, most)
     except LumenfallError:
         raise
     except Exception as error:
@@ -56,6 +66,7 @@ async def read(status: int, headers: Mapping[str, str], body: bytes, broken: str
 
 def with_answer(call: Call, answer: Answer) -> Call:
     """``call`` as answered: its cost, and where its pictures are."""
+    links = [picture.url for picture in answer.pictures]
     return replace(
         call,
         state=State.ANSWERED,
@@ -67,9 +78,10 @@ def with_answer(call: Call, answer: Answer) -> Call:
         request_id=answer.request_id or call.request_id,
         facts={
             "entries": answer.entries,
+            **({"beyond": answer.beyond} if answer.beyond else {}),
             "revised_prompts": list(answer.revised_prompts),
             "notes": list(answer.notes),
-            "links": [picture.url for picture in answer.pictures if picture.url],
+            "links": links if any(links) else [],
         },
     )
 

@@ -21,8 +21,8 @@ from ..host.waiting import wait
 from ..settings import Settings
 from ..spend import Call, Journal, State
 from . import background
-from .checkout import earlier
-from .delivery import Delivery, Results, fetch
+from .checkout import earlier, kept
+from .delivery import Delivery, Results
 from .order import Order, orders_of
 from .outcome import UNRESOLVED
 from .plan import Plan
@@ -95,10 +95,12 @@ class Quote:
         replay = pricing.settings.replay
         call = await asyncio.to_thread(earlier, pricing.journal, order, replay) if self.inputs_known else None
         if call is not None and call.state in (State.DOWNLOADED, State.DONE):
-            delivery = await fetch(pricing.client, pricing.journal, call, replayed=True)
-            pictures = sum(picture.shape[0] for picture in delivery.pictures)
-            self.requests.append(PricedRequest(name, pictures, source="store"))
-            return delivery
+            delivery = await kept(pricing.client, pricing.journal, call)
+            if delivery is not None:
+                pictures = sum(picture.shape[0] for picture in delivery.pictures)
+                self.requests.append(PricedRequest(name, pictures, source="store"))
+                return delivery
+            call = None
         self.outputs_known = False
         if call is not None and call.state in UNRESOLVED:
             note = "An equal request was sent before, and how it ended is not known. It is not sent again blindly."

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from dataclasses import replace
 
-from ..api import Client, Server, canonical, spellings
+from ..api import LINK_EXPIRED, LINK_PRIVATE, LINK_REFUSED, Client, Meter, Server, canonical, spellings
 from ..errors import Charged, InputError, LumenfallError
 from ..host import Host, current, show_progress
 from ..host.waiting import wait
 from ..spend import Call, Journal, State, clock, newest
 from . import background
-from .delivery import Delivery, Results, fetch
+from .delivery import Delivery, Results, can_fetch, fetch, is_new
 from .order import in_turn
 from .origin import HiddenInputs
 from .outcome import UNRESOLVED, resolve, unresolved
@@ -95,7 +96,8 @@ class _Recovery:
             raise _never_charged(call)
         if call.state is State.CLEANED:
             raise _nothing(f"The pictures of {clock(call.sent_at)} were removed from the store to make room.")
-        if call.state is not State.ANSWERED and not any(map(self._journal.files.has, call.pictures)):
+        is_here = any(map(self._journal.files.is_there, call.pictures))
+        if call.state is not State.ANSWERED and not is_here and not can_fetch(call):
             raise _nothing(f"The files of the pictures of {clock(call.sent_at)} are gone from the store.")
         self.status = "fetching the pictures"
         # Downloads take no key, so none is needed.
@@ -169,7 +171,38 @@ async def _finish(client: Client, journal: Journal, earlier: Call) -> None:
         if call.state in UNRESOLVED:
             call = await resolve(client, journal, call)
         if call.state in (State.ANSWERED, State.DOWNLOADED):
-            with contextlib.suppress(LumenfallError):
-                await fetch(client, journal, call, replayed=True)
+            await _fetch_unasked(client, journal, call)
     finally:
         await asyncio.to_thread(lock.release)
+
+
+MOST_TRIES = 3
+MOST_BYTES = 512 * 2**20
+"""What is spent at most on the pictures of one call while nobody asks for them: twice the largest file."""
+
+
+async def _fetch_unasked(client: Client, journal: Journal, call: Call) -> None:
+    """Bring what can be had of ``call``, as long as it is worth the effort. The effort is in the journal beforehand: it
+    may be the last thing that this process does.
+    """
+    effort = call.facts.get("unasked", {})
+    tries, size = int(effort.get("tries", 0)), int(effort.get("bytes", 0))
+    if tries >= MOST_TRIES or size >= MOST_BYTES:
+        return
+    call = _with_effort(call, tries + 1, size)
+    await asyncio.to_thread(journal.settle, call)
+    client.meter = Meter(MOST_BYTES - size)
+    final = False
+    try:
+        await fetch(client, journal, call, replayed=True, patient=lambda: False)
+    except LumenfallError as error:
+        final = error.code in (LINK_EXPIRED, LINK_PRIVATE) or (error.code == LINK_REFUSED and not is_new(call))
+    latest = await asyncio.to_thread(journal.find, call.id)
+    if latest is not None and latest.state in (State.ANSWERED, State.DOWNLOADED):
+        # Where the server was out of reach, nothing was tried.
+        tries = MOST_TRIES if final else tries + bool(client.meter.count)
+        await asyncio.to_thread(journal.settle, _with_effort(latest, tries, size + client.meter.count))
+
+
+def _with_effort(call: Call, tries: int, size: int) -> Call:
+    return replace(call, facts={**call.facts, "unasked": {"tries": tries, "bytes": size}})

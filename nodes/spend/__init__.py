@@ -4,7 +4,7 @@ from .budget import Limits
 from .calls import NANOS, Call, Caller, State, Stored, clock, nanos
 from .cleaning import GIGABYTE, Cleaned, clean, remove
 from .files import Files
-from .journal import LINK_LIFE, Journal
+from .journal import LINK_LIFE, LONGEST_LINK_LIFE, Journal
 from .key import former_key, request_key
 from .ledger import (
     By,
@@ -26,6 +26,7 @@ from .locks import KeyLock
 __all__ = [
     "GIGABYTE",
     "LINK_LIFE",
+    "LONGEST_LINK_LIFE",
     "NANOS",
     "By",
     "Call",

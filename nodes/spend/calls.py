@@ -63,7 +63,9 @@ class Call:
     """A row of the journal. Costs are in nanos of ``currency``; times are seconds since 1970.
 
     ``asked`` is what a person would want to know of the request: prompt and parameters. ``facts`` hold what the answer
-    said beside its pictures: ``entries``, ``revised_prompts``, ``notes``, and ``links`` until they are fetched.
+    said beside its pictures: ``entries``, how many were looked at; ``beyond``, how many more there were;
+    ``revised_prompts``; ``notes``; and ``links``, one for each picture, None for one that came inside the answer.
+    ``unasked`` tells how often, and with how many bytes, it was tried to fetch them while nobody asked.
     """
 
     key: str

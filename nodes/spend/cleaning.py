@@ -55,6 +55,7 @@ def _clean(journal: Journal, store_gb: float, run_id: str | None) -> Cleaned:
     from .tables import calls
 
     removed = Cleaned()
+    journal.files.tidy()
     excess = journal.files.total() - store_gb * GIGABYTE
     if excess <= 0:
         return removed

@@ -32,6 +32,9 @@ log = logging.getLogger(__name__)
 LINK_LIFE = 3600.0
 """Seconds for which a link to a finished picture lives (docs.lumenfall.ai)."""
 
+LONGEST_LINK_LIFE = 30 * 24 * 3600.0
+"""Seconds; the longest time for which an organisation can have its pictures kept there."""
+
 LEAST_SPACE = 64 * 2**20
 """Bytes that must be free before a picture is ordered: a large answer, twice."""
 

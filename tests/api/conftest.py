@@ -24,6 +24,7 @@ Answer = tuple[int, dict[str, str], bytes]
 def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (client, downloads):
         monkeypatch.setattr(module, "_backoff", tenacity.wait_none())
+    monkeypatch.setattr(downloads, "LAG", (0.0,) * len(downloads.LAG))
 
 
 def using(server: Server, work: Callable[[Client], Awaitable[T]]) -> T:

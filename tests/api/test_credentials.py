@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nodes.api import Server, resolve_server
+from nodes.api import Client, Server, client, resolve_server
 from nodes.errors import CredentialError, InputError
 
 ROOT = Path(__file__).parents[2]
@@ -147,3 +147,27 @@ def test_only_the_resolver_reads_the_variables() -> None:
     }
     # The command line only takes the variable away, before it starts the sandbox.
     assert readers - {"nodes/headless/host.py"} == {"nodes/api/credentials.py"}
+
+
+SECRET = "lmnfl_id.secret"
+
+
+@pytest.mark.parametrize(
+    ("base_url", "key", "warned"),
+    [
+        ("http://images.example/v1", SECRET, True),
+        ("http://192.168.7.7:8000/v1", SECRET, True),
+        ("https://images.example/v1", SECRET, False),
+        ("http://localhost:8000/v1", SECRET, False),
+        ("http://[::1]:8000/v1", SECRET, False),
+        ("http://192.168.7.7:8000/v1", "none", False),
+        ("http://192.168.7.7:8000/v1", None, False),
+    ],
+)
+def test_a_key_that_travels_in_clear_is_warned_of_once(
+    base_url: str, key: str | None, warned: bool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "_warned", set())
+    for _ in range(2):
+        Client(Server(base_url, key))
+    assert [SECRET in record.message for record in caplog.records if "in clear" in record.message] == [False] * warned

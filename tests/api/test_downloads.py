@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,44 @@ def test_a_link_that_is_gone_or_may_be_has_a_code_of_its_own(finished: Finished,
     with pytest.raises(DownloadError) as caught:
         finished.fetch()
     assert caught.value.code == code and len(finished.asked) == 1
+
+
+class Clock:
+    """Time that passes only where somebody sleeps."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        monkeypatch.setattr(downloads, "_now", lambda: self.now)
+        monkeypatch.setattr(downloads, "_sleep", self.sleep)
+        monkeypatch.setattr(downloads, "LAG", LAG)
+
+    async def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+LAG = downloads.LAG
+
+
+def test_a_new_link_that_is_refused_is_tried_with_growing_pauses(
+    finished: Finished, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, tries = Clock(monkeypatch), []
+    finished.sandbox.fail_next("download-404:6")
+    monkeypatch.setattr(downloads, "_check_scheme", lambda _: tries.append(clock.now))
+    content = using(
+        finished.server, lambda opened: opened.download(finished.url, finished.partial, patient=lambda: True)
+    )
+    assert content == finished.content
+    pauses = [round(later - before, 3) for before, later in pairwise(tries)]
+    assert pauses == sorted(pauses) == pytest.approx(list(LAG), abs=0.11) and sum(pauses) < 60
+
+
+def test_whoever_stops_waits_for_no_pause(finished: Finished, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    finished.sandbox.fail_next("download-404:2")
+    with pytest.raises(DownloadError) as caught:
+        using(finished.server, lambda it: it.download(finished.url, finished.partial, patient=lambda: clock.now < 1.0))
+    assert caught.value.code == "LINK_REFUSED" and clock.now < 1.2 and len(finished.asked) == 2
 
 
 @pytest.mark.parametrize(("fault", "message"), [("redirect-loop", "redirects"), ("redirect-private", "private")])

@@ -47,6 +47,7 @@ QUICK: dict[str, Any] = {
     "nodes.api.client.MEDIA_TIMEOUT": httpx.Timeout(3.0),
     "nodes.api.client._backoff": tenacity.wait_none(),
     "nodes.api.downloads._backoff": tenacity.wait_none(),
+    "nodes.api.downloads.LAG": (0.0,) * 6,
 }
 """Waiting, cut short: what is tested is what happens afterwards."""
 

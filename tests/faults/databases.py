@@ -232,7 +232,7 @@ ROWS = [
         fails(errors.DownloadError, Charged.YES),
         replayed(),
         (1, 1),
-        faults=("download-404",),
+        faults=("redirect-loop",),
         between=database(Path.unlink),
     ),
     Row("records deleted", bought(), replayed(), (1, 1), between=_records_gone),

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from nodes import errors
 from nodes.errors import Charged
+from nodes.headless.sandbox import Fault
 from tests.faults.answers import THREE, setting
-from tests.faults.table import B64, Expected, Row, bought, fails, replayed
+from tests.faults.table import B64, Act, Expected, Row, both, bought, do, fails, replayed, told
 from tests.faults.world import World
 
 YES = Charged.YES
@@ -49,11 +51,34 @@ def _broken(frame: object) -> None:
     raise AttributeError("'PngImageFile' object has no attribute 'has_transparency_data'")
 
 
+def _odd_status(world: World, patch: pytest.MonkeyPatch) -> None:
+    answer = web.Response(status=400, text="ExpiredToken")
+    world.sandbox.fail_next(Fault("odd", "400 for a picture", endpoint="media/", instead=lambda *_: answer))
+
+
 NO_PICTURE = ("download-cut", "download-zeros", "download-page", "download-empty", "download-html")
 FORMATS = ("jpeg", "webp", "gif", "avif")
 
 ALWAYS = 4
 """As often as a download is tried."""
+
+NEVER = 7
+"""As often as a new link is tried that is refused."""
+
+AN_HOUR = 3700.0
+
+
+def hours_later(*faults: str) -> Act:
+    """Links are old now, and meet ``faults``."""
+    return both(do(lambda world: world.let_pass(AN_HOUR)), do(lambda world: world.sandbox.fail_next(*faults)))
+
+
+def _stopping(world: World, patch: pytest.MonkeyPatch) -> None:
+    """The process ends when the link is refused; pauses would never end."""
+    requests = world.sandbox.requests
+    patch.setattr("nodes.purchase.background.is_closing", lambda: any("/media/" in one.path for one in requests))
+    patch.setattr("nodes.api.downloads.LAG", (1e9,))
+
 
 ROWS = [
     _mended("download-reset"),
@@ -73,8 +98,42 @@ ROWS = [
         "download-drip to the last try", f"download-drip:{ALWAYS}", provoke=setting("nodes.api.downloads.DEADLINE", 0.2)
     ),
     _missed("download-endless", provoke=setting("nodes.api.downloads.MAX_BYTES", 2**18)),
-    _missed("download-403"),
-    _missed("download-404"),
+    # Not all of a store knows a new picture at once
+    _mended("download-403"),
+    _mended("download-404"),
+    _mended("download-404, and 403 for long", "download-404:3", "download-403:3"),
+    _missed("download-403 to the last try", f"download-403:{NEVER}", says="Run again, it is free"),
+    _missed("download-404 to the last try", f"download-404:{NEVER}", says="Run again, it is free"),
+    _missed("download-404 while the process ends", "download-404", provoke=_stopping, says="Run again, it is free"),
+    Row(
+        "download-404 after the hour",
+        fails(errors.DownloadError, YES),
+        fails(errors.DownloadError, YES),
+        (1, 1),
+        faults=(f"download-404:{NEVER}",),
+        between=both(hours_later(), do(lambda world: world.sandbox._shelf.purge("req_"))),
+        again=told("links live for about an hour", "gone from the server", "change the seed", never="free"),
+        overtaken=True,
+    ),
+    Row(
+        "server gone after the hour",
+        fails(errors.DownloadError, YES),
+        fails(errors.DownloadError, YES),
+        (1, 1),
+        faults=(f"download-500:{ALWAYS}",),
+        between=both(hours_later(), do(World.stop_server)),
+        again=told("links live for about an hour", "if it is gone", never="it is free"),
+        after=do(World.start_server),
+        overtaken=True,
+    ),
+    Row(
+        "a link that lives longer than the hour",
+        fails(errors.DownloadError, YES),
+        replayed(),
+        (1, 1),
+        faults=(f"download-404:{NEVER}",),
+        between=hours_later(),
+    ),
     _missed("redirect-loop", says="redirects more than"),
     _missed("redirect-private", says="a private machine"),
     # What came has the right length and is no picture: its link is kept until it is one
@@ -107,9 +166,10 @@ ROWS = [
     ),
     _gone("expired-link", says="the picture is gone from the server"),
     _gone("link expired before the next run", "download-reset:4", between=_expire_all, overtaken=True),
-    _part(bought(2), replayed(3), "download-404 for one of three", "download-404"),
+    _part(bought(3), replayed(3), "download-404 for one of three", "download-404"),
     _part(bought(2), replayed(2), "expired-link for one of three", "expired-link"),
-    _part(bought(1), replayed(3), "download-404 for two of three", "download-404:2"),
+    _part(bought(3), replayed(3), "download-404 for two of three", "download-404:2"),
+    _part(bought(2), replayed(3), "download-400 for one of three", provoke=_odd_status),
     _part(bought(3), replayed(3), "download-cut for one of three", "download-cut"),
     _part(bought(3), replayed(3), "download-cut for three", "download-cut:3"),
 ]

@@ -17,8 +17,9 @@ from nodes.spend import Journal, clean
 from tests.faults.answers import setting
 from tests.faults.child import find
 from tests.faults.databases import AT_ANSWERED
+from tests.faults.downloads import NEVER, hours_later
 from tests.faults.killing import SETTLE, in_the_air, killed_at
-from tests.faults.table import B64, KILLED, PAID_FOR, Act, Expected, Row, both, bought, do, fails, replayed
+from tests.faults.table import B64, KILLED, PAID_FOR, Act, Expected, Row, both, bought, do, fails, replayed, told
 from tests.faults.world import World, forget, painted
 
 YES = Charged.YES
@@ -45,8 +46,79 @@ def _half(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
+def _emptied(path: Path) -> None:
+    path.write_bytes(b"")
+
+
 def _same_size(path: Path) -> None:
     path.write_bytes(b"?" * path.stat().st_size)
+
+
+def _flipped(path: Path) -> None:
+    """One bit of a chunk that no decoder checks: the picture still opens."""
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+def _header(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[1] ^= 32
+    path.write_bytes(content)
+
+
+DAMAGES = {
+    "truncated": _half,
+    "emptied": _emptied,
+    "overwritten": _same_size,
+    "flipped in a bit": _flipped,
+    "damaged in its header": _header,
+}
+
+
+def _expire_links(world: World, patch: pytest.MonkeyPatch) -> None:
+    for name in world.sandbox._shelf._media:
+        world.sandbox._shelf.expire(name)
+
+
+def _bought_knowingly(world: World, patch: pytest.MonkeyPatch) -> None:
+    """Where the user says so, it is bought again; and then it is replayed."""
+    bills = world.bills
+    world.env["LUMENFALL_REPLAY"] = "off"
+    assert world.run().replayed is False and world.bills == bills + 1
+    del world.env["LUMENFALL_REPLAY"]
+
+
+def _damaged(name: str, change: Callable[[Path], object]) -> list[Row]:
+    """A link that lives brings it once more; otherwise it is not bought again by itself."""
+    asks = told("store is damaged", "To buy it again", never="it is free")
+    lost = fails(errors.DownloadError, YES)
+    act = _pictures(change)
+    return [
+        _again(f"picture {name}", replayed(), act, after=do(World.run)),
+        _again(f"picture {name}, link expired", lost, both(act, _expire_links), again=asks, after=_bought_knowingly),
+        _again(f"picture {name}, in base64", lost, act, again=asks, inputs=B64, after=_bought_knowingly),
+        _again(
+            f"picture {name}, and refused for long", lost, both(act, REFUSED), again=told("it is free", never="seed")
+        ),
+        _again(
+            f"picture {name}, refused for a while",
+            replayed(),
+            both(act, do(lambda w: w.sandbox.fail_next("download-404:6"))),
+        ),
+        _again(f"picture {name}, after the hour", lost, both(act, hours_later("download-404")), again=asks),
+        _again(f"picture {name}, of three", replayed(3), act, inputs=THREE),
+        _again(
+            f"picture {name}, of three, link expired",
+            replayed(2),
+            both(act, _expire_links),
+            again=told("store is damaged", "To buy it again"),
+            inputs=THREE,
+        ),
+    ]
+
+
+REFUSED = do(lambda world: world.sandbox.fail_next(f"download-403:{NEVER}"))
 
 
 def _with_part(content: Callable[[World], bytes]) -> Act:
@@ -147,12 +219,18 @@ ROWS = [
     ),
     _again("store cleaned", bought(), do(_clean)),
     _killed(BEFORE_DELIVERED, replayed(), "store cleaned, and never handed on", between=do(_clean)),
-    _again("picture deleted", bought(), _pictures(Path.unlink)),
-    _again("picture deleted, of three", bought(3), _pictures(Path.unlink), inputs=THREE),
-    _again("picture truncated", bought(), _pictures(_half)),
-    _again("picture emptied", bought(), _pictures(lambda path: path.write_bytes(b""))),
-    _again("picture overwritten", fails(errors.AnswerError, YES), _pictures(_same_size)),
-    _again("picture overwritten, of three", replayed(2), _pictures(_same_size), inputs=THREE),
+    _again("picture deleted", replayed(), _pictures(Path.unlink)),
+    _again("picture deleted, link expired", bought(), both(_pictures(Path.unlink), _expire_links)),
+    _again("picture deleted, in base64", bought(), _pictures(Path.unlink), inputs=B64),
+    _again("picture deleted, after the hour", bought(), both(_pictures(Path.unlink), hours_later("download-404"))),
+    _again("picture deleted, of three", replayed(3), _pictures(Path.unlink), inputs=THREE),
+    _again(
+        "picture deleted, of three, link expired",
+        replayed(2),
+        both(_pictures(Path.unlink), _expire_links),
+        inputs=THREE,
+    ),
+    *(row for name, change in DAMAGES.items() for row in _damaged(name, change)),
     _unfinished("partial download goes on", replayed(), do(lambda world: None)),
     _unfinished(
         "partial download deleted", replayed(), do(lambda w: next(w.folder.glob("calls/open/*.part")).unlink())

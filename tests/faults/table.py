@@ -80,6 +80,19 @@ def _nothing(world: World, patch: pytest.MonkeyPatch) -> None:
     pass
 
 
+def told(*claims: str, never: str = "") -> Callable[[World], Outcome]:
+    """A run whose message, or whose notes, say this, and never that."""
+
+    def run(world: World) -> Outcome:
+        outcome = world.run()
+        text = " ".join((outcome.text, *outcome.notes))
+        assert all(claim in text for claim in claims), text
+        assert not never or never not in text
+        return outcome
+
+    return run
+
+
 @dataclass(frozen=True)
 class Row:
     """``provoke`` lasts for the first run; ``between`` happens after it, and lasts for the second, which is a new

@@ -191,6 +191,10 @@ def test_what_a_call_lost_is_known_to_all(shared: World) -> None:
 
 def test_a_machine_without_the_picture_does_not_take_it_from_the_others(shared: World) -> None:
     bought().check(shared.run(), right(shared))
+    there = shared.start(folder=shared.folder.with_name("there"))
+    replayed().check(there.outcome(), right(shared))  # by the link, which the others know
+    for name in shared.sandbox._shelf._media:
+        shared.sandbox._shelf.expire(name)
     elsewhere = shared.start(folder=shared.folder.with_name("elsewhere"))
     bought().check(elsewhere.outcome(), right(shared))
     replayed().check(shared.run(), right(shared))

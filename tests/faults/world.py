@@ -189,6 +189,13 @@ class World:
         inputs = {**self.inputs, **inputs}
         return self._forks.order(env=env, die=die, clock=clock, settings=settings or {}, node=GENERATE, inputs=inputs)
 
+    def let_pass(self, seconds: float) -> None:
+        """All that is in the journal was sent so much earlier."""
+        forget()
+        journal = Journal(self.folder, self.env.get("LUMENFALL_DATABASE"))
+        with journal.open().write() as connection:
+            connection.execute(sa.update(tables.calls).values(sent_at=tables.calls.c.sent_at - seconds))
+
     def hold_database(self) -> Child:
         """Let another process hold the database's only right to write, until it is killed."""
         holder = self._forks.order(env={}, hold=str(self.folder / "spend.db"))
@@ -244,7 +251,7 @@ class World:
 
 def check_promises(first: Outcome, again: Outcome, ordered: int, new_bills: int) -> None:
     """What the message of the first run said about the next one came true."""
-    if "for free" in first.text:
+    if "for free" in first.text or "it is free" in first.text:
         assert again.pictures and new_bills == 0
     if "are not sent again" in first.text and first.charged == "charged":
         assert ordered == 0

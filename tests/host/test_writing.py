@@ -56,6 +56,33 @@ def test_processes_that_save_at_the_same_time_write_a_file_each(tmp_path: Path) 
                 assert picture.convert("RGB").getpixel((63, 63)) == (int(255 * number / 10 + 1e-4),) * 3
 
 
+# Killed when the name was claimed, and the file not renamed yet.
+DYING = """
+import os, signal
+from pathlib import Path
+from nodes.host.writing import create
+def refuse(*_):
+    raise OSError("no links here")
+os.link = refuse
+Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+create(Path({path!r}), b"first")
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs kill -9")
+def test_a_process_that_is_killed_leaves_no_empty_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.png"
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    assert subprocess.run([sys.executable, "-c", DYING.format(path=str(path))], env=environ).returncode == -9
+    left = list(tmp_path.iterdir())
+    assert left and all(file.name.startswith(".") for file in left)
+    for file in left:
+        os.utime(file, (0, 0))
+    monkeypatch.setattr(os, "link", lambda *_: (_ for _ in ()).throw(OSError("no links here")))
+    assert create(path, b"second")
+    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("a.png", b"second")]
+
+
 class TestWithAndWithoutLinks:
     @pytest.fixture(autouse=True, params=["links", "no links"])
     def disk(self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -178,9 +178,20 @@ def test_pictures_gone_from_the_store_are_paid_for_again(bench: Bench, sandbox: 
     bench.run(prompt)
     for path in (bench.host.data_dir() / "store").rglob("*.png"):
         path.unlink()
+    sandbox._shelf.expire(next(iter(sandbox._shelf._media)))
     assert bench.line(prompt).price == pytest.approx(PRICE)
     bench.run(prompt)
     assert len(sandbox.bill) == 2
+
+
+def test_pictures_gone_from_the_store_cost_nothing_while_their_links_live(bench: Bench, sandbox: Sandbox) -> None:
+    prompt = saved({"paid": generate()})
+    bench.run(prompt)
+    for path in (bench.host.data_dir() / "store").rglob("*.png"):
+        path.unlink()
+    assert bench.line(prompt).price == 0.0
+    bench.run(prompt)
+    assert len(sandbox.bill) == 1
 
 
 def test_an_answer_whose_pictures_are_still_to_be_fetched_is_paid_for(bench: Bench, sandbox: Sandbox) -> None:

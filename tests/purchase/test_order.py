@@ -311,7 +311,7 @@ def test_a_lost_call_does_not_hide_a_picture_that_is_there(nodes: Nodes, sandbox
 
 def test_what_came_in_part_can_be_recovered(nodes: Nodes, sandbox: Sandbox) -> None:
     node, inputs = RUNS["generate"]
-    sandbox.fail_next("download-404")
+    sandbox.fail_next("redirect-loop")
     made = nodes(node, **inputs, n=2)
     assert made.images.shape[0] == 1 and any("for nothing" in note for note in made.report["notes"])
     assert nodes("LumenfallRecover").images.shape[0] == 2 and len(sandbox.bill) == 1
@@ -319,10 +319,10 @@ def test_what_came_in_part_can_be_recovered(nodes: Nodes, sandbox: Sandbox) -> N
 
 def test_a_picture_that_vanishes_before_its_call_is_done_is_fetched_again(nodes: Nodes, sandbox: Sandbox) -> None:
     node, inputs = RUNS["generate"]
-    sandbox.fail_next("download-404")
+    sandbox.fail_next("redirect-loop")
     made = nodes(node, **inputs, n=2)
     (nodes.host.data_dir() / made.report["requests"][0]["originals"][0]).unlink()
-    sandbox.fail_next("download-404")
+    sandbox.fail_next("redirect-loop")
     nodes(node, **inputs, n=2)
     assert nodes(node, **inputs, n=2).images.shape[0] == 2 and len(sandbox.bill) == 1
 

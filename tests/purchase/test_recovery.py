@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import replace
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from nodes.api import Server
 from nodes.errors import Charged
 from nodes.headless.sandbox import Sandbox
-from nodes.purchase import background
+from nodes.purchase import background, recovery
 from nodes.purchase.recovery import look_after
 from nodes.spend import Journal, State, nanos
 from tests.conftest import Nodes
@@ -77,3 +78,60 @@ def test_without_a_server_everything_waits(nodes: Nodes, sandbox: Sandbox, base_
         connection.execute(calls.update().values(server=base_url, facts={"entries": 1, "links": [f"{base_url}/x.png"]}))
     asyncio.run(look_after(Server(base_url), journal))
     assert journal.unresolved([base_url], since=0)[0].state is State.ANSWERED
+
+
+def test_what_nobody_can_use_is_fetched_a_few_times_only_while_nobody_asks(
+    nodes: Nodes, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that poisons itself costs the unrelated runs that follow a bounded number of tries and bytes."""
+    monkeypatch.setattr(recovery, "MOST_BYTES", 2**18)
+    journal = killed(nodes, sandbox, State.ANSWERED)
+    (call,) = journal.unresolved([sandbox.base_url], since=0)
+    sandbox.requests.clear()
+    for _ in range(8):
+        sandbox.faults.clear()
+        sandbox.fail_next("download-html:2")
+        asyncio.run(look_after(Server(sandbox.base_url), journal))
+    fetched = [one for one in sandbox.requests if "/media/" in one.path]
+    assert len(fetched) == 2 * recovery.MOST_TRIES
+    kept = journal.find(call.id)
+    assert kept and kept.facts["unasked"]["tries"] == recovery.MOST_TRIES
+    # Whoever asks for it gets it all the same
+    sandbox.faults.clear()
+    assert restarted(nodes)("LumenfallGenerate", **SMALL).report["replayed"] and len(sandbox.bill) == 1
+
+
+def test_bytes_that_come_while_nobody_asks_are_bounded(
+    nodes: Nodes, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recovery, "MOST_BYTES", 2**20)
+    journal = killed(nodes, sandbox, State.ANSWERED)
+    (call,) = journal.unresolved([sandbox.base_url], since=0)
+    sandbox.requests.clear()
+    for _ in range(4):
+        sandbox.faults.clear()
+        sandbox.fail_next("download-endless")
+        asyncio.run(look_after(Server(sandbox.base_url), journal))
+    assert sum("/media/" in one.path for one in sandbox.requests) == 1
+    kept = journal.find(call.id)
+    assert kept and 2**20 < kept.facts["unasked"]["bytes"] < 2**21
+
+
+def test_a_process_that_dies_of_a_picture_has_written_down_that_it_tried(
+    nodes: Nodes, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = killed(nodes, sandbox, State.ANSWERED)
+    (call,) = journal.unresolved([sandbox.base_url], since=0)
+
+    class Killed(BaseException):
+        pass
+
+    def die(_: bytes) -> None:
+        raise Killed
+
+    monkeypatch.setattr("nodes.purchase.recovery.fetch", lambda *_, **__: die(b""))
+    for _ in range(5):
+        with contextlib.suppress(Killed):
+            asyncio.run(look_after(Server(sandbox.base_url), journal))
+    kept = journal.find(call.id)
+    assert kept and kept.facts["unasked"]["tries"] == recovery.MOST_TRIES

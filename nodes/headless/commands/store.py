@@ -78,7 +78,7 @@ def export(
             for stored in call.pictures:
                 path = export_picture(journal.files, call, stored, folder)
                 lost += path is None
-                typer.echo(path or f"Gone from the store: {journal.files.name(stored)}", err=path is None)
+                typer.echo(path or f"Gone from the store, or damaged: {journal.files.name(stored)}", err=path is None)
             if names and not call.pictures:
                 lost += 1
                 typer.echo(f"{call.request_id or call.id[:8]} has no pictures in the store.", err=True)

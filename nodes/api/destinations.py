@@ -1,0 +1,155 @@
+"""Where downloads may lead, and connections to exactly the addresses that were checked.
+
+Links come from an answer, so they may name any machine, by names whose addresses change from one look to the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+import ssl
+
+import httpx
+
+from ..errors import DownloadError
+from .credentials import Server
+from .flavours import Address, address_of, is_loopback_host, is_own
+from .proxies import Proxies, Transport
+
+LINK_PRIVATE = "LINK_PRIVATE"
+
+_CARRYING_IPV4 = tuple(
+    ipaddress.IPv6Network(network) for network in ("64:ff9b::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "::/96")
+)
+"""Networks whose last 32 bits are the IPv4 address that is reached in the end (RFC 6052, 4291, 7915)."""
+
+_LOCAL_TRANSLATION = ipaddress.IPv6Network("64:ff9b:1::/48")
+"""RFC 8215. Where in it the IPv4 address lies is each network's own choice, so that none of it can be checked."""
+
+_STAND_INS = ipaddress.IPv4Network("198.18.0.0/15")
+"""Set aside for measuring (RFC 2544). Tunnels that resolve names at their other end give these out for all names."""
+
+_LOOPBACK: tuple[Address, ...] = (ipaddress.IPv4Address("127.0.0.1"), ipaddress.IPv6Address("::1"))
+
+MOST_ADDRESSES = 4
+"""How many of a name's addresses are tried."""
+
+NEXT_AFTER = 2.5
+"""Seconds after which an address that does not answer is left for the next one."""
+
+
+def is_public(address: Address) -> bool:
+    """Whether the whole internet means the same machine by it; of an address that carries another one, that."""
+    if isinstance(address, ipaddress.IPv6Address):
+        if address in _LOCAL_TRANSLATION or address.is_loopback or address.is_unspecified:
+            return False
+        if address.sixtofour is not None:
+            return is_public(address.sixtofour)
+        if any(address in network for network in _CARRYING_IPV4):
+            return is_public(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+    return address.is_global and not address.is_multicast
+
+
+class Guarded(httpx.AsyncBaseTransport):
+    """Sends requests to public machines, and to the one of ``server``; the names of it are as good as its addresses.
+
+    A name is looked up once for each connection, and what was found is what is connected to; Host and TLS still go by
+    the name. Where a proxy leads there, the proxy looks names up, and only addresses are checked. Raises DownloadError,
+    code LINK_PRIVATE, for all other machines.
+    """
+
+    def __init__(self, server: Server, proxies: Proxies, tls: ssl.SSLContext, limits: httpx.Limits) -> None:
+        self._host = httpx.URL(server.base_url).host
+        self._proxies = proxies
+        self._tls = tls
+        self._limits = limits
+        self._through = Transport(proxies, tls, limits)
+        # One for each name: a connection that was made for one must not serve another at the same address.
+        self._direct: dict[str, httpx.AsyncHTTPTransport] = {}
+        self._servers: list[Address] | None = None
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        host = request.url.host
+        spelled = _spelled(host)
+        is_here = self._is_here()
+        if not self._proxies.is_direct(request.url) and not (is_here and spelled and all(map(is_own, spelled))):
+            if spelled and host != self._host:
+                await self._check(host, spelled, is_here)
+            return await self._through.handle_async_request(request)
+        addresses = spelled or await _resolve(host)
+        await self._check(host, addresses, is_here)
+        return await self._connected(request, addresses[:MOST_ADDRESSES])
+
+    async def aclose(self) -> None:
+        for transport in (self._through, *self._direct.values()):
+            await transport.aclose()
+
+    def _is_here(self) -> bool:
+        """Whether the server is on this machine by what its address says: that a name leads here is somebody's word."""
+        name = socket.gethostname().lower()
+        address = address_of(self._host)
+        return (
+            is_loopback_host(self._host) or self._host in (name, f"{name}.local") or bool(address and is_own(address))
+        )
+
+    async def _check(self, host: str, addresses: list[Address], is_here: bool) -> None:
+        private = [address for address in addresses if not is_public(address)]
+        if all(is_here and is_own(address) for address in private):
+            return
+        if self._servers is None:
+            try:
+                self._servers = _spelled(self._host) or await _resolve(self._host)
+            except httpx.ConnectError:
+                self._servers = []
+        tunnelled = any(address in _STAND_INS for address in self._servers)
+        for address in private:
+            if address not in self._servers and not (tunnelled and address in _STAND_INS):
+                raise DownloadError(
+                    f"The address of the finished picture, {host}, is a private machine; refused.",
+                    code=LINK_PRIVATE,
+                    hint="If you trust this server, let its pictures come inside its answers: set response_format to "
+                    "b64_json in Request Options.",
+                )
+
+    async def _connected(self, request: httpx.Request, addresses: list[Address]) -> httpx.Response:
+        name = request.url.raw_host.decode("ascii")
+        if name not in self._direct:
+            self._direct[name] = httpx.AsyncHTTPTransport(verify=self._tls, limits=self._limits)
+        timeout = request.extensions.get("timeout", {})
+        for address in addresses:
+            last = address is addresses[-1]
+            patience = (
+                timeout if last else {**timeout, "connect": min(timeout.get("connect") or NEXT_AFTER, NEXT_AFTER)}
+            )
+            pinned = httpx.Request(
+                request.method,
+                request.url.copy_with(host=str(address)),
+                headers=request.headers,  # Host among them
+                stream=request.stream,
+                extensions={**request.extensions, "sni_hostname": name, "timeout": patience},
+            )
+            try:
+                return await self._direct[name].handle_async_request(pinned)
+            except (httpx.ConnectError, httpx.ConnectTimeout):
+                if last:
+                    raise
+        raise AssertionError("unreachable: the last address returns or raises")
+
+
+def _spelled(host: str) -> list[Address]:
+    """The address that ``host`` spells; none of a name."""
+    address = address_of(host)
+    return [] if address is None else [address]
+
+
+async def _resolve(host: str) -> list[Address]:
+    """Each address once. Raises httpx.ConnectError where there is none."""
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        if is_loopback_host(host):
+            return list(_LOOPBACK)
+        raise httpx.ConnectError(str(error)) from error
+    addresses = [address_of(str(entry[4][0]).partition("%")[0]) for entry in found]
+    return list(dict.fromkeys(address for address in addresses if address is not None))

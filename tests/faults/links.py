@@ -1,0 +1,138 @@
+"""Links that lead elsewhere than one would think, and answers with more of them than were asked for."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import socket
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from nodes import errors
+from nodes.errors import Charged
+from nodes.headless.sandbox import Fault
+from tests.faults.killing import SETTLE, killed_at
+from tests.faults.table import B64, KILLED, Act, Expected, Row, both, bought, do, fails, replayed, told
+from tests.faults.world import World
+
+PRIVATE = fails(errors.DownloadError, Charged.YES)
+MORE = 500
+
+
+def _spoilt(change: Callable[[list[Any]], list[Any]]) -> Act:
+    def spoil(text: str) -> str:
+        body = json.loads(text)
+        return json.dumps(body | {"data": change(body["data"])})
+
+    return do(lambda world: world.sandbox.fail_next(Fault("links", "other links", spoil_text=spoil)))
+
+
+def _linked(change: Callable[[str], str]) -> Act:
+    return _spoilt(lambda data: [{**entry, "url": change(entry["url"])} for entry in data])
+
+
+def _at(host: str) -> Act:
+    """The same picture under another name of its machine."""
+    return _linked(lambda url: url.replace(urlsplit(url).hostname or "", host))
+
+
+def _names(*addresses: str) -> Act:
+    """The name box.example leads to one address after the other."""
+
+    def provoke(world: World, patch: pytest.MonkeyPatch) -> None:
+        system, left = socket.getaddrinfo, list(addresses)
+
+        def resolve(host: Any, *args: Any, **kwargs: Any) -> Any:
+            if host in ("box.example", b"box.example"):
+                host = left.pop(0) if len(left) > 1 else left[0]
+                ipaddress.ip_address(host)
+            return system(host, *args, **kwargs)
+
+        patch.setattr(socket, "getaddrinfo", resolve)
+
+    return provoke
+
+
+def _found(name: str, *provoke: Act) -> Row:
+    return Row(f"link: {name}", bought(), replayed(), (1, 1), provoke=both(*provoke))
+
+
+def _refused(name: str, *provoke: Act) -> Row:
+    """And again, as the answer stays what it is."""
+    says = "response_format to b64_json"
+    return Row(f"link: {name}", PRIVATE, PRIVATE, (1, 1), provoke=both(*provoke), says=says, overtaken=True)
+
+
+def _media(world: World) -> int:
+    return sum("/media/" in received.path for received in world.sandbox.requests)
+
+
+def _one_fetched(world: World, patch: pytest.MonkeyPatch) -> None:
+    assert _media(world) == 1
+    (kept,) = world.folder.glob("calls/open/*.answer")
+    assert len(json.loads(kept.read_bytes())["data"]) == MORE
+    told(f"held {MORE - 1} more than the 1")(world)
+
+
+def _many(data: list[Any]) -> list[Any]:
+    return data * MORE
+
+
+def _without_answer(world: World, patch: pytest.MonkeyPatch) -> None:
+    for path in world.folder.glob("calls/open/*.answer"):
+        path.unlink()
+
+
+def _cut_answer(world: World, patch: pytest.MonkeyPatch) -> None:
+    for path in world.folder.glob("calls/open/*.answer"):
+        path.write_bytes(path.read_bytes()[:40])
+
+
+AT_ANSWERED = {"target": SETTLE, "when": "after", "about": "answered", "count": 1}
+GONE = fails(errors.AnswerError, Charged.YES)
+
+
+def _answered(name: str, second: Expected, between: Act, **more: Any) -> Row:
+    return Row(
+        f"killed at answered, {name}",
+        KILLED,
+        second,
+        (1, 1),
+        runs=killed_at(AT_ANSWERED),
+        between=between,
+        ledger_late=True,
+        **more,
+    )
+
+
+ROWS = [
+    _found("another name of this machine", _at("localhost")),
+    _found("an address of this machine, mapped", _at("[::ffff:127.0.0.1]")),
+    _found("a name that leads to this machine", _at("box.example"), _names("127.0.0.1")),
+    _found("a name that leads elsewhere the second time", _at("box.example"), _names("127.0.0.1", "10.0.0.1")),
+    _found("relative, from the root", _linked(lambda url: urlsplit(url).path)),
+    _found("relative, below the base URL", _linked(lambda url: f"../..{urlsplit(url).path}")),
+    _found("without a scheme", _linked(lambda url: url.partition(":")[2])),
+    *(
+        _refused(f"private, {host}", _at(host))
+        for host in ("10.0.0.1", "[64:ff9b::10.0.0.1]", "[2002:a00:1::1]", "[::ffff:10.0.0.1]", "[64:ff9b:1::10.0.0.1]")
+    ),
+    Row(
+        "link: a name that leads to a private machine",
+        PRIVATE,
+        replayed(),
+        (1, 1),
+        provoke=both(_at("box.example"), _names("10.0.0.1")),
+        between=_names("127.0.0.1"),
+        says="a private machine",
+    ),
+    Row("500 links for one", bought(), replayed(), (1, 1), provoke=_spoilt(_many), after=_one_fetched),
+    Row("500 pictures for one, in base64", bought(), replayed(), (1, 1), provoke=_spoilt(_many), inputs=B64),
+    _answered("and its answer deleted", replayed(), _without_answer),
+    _answered("and its answer cut", replayed(), _cut_answer),
+    _answered("in base64, and its answer deleted", GONE, _without_answer, inputs=B64),
+    _answered("in base64, and its answer cut", GONE, _cut_answer, inputs=B64),
+]
