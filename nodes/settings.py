@@ -51,6 +51,8 @@ class Settings(BaseModel):
     limits: LimitSettings = LimitSettings()
     prices: dict[str, Amount] = {}
     """The user's own figure for a model: US dollars a picture."""
+    rates: dict[str, Amount] = {}
+    """What one unit of another currency is worth in US dollars, for limits."""
     replay: bool = True
     """Whether equal requests are answered from the store."""
     store_gb: Amount = 10.0

@@ -10,13 +10,13 @@ import logging
 import secrets
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Charged, LumenfallError, StoreError
-from .budget import Limits, require
+from .budget import Limits, require, share_limits, shared_limits
 from .calls import Call, Caller, State, Stored
 from .database import Database, open_database
 from .files import Files
@@ -110,14 +110,28 @@ class Journal:
         except OSError as error:
             raise self._unwritable(error.strerror or str(error)) from error
 
+    def limits(self, own: Limits) -> Limits:
+        """The strictest of this machine's ``own`` limits and those that all share. Raises StoreError."""
+        with self._database().read() as connection:
+            return own.strictest(shared_limits(connection))
+
+    def share_limits(self, changes: Mapping[str, float | None]) -> dict[str, float]:
+        """Set limits (US dollars by "run", "day" and "month"; None lifts one) for everybody who shares the journal,
+        and return those that they have now. Raises StoreError.
+        """
+        with self.open().write() as connection:
+            share_limits(connection, changes)
+            return shared_limits(connection)
+
     def begin(self, call: Call, caller: Caller, limits: Limits, needed: int | None) -> Call:
-        """Reserve ``needed`` nanos and enter ``call`` as sent, durably. Raises BudgetExceeded or StoreError."""
+        """Reserve ``needed`` nanos and enter ``call`` as sent, durably. The limits are this machine's; those that all
+        share hold too. Raises BudgetExceeded or StoreError.
+        """
         call = replace(call, **asdict(caller), reserved=needed)
         try:
             self.records.prepare(call)
             with self._database().write() as connection:
-                if limits:
-                    require(connection, limits, caller.run_id, needed or 0)
+                require(connection, limits.strictest(shared_limits(connection)), call, needed)
                 enter(connection, call)
             self.records.confirm(call)
         except OSError as error:

@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import Charged
-from .budget import spent_now
+from .budget import Counted, Limits, spent_now
 from .calls import NANOS, Call, State
 from .journal import Journal
 from .locks import key_lock
 from .rows import read_calls
+from .sums import ALL, QUARTER
+from .sums import since as sums_since
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from sqlalchemy import ColumnElement
+    from sqlalchemy import ColumnElement, Row
 
     from .database import Database
 
 SAMPLE = 500
 """Calls from which it is told how long a model takes."""
 
-By = Literal["day", "month", "model", "workflow", "provider"]
+PAGE = 1000
+"""Calls that are read at a time where there may be any number."""
+
+By = Literal["day", "month", "model", "workflow", "provider", "worker"]
 
 
 @dataclass(frozen=True)
@@ -48,39 +54,91 @@ class Total:
         return self.cost / NANOS
 
 
-def entries(journal: Journal, since: float | None = None, until: float | None = None) -> list[Call]:
+def entries(journal: Journal, since: float | None = None, until: float | None = None) -> Iterator[Call]:
     """Every call with a confirmed cost that was sent from ``since`` on and before ``until`` (seconds since 1970),
-    oldest first and without their graphs. Calls that were refused are no spend. Raises StoreError.
+    oldest first and without their graphs, read page by page. Calls that were refused are no spend. Raises StoreError.
     """
-    from .tables import calls
-
-    paid = (calls.c.cost.is_not(None), calls.c.state != State.REFUSED.value)
-    return _read(journal, *paid, *_between(since, until), without=("graph",))
+    return _each(journal, *_paid(), *_between(since, until))
 
 
-def uncertain(journal: Journal, since: float | None = None, until: float | None = None) -> list[Call]:
+def newest_entries(journal: Journal, count: int, since: float | None = None) -> list[Call]:
+    """The last ``count`` of :func:`entries`, the newest last."""
+    return _read(journal, *_paid(), *_between(since, None), last=count)
+
+
+def uncertain(journal: Journal, since: float | None = None, until: float | None = None) -> Iterator[Call]:
     """The calls that were or may have been charged, but whose cost nobody has named, oldest first; among them those
     that are in the air. Their ``reserved`` counts against the limits. Raises StoreError.
     """
-    from .tables import calls
-
-    unpriced = (calls.c.cost.is_(None), calls.c.charged != Charged.NO.value)
-    return _read(journal, *unpriced, *_between(since, until))
+    return _each(journal, *_unpriced(), *_between(since, until))
 
 
-def counted(journal: Journal) -> tuple[int, int]:
-    """What counts today, and this month, against the limits: nanos, reservations included. Raises StoreError."""
-    with journal.open().read() as connection:
-        return spent_now(connection)
+def newest_uncertain(journal: Journal, count: int, since: float | None = None) -> list[Call]:
+    """The last ``count`` of :func:`uncertain`, the newest last."""
+    return _read(journal, *_unpriced(), *_between(since, None), last=count)
 
 
-def kept(journal: Journal) -> list[Call]:
-    """Every call with pictures in the store, or with pictures still to be fetched, oldest first. Raises StoreError."""
+def uncertain_count(journal: Journal, since: float | None = None) -> tuple[int, int]:
+    """How many :func:`uncertain` would read, and what is reserved for them in nanos; ``since`` is the beginning of a
+    day. Raises StoreError.
+    """
     import sqlalchemy as sa
 
-    from .tables import calls, pictures
+    from .tables import sums
 
-    return _read(journal, sa.or_(calls.c.id.in_(sa.select(pictures.c.call_id)), calls.c.state == State.ANSWERED.value))
+    query = sa.select(sa.func.sum(sums.c.unpriced), sa.func.sum(sums.c.reserved)).where(sums_since(ALL, since))
+    with journal.open().read() as connection:
+        count, reserved = connection.execute(query).one()
+    return int(count or 0), int(reserved or 0)
+
+
+def counted(journal: Journal, limits: Limits) -> tuple[Counted, Counted]:
+    """What counts today, and this month, against ``limits``, reservations included. Raises StoreError."""
+    with journal.open().read() as connection:
+        return spent_now(connection, limits)
+
+
+def dearest(journal: Journal, model: str, limits: Limits) -> int | None:
+    """The most that one picture of ``model`` has cost, or was going to, in nanos of a US dollar; None where that is
+    not known. Raises StoreError.
+    """
+    import sqlalchemy as sa
+
+    from .tables import calls
+
+    amount = sa.func.coalesce(calls.c.cost, calls.c.reserved)
+    pictures = sa.func.coalesce(calls.c.asked["n"].as_integer(), 1)
+    # Rounded up. What was refused for its price was a price all the same, but a cost of nothing tells nothing.
+    each = sa.func.max((amount + pictures - 1) / pictures)
+    currency = sa.case((calls.c.cost.is_(None), "USD"), else_=sa.func.coalesce(calls.c.currency, "USD"))
+    query = sa.select(currency, each).where(calls.c.model == model, amount > 0).group_by(currency)
+    with journal.open().read() as connection:
+        rows = connection.execute(query).all()
+    prices = [limits.in_dollars(int(price), name) for name, price in rows]
+    return max((price for price in prices if price is not None), default=None)
+
+
+def kept(journal: Journal) -> Iterator[Call]:
+    """Every call with pictures in the store, or with pictures still to be fetched, oldest first and without their
+    graphs, read page by page. Raises StoreError.
+    """
+    return _each(journal, _is_kept())
+
+
+def newest_kept(journal: Journal, count: int) -> list[Call]:
+    """The last ``count`` of :func:`kept`, the newest last."""
+    return _read(journal, _is_kept(), last=count)
+
+
+def kept_count(journal: Journal) -> int:
+    """How many :func:`kept` would read. Raises StoreError."""
+    import sqlalchemy as sa
+
+    from .tables import calls
+
+    with journal.open().read() as connection:
+        query = sa.select(sa.func.count()).select_from(calls).where(_is_kept())
+        return int(connection.execute(query).scalar() or 0)
 
 
 def newest(journal: Journal, count: int, before: str | None = None) -> list[Call]:
@@ -140,26 +198,61 @@ def with_picture(journal: Journal, sha256: str) -> list[Call]:
     return _read(journal, calls.c.id.in_(sa.select(pictures.c.call_id).where(pictures.c.sha256 == sha256)))
 
 
-def totals(calls: Iterable[Call], by: By) -> list[Total]:
-    """The sums of ``calls`` by day or month of the local calendar, oldest first, or by another feature, dearest first.
+def totals(journal: Journal, by: By, since: float | None = None) -> list[Total]:
+    """The sums of :func:`entries` by day or month of the local calendar, oldest first, or by another feature, dearest
+    first; from ``since`` on, the beginning of a day. Raises StoreError.
 
     Amounts in different currencies are not added: each has a row of its own.
     """
-    groups: dict[tuple[str | None, str], list[Call]] = defaultdict(list)
-    for call in calls:
-        groups[_name(call, by), call.currency or "USD"].append(call)
-    sums = [_sum(name, currency, group) for (name, currency), group in groups.items()]
     if by in ("day", "month"):
-        return sorted(sums, key=lambda total: (total.name or "", total.currency))
-    return sorted(sums, key=lambda total: (-total.cost, total.name or "", total.currency))
+        form = "%Y-%m-%d" if by == "day" else "%Y-%m"
+        groups: dict[tuple[str, str], list[Row[Any]]] = defaultdict(list)
+        for row in _sums(journal, ALL, since, in_quarters=True):
+            groups[datetime.fromtimestamp(row.start).strftime(form), row.currency].append(row)
+        return [_total(name, currency, rows) for (name, currency), rows in sorted(groups.items())]
+    found = [_total(row.name or None, row.currency, [row]) for row in _sums(journal, by, since)]
+    return sorted(found, key=lambda total: (-total.cost, total.name or "", total.currency))
 
 
-def total(calls: Iterable[Call]) -> list[Total]:
-    """The sum of ``calls``; one for each currency, so usually one, and none where there are no calls."""
-    groups: dict[str, list[Call]] = defaultdict(list)
-    for call in calls:
-        groups[call.currency or "USD"].append(call)
-    return [_sum(None, currency, group) for currency, group in sorted(groups.items())]
+def total(journal: Journal, since: float | None = None) -> list[Total]:
+    """The sum of :func:`entries`; one for each currency, so usually one, and none where there are no calls."""
+    found = [_total(None, row.currency, [row]) for row in _sums(journal, ALL, since)]
+    return sorted(found, key=lambda total: total.currency)
+
+
+def daily(journal: Journal, since: float | None = None) -> list[tuple[date, Total]]:
+    """What each model cost on each day of the local calendar. Raises StoreError."""
+    groups: dict[tuple[date, str, str], list[Row[Any]]] = defaultdict(list)
+    for row in _sums(journal, "model", since, in_quarters=True):
+        groups[datetime.fromtimestamp(row.start).date(), row.name, row.currency].append(row)
+    return [(day, _total(name, currency, rows)) for (day, name, currency), rows in sorted(groups.items())]
+
+
+def _sums(journal: Journal, feature: str, since: float | None, *, in_quarters: bool = False) -> Sequence[Row[Any]]:
+    """The ledger's sums by name and currency; by the quarter of an hour too, where they are put together to days of
+    the local calendar.
+    """
+    import sqlalchemy as sa
+
+    from .tables import sums
+
+    names = [sums.c.name, sums.c.currency, *([sums.c.start] if in_quarters else [])]
+    amounts = [sa.func.sum(sums.c[name]).label(name) for name in ("count", "pictures", "cost", "milliseconds")]
+    where = sums_since(feature, since)
+    if in_quarters:
+        where = sa.and_(sums.c.feature == feature, sums.c.span == QUARTER)
+        where = where if since is None else sa.and_(where, sums.c.start >= math.floor(since))
+    query = sa.select(*names, *amounts).where(where).group_by(*names).having(sa.func.sum(sums.c["count"]) > 0)
+    with journal.open().read() as connection:
+        return connection.execute(query).all()
+
+
+def _total(name: str | None, currency: str, rows: Sequence[Row[Any]]) -> Total:
+    # "count" is also a method of a row.
+    count, pictures, cost, thousandths = (
+        sum(int(row._mapping[amount]) for row in rows) for amount in ("count", "pictures", "cost", "milliseconds")
+    )
+    return Total(name, currency, count, pictures, cost, thousandths / 1000)
 
 
 def picture_count(call: Call) -> int:
@@ -168,23 +261,25 @@ def picture_count(call: Call) -> int:
     return entries if isinstance(entries, int) else len(call.pictures)
 
 
-def _sum(name: str | None, currency: str, calls: list[Call]) -> Total:
-    return Total(
-        name,
-        currency,
-        len(calls),
-        sum(picture_count(call) for call in calls),
-        sum(call.cost or 0 for call in calls),
-        round(sum(call.seconds or 0.0 for call in calls), 3),
-    )
+def _paid() -> list[ColumnElement[bool]]:
+    from .tables import calls
+
+    return [calls.c.cost.is_not(None), calls.c.state != State.REFUSED.value]
 
 
-def _name(call: Call, by: By) -> str | None:
-    if by == "day":
-        return datetime.fromtimestamp(call.sent_at).strftime("%Y-%m-%d")
-    if by == "month":
-        return datetime.fromtimestamp(call.sent_at).strftime("%Y-%m")
-    return {"model": call.model, "workflow": call.workflow, "provider": call.provider}[by]
+def _unpriced() -> list[ColumnElement[bool]]:
+    from .tables import calls
+
+    return [calls.c.cost.is_(None), calls.c.charged != Charged.NO.value]
+
+
+def _is_kept() -> ColumnElement[bool]:
+    import sqlalchemy as sa
+
+    from .tables import calls, pictures
+
+    has_pictures = sa.exists().where(pictures.c.call_id == calls.c.id)
+    return sa.or_(has_pictures, calls.c.state == State.ANSWERED.value)
 
 
 def _between(since: float | None, until: float | None) -> list[ColumnElement[bool]]:
@@ -198,16 +293,36 @@ def _between(since: float | None, until: float | None) -> list[ColumnElement[boo
     return bounds
 
 
-def _read(journal: Journal, *conditions: Any, last: int | None = None, without: tuple[str, ...] = ()) -> list[Call]:
-    """The calls that meet all ``conditions``, in the order in which they were sent; two queries however many. Columns
-    named in ``without`` are left at their defaults.
-    """
+def _read(journal: Journal, *conditions: Any, last: int | None = None) -> list[Call]:
+    """The calls that meet all ``conditions``, in the order in which they were sent; two queries however many."""
     import sqlalchemy as sa
 
     from .tables import calls
 
-    columns = [column for column in calls.c if column.name not in without]
-    chosen = sa.select(*columns).where(*conditions)
+    chosen = sa.select(calls).where(*conditions)
     chosen = chosen.order_by(calls.c.sent_at.desc(), calls.c.number.desc()).limit(last)
     with journal.open().read() as connection:
         return read_calls(connection, chosen)[::-1]
+
+
+def _each(journal: Journal, *conditions: Any) -> Iterator[Call]:
+    """The same, however many, page by page and without their graphs."""
+    import sqlalchemy as sa
+
+    from .tables import calls
+
+    database = journal.open()
+    columns = [column for column in calls.c if column.name != "graph"]
+    place: tuple[float, str] | None = None
+    while True:
+        chosen = sa.select(*columns).where(*conditions).order_by(calls.c.sent_at, calls.c.number).limit(PAGE)
+        if place is not None:
+            number = sa.select(calls.c.number).where(calls.c.id == place[1]).scalar_subquery()
+            later = sa.tuple_(calls.c.sent_at, calls.c.number) > sa.tuple_(sa.literal(place[0]), number)
+            chosen = chosen.where(later)
+        with database.read() as connection:
+            page = read_calls(connection, chosen)
+        yield from page
+        if len(page) < PAGE:
+            return
+        place = (page[-1].sent_at, page[-1].id)
