@@ -20,12 +20,14 @@ LumenfallError              a RuntimeError: message, hint, code, request id, cha
         ProvidersExhausted
         ServerFault
     AnswerError             the server answered 200, but not with usable pictures
+        DryRunCharged       a dry run was taken for the order itself
         DecoderFault        a picture that came, but that this pack or a package cannot read; it is not damaged
     DownloadError           a picture exists on the server but could not be fetched
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
@@ -48,6 +50,10 @@ class LumenfallError(RuntimeError):
     default_code = "LUMENFALL_ERROR"
     default_hint = ""
     default_charged = Charged.NO
+
+    cost: float | None = None
+    currency: str | None = None
+    """What the answer itself says that the request has cost."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -197,6 +203,17 @@ class AnswerError(LumenfallError):
 
     default_code = "UNUSABLE_ANSWER"
     default_charged = Charged.UNKNOWN
+
+
+class DryRunCharged(AnswerError):
+    """The server took a dry run for the order itself: ``headers`` and ``body`` are its answer to that."""
+
+    default_code = "DRY_RUN_CHARGED"
+
+    def __init__(self, headers: Mapping[str, str], body: bytes) -> None:
+        self.headers = headers
+        self.body = body
+        super().__init__("The server answered a dry run with pictures or a job: it took it for the order itself.")
 
 
 class DecoderFault(AnswerError):

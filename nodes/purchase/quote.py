@@ -18,7 +18,6 @@ from typing import Literal
 import torch
 
 from ..api import ImageRequest
-from ..api.prices import price
 from ..errors import LumenfallError
 from ..spend import Call, State
 from .checkout import Checkout
@@ -92,9 +91,9 @@ class Quote:
         return _stand_in(checkout, order, count)
 
     async def _priced(self, checkout: Checkout, order: Order, count: int) -> PricedRequest:
-        model, figures = order.request.model, checkout.settings.prices
+        model = order.request.model
         try:
-            found = await price(checkout.client, order.request, order.wire, checkout.model, figures)
+            found = await checkout.price(order)
         except LumenfallError as error:
             return PricedRequest(model, 0, error=error)
         if self.inputs_known and checkout.settings.replay:
