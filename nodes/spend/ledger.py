@@ -7,7 +7,7 @@ import statistics
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import Charged
@@ -204,54 +204,71 @@ def totals(journal: Journal, by: By, since: float | None = None) -> list[Total]:
 
     Amounts in different currencies are not added: each has a row of its own.
     """
+    groups: dict[tuple[Any, str], list[int]] = defaultdict(lambda: [0] * len(_SUMMED))
     if by in ("day", "month"):
+        for day, _, currency, amounts in _days(journal, ALL, since):
+            _add(groups[day if by == "day" else day.replace(day=1), currency], amounts)
         form = "%Y-%m-%d" if by == "day" else "%Y-%m"
-        groups: dict[tuple[str, str], list[Row[Any]]] = defaultdict(list)
-        for row in _sums(journal, ALL, since, in_quarters=True):
-            groups[datetime.fromtimestamp(row.start).strftime(form), row.currency].append(row)
-        return [_total(name, currency, rows) for (name, currency), rows in sorted(groups.items())]
-    found = [_total(row.name or None, row.currency, [row]) for row in _sums(journal, by, since)]
+        return [_total(day.strftime(form), currency, sums) for (day, currency), sums in sorted(groups.items())]
+    found = [_total(name or None, currency, amounts) for name, currency, *amounts in _sums(journal, by, since)]
     return sorted(found, key=lambda total: (-total.cost, total.name or "", total.currency))
 
 
 def total(journal: Journal, since: float | None = None) -> list[Total]:
     """The sum of :func:`entries`; one for each currency, so usually one, and none where there are no calls."""
-    found = [_total(None, row.currency, [row]) for row in _sums(journal, ALL, since)]
+    found = [_total(None, currency, amounts) for _, currency, *amounts in _sums(journal, ALL, since)]
     return sorted(found, key=lambda total: total.currency)
 
 
 def daily(journal: Journal, since: float | None = None) -> list[tuple[date, Total]]:
     """What each model cost on each day of the local calendar. Raises StoreError."""
-    groups: dict[tuple[date, str, str], list[Row[Any]]] = defaultdict(list)
-    for row in _sums(journal, "model", since, in_quarters=True):
-        groups[datetime.fromtimestamp(row.start).date(), row.name, row.currency].append(row)
-    return [(day, _total(name, currency, rows)) for (day, name, currency), rows in sorted(groups.items())]
+    groups: dict[tuple[date, str, str], list[int]] = defaultdict(lambda: [0] * len(_SUMMED))
+    for day, name, currency, amounts in _days(journal, "model", since):
+        _add(groups[day, name, currency], amounts)
+    return [(day, _total(name, currency, sums)) for (day, name, currency), sums in sorted(groups.items())]
 
 
-def _sums(journal: Journal, feature: str, since: float | None, *, in_quarters: bool = False) -> Sequence[Row[Any]]:
-    """The ledger's sums by name and currency; by the quarter of an hour too, where they are put together to days of
-    the local calendar.
-    """
+_SUMMED = ("count", "pictures", "cost", "milliseconds")
+"""What a Total is made of."""
+
+
+def _sums(journal: Journal, feature: str, since: float | None) -> Sequence[Row[Any]]:
+    """Name, currency and amounts."""
     import sqlalchemy as sa
 
     from .tables import sums
 
-    names = [sums.c.name, sums.c.currency, *([sums.c.start] if in_quarters else [])]
-    amounts = [sa.func.sum(sums.c[name]).label(name) for name in ("count", "pictures", "cost", "milliseconds")]
-    where = sums_since(feature, since)
-    if in_quarters:
-        where = sa.and_(sums.c.feature == feature, sums.c.span == QUARTER)
-        where = where if since is None else sa.and_(where, sums.c.start >= math.floor(since))
-    query = sa.select(*names, *amounts).where(where).group_by(*names).having(sa.func.sum(sums.c["count"]) > 0)
+    amounts = [sa.func.sum(sums.c[name]) for name in _SUMMED]
+    query = sa.select(sums.c.name, sums.c.currency, *amounts).where(sums_since(feature, since))
+    query = query.group_by(sums.c.name, sums.c.currency).having(amounts[0] > 0)
     with journal.open().read() as connection:
         return connection.execute(query).all()
 
 
-def _total(name: str | None, currency: str, rows: Sequence[Row[Any]]) -> Total:
-    # "count" is also a method of a row.
-    count, pictures, cost, thousandths = (
-        sum(int(row._mapping[amount]) for row in rows) for amount in ("count", "pictures", "cost", "milliseconds")
-    )
+def _days(journal: Journal, feature: str, since: float | None) -> Iterator[tuple[date, str, str, Sequence[int]]]:
+    """Day of the local calendar, name, currency and amounts, a quarter of an hour at a time."""
+    import sqlalchemy as sa
+
+    from .tables import sums
+
+    amounts = [sums.c[name] for name in _SUMMED]
+    query = sa.select(sums.c.start, sums.c.name, sums.c.currency, *amounts)
+    query = query.where(sums.c.feature == feature, sums.c.span == QUARTER, amounts[0] > 0)
+    if since is not None:
+        query = query.where(sums.c.start >= math.floor(since))
+    with journal.open().read() as connection:
+        for start, name, currency, *found in connection.execute(query):
+            yield date.fromtimestamp(start), name, currency, found
+
+
+def _add(sums: list[int], amounts: Sequence[int]) -> None:
+    for place, amount in enumerate(amounts):
+        sums[place] += amount
+
+
+def _total(name: str | None, currency: str, amounts: Sequence[Any]) -> Total:
+    # PostgreSQL's sums are decimals.
+    count, pictures, cost, thousandths = map(int, amounts)
     return Total(name, currency, count, pictures, cost, thousandths / 1000)
 
 
