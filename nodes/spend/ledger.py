@@ -22,7 +22,7 @@ from .sums import since as sums_since
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from sqlalchemy import ColumnElement, Row
+    from sqlalchemy import ColumnElement
 
     from .database import Database
 
@@ -210,13 +210,13 @@ def totals(journal: Journal, by: By, since: float | None = None) -> list[Total]:
             _add(groups[day if by == "day" else day.replace(day=1), currency], amounts)
         form = "%Y-%m-%d" if by == "day" else "%Y-%m"
         return [_total(day.strftime(form), currency, sums) for (day, currency), sums in sorted(groups.items())]
-    found = [_total(name or None, currency, amounts) for name, currency, *amounts in _sums(journal, by, since)]
+    found = [_total(name or None, currency, amounts) for name, currency, amounts in _sums(journal, by, since)]
     return sorted(found, key=lambda total: (-total.cost, total.name or "", total.currency))
 
 
 def total(journal: Journal, since: float | None = None) -> list[Total]:
     """The sum of :func:`entries`; one for each currency, so usually one, and none where there are no calls."""
-    found = [_total(None, currency, amounts) for _, currency, *amounts in _sums(journal, ALL, since)]
+    found = [_total(None, currency, amounts) for _, currency, amounts in _sums(journal, ALL, since)]
     return sorted(found, key=lambda total: total.currency)
 
 
@@ -232,7 +232,7 @@ _SUMMED = ("count", "pictures", "cost", "milliseconds")
 """What a Total is made of."""
 
 
-def _sums(journal: Journal, feature: str, since: float | None) -> Sequence[Row[Any]]:
+def _sums(journal: Journal, feature: str, since: float | None) -> list[tuple[str, str, Sequence[Any]]]:
     """Name, currency and amounts."""
     import sqlalchemy as sa
 
@@ -242,7 +242,7 @@ def _sums(journal: Journal, feature: str, since: float | None) -> Sequence[Row[A
     query = sa.select(sums.c.name, sums.c.currency, *amounts).where(sums_since(feature, since))
     query = query.group_by(sums.c.name, sums.c.currency).having(amounts[0] > 0)
     with journal.open().read() as connection:
-        return connection.execute(query).all()
+        return [(row[0], row[1], tuple(row)[2:]) for row in connection.execute(query)]
 
 
 def _days(journal: Journal, feature: str, since: float | None) -> Iterator[tuple[date, str, str, Sequence[int]]]:
