@@ -6,6 +6,7 @@ call's record is a file too, so that what the database missed is entered when it
 
 from __future__ import annotations
 
+import json
 import logging
 import secrets
 import shutil
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Charged, LumenfallError, StoreError
+from ..host.writing import write_durably
 from .budget import Limits, require, share_limits, shared_limits
 from .calls import Call, Caller, State, Stored
 from .database import Database, open_database
@@ -86,9 +88,15 @@ class Journal:
             raise self._unwritable(error.strerror or str(error)) from error
 
     def _fill(self, connection: Connection) -> None:
-        """Enter every record into a new database. Who had handed the pictures on is not known any more; those of
-        long ago must not be kept for ever as never delivered.
+        """Enter every record into a new database, and the limits. Who had handed the pictures on is not known any
+        more; those of long ago must not be kept for ever as never delivered.
         """
+        try:
+            share_limits(connection, json.loads(self._limits.read_bytes()))
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError, TypeError, AttributeError):
+            log.warning("%s cannot be read", self._limits.name)
         unfinished = {call.id for call in self.records.unfinished()}
         calls = sorted(self.records.all(), key=lambda call: call.sent_at)
         _enter_each(
@@ -121,7 +129,18 @@ class Journal:
         """
         with self.open().write() as connection:
             share_limits(connection, changes)
-            return shared_limits(connection)
+            shared = shared_limits(connection)
+            if changes:
+                try:
+                    write_durably(self._limits, json.dumps(shared).encode())
+                except OSError as error:
+                    raise self._unwritable(error.strerror or str(error)) from error
+        return shared
+
+    @property
+    def _limits(self) -> Path:
+        """The limits that were set from here, so that a database that has to be written anew gets them back."""
+        return self.folder / "limits.json"
 
     def begin(self, call: Call, caller: Caller, limits: Limits, needed: int | None) -> Call:
         """Reserve ``needed`` nanos and enter ``call`` as sent, durably. The limits are this machine's; those that all

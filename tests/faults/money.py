@@ -14,6 +14,7 @@ from nodes.headless.sandbox import FAULTS, Fault, billing
 from nodes.headless.sandbox.refusal import Refusal
 from nodes.spend import Journal
 from tests.faults.answers import setting, without_log
+from tests.faults.databases import database, garbage
 from tests.faults.limits import ONE_A_DAY, TOO_DEAR, _another
 from tests.faults.table import PAID_FOR, Act, Row, both, bought, do, fails, replayed
 from tests.faults.world import World, forget, painted
@@ -180,6 +181,15 @@ ROWS = [
         "limit below the price, and a wider one that all share",
         env={"LUMENFALL_LIMIT_DAY": "0.02"},
         provoke=_shared(day=9),
+    ),
+    Row(
+        "shared limit reached, database of garbage",
+        bought(),
+        replayed(),
+        (1, 1),
+        provoke=_shared(day=0.04),
+        between=database(garbage),
+        after=both(_another(TOO_DEAR), _shared(day=None)),
     ),
     Row(
         "shared limit reached",
