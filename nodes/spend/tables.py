@@ -48,6 +48,7 @@ calls = Table(
     Index("calls_by_request", "request_id"),
     # Finds what is unfinished, and what was not used for longest.
     Index("calls_by_state", "state", "used_at"),
+    Index("calls_by_delivery", "delivered_at"),
 )
 
 pictures = Table(

@@ -225,7 +225,10 @@ def test_a_worker_without_settings_of_its_own_is_bound_by_the_limits_of_all(shar
 def test_a_database_of_an_older_version_is_given_its_sums(shared: World) -> None:
     shared.env["LUMENFALL_LIMIT_DAY"] = "0.04"
     bought().check(shared.run(), right(shared))
-    sql(shared, "DROP TABLE sums, limits; DROP INDEX calls_by_state; ALTER TABLE calls DROP COLUMN worker")
+    sql(
+        shared,
+        "DROP TABLE sums, limits; DROP INDEX calls_by_state, calls_by_delivery; ALTER TABLE calls DROP COLUMN worker",
+    )
     sql(shared, "UPDATE alembic_version SET version_num = '0002'")
     TOO_DEAR.check(shared.run(seed=2), ())
     check(Journal(shared.folder, shared.env["LUMENFALL_DATABASE"]))

@@ -17,7 +17,12 @@ def test_a_database_without_graphs_keeps_its_calls_and_takes_graphs(
     call = journal.begin(Call("k" * 64, "https://x.test", "images/generations", "m"), Caller("run"), Limits(), 7)
     journal = reopened()
     with sqlite3.connect(journal.folder / "spend.db") as database:
-        for change in ("DROP TABLE sums", "DROP TABLE limits", "DROP INDEX calls_by_state"):
+        for change in (
+            "DROP TABLE sums",
+            "DROP TABLE limits",
+            "DROP INDEX calls_by_state",
+            "DROP INDEX calls_by_delivery",
+        ):
             database.execute(change)
         database.execute("DROP TRIGGER calls_of_an_older_version")
         for column in ("worker", "graph"):

@@ -199,8 +199,9 @@ def older(path: Path) -> None:
     """Take back what the third version of the tables has brought."""
     forget_databases()
     with sqlite3.connect(path) as database:
-        for what in ("TABLE sums", "TABLE limits", "INDEX calls_by_state", "TRIGGER calls_of_an_older_version"):
+        for what in ("TABLE sums", "TABLE limits", "INDEX calls_by_state", "INDEX calls_by_delivery"):
             database.execute(f"DROP {what}")
+        database.execute("DROP TRIGGER calls_of_an_older_version")
         database.execute("ALTER TABLE calls DROP COLUMN worker")
         database.execute("UPDATE alembic_version SET version_num = '0002'")
     database.close()

@@ -31,6 +31,7 @@ def upgrade() -> None:
         sa.Column("amount", sa.BigInteger, nullable=False),
     )
     op.create_index("calls_by_state", "calls", ["state", "used_at"])
+    op.create_index("calls_by_delivery", "calls", ["delivered_at"])
     op.add_column("calls", sa.Column("worker", sa.Text, nullable=False, server_default=""))
     # A process that still runs an older version would enter calls and leave the sums as they are: it is to fail before
     # it sends anything.
