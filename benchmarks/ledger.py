@@ -30,46 +30,58 @@ from nodes.spend import Call, Caller, Journal, Limits, State, clean, nanos, sums
 from nodes.spend.tables import calls, pictures
 
 ROUNDS = 31
-PAGE = 10_000
+ORIGINALS = 10_000
 SPAN = 30 * 86400.0
 GRAPH = {"node": "1", "nodes": {"1": {"class_type": "LumenfallGenerate", "inputs": {"prompt": "a red fox " * 20}}}}
 
 
 def fill(journal: Journal, count: int) -> None:
-    """So many calls, evenly over a month; then their sums, as a database of an older version is given them."""
+    """So many calls, evenly over a month: some written down by the pack, all others copied from those in SQL. Then
+    their sums, as a database of an older version is given them.
+    """
     draw = random.Random(count)
-    now = time.time()
+    start = time.time() - SPAN
+    rows, stored = [], []
+    for number in range(ORIGINALS):
+        call = Call(f"{number:064x}", "https://api.lumenfall.ai/openai/v1", "images/generations", "")
+        call = replace(
+            call,
+            model=f"model-{draw.randrange(5)}",
+            workflow=f"workflow-{draw.randrange(5)}",
+            provider=f"provider-{draw.randrange(3)}",
+            asked={"prompt": "a red fox", "n": 1, "size": "1024x1024"},
+            facts={"entries": 1, "revised_prompts": [], "notes": []},
+            sent_at=start + SPAN * number / ORIGINALS,
+            delivered_at=time.time(),
+            seconds=9.5,
+            reserved=nanos(0.04),
+            cost=nanos(0.04),
+            currency="USD",
+            state=State.DONE,
+            charged=Charged.YES,
+            run_id=f"run-{number // 100}",
+            request_id=f"req_{number:024x}",
+            graph=GRAPH,
+        )
+        rows.append(call.columns())
+        stored.append({"call_id": call.id, "number": 1, "sha256": f"{number:064x}", "extension": ".png", "size": 1})
+    new = {"id": "lower(hex(randomblob(16)))", "key": "lower(hex(randomblob(32)))"}
+    new |= {"request_id": "'req_' || lower(hex(randomblob(12)))"}
+    new |= {"sent_at": f"{start} + {SPAN} * abs(random() % 1000000) / 1e6"}
+    names = [column.name for column in calls.c if column.name != "number"]
+    copied = ", ".join(new.get(name, f'"{name}"') for name in names)
+    columns = ", ".join(f'"{name}"' for name in names)
     with journal.open().write() as connection:
-        for first in range(0, count, PAGE):
-            rows, stored = [], []
-            for number in range(first, min(first + PAGE, count)):
-                call = Call(f"{number:064x}", "https://api.lumenfall.ai/openai/v1", "images/generations", "")
-                call = replace(
-                    call,
-                    model=f"model-{draw.randrange(5)}",
-                    workflow=f"workflow-{draw.randrange(5)}",
-                    provider=f"provider-{draw.randrange(3)}",
-                    asked={"prompt": "a red fox", "n": 1, "size": "1024x1024"},
-                    facts={"entries": 1, "revised_prompts": [], "notes": []},
-                    sent_at=now - SPAN + SPAN * number / count,
-                    delivered_at=now,
-                    seconds=9.5,
-                    reserved=nanos(0.04),
-                    cost=nanos(0.04),
-                    currency="USD",
-                    state=State.DONE,
-                    charged=Charged.YES,
-                    run_id=f"run-{number // 100}",
-                    request_id=f"req_{number:024x}",
-                    graph=GRAPH,
-                )
-                rows.append(call.columns())
-                stored.append(
-                    {"call_id": call.id, "number": 1, "sha256": f"{number:064x}", "extension": ".png", "size": 1}
-                )
-            connection.execute(sa.insert(calls), rows)
-            connection.execute(sa.insert(pictures), stored)
-    with journal.open().write() as connection:
+        connection.execute(sa.insert(calls), rows)
+        connection.exec_driver_sql(
+            f"WITH RECURSIVE copies(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM copies WHERE n < {count // ORIGINALS}) "
+            f"INSERT INTO calls ({columns}) SELECT {copied} FROM calls, copies WHERE n > 1"
+        )
+        connection.execute(sa.insert(pictures), stored)
+        connection.exec_driver_sql(
+            "INSERT INTO pictures SELECT id, 1, key, '.png', 1 FROM calls "
+            "WHERE id NOT IN (SELECT call_id FROM pictures)"
+        )
         sums.fill(connection)
 
 
