@@ -20,13 +20,14 @@ LumenfallError              a RuntimeError: message, hint, code, request id, cha
         ProvidersExhausted
         ServerFault
     AnswerError             the server answered 200, but not with usable pictures
+        DryRunCharged       a dry run was taken for the order itself
         DecoderFault        a picture that came, but that this pack or a package cannot read; it is not damaged
     DownloadError           a picture exists on the server but could not be fetched
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any, TypeVar
 
@@ -67,6 +68,8 @@ class LumenfallError(RuntimeError):
         request_id: str | None = None,
         status: int | None = None,
         charged: Charged | None = None,
+        cost: float | None = None,
+        currency: str | None = None,
     ) -> None:
         self.message = message
         self.hint = self.default_hint if hint is None else hint
@@ -74,6 +77,9 @@ class LumenfallError(RuntimeError):
         self.request_id = request_id
         self.status = status
         self.charged = self.default_charged if charged is None else charged
+        # What the answer itself says that the request has cost.
+        self.cost = cost
+        self.currency = currency
         super().__init__(message)
 
     def __str__(self) -> str:
@@ -88,6 +94,8 @@ class LumenfallError(RuntimeError):
         code: str | None = None,
         request_id: str | None = None,
         charged: Charged | None = None,
+        cost: float | None = None,
+        currency: str | None = None,
     ) -> E:
         """The same error, of the same class and with the same cause and traceback, that says this instead."""
         error = type(self).__new__(type(self), *self.args)
@@ -100,6 +108,8 @@ class LumenfallError(RuntimeError):
         error.code = code or self.code
         error.request_id = self.request_id if request_id is None else request_id
         error.charged = self.charged if charged is None else charged
+        error.cost = self.cost if cost is None else cost
+        error.currency = self.currency if currency is None else currency
         return error.with_traceback(self.__traceback__)
 
     def as_dict(self) -> dict[str, Any]:
@@ -236,6 +246,17 @@ class AnswerError(LumenfallError):
 
     default_code = "UNUSABLE_ANSWER"
     default_charged = Charged.UNKNOWN
+
+
+class DryRunCharged(AnswerError):
+    """The server took a dry run for the order itself: ``headers`` and ``body`` are its answer to that."""
+
+    default_code = "DRY_RUN_CHARGED"
+
+    def __init__(self, headers: Mapping[str, str], body: bytes) -> None:
+        self.headers = headers
+        self.body = body
+        super().__init__("The server answered a dry run with pictures or a job: it took it for the order itself.")
 
 
 class DecoderFault(AnswerError):

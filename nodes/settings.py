@@ -50,6 +50,8 @@ class Settings(BaseModel):
     limits: LimitSettings = LimitSettings()
     prices: dict[str, Amount] = {}
     """The user's own figure for a model: US dollars a picture."""
+    rates: dict[str, Amount] = {}
+    """What one unit of another currency is worth in US dollars, for limits."""
     replay: Annotated[bool, Variable("LUMENFALL_REPLAY")] = True
     """Whether equal requests are answered from the store."""
     store_gb: Annotated[Amount, Variable("LUMENFALL_STORE_GB")] = 10.0

@@ -216,12 +216,12 @@ class Client:
 
     async def dry_run(self, request: WireRequest) -> DryRun:
         """Price of ``request`` by dry run, which makes nothing. Raises InputError for a flavour without it: another
-        server would make the pictures and bill them.
+        server would make the pictures and bill them; DryRunCharged where that has happened all the same.
         """
         self._require_native("dry run")
         url = f"{self.server.base_url}/{request.path}"
-        reply = await self._free("POST", url, params={"dryRun": "true"}, **request.content)
-        return read_dry_run(reply.status, reply.headers, reply.body)
+        reply = await self._free("POST", url, whole=False, params={"dryRun": "true"}, **request.content)
+        return read_dry_run(reply.status, reply.headers, reply.body, reply.broken)
 
     async def balance(self) -> Balance:
         """Prepaid money left. Raises InputError for a flavour without it."""
@@ -312,14 +312,14 @@ class Client:
             path = httpx.URL(url).path
             raise AnswerError(f"{path} answered with something that is not JSON.", charged=Charged.NO) from None
 
-    async def _free(self, method: str, url: str, **content: Any) -> Reply:
+    async def _free(self, method: str, url: str, *, whole: bool = True, **content: Any) -> Reply:
         try:
             reply = await exchange(
                 self._api, self.server, method, url, deadline=FREE_DEADLINE, limit=MAX_ANSWER_BYTES, **content
             )
         except (httpx.HTTPError, httpx.InvalidURL, asyncio.TimeoutError, OSError) as error:
             raise self._unreachable(error) from error
-        if reply.broken:
+        if reply.broken and whole:
             raise ConnectionFailed(f"The answer did not arrive whole ({reply.broken}).", charged=Charged.NO)
         return reply
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ..errors import Charged, LumenfallError, ServerFault
+from ..errors import Charged, DryRunCharged, LumenfallError, ServerFault
 from . import Client, ImageRequest, Model, WireRequest, is_loopback
 
 MAX_AGE = 600.0
@@ -23,6 +23,8 @@ class Price:
     amount: float
     currency: str
     source: Literal["dry run", "your figure", "list price"]
+    is_stand_in: bool = False
+    """Whether it stands in for a dry run that failed. A list price is where prices start: it may be dearer then."""
 
 
 async def price(
@@ -31,28 +33,35 @@ async def price(
     """The price of ``request``: by dry run where the server has one, else the user's own figure for the model, else
     the list price; None where nobody knows.
 
-    Raises ApiError where the dry run says that the request would be refused.
+    Raises ApiError where the dry run says that the request would be refused, and DryRunCharged where it was taken for
+    the order itself.
     """
-    if client.server.flavour.native and await _has_dry_run(client):
+    has_dry_run = client.server.flavour.native
+    if has_dry_run and await _is_trusted(client):
         try:
             return await _dry_run(client, request, wire)
         except ServerFault:
             pass
+        except DryRunCharged:
+            _unfit.add(client.server.base_url)
+            raise
         except LumenfallError as error:
             if error.status is not None or error.charged is not Charged.NO:
                 raise
     count = int(request.parameters.get("n", 1))
     figure = figures.get(request.model)
     if figure is not None:
-        return Price(figure * count, "USD", "your figure")
-    return None if model.price is None else Price(model.price * count, "USD", "list price")
+        return Price(figure * count, "USD", "your figure", has_dry_run)
+    return None if model.price is None else Price(model.price * count, "USD", "list price", has_dry_run)
 
 
-async def _has_dry_run(client: Client) -> bool:
+async def _is_trusted(client: Client) -> bool:
     """A server on this machine may be anybody's, and would make and bill the pictures of a dry run that it does not
     know: it has to answer for the balance first, as only Lumenfall's does.
     """
     base_url = client.server.base_url
+    if base_url in _unfit:
+        return False
     if is_loopback(base_url) and base_url not in _proven:
         try:
             await client.balance()
@@ -62,6 +71,8 @@ async def _has_dry_run(client: Client) -> bool:
     return True
 
 
+_unfit: set[str] = set()
+"""Servers that took a dry run for an order: one is enough."""
 _proven: set[str] = set()
 
 

@@ -124,7 +124,8 @@ def error_for(status: int, headers: Mapping[str, str], body: bytes) -> ApiError:
     if code in NOT_BEGUN or (named and named.default_charged is Charged.NO):
         charged = Charged.NO
     # What an account would need is named with a refusal too.
-    if kind is not InsufficientBalance and _names_a_cost(content):
+    cost = None if kind is InsufficientBalance else _cost(content)
+    if cost:
         charged = Charged.YES
     message = refusal.message
     hint = None
@@ -139,6 +140,8 @@ def error_for(status: int, headers: Mapping[str, str], body: bytes) -> ApiError:
         request_id=request_id(headers),
         status=status,
         charged=charged,
+        cost=cost,
+        currency=_currency(content),
     )
 
 
@@ -147,10 +150,18 @@ def request_id(headers: Mapping[str, str]) -> str | None:
     return next((headers[name][:120] for name in REQUEST_ID_HEADERS if headers.get(name)), None)
 
 
-def _names_a_cost(body: Any) -> bool:
+def _cost(body: Any) -> float | None:
     metadata = body.get("metadata") if isinstance(body, Mapping) else None
     cost = metadata.get("cost") if isinstance(metadata, Mapping) else None
-    return isinstance(cost, (int, float)) and cost > 0
+    if isinstance(cost, bool) or not isinstance(cost, (int, float)):
+        return None
+    return float(cost) if 0 <= cost < 1e6 else None
+
+
+def _currency(body: Any) -> str | None:
+    metadata = body.get("metadata") if isinstance(body, Mapping) else None
+    currency = metadata.get("cost_currency") if isinstance(metadata, Mapping) else None
+    return currency if isinstance(currency, str) else None
 
 
 def _detail(detail: Any) -> str:

@@ -11,11 +11,11 @@ import binascii
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, FiniteFloat, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
-from ..errors import AnswerError, Charged, ConnectionFailed
+from ..errors import AnswerError, Charged, ConnectionFailed, DryRunCharged
 from .refusals import error_for, find_refusal, request_id
 from .salvage import complete_members
 
@@ -134,7 +134,9 @@ def read_answer(
         charged = Charged.UNKNOWN if answer.data else None
         if metadata.cost is not None:
             charged = Charged.YES if metadata.cost else Charged.NO
-        raise error_for(status, headers, body).replaced(charged=charged)
+        raise error_for(status, headers, body).replaced(
+            charged=charged, cost=metadata.cost, currency=metadata.cost_currency
+        )
     if refusal:
         notes.append(f"The server also reported: {refusal.message}")
     beyond = len(answer.data or []) - entries
@@ -146,6 +148,8 @@ def read_answer(
             hint="Look the request up in the dashboard before you send it again.",
             request_id=identity,
             charged=Charged.YES if metadata.cost else Charged.UNKNOWN,
+            cost=metadata.cost,
+            currency=metadata.cost_currency,
         )
     return Answer(
         pictures=tuple(pictures),
@@ -169,39 +173,65 @@ class _DryRunBody(BaseModel):
     provider: Text = None
 
 
-def read_dry_run(status: int, headers: Mapping[str, str], body: bytes) -> DryRun:
+def read_dry_run(status: int, headers: Mapping[str, str], body: bytes, broken: str | None = None) -> DryRun:
     """The price in the answer to a dry run.
 
-    Believed only with ``estimated: true`` and without pictures: a server that does not know ``dryRun`` would
-    have made and billed them. Raises ApiError for a refusal, AnswerError for anything else.
+    Believed only with ``estimated: true`` and without anything else: a server that does not know ``dryRun`` makes the
+    pictures, or begins a job, and bills that. Raises DryRunCharged then, ApiError for a refusal, ConnectionFailed and
+    AnswerError for anything else.
     """
-    if status != 200:
+    if not 200 <= status < 300:
         raise error_for(status, headers, body)
-    content = _decode_json(headers, body)
+    try:
+        content = _decode_json(headers, body)
+    except AnswerError:
+        content = complete_members(body)
+    if _holds_media(headers, body, content) or any(content.get(name) for name in _JOB) or _is_job(content):
+        raise DryRunCharged(headers, body)
+    if broken:
+        raise ConnectionFailed(f"The answer did not arrive whole ({broken}).", charged=Charged.NO)
     if find_refusal(content):
         raise error_for(status, headers, body)
     dry_run = _DryRunBody.model_validate(content)
-    if "data" in content:
-        raise AnswerError(
-            "The server answered a dry run with pictures.", request_id=request_id(headers), charged=Charged.UNKNOWN
-        )
     if not dry_run.estimated or dry_run.total_cost_micros is None:
         raise AnswerError("The answer to the dry run is no estimate.", charged=Charged.NO)
     cost = dry_run.total_cost_micros / 1e6
-    return DryRun(cost, dry_run.currency or "USD", dry_run.model, dry_run.provider)
+    return DryRun(cost, (dry_run.currency or "USD").upper(), dry_run.model, dry_run.provider)
+
+
+_MEDIA = ("data", "b64_json", "url", "urls", "image", "images", "output", "outputs", "artifacts", "predictions")
+_JOB = ("job", "job_id", "task", "task_id")
+
+
+def _holds_media(headers: Mapping[str, str], body: bytes, content: Mapping[str, Any]) -> bool:
+    kind = headers.get("content-type", "")
+    is_file = kind.startswith(("image/", "video/")) or _begins_as_picture(body)
+    return is_file or any(content.get(name) or (name == "data" and name in content) for name in _MEDIA)
+
+
+def _begins_as_picture(body: bytes) -> bool:
+    """Whether ``body`` begins as a picture's file does."""
+    return body.startswith((b"\x89PNG", b"\xff\xd8\xff", b"GIF8")) or body[:4] + body[8:12] == b"RIFFWEBP"
+
+
+def _is_job(content: Mapping[str, Any]) -> bool:
+    return bool(content.get("id") and content.get("status"))
 
 
 class _Available(BaseModel):
-    amount: Number = None
+    amount: Number
     currency: Text = None
 
 
 class _BalanceBody(BaseModel):
-    available: _Available = _Available()
+    object: Literal["balance"]
+    available: _Available
 
 
 def read_balance(status: int, headers: Mapping[str, str], body: bytes) -> Balance:
-    """The answer of ``GET /v1/balance``. Raises ApiError or AnswerError."""
+    """The answer of ``GET /v1/balance``. Raises ApiError, and AnswerError for what is none: there are servers that
+    answer everything with 200.
+    """
     if status != 200:
         raise error_for(status, headers, body)
     try:

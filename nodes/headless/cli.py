@@ -14,6 +14,7 @@ import typer
 from ..purchase import background
 from . import signals
 from .commands.estimate import estimate
+from .commands.limits import limits
 from .commands.models import models
 from .commands.options import EXIT_CODES
 from .commands.playground import playground
@@ -96,6 +97,7 @@ app.command()(sandbox)
 app.command()(models)
 app.command()(playground)
 app.command()(spend)
+app.command()(limits)
 app.add_typer(store, name="store")
 app.command()(recover)
 app.command()(receipt)

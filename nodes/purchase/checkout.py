@@ -13,14 +13,14 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from ..api import Answer, Client, Model, Reply, Server, error_for, request_id
-from ..api.prices import price
-from ..errors import BudgetExceeded, Charged, DecoderFault, LumenfallError, sentences
+from ..api.prices import Price, price
+from ..errors import BudgetExceeded, Charged, DecoderFault, DryRunCharged, LumenfallError, sentences
 from ..settings import Settings
-from ..spend import Call, Caller, Journal, Limits, State, nanos
+from ..spend import Call, Caller, Journal, Limits, State, dearest, nanos, unconverted
 from .delivery import Delivery, can_fetch, fetch, is_new
 from .order import Order, Skipped, in_turn
 from .outcome import (
@@ -79,10 +79,13 @@ class Checkout:
 
     async def _buy(self, order: Order) -> Delivery:
         self._check_wanted()
-        needed = await self._price(order)
+        try:
+            limits, needed = await self._reservation(order)
+        except DryRunCharged as error:
+            return await self._keep_dry_run(order, error)
         self._check_wanted()
         call = await asyncio.to_thread(
-            self.journal.begin, _entry(order, self.client.server), self._named_caller(), self._limits(), needed
+            self.journal.begin, _entry(order, self.client.server), self._named_caller(), limits, needed
         )
         if not self.wanted():
             await self._settle(replace(call, state=State.REFUSED, charged=Charged.NO))
@@ -97,7 +100,14 @@ class Checkout:
         started = time.monotonic()
         try:
             reply = await self.client.send(order.wire, wanted=self.wanted, trace_id=call.id)
-            call = replace(call, seconds=round(time.monotonic() - started, 3), request_id=request_id(reply.headers))
+        except LumenfallError as error:
+            raise await self._failed(call, error) from error.__cause__
+        return await self._receive(order, replace(call, seconds=round(time.monotonic() - started, 3)), reply)
+
+    async def _receive(self, order: Order, call: Call, reply: Reply) -> Delivery:
+        """What came for ``call``: money has been spent by now."""
+        try:
+            call = replace(call, request_id=request_id(reply.headers))
             if not reply.is_success:
                 raise error_for(reply.status, reply.headers, reply.body)
             call, answer, notes = await self._answered(call, reply)
@@ -110,6 +120,13 @@ class Checkout:
         if self.client.server.exposure:
             notes.append(self.client.server.exposure)
         return replace(delivery, notes=(*order.wire.notes, *delivery.notes, *notes))
+
+    async def _keep_dry_run(self, order: Order, error: DryRunCharged) -> Delivery:
+        """Take in what a dry run has brought as what it was to the server: the order."""
+        call = replace(_entry(order, self.client.server), **asdict(self._named_caller()))
+        notes = await self._settle(call)
+        delivery = await self._receive(order, call, Reply(200, dict(error.headers), error.body))
+        return replace(delivery, notes=(*notes, *delivery.notes, f"{error.message} No limit could stop it."))
 
     async def _answered(self, call: Call, reply: Reply) -> tuple[Call, Answer, list[str]]:
         """Keep the raw answer, and only then read it. Raises LumenfallError where it holds no picture."""
@@ -133,6 +150,8 @@ class Checkout:
             request_id=error.request_id or call.request_id,
             error=error.message,
         )
+        if error.cost is not None:
+            call = replace(call, cost=nanos(error.cost), currency=error.currency or "USD")
         call = await resolve(self.client, self.journal, call)
         hint = error.hint
         if call.charged is Charged.NO and error.charged is not Charged.NO:
@@ -143,17 +162,46 @@ class Checkout:
             hint = sentences(hint, kept, known_cost(call), ANOTHER)
         return error.replaced(hint=hint, request_id=error.request_id or call.request_id, charged=call.charged)
 
-    async def _price(self, order: Order) -> int | None:
-        """What to reserve, in nanos. Raises BudgetExceeded where there is a limit and nobody knows the price."""
-        if not self._limits():
-            return None
-        known = await price(self.client, order.request, order.wire, self.model, self.settings.prices)
-        if known is None:
-            raise _unpriced(order.request.model)
-        return nanos(known.amount)
+    async def price(self, order: Order) -> Price | None:
+        """What ``order`` would cost; None where nobody knows. Raises LumenfallError, also where the server made the
+        pictures instead of telling their price: they are in the store then.
+        """
+        try:
+            return await self._price(order)
+        except DryRunCharged as error:
+            async with in_turn(self.journal, order.turn, self.wanted, lambda: None):
+                delivery = await self._keep_dry_run(order, error)
+            raise error.replaced(
+                hint="Its pictures are in the store: a run with the same inputs gets them for free.",
+                request_id=delivery.call.request_id,
+                charged=delivery.call.charged,
+            ) from error.__cause__
 
-    def _limits(self) -> Limits:
-        return Limits(**self.settings.limits.model_dump())
+    async def _price(self, order: Order) -> Price | None:
+        return await price(self.client, order.request, order.wire, self.model, self.settings.prices)
+
+    async def _reservation(self, order: Order) -> tuple[Limits, int | None]:
+        """The limits that hold here, and what to reserve, in nanos of a US dollar. Raises BudgetExceeded where there
+        is a limit and nobody knows the price.
+        """
+        own = Limits(**self.settings.limits.model_dump(), rates=self.settings.rates)
+        limits = await asyncio.to_thread(self.journal.limits, own)
+        if not limits:
+            return limits, None
+        found = await self._price(order)
+        amounts = []
+        if found is not None and not (found.is_stand_in and found.source == "list price"):
+            amount = limits.in_dollars(nanos(found.amount), found.currency)
+            if amount is None:
+                raise unconverted(found.currency, "what this request would cost cannot be compared with it")
+            amounts.append(amount)
+        if found is None or found.is_stand_in:
+            # A list price says where prices start. What was paid before says more.
+            highest = await asyncio.to_thread(dearest, self.journal, order.request.model, limits)
+            amounts += [] if highest is None else [highest * int(order.request.parameters.get("n", 1))]
+        if not amounts:
+            raise _unpriced(order.request.model)
+        return limits, max(amounts)
 
     def _named_caller(self) -> Caller:
         return replace(self.caller, graph=_redacted(self.client.server, self.caller.graph))
@@ -223,8 +271,8 @@ def _redacted(server: Server, content: Any) -> Any:
 
 def _unpriced(model: str) -> LumenfallError:
     return BudgetExceeded(
-        f"A limit is set, but nobody knows the price of {model}.",
+        f"A limit is set, but nobody knows the price of {model} now.",
         code="PRICE_UNKNOWN",
         hint=f"Enter your own figure, in ComfyUI under Settings > Lumenfall, elsewhere in the settings file: "
-        f'{{"prices": {{"{model}": 0.04}}}}. Nothing was sent.',
+        f'{{"prices": {{"{model}": 0.04}}}}, or try again later. Nothing was sent.',
     )

@@ -13,15 +13,13 @@ from typing import Literal
 
 import torch
 
-from ..api import Client, ImageRequest, Model, Server, end_note
-from ..api.prices import price
+from ..api import Client, ImageRequest, Server, end_note
 from ..errors import LumenfallError
 from ..host import Host, current
 from ..host.waiting import wait
-from ..settings import Settings
-from ..spend import Call, Journal, State
+from ..spend import Call, Caller, State
 from . import background
-from .checkout import earlier, kept
+from .checkout import Checkout, earlier, kept
 from .delivery import Delivery, Results
 from .order import Order, orders_of
 from .outcome import UNRESOLVED
@@ -86,16 +84,16 @@ class Quote:
             if self.inputs_known:
                 # What a crash kept out of the database is in the records beside it.
                 await asyncio.to_thread(journal.open)
-            pricing = _Pricing(client, journal, settings, model)
-            deliveries = [await self._one(pricing, order) for order in orders]
+            checkout = Checkout(client, journal, settings, Caller(), model, lambda: True, lambda _: None)
+            deliveries = [await self._one(checkout, order) for order in orders]
         return Results(tuple(replace(each, index=index) for index, each in enumerate(deliveries)), notes=notes)
 
-    async def _one(self, pricing: _Pricing, order: Order) -> Delivery:
+    async def _one(self, checkout: Checkout, order: Order) -> Delivery:
         name, count = order.request.model, int(order.request.parameters.get("n", 1))
-        replay = pricing.settings.replay
-        call = await asyncio.to_thread(earlier, pricing.journal, order, replay) if self.inputs_known else None
+        replay = checkout.settings.replay
+        call = await asyncio.to_thread(earlier, checkout.journal, order, replay) if self.inputs_known else None
         if call is not None and call.state in (State.DOWNLOADED, State.DONE):
-            delivery = await kept(pricing.client, pricing.journal, call)
+            delivery = await kept(checkout.client, checkout.journal, call)
             if delivery is not None:
                 pictures = sum(picture.shape[0] for picture in delivery.pictures)
                 self.requests.append(PricedRequest(name, pictures, source="store"))
@@ -109,24 +107,16 @@ class Quote:
             # An answer of which pictures are still to be fetched, or an equal request that comes before this one.
             self.requests.append(PricedRequest(name, count, source="store"))
         else:
-            request = await pricing.priced(order, count)
+            request = await self._priced(checkout, order, count)
             if request.error is None and self.inputs_known and replay:
                 self._ordered.add(order.key)
             self.requests.append(request)
-        return _stand_in(order, count, pricing.client.server)
+        return _stand_in(order, count, checkout.client.server)
 
-
-@dataclass(frozen=True)
-class _Pricing:
-    client: Client
-    journal: Journal
-    settings: Settings
-    model: Model
-
-    async def priced(self, order: Order, count: int) -> PricedRequest:
+    async def _priced(self, checkout: Checkout, order: Order, count: int) -> PricedRequest:
         name = order.request.model
         try:
-            known = await price(self.client, order.request, order.wire, self.model, self.settings.prices)
+            known = await checkout.price(order)
         except LumenfallError as error:
             return PricedRequest(name, 0, error=error)
         if known is None:

@@ -9,7 +9,7 @@ from ..api import Catalogue, Client, Mode, ModelList, Server, bundled, configure
 from ..errors import AuthenticationFailed, LumenfallError
 from ..host import Host, current, dependencies
 from ..settings import Settings, read_settings
-from ..spend import Journal
+from ..spend import Journal, Limits
 
 
 class Session:
@@ -27,6 +27,11 @@ class Session:
     def settings(self) -> Settings:
         """Raises InputError where they cannot be used."""
         return read_settings(self.environ, self.data_dir)
+
+    @property
+    def limits(self) -> Limits:
+        """The host's own; those shared with others are the journal's."""
+        return Limits(**self.settings.limits.model_dump(), rates=self.settings.rates)
 
     @cached_property
     def base_url(self) -> str:

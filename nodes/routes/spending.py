@@ -10,7 +10,7 @@ from ..api import Client
 from ..errors import LumenfallError
 from ..host import Host
 from ..purchase.session import Session
-from ..spend import NANOS, Total, counted, entries, totals, uncertain
+from ..spend import NANOS, PERIODS, Total, counted, totals, uncertain_count
 from .own_loop import aside
 
 DAYS = 30
@@ -26,20 +26,21 @@ async def spend(host: Host) -> dict[str, Any]:
 def _spend(host: Host) -> dict[str, Any]:
     session = Session(host)
     journal = session.journal
-    today, month = counted(journal)
+    limits = journal.limits(session.limits)
+    today, month = counted(journal, limits)
     first = date.today() - timedelta(days=DAYS - 1)
     start = datetime.combine(first, time.min).timestamp()
     by_day: dict[str | None, Total] = {
-        total.name: total for total in totals(entries(journal, start), "day") if total.currency == "USD"
+        total.name: total for total in totals(journal, "day", start) if total.currency == "USD"
     }
     dates = [(first + timedelta(days=number)).isoformat() for number in range(DAYS)]
     return {
         "currency": "USD",
-        "today": today / NANOS,
-        "month": month / NANOS,
-        "limits": session.settings.limits.model_dump(),
+        "today": today.amount / NANOS,
+        "month": month.amount / NANOS,
+        "limits": {period: getattr(limits, period) for period in PERIODS},
         "days": [_day(name, by_day.get(name)) for name in dates],
-        "uncertain": len(uncertain(journal)),
+        "uncertain": uncertain_count(journal)[0],
     }
 
 

@@ -1,6 +1,6 @@
 """What was paid for: the journal of calls, the store of pictures, limits, and the ledger."""
 
-from .budget import Limits
+from .budget import PERIODS, Counted, Limits, unconverted
 from .calls import NANOS, Call, Caller, State, Stored, clock, nanos
 from .cleaning import GIGABYTE, Cleaned, clean, remove
 from .files import Files
@@ -10,15 +10,22 @@ from .ledger import (
     By,
     Total,
     counted,
+    daily,
+    dearest,
     entries,
     in_the_air,
     kept,
+    kept_count,
     newest,
+    newest_entries,
+    newest_kept,
+    newest_uncertain,
     picture_count,
     total,
     totals,
     typical_seconds,
     uncertain,
+    uncertain_count,
     with_picture,
 )
 from .locks import KeyLock
@@ -28,10 +35,12 @@ __all__ = [
     "LINK_LIFE",
     "LONGEST_LINK_LIFE",
     "NANOS",
+    "PERIODS",
     "By",
     "Call",
     "Caller",
     "Cleaned",
+    "Counted",
     "Files",
     "Journal",
     "KeyLock",
@@ -42,12 +51,18 @@ __all__ = [
     "clean",
     "clock",
     "counted",
+    "daily",
+    "dearest",
     "entries",
     "former_key",
     "in_the_air",
     "kept",
+    "kept_count",
     "nanos",
     "newest",
+    "newest_entries",
+    "newest_kept",
+    "newest_uncertain",
     "picture_count",
     "remove",
     "request_key",
@@ -55,5 +70,7 @@ __all__ = [
     "totals",
     "typical_seconds",
     "uncertain",
+    "uncertain_count",
+    "unconverted",
     "with_picture",
 ]

@@ -2,82 +2,153 @@
 
 from __future__ import annotations
 
+import math
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from ..errors import BudgetExceeded, Charged
-from .calls import NANOS, nanos
+from ..errors import BudgetExceeded
+from .calls import NANOS, Call, nanos
+from .sums import RUN, shown, since
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection
 
+PERIODS = ("run", "day", "month")
+
 
 @dataclass(frozen=True)
 class Limits:
-    """What may be spent at most, in US dollars; None: no limit. Days and months are those of the local calendar."""
+    """What may be spent at most, in US dollars; None: no limit. Days and months are those of the local calendar.
+    ``rates`` say what one unit of another currency is worth in US dollars, by the user's own figures.
+    """
 
     run: float | None = None
     day: float | None = None
     month: float | None = None
+    rates: Mapping[str, float] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return any(limit is not None for limit in (self.run, self.day, self.month))
+        return any(getattr(self, period) is not None for period in PERIODS)
+
+    def strictest(self, others: Mapping[str, float]) -> Limits:
+        """These limits, and no more than what ``others`` allow in a period."""
+
+        def lowest(period: str) -> float | None:
+            both = (getattr(self, period), others.get(period))
+            return min((limit for limit in both if limit is not None), default=None)
+
+        return replace(self, run=lowest("run"), day=lowest("day"), month=lowest("month"))
+
+    def in_dollars(self, amount: int, currency: str) -> int | None:
+        """An amount in nanos of ``currency`` as nanos of a US dollar, rounded up; None where no rate is known."""
+        currency = currency.upper()
+        if currency == "USD" or not amount:
+            return amount
+        rate = next((rate for name, rate in self.rates.items() if name.upper() == currency), None)
+        return None if rate is None else math.ceil(Decimal(amount) * Decimal(str(rate)))
 
 
-def require(connection: Connection, limits: Limits, run_id: str | None, needed: int) -> None:
-    """Raise BudgetExceeded if ``needed`` nanos more would break a limit.
+@dataclass(frozen=True)
+class Counted:
+    """What counts against a limit: nanos of a US dollar, and the ``currencies`` of amounts that no rate converts."""
+
+    amount: int = 0
+    currencies: tuple[str, ...] = ()
+
+
+def require(connection: Connection, limits: Limits, call: Call, needed: int | None) -> None:
+    """Raise BudgetExceeded if ``needed`` nanos more would break a limit, or if what was spent cannot be compared with
+    it.
 
     What is reserved, and what may have been charged, counts as spent. Call it in the write transaction that books
-    the reservation: then no two callers can be let through together.
+    the reservation: then no two callers can be let through together. The day is the one that ``call`` will be booked
+    on, however long it has waited for its turn.
     """
-    day, month = _starts(time.time())
+    if limits and needed is None:
+        raise BudgetExceeded(
+            "A limit was set while this request waited.", hint="Nothing was sent. Run again: it is priced then."
+        )
+    day, month = _starts(call.sent_at)
     periods = [
-        ("run", limits.run, None if run_id is None else _in_run(run_id)),
-        ("day", limits.day, _since(day)),
-        ("month", limits.month, _since(month)),
+        ("run", limits.run, _in_run(call.run_id) if call.run_id else None),
+        ("day", limits.day, since("", day)),
+        ("month", limits.month, since("", month)),
     ]
     for period, limit, condition in periods:
         if limit is None or condition is None:
             continue
-        spent = _spent(connection, condition)
-        if spent + needed > nanos(limit):
+        spent = _spent(connection, condition, limits)
+        if spent.currencies:
+            raise unconverted(spent.currencies[0], f"what was spent in this {period} cannot be compared with it")
+        if spent.amount + (needed or 0) > nanos(limit):
             raise BudgetExceeded(
-                f"The limit per {period} is {limit:.2f} USD: {_dollars(spent)} are spent or reserved, "
-                f"{_dollars(needed)} would be needed.",
-                hint=f"Nothing was sent. Raise the limit per {period} in the settings, or choose a cheaper model.",
+                f"The limit per {period} is {limit:.2f} USD: {_dollars(spent.amount)} are spent or reserved, "
+                f"{_dollars(needed or 0)} would be needed.",
+                hint=f"Nothing was sent. Raise the limit per {period} in the settings (lumenfall limits shows where it "
+                "comes from), or choose a cheaper model.",
             )
 
 
-def spent_now(connection: Connection) -> tuple[int, int]:
-    """What counts against the limits per day and per month, in nanos."""
-    day, month = _starts(time.time())
-    return _spent(connection, _since(day)), _spent(connection, _since(month))
+def unconverted(currency: str, consequence: str) -> BudgetExceeded:
+    """The refusal where a limit meets an amount in another currency than its own."""
+    return BudgetExceeded(
+        f"A limit is set in US dollars, but the server counts in {currency}: {consequence}.",
+        code="CURRENCY_UNKNOWN",
+        hint="Nothing was sent. Enter in settings.json, in the pack's private folder, what one of it is worth in US "
+        f'dollars: {{"rates": {{"{currency}": 1.1}}}}.',
+    )
 
 
-def _spent(connection: Connection, condition: ColumnElement[bool]) -> int:
+def shared_limits(connection: Connection) -> dict[str, float]:
+    """Those that hold for everybody who shares the journal, in US dollars."""
     import sqlalchemy as sa
 
-    from .tables import calls
+    from .tables import limits
 
-    amount = sa.func.coalesce(calls.c.cost, calls.c.reserved, 0)
-    # What was confirmed counts even where it was not worth it; what was refused holds no reservation.
-    counted = sa.or_(calls.c.cost.is_not(None), calls.c.charged != Charged.NO.value)
-    return int(connection.execute(sa.select(sa.func.sum(amount)).where(condition, counted)).scalar() or 0)
+    rows = connection.execute(sa.select(limits.c.period, limits.c.amount))
+    return {period: amount / NANOS for period, amount in rows if period in PERIODS}
+
+
+def share_limits(connection: Connection, changes: Mapping[str, float | None]) -> None:
+    """Set limits for everybody who shares the journal; None lifts one."""
+    import sqlalchemy as sa
+
+    from .tables import limits
+
+    for period, limit in changes.items():
+        connection.execute(sa.delete(limits).where(limits.c.period == period))
+        if limit is not None:
+            connection.execute(sa.insert(limits).values(period=period, amount=nanos(limit)))
+
+
+def spent_now(connection: Connection, limits: Limits) -> tuple[Counted, Counted]:
+    """What counts against the limits per day and per month."""
+    day, month = _starts(time.time())
+    return _spent(connection, since("", day), limits), _spent(connection, since("", month), limits)
+
+
+def _spent(connection: Connection, condition: ColumnElement[bool], limits: Limits) -> Counted:
+    import sqlalchemy as sa
+
+    from .tables import sums
+
+    query = sa.select(sums.c.currency, sa.func.sum(sums.c.counted)).where(condition).group_by(sums.c.currency)
+    amounts = {currency: int(amount) for currency, amount in connection.execute(query)}
+    converted = {currency: limits.in_dollars(amount, currency) for currency, amount in amounts.items()}
+    unknown = sorted(currency for currency, amount in converted.items() if amount is None)
+    return Counted(sum(amount for amount in converted.values() if amount is not None), tuple(unknown))
 
 
 def _in_run(run_id: str) -> ColumnElement[bool]:
-    from .tables import calls
+    import sqlalchemy as sa
 
-    return calls.c.run_id == run_id
+    from .tables import sums
 
-
-def _since(moment: float) -> ColumnElement[bool]:
-    """No upper bound: after the clock was set back, what lies in the future counts still."""
-    from .tables import calls
-
-    return calls.c.sent_at >= moment
+    return sa.and_(sums.c.feature == RUN, sums.c.span == 0, sums.c.start == 0, sums.c.name == shown(run_id))
 
 
 def _starts(now: float) -> tuple[float, float]:

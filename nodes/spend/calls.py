@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import time
 import uuid
 from collections.abc import Mapping
@@ -58,6 +59,10 @@ class Caller:
     """``{"node": id, "nodes": {id: node}}``: the node that asked, and those that lead to it, in API format."""
 
 
+def _this_machine() -> str:
+    return platform.node() or "unnamed"
+
+
 @dataclass(frozen=True)
 class Call:
     """A row of the journal. Costs are in nanos of ``currency``; times are seconds since 1970.
@@ -77,8 +82,8 @@ class Call:
     state: State = State.SENT
     charged: Charged = Charged.UNKNOWN
     facts: Mapping[str, Any] = field(default_factory=dict)
-    sent_at: float = field(default_factory=time.time)
-    used_at: float = field(default_factory=time.time)
+    sent_at: float = field(default_factory=lambda: time.time())
+    used_at: float = field(default_factory=lambda: time.time())
     delivered_at: float | None = None
     seconds: float | None = None
     reserved: int | None = None
@@ -92,6 +97,8 @@ class Call:
     workflow: str | None = None
     graph: Mapping[str, Any] | None = None
     error: str | None = None
+    worker: str = field(default_factory=_this_machine)
+    """The machine that ordered it."""
     pictures: tuple[Stored, ...] = ()
 
     @property
@@ -117,7 +124,7 @@ class Call:
         row.pop("pictures")
         row |= {"state": self.state.value, "charged": self.charged.value}
         # What a server sends must not keep a paid call from being entered; PostgreSQL takes no null characters.
-        row["currency"] = self.currency and self.currency[:16]
+        row["currency"] = self.currency and self.currency[:16].upper()
         return {name: value.replace("\x00", "") if isinstance(value, str) else value for name, value in row.items()}
 
     def as_dict(self) -> dict[str, Any]:

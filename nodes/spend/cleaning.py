@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 GIGABYTE = 10**9
+
+PAGE = 500
+"""Calls that are read at a time."""
 
 _TURN = hashlib.sha256(b"clean").hexdigest()
 """The lock of whoever cleans: two at once would each make all the room that is needed."""
@@ -97,11 +100,23 @@ def remove(journal: Journal, call: Call) -> int | None:
         lock.release()
 
 
-def _oldest_first(journal: Journal, conditions: Sequence[ColumnElement[bool]]) -> list[Call]:
+def _oldest_first(journal: Journal, conditions: Sequence[ColumnElement[bool]]) -> Iterator[Call]:
+    """Page by page, since there may be any number of them."""
     import sqlalchemy as sa
 
     from .tables import calls
 
-    with journal.open().read() as connection:
-        query = sa.select(calls).where(*conditions).order_by(calls.c.used_at, calls.c.number)
-        return read_calls(connection, query)
+    columns = [column for column in calls.c if column.name != "graph"]
+    place: tuple[float, str] | None = None
+    while True:
+        query = sa.select(*columns).where(*conditions).order_by(calls.c.used_at, calls.c.number).limit(PAGE)
+        if place is not None:
+            number = sa.select(calls.c.number).where(calls.c.id == place[1]).scalar_subquery()
+            later = sa.tuple_(calls.c.used_at, calls.c.number) > sa.tuple_(sa.literal(place[0]), number)
+            query = query.where(later)
+        with journal.open().read() as connection:
+            page = read_calls(connection, query)
+        yield from page
+        if len(page) < PAGE:
+            return
+        place = (page[-1].used_at, page[-1].id)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import StoreError
+from . import sums
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -19,6 +20,9 @@ log = logging.getLogger(__name__)
 
 BUSY_TIMEOUT = 10.0
 """Seconds to wait for another process that writes."""
+
+FIRST_WITH_SUMS = "0003"
+"""The first migration whose tables hold sums."""
 
 # Any number will do, as long as nobody else in a shared database uses it.
 _WRITERS = 5_063_201_188_014_733
@@ -224,6 +228,8 @@ def _upgrade(database: Database, fill: Fill) -> None:
             ) from error
         if revision is None:
             fill(connection)
+        elif revision < FIRST_WITH_SUMS:
+            sums.fill(connection)
 
 
 @contextlib.contextmanager

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,11 @@ LEFT_AFTER = 3600.0
 
 class DamagedFile(OSError):
     """A file whose content is not what its name says."""
+
+
+_SETTLED = 3 * 10**9
+"""Nanoseconds after which a folder's time of change would tell of a further one; the coarsest file systems count in
+two seconds."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +68,33 @@ class Files:
             return False
 
     def total(self) -> int:
-        """Bytes of all files."""
-        sizes = 0
-        for path in self.root.glob("??/*"):
+        """Bytes of all files. What a folder held is believed as long as nothing was added to it or removed."""
+        known = self._known_sizes()
+        sizes: dict[str, list[int]] = {}
+        for folder in sorted(self.root.glob("??")):
             with contextlib.suppress(OSError):
-                sizes += path.stat().st_size
-        return sizes
+                changed = folder.stat().st_mtime_ns
+                if known.get(folder.name, [0])[0] != changed:
+                    # A clock may be too coarse to show what happens right now.
+                    is_settled = time.time_ns() - changed > _SETTLED
+                    known[folder.name] = [changed if is_settled else 0, _size(folder)]
+                sizes[folder.name] = known[folder.name]
+        if sizes != self._known_sizes():
+            with contextlib.suppress(OSError):
+                write_durably(self._sizes, json.dumps(sizes).encode())
+        return sum(size for _, size in sizes.values())
+
+    @property
+    def _sizes(self) -> Path:
+        return self.root / "sizes.json"
+
+    def _known_sizes(self) -> dict[str, list[int]]:
+        """Folder -> when it changed last, and the bytes in it; nothing where that cannot be read."""
+        try:
+            found = json.loads(self._sizes.read_bytes())
+            return {name: [int(changed), int(size)] for name, (changed, size) in found.items()}
+        except (OSError, ValueError, TypeError, AttributeError):
+            return {}
 
     def tidy(self) -> None:
         """Remove what killed processes left behind while they wrote."""
@@ -85,3 +113,12 @@ class Files:
     def name(self, stored: Stored) -> str:
         """The file as reports name it: below the pack's private folder, with forward slashes."""
         return f"{self.root.name}/{stored.sha256[:2]}/{stored.sha256}{stored.extension}"
+
+
+def _size(folder: Path) -> int:
+    size = 0
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            with contextlib.suppress(OSError):
+                size += entry.stat().st_size
+    return size

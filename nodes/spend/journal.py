@@ -6,17 +6,19 @@ call's record is a file too, so that what the database missed is entered when it
 
 from __future__ import annotations
 
+import json
 import logging
 import secrets
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Charged, LumenfallError, StoreError
-from .budget import Limits, require
+from ..host.writing import write_durably
+from .budget import Limits, require, share_limits, shared_limits
 from .calls import Call, Caller, State, Stored
 from .database import Database, open_database
 from .files import Files
@@ -34,6 +36,7 @@ LINK_LIFE = 3600.0
 
 LONGEST_LINK_LIFE = 30 * 24 * 3600.0
 """Seconds; the longest time for which an organisation can have its pictures kept there."""
+_ID_DIGITS = 32
 
 LEAST_SPACE = 64 * 2**20
 """Bytes that must be free before a picture is ordered: a large answer, twice."""
@@ -89,9 +92,15 @@ class Journal:
             raise self._unwritable(error.strerror or str(error)) from error
 
     def _fill(self, connection: Connection) -> None:
-        """Enter every record into a new database. Who had handed the pictures on is not known any more; those of
-        long ago must not be kept for ever as never delivered.
+        """Enter every record into a new database, and the limits. Who had handed the pictures on is not known any
+        more; those of long ago must not be kept for ever as never delivered.
         """
+        try:
+            share_limits(connection, json.loads(self._limits.read_bytes()))
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError, TypeError, AttributeError):
+            log.warning("%s cannot be read", self._limits.name)
         unfinished = {call.id for call in self.records.unfinished()}
         calls = sorted(self.records.all(), key=lambda call: call.sent_at)
         _enter_each(
@@ -113,14 +122,39 @@ class Journal:
         except OSError as error:
             raise self._unwritable(error.strerror or str(error)) from error
 
+    def limits(self, own: Limits) -> Limits:
+        """The strictest of this machine's ``own`` limits and those that all share. Raises StoreError."""
+        with self._database().read() as connection:
+            return own.strictest(shared_limits(connection))
+
+    def share_limits(self, changes: Mapping[str, float | None]) -> dict[str, float]:
+        """Set limits (US dollars by "run", "day" and "month"; None lifts one) for everybody who shares the journal,
+        and return those that they have now. Raises StoreError.
+        """
+        with self.open().write() as connection:
+            share_limits(connection, changes)
+            shared = shared_limits(connection)
+            if changes:
+                try:
+                    write_durably(self._limits, json.dumps(shared).encode())
+                except OSError as error:
+                    raise self._unwritable(error.strerror or str(error)) from error
+        return shared
+
+    @property
+    def _limits(self) -> Path:
+        """The limits that were set from here, so that a database that has to be written anew gets them back."""
+        return self.folder / "limits.json"
+
     def begin(self, call: Call, caller: Caller, limits: Limits, needed: int | None) -> Call:
-        """Reserve ``needed`` nanos and enter ``call`` as sent, durably. Raises BudgetExceeded or StoreError."""
+        """Reserve ``needed`` nanos and enter ``call`` as sent, durably. The limits are this machine's; those that all
+        share hold too. Raises BudgetExceeded or StoreError.
+        """
         call = replace(call, **asdict(caller), reserved=needed)
         try:
             self.records.prepare(call)
             with self._database().write() as connection:
-                if limits:
-                    require(connection, limits, caller.run_id, needed or 0)
+                require(connection, limits.strictest(shared_limits(connection)), call, needed)
                 enter(connection, call)
             self.records.confirm(call)
         except OSError as error:
@@ -195,7 +229,8 @@ class Journal:
 
         found = self._first(calls.c.request_id == name)
         if found is None and len(name) >= 8 and all(digit in "0123456789abcdef" for digit in name):
-            found = self._first(calls.c.id.startswith(name))
+            # A range, which the index of ids serves; "g" follows every digit.
+            found = self._first(calls.c.id.between(name, f"{name}g") if len(name) < _ID_DIGITS else calls.c.id == name)
         return found
 
     def undelivered(self) -> Call | None:
@@ -208,7 +243,7 @@ class Journal:
 
         states = (State.ANSWERED.value, State.DOWNLOADED.value, State.DONE.value)
         in_part = sa.and_(calls.c.state == State.ANSWERED.value, calls.c.sent_at > time.time() - LINK_LIFE)
-        return self._first(calls.c.state.in_(states), calls.c.delivered_at.is_(None) | in_part)
+        return self._first(sa.and_(calls.c.delivered_at.is_(None), calls.c.state.in_(states)) | in_part)
 
     def unresolved(self, servers: Iterable[str], since: float) -> list[Call]:
         """Calls to one of ``servers`` since then that are unfinished, or of which nobody knows what they cost. Raises

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import math
+import statistics
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import Charged
-from .budget import spent_now
+from .budget import Counted, Limits, spent_now
 from .calls import NANOS, Call, State
 from .journal import Journal
 from .locks import key_lock
 from .rows import read_calls
+from .sums import ALL, QUARTER
+from .sums import since as sums_since
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +29,10 @@ if TYPE_CHECKING:
 SAMPLE = 500
 """Calls from which it is told how long a model takes."""
 
-By = Literal["day", "month", "model", "workflow", "provider"]
+PAGE = 1000
+"""Calls that are read at a time where there may be any number."""
+
+By = Literal["day", "month", "model", "workflow", "provider", "worker"]
 
 
 @dataclass(frozen=True)
@@ -47,39 +54,91 @@ class Total:
         return self.cost / NANOS
 
 
-def entries(journal: Journal, since: float | None = None, until: float | None = None) -> list[Call]:
+def entries(journal: Journal, since: float | None = None, until: float | None = None) -> Iterator[Call]:
     """Every call with a confirmed cost that was sent from ``since`` on and before ``until`` (seconds since 1970),
-    oldest first and without their graphs. Calls that were refused are no spend. Raises StoreError.
+    oldest first and without their graphs, read page by page. Calls that were refused are no spend. Raises StoreError.
     """
-    from .tables import calls
-
-    paid = (calls.c.cost.is_not(None), calls.c.state != State.REFUSED.value)
-    return _read(journal, *paid, *_between(since, until), without=("graph",))
+    return _each(journal, *_paid(), *_between(since, until))
 
 
-def uncertain(journal: Journal, since: float | None = None, until: float | None = None) -> list[Call]:
+def newest_entries(journal: Journal, count: int, since: float | None = None) -> list[Call]:
+    """The last ``count`` of :func:`entries`, the newest last."""
+    return _read(journal, *_paid(), *_between(since, None), last=count)
+
+
+def uncertain(journal: Journal, since: float | None = None, until: float | None = None) -> Iterator[Call]:
     """The calls that were or may have been charged, but whose cost nobody has named, oldest first; among them those
     that are in the air. Their ``reserved`` counts against the limits. Raises StoreError.
     """
-    from .tables import calls
-
-    unpriced = (calls.c.cost.is_(None), calls.c.charged != Charged.NO.value)
-    return _read(journal, *unpriced, *_between(since, until))
+    return _each(journal, *_unpriced(), *_between(since, until))
 
 
-def counted(journal: Journal) -> tuple[int, int]:
-    """What counts today, and this month, against the limits: nanos, reservations included. Raises StoreError."""
-    with journal.open().read() as connection:
-        return spent_now(connection)
+def newest_uncertain(journal: Journal, count: int, since: float | None = None) -> list[Call]:
+    """The last ``count`` of :func:`uncertain`, the newest last."""
+    return _read(journal, *_unpriced(), *_between(since, None), last=count)
 
 
-def kept(journal: Journal) -> list[Call]:
-    """Every call with pictures in the store, or with pictures still to be fetched, oldest first. Raises StoreError."""
+def uncertain_count(journal: Journal, since: float | None = None) -> tuple[int, int]:
+    """How many :func:`uncertain` would read, and what is reserved for them in nanos; ``since`` is the beginning of a
+    day. Raises StoreError.
+    """
     import sqlalchemy as sa
 
-    from .tables import calls, pictures
+    from .tables import sums
 
-    return _read(journal, sa.or_(calls.c.id.in_(sa.select(pictures.c.call_id)), calls.c.state == State.ANSWERED.value))
+    query = sa.select(sa.func.sum(sums.c.unpriced), sa.func.sum(sums.c.reserved)).where(sums_since(ALL, since))
+    with journal.open().read() as connection:
+        count, reserved = connection.execute(query).one()
+    return int(count or 0), int(reserved or 0)
+
+
+def counted(journal: Journal, limits: Limits) -> tuple[Counted, Counted]:
+    """What counts today, and this month, against ``limits``, reservations included. Raises StoreError."""
+    with journal.open().read() as connection:
+        return spent_now(connection, limits)
+
+
+def dearest(journal: Journal, model: str, limits: Limits) -> int | None:
+    """The most that one picture of ``model`` has cost, or was going to, in nanos of a US dollar; None where that is
+    not known. Raises StoreError.
+    """
+    import sqlalchemy as sa
+
+    from .tables import calls
+
+    amount = sa.func.coalesce(calls.c.cost, calls.c.reserved)
+    pictures = sa.func.coalesce(calls.c.asked["n"].as_integer(), 1)
+    # Rounded up. What was refused for its price was a price all the same, but a cost of nothing tells nothing.
+    each = sa.func.max((amount + pictures - 1) / pictures)
+    currency = sa.case((calls.c.cost.is_(None), "USD"), else_=sa.func.coalesce(calls.c.currency, "USD"))
+    query = sa.select(currency, each).where(calls.c.model == model, amount > 0).group_by(currency)
+    with journal.open().read() as connection:
+        rows = connection.execute(query).all()
+    prices = [limits.in_dollars(int(price), name) for name, price in rows]
+    return max((price for price in prices if price is not None), default=None)
+
+
+def kept(journal: Journal) -> Iterator[Call]:
+    """Every call with pictures in the store, or with pictures still to be fetched, oldest first and without their
+    graphs, read page by page. Raises StoreError.
+    """
+    return _each(journal, _is_kept())
+
+
+def newest_kept(journal: Journal, count: int) -> list[Call]:
+    """The last ``count`` of :func:`kept`, the newest last."""
+    return _read(journal, _is_kept(), last=count)
+
+
+def kept_count(journal: Journal) -> int:
+    """How many :func:`kept` would read. Raises StoreError."""
+    import sqlalchemy as sa
+
+    from .tables import calls
+
+    with journal.open().read() as connection:
+        query = sa.select(sa.func.count()).select_from(calls).where(_is_kept())
+        return int(connection.execute(query).scalar() or 0)
 
 
 def newest(journal: Journal, count: int, before: str | None = None) -> list[Call]:
@@ -127,7 +186,6 @@ def typical_seconds(journal: Journal) -> dict[str, float]:
     for call in newest(journal, SAMPLE):
         if call.seconds and call.pictures:
             times[call.model].append(call.seconds)
-    import statistics
 
     return {model: round(statistics.median(seconds), 1) for model, seconds in times.items()}
 
@@ -141,26 +199,78 @@ def with_picture(journal: Journal, sha256: str) -> list[Call]:
     return _read(journal, calls.c.id.in_(sa.select(pictures.c.call_id).where(pictures.c.sha256 == sha256)))
 
 
-def totals(calls: Iterable[Call], by: By) -> list[Total]:
-    """The sums of ``calls`` by day or month of the local calendar, oldest first, or by another feature, dearest first.
+def totals(journal: Journal, by: By, since: float | None = None) -> list[Total]:
+    """The sums of :func:`entries` by day or month of the local calendar, oldest first, or by another feature, dearest
+    first; from ``since`` on, the beginning of a day. Raises StoreError.
 
     Amounts in different currencies are not added: each has a row of its own.
     """
-    groups: dict[tuple[str | None, str], list[Call]] = defaultdict(list)
-    for call in calls:
-        groups[_name(call, by), call.currency or "USD"].append(call)
-    sums = [_sum(name, currency, group) for (name, currency), group in groups.items()]
+    groups: dict[tuple[Any, str], list[int]] = defaultdict(lambda: [0] * len(_SUMMED))
     if by in ("day", "month"):
-        return sorted(sums, key=lambda total: (total.name or "", total.currency))
-    return sorted(sums, key=lambda total: (-total.cost, total.name or "", total.currency))
+        for day, _, currency, amounts in _days(journal, ALL, since):
+            _add(groups[day if by == "day" else day.replace(day=1), currency], amounts)
+        form = "%Y-%m-%d" if by == "day" else "%Y-%m"
+        return [_total(day.strftime(form), currency, sums) for (day, currency), sums in sorted(groups.items())]
+    found = [_total(name or None, currency, amounts) for name, currency, amounts in _sums(journal, by, since)]
+    return sorted(found, key=lambda total: (-total.cost, total.name or "", total.currency))
 
 
-def total(calls: Iterable[Call]) -> list[Total]:
-    """The sum of ``calls``; one for each currency, so usually one, and none where there are no calls."""
-    groups: dict[str, list[Call]] = defaultdict(list)
-    for call in calls:
-        groups[call.currency or "USD"].append(call)
-    return [_sum(None, currency, group) for currency, group in sorted(groups.items())]
+def total(journal: Journal, since: float | None = None) -> list[Total]:
+    """The sum of :func:`entries`; one for each currency, so usually one, and none where there are no calls."""
+    found = [_total(None, currency, amounts) for _, currency, amounts in _sums(journal, ALL, since)]
+    return sorted(found, key=lambda total: total.currency)
+
+
+def daily(journal: Journal, since: float | None = None) -> list[tuple[date, Total]]:
+    """What each model cost on each day of the local calendar. Raises StoreError."""
+    groups: dict[tuple[date, str, str], list[int]] = defaultdict(lambda: [0] * len(_SUMMED))
+    for day, name, currency, amounts in _days(journal, "model", since):
+        _add(groups[day, name, currency], amounts)
+    return [(day, _total(name, currency, sums)) for (day, name, currency), sums in sorted(groups.items())]
+
+
+_SUMMED = ("count", "pictures", "cost", "milliseconds")
+"""What a Total is made of."""
+
+
+def _sums(journal: Journal, feature: str, since: float | None) -> list[tuple[str, str, Sequence[Any]]]:
+    """Name, currency and amounts."""
+    import sqlalchemy as sa
+
+    from .tables import sums
+
+    amounts = [sa.func.sum(sums.c[name]) for name in _SUMMED]
+    query = sa.select(sums.c.name, sums.c.currency, *amounts).where(sums_since(feature, since))
+    query = query.group_by(sums.c.name, sums.c.currency).having(amounts[0] > 0)
+    with journal.open().read() as connection:
+        return [(row[0], row[1], tuple(row)[2:]) for row in connection.execute(query)]
+
+
+def _days(journal: Journal, feature: str, since: float | None) -> Iterator[tuple[date, str, str, Sequence[int]]]:
+    """Day of the local calendar, name, currency and amounts, a quarter of an hour at a time."""
+    import sqlalchemy as sa
+
+    from .tables import sums
+
+    amounts = [sums.c[name] for name in _SUMMED]
+    query = sa.select(sums.c.start, sums.c.name, sums.c.currency, *amounts)
+    query = query.where(sums.c.feature == feature, sums.c.span == QUARTER, amounts[0] > 0)
+    if since is not None:
+        query = query.where(sums.c.start >= math.floor(since))
+    with journal.open().read() as connection:
+        for start, name, currency, *found in connection.execute(query):
+            yield date.fromtimestamp(start), name, currency, found
+
+
+def _add(sums: list[int], amounts: Sequence[int]) -> None:
+    for place, amount in enumerate(amounts):
+        sums[place] += amount
+
+
+def _total(name: str | None, currency: str, amounts: Sequence[Any]) -> Total:
+    # PostgreSQL's sums are decimals.
+    count, pictures, cost, thousandths = map(int, amounts)
+    return Total(name, currency, count, pictures, cost, thousandths / 1000)
 
 
 def picture_count(call: Call) -> int:
@@ -169,23 +279,25 @@ def picture_count(call: Call) -> int:
     return entries if isinstance(entries, int) else len(call.pictures)
 
 
-def _sum(name: str | None, currency: str, calls: list[Call]) -> Total:
-    return Total(
-        name,
-        currency,
-        len(calls),
-        sum(picture_count(call) for call in calls),
-        sum(call.cost or 0 for call in calls),
-        round(sum(call.seconds or 0.0 for call in calls), 3),
-    )
+def _paid() -> list[ColumnElement[bool]]:
+    from .tables import calls
+
+    return [calls.c.cost.is_not(None), calls.c.state != State.REFUSED.value]
 
 
-def _name(call: Call, by: By) -> str | None:
-    if by == "day":
-        return datetime.fromtimestamp(call.sent_at).strftime("%Y-%m-%d")
-    if by == "month":
-        return datetime.fromtimestamp(call.sent_at).strftime("%Y-%m")
-    return {"model": call.model, "workflow": call.workflow, "provider": call.provider}[by]
+def _unpriced() -> list[ColumnElement[bool]]:
+    from .tables import calls
+
+    return [calls.c.cost.is_(None), calls.c.charged != Charged.NO.value]
+
+
+def _is_kept() -> ColumnElement[bool]:
+    import sqlalchemy as sa
+
+    from .tables import calls, pictures
+
+    has_pictures = sa.exists().where(pictures.c.call_id == calls.c.id)
+    return sa.or_(has_pictures, calls.c.state == State.ANSWERED.value)
 
 
 def _between(since: float | None, until: float | None) -> list[ColumnElement[bool]]:
@@ -199,16 +311,36 @@ def _between(since: float | None, until: float | None) -> list[ColumnElement[boo
     return bounds
 
 
-def _read(journal: Journal, *conditions: Any, last: int | None = None, without: tuple[str, ...] = ()) -> list[Call]:
-    """The calls that meet all ``conditions``, in the order in which they were sent; two queries however many. Columns
-    named in ``without`` are left at their defaults.
-    """
+def _read(journal: Journal, *conditions: Any, last: int | None = None) -> list[Call]:
+    """The calls that meet all ``conditions``, in the order in which they were sent; two queries however many."""
     import sqlalchemy as sa
 
     from .tables import calls
 
-    columns = [column for column in calls.c if column.name not in without]
-    chosen = sa.select(*columns).where(*conditions)
+    chosen = sa.select(calls).where(*conditions)
     chosen = chosen.order_by(calls.c.sent_at.desc(), calls.c.number.desc()).limit(last)
     with journal.open().read() as connection:
         return read_calls(connection, chosen)[::-1]
+
+
+def _each(journal: Journal, *conditions: Any) -> Iterator[Call]:
+    """The same, however many, page by page and without their graphs."""
+    import sqlalchemy as sa
+
+    from .tables import calls
+
+    database = journal.open()
+    columns = [column for column in calls.c if column.name != "graph"]
+    place: tuple[float, str] | None = None
+    while True:
+        chosen = sa.select(*columns).where(*conditions).order_by(calls.c.sent_at, calls.c.number).limit(PAGE)
+        if place is not None:
+            number = sa.select(calls.c.number).where(calls.c.id == place[1]).scalar_subquery()
+            later = sa.tuple_(calls.c.sent_at, calls.c.number) > sa.tuple_(sa.literal(place[0]), number)
+            chosen = chosen.where(later)
+        with database.read() as connection:
+            page = read_calls(connection, chosen)
+        yield from page
+        if len(page) < PAGE:
+            return
+        place = (page[-1].sent_at, page[-1].id)

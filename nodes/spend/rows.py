@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from .calls import Call, State
+from .sums import book, shares
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Select
@@ -40,22 +41,27 @@ def _is_further(call: Call, state: State, pictures: int) -> bool:
 
 
 def enter(connection: Connection, call: Call) -> None:
-    """Insert ``call``, or bring its row up to it; a row that is further is left alone."""
+    """Insert ``call``, or bring its row up to it, and the sums with it; a row that is further is left alone."""
     import sqlalchemy as sa
 
     from .tables import calls, pictures
 
-    row = connection.execute(sa.select(calls.c.state).where(calls.c.id == call.id)).scalar()
+    columns = call.columns()
+    stored = sa.select(sa.func.count()).where(pictures.c.call_id == call.id).scalar_subquery()
+    known = sa.select(*(column for column in calls.c if column.name != "graph"), stored.label("stored"))
+    row = connection.execute(known.where(calls.c.id == call.id)).mappings().first()
     if row is None:
-        connection.execute(sa.insert(calls).values(call.columns()))
-    elif _ORDER.index(State(row)) > _ORDER.index(call.state):
+        connection.execute(sa.insert(calls).values(columns))
+    elif _ORDER.index(State(row["state"])) > _ORDER.index(call.state):
         return
     else:
-        columns = {name: value for name, value in call.columns().items() if name != "delivered_at"}
-        connection.execute(sa.update(calls).where(calls.c.id == call.id).values(columns))
+        changed = {name: value for name, value in columns.items() if name != "delivered_at"}
+        connection.execute(sa.update(calls).where(calls.c.id == call.id).values(changed))
     connection.execute(sa.delete(pictures).where(pictures.c.call_id == call.id))
     for picture in call.pictures:
         connection.execute(sa.insert(pictures).values(call_id=call.id, **asdict(picture)))
+    before = {} if row is None else shares({**row}, row["stored"])
+    book(connection, before, shares(columns, len(call.pictures)))
 
 
 def read_calls(connection: Connection, chosen: Select[Any]) -> list[Call]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import JSON, BigInteger, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text
 
-REVISION = "0002"
+REVISION = "0003"
 """The migration that these tables stand for."""
 
 metadata = MetaData()
@@ -41,10 +41,14 @@ calls = Table(
     Column("workflow", Text),
     Column("graph", JSON),
     Column("error", Text),
+    Column("worker", Text, nullable=False),
     Index("calls_by_key", "key", "number"),
     Index("calls_by_time", "sent_at"),
     Index("calls_by_run", "run_id"),
     Index("calls_by_request", "request_id"),
+    # Finds what is unfinished, and what was not used for longest.
+    Index("calls_by_state", "state", "used_at"),
+    Index("calls_by_delivery", "delivered_at"),
 )
 
 pictures = Table(
@@ -57,3 +61,29 @@ pictures = Table(
     Column("size", BigInteger, nullable=False),
     Index("pictures_by_content", "sha256"),
 )
+
+sums = Table(
+    "sums",
+    metadata,
+    Column("feature", String(16), primary_key=True),
+    Column("span", Integer, primary_key=True),
+    Column("start", BigInteger, primary_key=True),
+    Column("name", String(200), primary_key=True),
+    Column("currency", String(16), primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    Column("pictures", BigInteger, nullable=False),
+    Column("cost", BigInteger, nullable=False),
+    Column("milliseconds", BigInteger, nullable=False),
+    Column("counted", BigInteger, nullable=False),
+    Column("unpriced", BigInteger, nullable=False),
+    Column("reserved", BigInteger, nullable=False),
+)
+"""What the calls add up to; :mod:`.sums` says how."""
+
+limits = Table(
+    "limits",
+    metadata,
+    Column("period", String(8), primary_key=True),
+    Column("amount", BigInteger, nullable=False),
+)
+"""The limits that hold for everybody who shares this journal, in nanos of a US dollar."""

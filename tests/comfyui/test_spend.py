@@ -91,7 +91,7 @@ def test_two_equal_nodes_pay_once(comfyui: ComfyUI) -> None:
 
 def test_the_ledger_equals_the_bill(comfyui: ComfyUI) -> None:
     comfyui.run(generate(107))
-    ledger = entries(Journal(comfyui.base / "user" / "__lumenfall"))
+    ledger = list(entries(Journal(comfyui.base / "user" / "__lumenfall")))
     assert {call.request_id for call in ledger} == {charge.request_id for charge in comfyui.sandbox.bill}
     assert sum(call.cost or 0 for call in ledger) == nanos(comfyui.sandbox.billed)
     assert all(call.run_id and call.node_title for call in ledger)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Locator, expect
 
-from nodes.spend import NANOS, counted
+from nodes.spend import NANOS, Limits, counted
 from tests.e2e.canvas import Canvas
 from tests.e2e.graphs import GENERATE, generate
 
@@ -29,7 +29,7 @@ def sidebar(canvas: Canvas) -> Iterator[Locator]:
 
 
 def test_its_numbers_are_the_ledgers(canvas: Canvas, sidebar: Locator) -> None:
-    today, month = counted(canvas.site.journal)
+    today, month = (spent.amount for spent in counted(canvas.site.journal, Limits()))
     assert today == sum(int(charge.cost * NANOS) for charge in canvas.site.sandbox.bill)
     shown = canvas.site.route("/spend")
     assert (shown["today"], shown["month"]) == pytest.approx((today / NANOS, month / NANOS))

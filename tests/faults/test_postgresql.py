@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from nodes import errors
 from nodes.errors import Charged
+from nodes.spend import Journal
 from tests.faults.child import Outcome
 from tests.faults.killing import SETTLE
 from tests.faults.limits import TOO_DEAR
@@ -17,6 +18,7 @@ from tests.faults.postgresql import PostgreSQL, programs
 from tests.faults.table import PAID_FOR, bought, fails, replayed
 from tests.faults.test_races import in_air, in_line, right
 from tests.faults.world import World, forget
+from tests.spend.test_sums import check
 
 psycopg = pytest.importorskip("psycopg", reason="PostgreSQL's driver is not installed")
 
@@ -205,6 +207,40 @@ def test_a_machine_without_the_picture_does_not_take_it_from_the_others(shared: 
 def sql(shared: World, command: str) -> Any:
     forget()
     engine = sa.create_engine(shared.env["LUMENFALL_DATABASE"], isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.exec_driver_sql(command)
-    engine.dispose()
+    try:
+        with engine.connect() as connection:
+            connection.exec_driver_sql(command)
+    finally:
+        engine.dispose()
+
+
+def test_a_worker_without_settings_of_its_own_is_bound_by_the_limits_of_all(shared: World) -> None:
+    database = shared.env["LUMENFALL_DATABASE"]
+    Journal(shared.folder, database).share_limits({"month": 0.04})
+    elsewhere = [shared.folder.with_name(name) for name in ("one", "two")]
+    assert len(shared.start(folder=elsewhere[0], seed=1).outcome().pictures) == 1
+    TOO_DEAR.check(shared.start(folder=elsewhere[1], seed=2).outcome(), ())
+    shared.env["LUMENFALL_LIMIT_MONTH"] = "5"
+    TOO_DEAR.check(shared.run(seed=3), ())
+    assert shared.bills == len(shared.orders) == 1
+    shared.check_ledger()
+
+
+def test_a_database_of_an_older_version_is_given_its_sums(shared: World) -> None:
+    shared.env["LUMENFALL_LIMIT_DAY"] = "0.04"
+    bought().check(shared.run(), right(shared))
+    sql(
+        shared,
+        "DROP TABLE sums, limits; DROP INDEX calls_by_state, calls_by_delivery; ALTER TABLE calls DROP COLUMN worker",
+    )
+    sql(shared, "UPDATE alembic_version SET version_num = '0002'")
+    TOO_DEAR.check(shared.run(seed=2), ())
+    check(Journal(shared.folder, shared.env["LUMENFALL_DATABASE"]))
+    # A worker that still runs the older version is stopped before it sends.
+    with pytest.raises(sa.exc.IntegrityError, match="worker"):
+        sql(
+            shared,
+            "INSERT INTO calls (id, key, state, charged, server, endpoint, model, asked, facts, sent_at, used_at) "
+            "VALUES ('a', 'k', 'sent', 'charged', 's', 'e', 'm', '{}', '{}', 1, 1)",
+        )
+    shared.check_ledger()

@@ -319,7 +319,7 @@ def test_what_the_sandbox_billed_is_in_no_real_ledger(
     generating(place)
     monkeypatch.setenv("LUMENFALL_DATABASE", f"sqlite:///{place / 'shared.db'}")
     assert command("run", "w.json", "--sandbox").code == 0
-    assert not (place / "shared.db").exists() and entries(journal) == []
+    assert not (place / "shared.db").exists() and list(entries(journal)) == []
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGINT cannot be sent to a child there")

@@ -18,6 +18,7 @@ from nodes.headless.executor import execute
 from nodes.headless.folders import Folders
 from nodes.headless.host import Headless
 from nodes.headless.sandbox import Sandbox
+from nodes.headless.sandbox.log import Received
 from nodes.host import use
 from nodes.pricing.estimate import Estimate, Line
 from nodes.pricing.walk import estimate_graph
@@ -405,3 +406,17 @@ def test_a_graph_without_paid_nodes_costs_nothing(bench: Bench, sandbox: Sandbox
     estimate = bench.estimate({"c": colour(0)})
     assert (estimate.total, estimate.lines, estimate.text) == (0.0, (), "Total: about 0 USD for 0 pictures")
     assert sandbox.requests == []
+
+
+def test_pictures_that_a_dry_run_has_bought_are_kept_for_the_run(
+    bench: Bench, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that takes every dry run for an order."""
+    prompt = saved({"paid": generate()})
+    with monkeypatch.context() as patch:
+        patch.setattr(Received, "is_dry_run", property(lambda _: False))
+        error = bench.line(prompt).error
+    assert error is not None and (error["code"], error["charged"]) == ("DRY_RUN_CHARGED", "charged")
+    assert error["request_id"] == sandbox.bill[0].request_id and "for free" in error["hint"]
+    bench.run(prompt)
+    assert len(sandbox.bill) == 1

@@ -6,6 +6,7 @@ import contextlib
 import threading
 import time
 from dataclasses import replace
+from datetime import datetime
 
 import pytest
 
@@ -82,3 +83,44 @@ def test_a_new_day_has_a_new_limit(journal: Journal, monkeypatch: pytest.MonkeyP
     later = time.time() + 86400
     monkeypatch.setattr(time, "time", lambda: later)
     order(journal, 2, Limits(day=1.0), 0.9)
+
+
+def test_shared_limits_bind_who_has_none(journal: Journal) -> None:
+    journal.share_limits({"day": 1.0})
+    order(journal, 1, Limits(), 0.9)
+    with pytest.raises(BudgetExceeded, match=r"per day is 1\.00"):
+        order(journal, 2, Limits(day=5.0), 0.2)
+    with pytest.raises(BudgetExceeded, match=r"per day is 0\.95"):
+        order(journal, 3, Limits(day=0.95), 0.1)
+
+
+def test_a_limit_that_was_set_while_a_request_waited_unpriced_stops_it(journal: Journal) -> None:
+    journal.share_limits({"month": 1.0})
+    call = Call("0" * 64, "http://server", "images/generations", "flux.2-pro")
+    with pytest.raises(BudgetExceeded, match="while this request waited"):
+        journal.begin(call, Caller("run"), Limits(), None)
+
+
+def test_who_waits_past_midnight_is_counted_on_the_day_that_is_checked(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database was busy, and each of them began before midnight."""
+    midnight = datetime.now().replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
+    yesterday = [
+        Call(f"{number:064x}", "http://server", "images/edits", "m", sent_at=midnight - 1) for number in range(2)
+    ]
+    monkeypatch.setattr(time, "time", lambda: midnight + 5)
+    journal.begin(yesterday[0], Caller("run"), Limits(day=1.0), nanos(0.9))
+    with pytest.raises(BudgetExceeded):
+        journal.begin(yesterday[1], Caller("run"), Limits(day=1.0), nanos(0.9))
+
+
+def test_another_currency_is_converted_by_the_users_figure_or_stops_the_next(journal: Journal) -> None:
+    call = order(journal, 1, Limits(), 0.1)
+    journal.settle(replace(call, state=State.DONE, charged=Charged.YES, cost=nanos(0.5), currency="eur"))
+    with pytest.raises(BudgetExceeded, match="counts in EUR") as caught:
+        order(journal, 2, Limits(day=1.0), 0.1)
+    assert caught.value.code == "CURRENCY_UNKNOWN" and '"rates"' in caught.value.hint
+    with pytest.raises(BudgetExceeded, match=r"0\.55 are spent"):
+        order(journal, 3, Limits(day=0.6, rates={"EUR": 1.1}), 0.1)
+    order(journal, 4, Limits(day=0.65, rates={"EUR": 1.1}), 0.1)

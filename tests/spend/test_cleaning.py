@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
-from nodes.spend import Call, Caller, Journal, Limits, State, clean
+import pytest
+
+from nodes.spend import Call, Caller, Journal, Limits, State, clean, cleaning
 
 SIZE = 1000
 KILOBYTE = SIZE / 10**9
@@ -63,3 +66,32 @@ def test_a_file_that_two_calls_share_stays_with_the_second(journal: Journal) -> 
     delivered(journal, second)
     clean(journal, 0.0)
     assert left(journal, first, second) == [False, False] and journal.files.total() == 0
+
+
+def test_the_size_of_the_store_is_told_without_looking_at_each_file(journal: Journal) -> None:
+    calls = [bought(journal, number) for number in range(5)]
+    folders = [journal.files.path(call.pictures[0]).parent for call in calls]
+    for folder in folders:
+        os.utime(folder, (1000, 1000))
+    assert journal.files.total() == 5 * SIZE
+    # Cut behind the folder's back, which then has not changed: the sum is what was seen before.
+    journal.files.path(calls[0].pictures[0]).write_bytes(b"")
+    os.utime(folders[0], (1000, 1000))
+    assert journal.files.total() == 5 * SIZE
+    # What comes, and what goes, is seen.
+    bought(journal, 6)
+    journal.files.remove(calls[1].pictures[0])
+    assert journal.files.total() == 5 * SIZE
+    (journal.files.root / "sizes.json").write_text("[")
+    assert journal.files.total() == 4 * SIZE
+
+
+def test_a_full_store_is_cleaned_page_by_page(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cleaning, "PAGE", 3)
+    calls = [bought(journal, number) for number in range(10)]
+    delivered(journal, *calls)
+    lock = journal.lock(calls[2].key)
+    assert lock.acquire()
+    assert clean(journal, 2 * KILOBYTE).calls == 8
+    lock.release()
+    assert left(journal, *calls) == [number in (2, 9) for number in range(10)]

@@ -13,6 +13,7 @@ from nodes.errors import Charged
 from nodes.spend import (
     Call,
     Caller,
+    Counted,
     Journal,
     Limits,
     State,
@@ -27,6 +28,7 @@ from nodes.spend import (
     totals,
     typical_seconds,
     uncertain,
+    uncertain_count,
     with_picture,
 )
 
@@ -67,7 +69,7 @@ def test_the_ledger_holds_what_was_confirmed_oldest_first(journal: Journal) -> N
     lost = booked(journal, "0.06", when="2026-11-24 12:00", state=State.LOST, pictures=0)
     booked(journal, "0", state=State.REFUSED, charged=Charged.NO, pictures=0)
     booked(journal, None, state=State.LOST, charged=Charged.UNKNOWN, pictures=0)
-    found = entries(journal)
+    found = list(entries(journal))
     assert [call.id for call in found] == [early.id, late.id, lost.id]
     assert found[1].pictures == late.pictures
 
@@ -77,9 +79,9 @@ def test_what_nobody_has_priced_is_told_apart(journal: Journal) -> None:
     silent = booked(journal, None, when="2026-11-23 13:00")
     booked(journal, "0.04")
     booked(journal, None, state=State.REFUSED, charged=Charged.NO, pictures=0)
-    found = uncertain(journal)
+    found = list(uncertain(journal))
     assert [call.id for call in found] == [lost.id, silent.id]
-    assert found[0].reserved == nanos(0.07)
+    assert found[0].reserved == nanos(0.07) and uncertain_count(journal) == (2, nanos(0.07))
 
 
 def test_a_period_has_its_beginning_and_not_its_end(journal: Journal) -> None:
@@ -93,7 +95,7 @@ def test_sums_are_exact(journal: Journal) -> None:
     for _ in range(10):
         booked(journal, "0.1")
     booked(journal, "0.000000001")
-    (whole,) = total(entries(journal))
+    (whole,) = total(journal)
     assert (whole.cost, whole.price, whole.currency) == (1_000_000_001, 1.000000001, "USD")
     assert (whole.count, whole.pictures, whole.seconds) == (11, 11, 16.5)
 
@@ -113,30 +115,28 @@ def anywhere(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) ->
 def test_a_day_and_a_month_are_those_of_the_users_calendar(journal: Journal) -> None:
     for when in ("2026-10-31 23:59", "2026-11-01 00:00", "2026-11-30 23:59"):
         booked(journal, "1", when=when)
-    found = entries(journal)
-    assert [row.name for row in totals(found, "day")] == ["2026-10-31", "2026-11-01", "2026-11-30"]
-    assert [(row.name, row.count) for row in totals(found, "month")] == [("2026-10", 1), ("2026-11", 2)]
+    assert [row.name for row in totals(journal, "day")] == ["2026-10-31", "2026-11-01", "2026-11-30"]
+    assert [(row.name, row.count) for row in totals(journal, "month")] == [("2026-10", 1), ("2026-11", 2)]
 
 
 def test_other_sums_begin_with_the_dearest(journal: Journal) -> None:
     booked(journal, "0.02", provider="fal", workflow="cats")
     booked(journal, "0.01", provider="google", workflow="dogs")
     booked(journal, "0.04", provider="google")
-    found = entries(journal)
-    assert [(row.name, row.price) for row in totals(found, "provider")] == [("google", 0.05), ("fal", 0.02)]
-    assert [(row.name, row.price) for row in totals(found, "workflow")] == [
+    assert [(row.name, row.price) for row in totals(journal, "provider")] == [("google", 0.05), ("fal", 0.02)]
+    assert [(row.name, row.price) for row in totals(journal, "workflow")] == [
         (None, 0.04),
         ("cats", 0.02),
         ("dogs", 0.01),
     ]
-    assert [row.name for row in totals(found, "model")] == ["flux.2-pro"]
+    assert [row.name for row in totals(journal, "model")] == ["flux.2-pro"]
 
 
 def test_currencies_are_not_added(journal: Journal) -> None:
     booked(journal, "1", currency="USD")
     booked(journal, "2", currency="EUR")
-    assert [(row.currency, row.price) for row in total(entries(journal))] == [("EUR", 2.0), ("USD", 1.0)]
-    assert [(row.name, row.currency) for row in totals(entries(journal), "day")] == [
+    assert [(row.currency, row.price) for row in total(journal)] == [("EUR", 2.0), ("USD", 1.0)]
+    assert [(row.name, row.currency) for row in totals(journal, "day")] == [
         ("2026-11-23", "EUR"),
         ("2026-11-23", "USD"),
     ]
@@ -147,7 +147,7 @@ def test_what_counts_against_the_limits_is_what_the_limits_count(journal: Journa
     booked(journal, "0.5", when=today)
     booked(journal, None, when=today, state=State.LOST, charged=Charged.UNKNOWN, reserved="0.25")
     booked(journal, "8", when="2001-01-01 00:00")
-    assert counted(journal) == (nanos(0.75), nanos(0.75))
+    assert counted(journal, Limits()) == (Counted(nanos(0.75)), Counted(nanos(0.75)))
 
 
 def test_removed_pictures_still_count_and_are_kept_no_more(journal: Journal) -> None:

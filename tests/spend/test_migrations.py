@@ -17,7 +17,16 @@ def test_a_database_without_graphs_keeps_its_calls_and_takes_graphs(
     call = journal.begin(Call("k" * 64, "https://x.test", "images/generations", "m"), Caller("run"), Limits(), 7)
     journal = reopened()
     with sqlite3.connect(journal.folder / "spend.db") as database:
-        database.execute("ALTER TABLE calls DROP COLUMN graph")
+        for change in (
+            "DROP TABLE sums",
+            "DROP TABLE limits",
+            "DROP INDEX calls_by_state",
+            "DROP INDEX calls_by_delivery",
+        ):
+            database.execute(change)
+        database.execute("DROP TRIGGER calls_of_an_older_version")
+        for column in ("worker", "graph"):
+            database.execute(f"ALTER TABLE calls DROP COLUMN {column}")
         database.execute("UPDATE alembic_version SET version_num = '0001'")
     database.close()
 

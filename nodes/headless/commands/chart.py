@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 from ...errors import InputError
 from ...host.writing import write_durably
-from ...spend import NANOS, Call
+from ...spend import NANOS, Total
 from .printing import money, one_line
 
 WIDTH, HEIGHT, DOTS_PER_INCH = 1200, 600, 100
@@ -23,16 +23,16 @@ STEPS = (1, 2, 7, 14, 28, 56, 91, 182, 364)
 INK, FAINT = "#22252b", "#e4e6ea"
 
 
-def draw(calls: Sequence[Call], path: Path) -> None:
-    """Write the spend of ``calls``, a day a column, as a PNG of 1200 x 600 pixels; a file there is replaced.
+def draw(daily: Sequence[tuple[date, Total]], path: Path) -> None:
+    """Write what each model cost on each day, a day a column, as a PNG of 1200 x 600 pixels; a file there is replaced.
 
     Raises InputError where there is nothing to draw, amounts cannot be added, matplotlib is missing, or the file
     cannot be written.
     """
-    paid = [call for call in calls if call.cost]
+    paid = [(day, total) for day, total in daily if total.cost]
     if not paid:
         raise InputError("Nothing was spent in that time, so there is nothing to draw.", code="NOTHING_SPENT")
-    currencies = {call.currency or "USD" for call in paid}
+    currencies = {total.currency for _, total in paid}
     if len(currencies) > 1:
         raise InputError(f"Amounts in {', '.join(sorted(currencies))} cannot be drawn in one picture.")
     try:
@@ -63,7 +63,7 @@ def draw(calls: Sequence[Call], path: Path) -> None:
     axes.grid(axis="y", color=FAINT, zorder=1)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(length=0, colors=INK, labelsize=11)
-    whole = sum(call.cost or 0 for call in paid)
+    whole = sum(total.cost for _, total in paid)
     span = f"{days[0]:%Y-%m-%d} to {days[-1]:%Y-%m-%d}" if len(days) > 1 else f"{days[0]:%Y-%m-%d}"
     axes.set_title(
         f"Spend a day: {_price(whole, currency)}, {span}", loc="left", color=INK, fontsize=14, pad=14, parse_math=False
@@ -79,13 +79,13 @@ def draw(calls: Sequence[Call], path: Path) -> None:
         raise InputError(f"{path} cannot be written: {error.strerror or error}.") from error
 
 
-def _columns(calls: Sequence[Call]) -> tuple[list[date], list[tuple[str, list[float]]]]:
+def _columns(daily: Sequence[tuple[date, Total]]) -> tuple[list[date], list[tuple[str, list[float]]]]:
     """Every day from the first to the last; and for each model, dearest first, what it cost on each. The cheapest
     share one entry where there are more models than colours.
     """
     spent: dict[str, dict[date, int]] = defaultdict(lambda: defaultdict(int))
-    for call in calls:
-        spent[call.model][datetime.fromtimestamp(call.sent_at).date()] += call.cost or 0
+    for day, total in daily:
+        spent[total.name or ""][day] += total.cost
     first = min(day for its in spent.values() for day in its)
     last = max(day for its in spent.values() for day in its)
     days = [first + timedelta(days=number) for number in range((last - first).days + 1)]

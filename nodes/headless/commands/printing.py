@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -75,6 +75,23 @@ def as_dict(call: Call) -> dict[str, Any]:
         "currency": call.currency or ("USD" if call.cost is not None or call.reserved is not None else None),
         "prompt": call.asked.get("prompt"),
     }
+
+
+def print_object(found: Mapping[str, Any]) -> None:
+    """Print one JSON object. An iterator in it becomes a list that is never in memory as a whole."""
+    separator = "{"
+    for name, value in found.items():
+        sys.stdout.write(f"{separator}{json.dumps(name)}: ")
+        separator = ", "
+        if isinstance(value, Iterator):
+            inner = "["
+            for entry in value:
+                sys.stdout.write(f"{inner}{json.dumps(entry)}")
+                inner = ", "
+            sys.stdout.write("[]" if inner == "[" else "]")
+        else:
+            sys.stdout.write(json.dumps(value))
+    sys.stdout.write("}\n")
 
 
 def iso_time(moment: float) -> str:

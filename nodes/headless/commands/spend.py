@@ -4,22 +4,45 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ...purchase.session import Session
-from ...settings import LimitSettings
-from ...spend import NANOS, By, Call, Journal, Total, clock, counted, entries, picture_count, total, totals, uncertain
+from ...spend import (
+    NANOS,
+    PERIODS,
+    By,
+    Call,
+    Journal,
+    Limits,
+    Total,
+    clock,
+    counted,
+    daily,
+    entries,
+    newest_entries,
+    newest_uncertain,
+    picture_count,
+    total,
+    totals,
+    uncertain,
+    uncertain_count,
+)
 from ..host import Headless
-from .printing import as_dict, console, failing_in_words, iso_time, money, one_line
+from .printing import as_dict, console, failing_in_words, iso_time, money, one_line, print_object
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+LISTED = 200
+"""Calls in a table, where nothing else is said."""
 
 
 class Grouping(str, Enum):
@@ -28,20 +51,26 @@ class Grouping(str, Enum):
     MODEL = "model"
     WORKFLOW = "workflow"
     PROVIDER = "provider"
+    WORKER = "worker"
 
 
 @dataclass(frozen=True)
 class _Ledger:
-    """The part of the ledger that was asked for. ``counted`` is what counts today and this month, in nanos."""
+    """The part of the ledger that was asked for."""
 
-    entries: Sequence[Call]
-    uncertain: Sequence[Call]
-    counted: tuple[int, int]
-    limits: LimitSettings
+    journal: Journal
+    since: float | None
+    by: By | None
+    limits: Limits
 
-    @classmethod
-    def read(cls, journal: Journal, since: float | None, limits: LimitSettings) -> _Ledger:
-        return cls(entries(journal, since), uncertain(journal, since), counted(journal), limits)
+    def entries(self) -> Iterator[Call]:
+        return entries(self.journal, self.since)
+
+    def totals(self, by: By) -> list[Total]:
+        return totals(self.journal, by, self.since)
+
+    def total(self) -> list[Total]:
+        return total(self.journal, self.since)
 
 
 def spend(
@@ -49,6 +78,7 @@ def spend(
     since: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="From this day on.")
     ] = None,
+    last: Annotated[int, typer.Option(min=1, help="How many calls to list, the newest.")] = LISTED,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
     plot: Annotated[
@@ -63,36 +93,38 @@ def spend(
     grouping: By | None = by.value if by else None
     with failing_in_words(as_json):
         session = Session(Headless())
-        ledger = _Ledger.read(session.journal, since.timestamp() if since else None, session.settings.limits)
+        limits = session.journal.limits(session.limits)
+        ledger = _Ledger(session.journal, since.timestamp() if since else None, grouping, limits)
         if plot is not None:
             from .chart import draw
 
-            draw(ledger.entries, plot)
-    if as_json:
-        print(json.dumps(_object(ledger, grouping or "day")))
-    elif as_csv:
-        _print_csv(ledger, grouping)
-    else:
-        _print_table(ledger, grouping)
+            draw(daily(session.journal, ledger.since), plot)
+        if as_json:
+            print_object(_object(ledger))
+        elif as_csv:
+            _print_csv(ledger)
+        else:
+            _print_table(ledger, last)
     if plot is not None:
         typer.echo(f"Drawn: {plot.resolve()}", err=as_csv or as_json)
 
 
-def _object(ledger: _Ledger, by: By) -> dict[str, Any]:
-    """What ``--json`` prints. ``total`` and ``currency`` are None where amounts cannot be added; ``spent`` counts
-    as the limits do: reserved amounts, and those that may have been charged, count as spent.
+def _object(ledger: _Ledger) -> dict[str, Any]:
+    """What ``--json`` prints. ``total`` and ``currency`` are None where amounts cannot be added; ``limits`` are those
+    that hold, and ``spent`` counts as they do: reserved amounts, and those that may have been charged, count as spent.
     """
-    sums = total(ledger.entries)
-    today, month = ledger.counted
+    sums = ledger.total()
+    by = ledger.by or "day"
+    today, month = counted(ledger.journal, ledger.limits)
     return {
-        "entries": [as_dict(call) for call in ledger.entries],
+        "entries": (as_dict(call) for call in ledger.entries()),
         "by": by,
-        "totals": [_sum_dict(row) for row in totals(ledger.entries, by)],
+        "totals": [_sum_dict(row) for row in ledger.totals(by)],
         "total": (sums[0].price if sums else 0.0) if len(sums) < 2 else None,
         "currency": (sums[0].currency if sums else "USD") if len(sums) < 2 else None,
-        "uncertain": [as_dict(call) for call in ledger.uncertain],
-        "limits": ledger.limits.model_dump(),
-        "spent": {"today": today / NANOS, "month": month / NANOS},
+        "uncertain": (as_dict(call) for call in uncertain(ledger.journal, ledger.since)),
+        "limits": {period: getattr(ledger.limits, period) for period in PERIODS},
+        "spent": {"today": today.amount / NANOS, "month": month.amount / NANOS},
     }
 
 
@@ -107,23 +139,21 @@ def _sum_dict(row: Total) -> dict[str, Any]:
     }
 
 
-def _print_csv(ledger: _Ledger, by: By | None) -> None:
-    text = io.StringIO(newline="")
-    # Text mode makes of a line's end what belongs there; the default of csv would double it on Windows.
-    lines = csv.writer(text, lineterminator="\n")
-    if by is None:
-        head = ["time", "model", "provider", "request_id", "node_title", "workflow", "pictures", "seconds", "cost"]
-        lines.writerow([*head, "currency", "id"])
-        lines.writerows(_safe(_row(call)) for call in ledger.entries)
-    else:
-        lines.writerow([by, "count", "pictures", "seconds", "cost", "currency"])
-        lines.writerows(
-            _safe([row.name, row.count, row.pictures, row.seconds, _Exact(money(row.cost)), row.currency])
-            for row in totals(ledger.entries, by)
-        )
+def _print_csv(ledger: _Ledger) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():
         sys.stdout.reconfigure(encoding="utf-8")
-    sys.stdout.write(text.getvalue())
+    # Text mode makes of a line's end what belongs there; the default of csv would double it on Windows.
+    lines = csv.writer(sys.stdout, lineterminator="\n")
+    if ledger.by is None:
+        head = ["time", "model", "provider", "request_id", "node_title", "workflow", "pictures", "seconds", "cost"]
+        lines.writerow([*head, "currency", "id"])
+        lines.writerows(_safe(_row(call)) for call in ledger.entries())
+    else:
+        lines.writerow([ledger.by, "count", "pictures", "seconds", "cost", "currency"])
+        lines.writerows(
+            _safe([row.name, row.count, row.pictures, row.seconds, _Exact(money(row.cost)), row.currency])
+            for row in ledger.totals(ledger.by)
+        )
 
 
 class _Exact(str):
@@ -144,58 +174,75 @@ def _safe(cells: Iterable[Any]) -> list[Any]:
     ]
 
 
-def _print_table(ledger: _Ledger, by: By | None) -> None:
+def _print_table(ledger: _Ledger, last: int) -> None:
+    out = console()
+    table = _call_table(ledger, last) if ledger.by is None else _sum_table(ledger.totals(ledger.by), ledger.by)
+    if table.row_count:
+        out.print(table)
+    for line in _closing(ledger, table.row_count if ledger.by is None else None):
+        out.print(line)
+
+
+def _call_table(ledger: _Ledger, last: int) -> Table:
     from rich.table import Table
 
-    out = console()
-    if by is None:
-        table = Table(box=None, pad_edge=False)
-        for name in ("time", "model", "provider", "request", "node", "workflow"):
-            table.add_column(name, overflow="fold")
-        for name in ("seconds", "cost"):
-            table.add_column(name, justify="right", no_wrap=True)
-        for call in ledger.entries:
-            names = (call.model, call.provider, call.request_id, call.node_title, call.workflow)
-            seconds = "" if call.seconds is None else f"{call.seconds:.1f}"
-            cells = [one_line(name or "", 60) for name in names]
-            table.add_row(clock(call.sent_at), *cells, seconds, _price(call.cost, call.currency))
-    else:
-        table = Table(by, box=None, pad_edge=False)
-        for name in ("calls", "pictures", "seconds", "cost"):
-            table.add_column(name, justify="right", no_wrap=True)
-        for row in totals(ledger.entries, by):
-            numbers = (str(row.count), str(row.pictures), f"{row.seconds:.1f}")
-            table.add_row(one_line(row.name or "-"), *numbers, _price(row.cost, row.currency))
-    if ledger.entries:
-        out.print(table)
-    for line in _closing(ledger):
-        out.print(line)
+    table = Table(box=None, pad_edge=False)
+    for name in ("time", "model", "provider", "request", "node", "workflow"):
+        table.add_column(name, overflow="fold")
+    for name in ("seconds", "cost"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for call in newest_entries(ledger.journal, last, ledger.since):
+        names = (call.model, call.provider, call.request_id, call.node_title, call.workflow)
+        seconds = "" if call.seconds is None else f"{call.seconds:.1f}"
+        cells = [one_line(name or "", 60) for name in names]
+        table.add_row(clock(call.sent_at), *cells, seconds, _price(call.cost, call.currency))
+    return table
+
+
+def _sum_table(rows: Sequence[Total], by: By) -> Table:
+    from rich.table import Table
+
+    table = Table(by, box=None, pad_edge=False)
+    for name in ("calls", "pictures", "seconds", "cost"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        numbers = (str(row.count), str(row.pictures), f"{row.seconds:.1f}")
+        table.add_row(one_line(row.name or "-"), *numbers, _price(row.cost, row.currency))
+    return table
 
 
 def _price(amount: int | None, currency: str | None) -> str:
     return f"{money(amount)} {currency or 'USD'}"
 
 
-def _closing(ledger: _Ledger) -> list[str]:
-    sums = total(ledger.entries)
+def _closing(ledger: _Ledger, listed: int | None) -> list[str]:
+    sums = ledger.total()
     calls, pictures = sum(row.count for row in sums), sum(row.pictures for row in sums)
     amounts = " and ".join(_price(row.cost, row.currency) for row in sums) or "0.00 USD"
     lines = [f"Total: {amounts} for {_several(calls, 'call')} with {_several(pictures, 'picture')}"]
-    for name, spent, limit in zip(
-        ("Today", "This month"), ledger.counted, (ledger.limits.day, ledger.limits.month), strict=True
+    if listed is not None and listed < calls:
+        lines.insert(0, f"The newest {listed} of {calls} calls; --last lists more, --csv and --json have all.")
+    for name, limit, spent in zip(
+        ("Today", "This month"),
+        (ledger.limits.day, ledger.limits.month),
+        counted(ledger.journal, ledger.limits),
+        strict=True,
     ):
         if limit is not None:
-            lines.append(f"{name}: {money(spent)} of {limit:.2f} USD, reserved amounts included")
-    if ledger.uncertain:
-        reserved = sum(call.reserved or 0 for call in ledger.uncertain)
+            others = f"; amounts in {', '.join(spent.currencies)} cannot be compared" if spent.currencies else ""
+            lines.append(f"{name}: {money(spent.amount)} of {limit:.2f} USD, reserved amounts included{others}")
+    count, reserved = uncertain_count(ledger.journal, ledger.since)
+    if count:
+        newest = newest_uncertain(ledger.journal, LISTED, ledger.since)
+        which = ":" if len(newest) == count else f"; the newest {len(newest)}:"
         lines.append(
-            f"Not in the total: {_several(len(ledger.uncertain), 'call')} that may have been charged, with "
-            f"{money(reserved)} USD reserved:"
+            f"Not in the total: {_several(count, 'call')} that may have been charged, with "
+            f"{money(reserved)} USD reserved{which}"
         )
         lines += [
             f"  {clock(call.sent_at)}  {one_line(call.model, 60)}  {one_line(call.request_id or call.id[:8], 60)}  "
             f"{call.charged.value}"
-            for call in ledger.uncertain
+            for call in newest
         ]
     return lines
 

@@ -10,29 +10,48 @@ import typer
 
 from ...errors import InputError
 from ...purchase.session import Session
-from ...spend import GIGABYTE, Call, Journal, State, clean, clock, kept, picture_count, remove
+from ...spend import (
+    GIGABYTE,
+    Call,
+    Journal,
+    State,
+    clean,
+    clock,
+    kept,
+    kept_count,
+    newest_kept,
+    picture_count,
+    remove,
+)
 from ..host import Headless
 from .exports import export as export_picture
 from .exports import make_folder
-from .printing import FAILED, as_dict, console, failing_in_words, iso_time, money, one_line, size_text
+from .printing import FAILED, as_dict, console, failing_in_words, iso_time, money, one_line, print_object, size_text
 
 store = typer.Typer(help="Look at, copy and clear the store of pictures.", no_args_is_help=True, rich_markup_mode=None)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+LISTED = 200
+"""Calls in a table, where nothing else is said."""
+
 ID_HELP = "A request id, or the first 8 digits or more of a call id."
 
 
 @store.command("list")
-def list_calls(as_json: AsJson = False) -> None:
+def list_calls(
+    last: Annotated[int, typer.Option(min=1, help="How many calls to list, the newest.")] = LISTED,
+    as_json: AsJson = False,
+) -> None:
     """List the calls whose pictures are kept, the newest last."""
     with failing_in_words(as_json):
         session = Session(Headless())
         journal, settings = session.journal, session.settings
-        calls, size = kept(journal), journal.files.total()
-    if as_json:
-        listed = [{**as_dict(call), "size": _size(call)} for call in calls]
-        print(json.dumps({"calls": listed, "size": size, "limit": round(settings.store_gb * GIGABYTE)}))
-        return
+        size = journal.files.total()
+        if as_json:
+            listed = ({**as_dict(call), "size": _size(call)} for call in kept(journal))
+            print_object({"calls": listed, "size": size, "limit": round(settings.store_gb * GIGABYTE)})
+            return
+        calls, count = newest_kept(journal, last), kept_count(journal)
     from rich.table import Table
 
     out = console()
@@ -48,7 +67,9 @@ def list_calls(as_json: AsJson = False) -> None:
         table.add_row(call.id[:8], clock(call.sent_at), *words, *amounts, _state(call))
     if calls:
         out.print(table)
-    out.print(f"{len(calls)} call{'s' * (len(calls) != 1)}, {size_text(size)} of {settings.store_gb:g} GB")
+    if len(calls) < count:
+        out.print(f"The newest {len(calls)} of {count} calls; --last lists more, --json has all.")
+    out.print(f"{count} call{'s' * (count != 1)}, {size_text(size)} of {settings.store_gb:g} GB")
 
 
 @store.command()
@@ -71,7 +92,7 @@ def export(
     """Copy pictures under readable names. Nothing is overwritten."""
     with failing_in_words(False):
         journal = Session(Headless()).journal
-        calls = [_find(journal, name) for name in names] if names else kept(journal)
+        calls = iter([_find(journal, name) for name in names]) if names else kept(journal)
         make_folder(folder)
         lost = 0
         for call in calls:
@@ -103,13 +124,13 @@ def clean_store(
     with failing_in_words(False):
         session = Session(Headless())
         journal, settings = session.journal, session.settings
-        calls, size = len(kept(journal)), journal.files.total()
+        calls, size = kept_count(journal), journal.files.total()
         clean(journal, 0.0 if everywhere else settings.store_gb if to is None else to)
         if undelivered:
             for call in kept(journal):
                 if call.state is State.DONE and call.delivered_at is None:
                     remove(journal, call)
-        removed, left = calls - len(kept(journal)), journal.files.total()
+        removed, left = calls - kept_count(journal), journal.files.total()
     typer.echo(
         f"Removed {size_text(size - left)} of {removed} call{'s' * (removed != 1)}; {size_text(left)} left, "
         f"the limit is {settings.store_gb:g} GB."

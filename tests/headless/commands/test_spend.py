@@ -32,6 +32,17 @@ def test_people_see_each_call_and_the_exact_total(command: Command, journal: Jou
     assert total == "Total: 0.30 USD for 2 calls with 3 pictures"
 
 
+def test_a_long_list_ends_with_the_newest_and_says_so(command: Command, journal: Journal) -> None:
+    for minute in range(5):
+        booked(journal, "0.1", when=f"2026-11-22 10:0{minute}", request_id=f"req_{minute}")
+    booked(journal, None, state=State.LOST, charged=Charged.UNKNOWN, reserved="0.07", request_id="req_lost")
+    lines = command("spend", "--last", "2").out.splitlines()
+    assert [line.split()[3] for line in lines[1:3]] == ["req_3", "req_4"]
+    assert lines[3] == "The newest 2 of 5 calls; --last lists more, --csv and --json have all."
+    assert lines[4].startswith("Total: 0.50 USD for 5 calls")
+    assert len(command("spend", "--json").json["entries"]) == len(rows(command("spend", "--csv").out)) == 5
+
+
 def test_an_empty_ledger_is_no_error(command: Command) -> None:
     printed = command("spend")
     assert (printed.code, printed.out) == (0, "Total: 0.00 USD for 0 calls with 0 pictures\n")
@@ -134,18 +145,15 @@ def test_the_picture_is_drawn(command: Command, journal: Journal, tmp_path: Path
     assert colours and {(0x42, 0x69, 0xD0), (0x94, 0x98, 0xA0)} <= {colour for _, colour in colours}
 
 
-def test_columns_are_days_of_exact_amounts() -> None:
+def test_columns_are_days_of_exact_amounts(journal: Journal) -> None:
     from datetime import date
 
     from nodes.headless.commands.chart import _columns
-    from nodes.spend import Call, nanos
-    from tests.spend.test_ledger import at
+    from nodes.spend import daily
 
-    def paid(model: str, when: str, cost: float) -> Call:
-        return Call("0" * 64, "s", "e", model, sent_at=at(when), cost=nanos(cost))
-
-    calls = [paid("a", "2026-02-28 23:59", 0.1), paid("b", "2026-03-02 00:00", 0.5), paid("a", "2026-02-28 00:00", 0.2)]
-    days, columns = _columns(calls)
+    for model, when, cost in (("a", "02-28 23:59", "0.1"), ("b", "03-02 00:00", "0.5"), ("a", "02-28 00:00", "0.2")):
+        booked(journal, cost, when=f"2026-{when}", model=model)
+    days, columns = _columns(daily(journal))
     assert days == [date(2026, 2, 28), date(2026, 3, 1), date(2026, 3, 2)]
     assert columns == [("b", [0.0, 0.0, 0.5]), ("a", [0.3, 0.0, 0.0])]
 

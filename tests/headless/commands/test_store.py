@@ -189,4 +189,4 @@ def test_unclear_orders_remove_nothing(
     command: Command, journal: Journal, filled: dict[str, Call], arguments: list[str]
 ) -> None:
     assert command("store", "clean", *arguments).code == 2
-    assert len(kept(journal)) == len(filled)
+    assert len(list(kept(journal))) == len(filled)

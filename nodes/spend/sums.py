@@ -1,0 +1,146 @@
+"""What the calls add up to, kept in the transaction that enters each, so that nobody has to add a million of them.
+
+A row of ``sums`` stands for the calls of one name of a feature (all of them, a model, a run ...), one currency, and one
+span of time: a quarter of an hour, at which the days of every time zone begin, or a day in UTC, which is there to be
+quick. So a sum is nobody's calendar, and gives everybody's.
+
+count, pictures, cost, milliseconds   of calls with a confirmed cost (the ledger)
+counted                               what counts against limits, reservations included
+unpriced, reserved                    how many calls may have been charged without a known cost, and their reservations
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..errors import Charged
+from .calls import State
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement, Connection
+
+QUARTER, DAY = 900, 86400
+"""Seconds of the two spans."""
+
+ALL, RUN = "", "run"
+FEATURES = ("model", "workflow", "provider", "worker")
+"""``ALL`` has one name, the empty one; so has a feature that a call has not."""
+
+AMOUNTS = ("count", "pictures", "cost", "milliseconds", "counted", "unpriced", "reserved")
+
+_LONGEST_NAME = 200
+_PAGE = 5000
+
+Key = tuple[str, int, int, str, str]
+"""feature, span, start, name, currency"""
+
+
+def shown(name: str | None) -> str:
+    """A name as the sums have it."""
+    return (name or "")[:_LONGEST_NAME]
+
+
+def shares(row: Mapping[str, Any], pictures: int) -> dict[Key, list[int]]:
+    """What a row of ``calls``, with so many ``pictures`` stored, adds to which sums."""
+    cost, reserved = row["cost"], row["reserved"] or 0
+    is_paid = cost is not None and row["state"] != State.REFUSED.value
+    is_unpriced = cost is None and row["charged"] != Charged.NO.value
+    if cost is None and not is_unpriced:
+        return {}
+    brought = row["facts"].get("entries")
+    amounts = [
+        int(is_paid),
+        (brought if isinstance(brought, int) else pictures) if is_paid else 0,
+        cost if is_paid else 0,
+        round((row["seconds"] or 0.0) * 1000) if is_paid else 0,
+        # What was confirmed counts even where it was not worth it; what was refused holds no reservation.
+        reserved if cost is None else cost,
+        int(is_unpriced),
+        reserved if is_unpriced else 0,
+    ]
+    # Reservations are in US dollars, whatever the server counts in.
+    currency = "USD" if cost is None else (row["currency"] or "USD").upper()
+    names = {ALL: "", **{feature: shown(row[feature]) for feature in FEATURES}}
+    keys: list[Key] = [(RUN, 0, 0, shown(row["run_id"]), currency)] if row["run_id"] else []
+    for span in (QUARTER, DAY):
+        start = math.floor(row["sent_at"] / span) * span
+        keys += [(feature, span, start, name, currency) for feature, name in names.items()]
+    return dict.fromkeys(keys, amounts)
+
+
+def book(connection: Connection, before: Mapping[Key, list[int]], after: Mapping[Key, list[int]]) -> None:
+    """Let the sums follow a call whose shares were ``before`` and are ``after``."""
+    changes: dict[Key, list[int]] = {}
+    nothing = [0] * len(AMOUNTS)
+    for key in {**before, **after}:
+        pairs = zip(before.get(key, nothing), after.get(key, nothing), strict=True)
+        change = [new - old for old, new in pairs]
+        if any(change):
+            changes[key] = change
+    _add(connection, changes)
+
+
+def fill(connection: Connection) -> None:
+    """Enter the sums of all calls, where there are none yet."""
+    import sqlalchemy as sa
+
+    from .tables import calls, pictures
+
+    stored = sa.select(sa.func.count()).where(pictures.c.call_id == calls.c.id).scalar_subquery()
+    columns = [calls.c[name] for name in (*FEATURES, "number", "run_id", "sent_at", "state", "charged", "facts")]
+    columns += [calls.c.cost, calls.c.reserved, calls.c.currency, calls.c.seconds]
+    last = 0
+    while True:
+        page = sa.select(*columns, stored.label("stored")).where(calls.c.number > last)
+        rows = connection.execute(page.order_by(calls.c.number).limit(_PAGE)).mappings().all()
+        if not rows:
+            return
+        last = rows[-1]["number"]
+        changes: dict[Key, list[int]] = defaultdict(lambda: [0] * len(AMOUNTS))
+        for row in rows:
+            for key, amounts in shares({**row}, row["stored"]).items():
+                changes[key] = [old + new for old, new in zip(changes[key], amounts, strict=True)]
+        _add(connection, changes)
+
+
+def _add(connection: Connection, changes: Mapping[Key, Iterable[int]]) -> None:
+    from sqlalchemy.dialects import postgresql, sqlite
+
+    from .tables import sums
+
+    if not changes:
+        return
+    dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
+    insert = dialect.insert(sums)
+    statement = insert.on_conflict_do_update(
+        index_elements=list(sums.primary_key),
+        set_={name: sums.c[name] + insert.excluded[name] for name in AMOUNTS},
+    )
+    names = [column.name for column in sums.c]
+    rows = [dict(zip(names, (*key, *amounts), strict=True)) for key, amounts in sorted(changes.items())]
+    connection.execute(statement, rows)
+
+
+def since(feature: str, moment: float | None) -> ColumnElement[bool]:
+    """The rows of ``feature`` that together stand for all calls that were sent from ``moment``, the beginning of a
+    day of some calendar, on; each call once. Those whose time lies in the future are among them.
+    """
+    import sqlalchemy as sa
+
+    from .tables import sums
+
+    if moment is None:
+        return sa.and_(sums.c.feature == feature, sums.c.span == DAY)
+    first = math.ceil(moment / DAY) * DAY
+    return sa.or_(
+        sa.and_(sums.c.feature == feature, sums.c.span == DAY, sums.c.start >= first),
+        sa.and_(
+            sums.c.feature == feature,
+            sums.c.span == QUARTER,
+            sums.c.start >= math.floor(moment),
+            sums.c.start < first,
+        ),
+    )
