@@ -28,6 +28,7 @@ T = TypeVar("T", bound=BaseModel)
 
 Key = SecretStr
 Slug = Annotated[str, Field(pattern=r"^[!-~]{1,200}$")]
+Currency = Annotated[str, Field(pattern=r"^[A-Za-z]{1,16}$")]
 
 
 HIDDEN = {"database"}
@@ -59,7 +60,7 @@ def _changes(settings: BaseModel, base: type[T], **others: Any) -> type[T]:
     return model
 
 
-Change = _changes(Settings(), Trial, prices=(dict[Slug, Amount | None], {}))
+Change = _changes(Settings(), Trial, prices=(dict[Slug, Amount | None], {}), rates=(dict[Currency, Amount | None], {}))
 """What is to be changed: a key, a base URL, and settings. What is not sent stays, None goes back to the default."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
 import threading
 from collections.abc import Iterator
@@ -166,8 +167,10 @@ def test_a_price_of_ones_own_is_entered_and_counts(page: Canvas) -> None:
     dialog.get_by_role("button", name="Save").click()
     expect(dialog).to_be_visible()
     prices.fill("provider/unlisted 0.25\ngpt-image-2 = 0.5")
+    dialog.get_by_label("Exchange rates").fill("EUR 1.1")
     dialog.get_by_role("button", name="Save").click()
     expect(dialog).to_have_count(0)
+    assert json.loads(page.site.settings_file.read_text("utf-8"))["rates"] == {"EUR": 1.1}
     page.open(generate(seed=next(seeds)))
     expect(page.price(GENERATE)).to_have_text("\u2248 $0.50")
     page.open(generate(model="provider/unlisted", seed=next(seeds)))

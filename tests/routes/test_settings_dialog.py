@@ -27,7 +27,7 @@ def field(method: str) -> dict[str, Any]:
         return {"type": "number", "minimum": 0}
     if 'element("select"' in method:
         return {"enum": re.findall(r'"(\w+)"', re.findall(r"const choices = \[(.+?)\]", method)[0])}
-    if 'element("textarea"' in method:
+    if "amountsField(" in method:
         return {"type": "object"}
     (kind,) = set(re.findall(r'type: "(password|url|checkbox|number)"', method))
     if kind != "number":

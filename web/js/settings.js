@@ -4,7 +4,7 @@
 import { openDialog } from "./dialog.js";
 import { element } from "./element.js";
 import { loadModels } from "./models.js";
-import { changedPrices, linesFrom, pricesIn, wrongLine } from "./prices.js";
+import { amountsIn, changedAmounts, linesFrom, wrongLine } from "./amounts.js";
 import { get, post } from "./server.js";
 import { money, number, t } from "./text.js";
 
@@ -71,6 +71,7 @@ class Form {
         LIMITS.map((name) => this.limitRow(name)),
         this.warnRow(),
         this.pricesRow(),
+        this.ratesRow(),
       ),
       this.section("behaviour", this.failureRow(), this.replayRow(), this.parallelRow(), this.storeRow()),
       element(
@@ -248,16 +249,13 @@ class Form {
   }
 
   pricesRow() {
-    const forgive = () => this.prices.setCustomValidity("");
-    this.prices = element("textarea", {
-      oninput: forgive,
-      class: "lumenfall-field",
-      rows: 2,
-      spellcheck: false,
-      placeholder: "provider/model 0.04",
-      value: linesFrom(this.now.prices),
-    });
+    this.prices = amountsField(this.now.prices, "provider/model 0.04");
     return this.row("prices", t("settings.prices"), this.prices, t("settings.pricesHint"));
+  }
+
+  ratesRow() {
+    this.rates = amountsField(this.now.rates, "EUR 1.1");
+    return this.row("rates", t("settings.rates"), this.rates, t("settings.ratesHint"));
   }
 
   failureRow() {
@@ -315,8 +313,10 @@ class Form {
       const amount = amountIn(this.limits[name]);
       if (amount !== now.limits[name]) (changed.limits ??= {})[name] = amount;
     }
-    const prices = changedPrices(now.prices, pricesIn(this.prices.value));
-    if (Object.keys(prices).length) changed.prices = prices;
+    for (const name of ["prices", "rates"]) {
+      const amounts = changedAmounts(now[name], amountsIn(this[name].value));
+      if (Object.keys(amounts).length) changed[name] = amounts;
+    }
     const others = {
       warn_above: amountIn(this.warn),
       on_failure: this.onFailure.value,
@@ -330,9 +330,11 @@ class Form {
 
   async save(event) {
     event.preventDefault();
-    const wrong = wrongLine(this.prices.value);
-    this.prices.setCustomValidity(wrong ? t("settings.pricesWrong", { line: wrong }) : "");
-    if (!this.prices.reportValidity()) return;
+    for (const field of [this.prices, this.rates]) {
+      const wrong = wrongLine(field.value);
+      field.setCustomValidity(wrong ? t("settings.amountsWrong", { line: wrong }) : "");
+      if (!field.reportValidity()) return;
+    }
     const changes = this.changes();
     if (!Object.keys(changes).length) return this.close();
     try {
@@ -368,6 +370,18 @@ function amountField(value) {
     placeholder: t("settings.none"),
     value: value ?? "",
   });
+}
+
+function amountsField(amounts, example) {
+  const field = element("textarea", {
+    class: "lumenfall-field",
+    rows: 2,
+    spellcheck: false,
+    placeholder: example,
+    value: linesFrom(amounts),
+    oninput: () => field.setCustomValidity(""),
+  });
+  return field;
 }
 
 function amountIn(field) {
