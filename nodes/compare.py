@@ -16,13 +16,14 @@ from .contract.inputs import (
     model_input,
     options_input,
     prompt_input,
-    read,
+    read_images,
     read_prompt,
+    read_terms,
     seed_input,
     size_input,
 )
 from .contract.nodes import HIDDEN, PaidNode
-from .contract.outputs import describe, read_images
+from .contract.outputs import describe
 from .errors import InputError, LumenfallError, sentences, worst_of
 from .pixels import Tile, contact_sheet, encode, fit_to_first, match_channels
 from .purchase.delivery import Results
@@ -137,10 +138,10 @@ class Comparison(Plans):
 
 def _read_models(model: str, more_models: str, size: str, options: Options | None) -> list[Terms]:
     """What is asked of each model, every one once. Raises InputError for fewer than two or too many."""
-    first = read(model, size, 1, options)
+    first = read_terms(model, size, 1, options)
     slugs = [first.model, *(slug for slug in re.split(r"[\s,;]+", more_models) if slug)]
     others = None if options is None else Options(**{**options, "model": ""})
-    contenders = [first, *(read(slug, size, 1, others) for slug in dict.fromkeys(slugs) if slug != first.model)]
+    contenders = [first, *(read_terms(slug, size, 1, others) for slug in dict.fromkeys(slugs) if slug != first.model)]
     if not 2 <= len(contenders) <= MAX_MODELS:
         named = f"{len(contenders)} model{'s are' if len(contenders) != 1 else ' is'} named"
         raise InputError(

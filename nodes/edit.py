@@ -15,13 +15,14 @@ from .contract.inputs import (
     n_input,
     options_input,
     prompt_input,
-    read,
+    read_images,
     read_prompt,
+    read_terms,
     seed_input,
     size_input,
 )
 from .contract.nodes import HIDDEN, REPORT_TOOLTIP, PaidNode
-from .contract.outputs import answers, describe, gather, picture_outputs, read_images
+from .contract.outputs import answers, describe, gather, picture_outputs
 from .errors import InputError
 from .pixels import check_proportions, diagnose, encode, encode_mask, fit_mask
 from .pixels.parts import Part, assemble, with_channels
@@ -77,7 +78,7 @@ class Edit(PaidNode):
         options: Options | None = None,
         **more: torch.Tensor | None,
     ) -> EditPlan:
-        terms = read(model, size, n, options)
+        terms = read_terms(model, size, n, options)
         text = read_prompt(prompt, "Say what to change.")
         pictures = _read_pictures(image, more)
         _check_count(len(pictures), MAX_IMAGES, "one request")

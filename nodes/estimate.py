@@ -37,7 +37,7 @@ class Estimate:
 
     async def estimate(self, graph: Any = None) -> dict[str, Any]:
         # Not needed before; ComfyUI waits for what packs import.
-        from .pricing.walk import estimate_graph
+        from .pricing.estimate import estimate_graph
 
         here = host.current()
         estimate = await wait(estimate_graph(graph or {}), here, lambda: "estimating")

@@ -13,8 +13,8 @@ from .contract.inputs import (
     n_input,
     options_input,
     prompt_input,
-    read,
     read_prompt,
+    read_terms,
     seed_input,
     size_input,
 )
@@ -65,7 +65,7 @@ class Generate(PaidNode):
         height: int | None = None,
         options: Options | None = None,
     ) -> GeneratePlan:
-        terms = read(model, size, n, options, width=width, height=height)
+        terms = read_terms(model, size, n, options, width=width, height=height)
         return GeneratePlan(terms, read_prompt(prompt, "Describe the picture to make."), seed)
 
 

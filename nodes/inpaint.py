@@ -16,14 +16,15 @@ from .contract.inputs import (
     n_input,
     options_input,
     prompt_input,
-    read,
+    read_images,
     read_prompt,
+    read_terms,
     seed_input,
     size_input,
 )
 from .contract.nodes import HIDDEN, REPORT_TOOLTIP, PaidNode
-from .contract.outputs import answers, describe, gather, picture_outputs, read_images
-from .contract.sizes import asked_sizes, pixels, served_sizes
+from .contract.outputs import answers, describe, gather, picture_outputs
+from .contract.sizes import asked_sizes, parse_size, served_sizes
 from .pixels import MIN_CONTEXT, check_proportions, diagnose, fingerprint_of, fit_mask, shape_mask, surroundings
 from .pixels.parts import Part, Region, assemble, split, with_channels
 from .purchase.delivery import Results
@@ -134,7 +135,7 @@ class Inpaint(PaidNode):
         invert: bool = False,
         match_colour: str = "mean and spread",
     ) -> InpaintPlan:
-        terms = read(model, size, n, options)
+        terms = read_terms(model, size, n, options)
         text = read_prompt(prompt, "Describe what the masked part shall show.")
         images = read_images(image)
         fitted, notes = fit_mask(mask, images, invert=invert, any_shape=True)
@@ -235,6 +236,6 @@ class InpaintPlan(Plan):
         parts = list(self._parts)
         if self.region != "whole picture":
             for delivery in results.deliveries:
-                size = pixels(delivery.call.asked["size"])
+                size = parse_size(delivery.call.asked["size"])
                 parts[delivery.index] = parts[delivery.index].zoomed(self.context, [size])
         return parts

@@ -10,9 +10,19 @@ from typing import Any
 import torch
 
 from .api import ImageRequest, Model, Question
-from .contract.inputs import Options, check_text, model_input, n_input, options_input, prompt_input, read, seed_input
+from .contract.inputs import (
+    Options,
+    check_text,
+    model_input,
+    n_input,
+    options_input,
+    prompt_input,
+    read_images,
+    read_terms,
+    seed_input,
+)
 from .contract.nodes import HIDDEN, REPORT_TOOLTIP, PaidNode
-from .contract.outputs import answers, describe, picture_outputs, read_images
+from .contract.outputs import answers, describe, picture_outputs
 from .contract.sizes import MAX_SIDE, read_size
 from .errors import InputError
 from .pixels import Borders, encode, encode_mask, extend, fingerprint_of, new_area
@@ -97,7 +107,7 @@ class Outpaint(PaidNode):
         seed: int,
         options: Options | None = None,
     ) -> OutpaintPlan:
-        terms = read(model, "auto", n, options)
+        terms = read_terms(model, "auto", n, options)
         check_text("The prompt", prompt)
         images = read_images(image)
         height, width = images.shape[1:3]

@@ -1,4 +1,4 @@
-"""The node table: what ComfyUI and the command line offer. A new node gets its line here."""
+"""The node table: what ComfyUI and the command line offer. A new node gets its import, class and name here."""
 
 from .compare import Compare
 from .edit import Edit

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 
 from .api import ImageRequest, Model
-from .contract.inputs import Options, model_input, options_input, read, seed_input
+from .contract.inputs import Options, model_input, options_input, read_images, read_terms, seed_input
 from .contract.nodes import HIDDEN, REPORT_TOOLTIP, PaidNode
-from .contract.outputs import describe, gather, picture_outputs, read_images
+from .contract.outputs import describe, gather, picture_outputs
 from .errors import InputError
 from .pixels import MAX_PIXELS, as_float, encode, resize
 from .purchase.delivery import Delivery, Results
@@ -71,7 +71,7 @@ class Upscale(PaidNode):
         mask: torch.Tensor | None = None,
         options: Options | None = None,
     ) -> UpscalePlan:
-        terms = read(model, "auto", 1, options)
+        terms = read_terms(model, "auto", 1, options)
         images = read_images(image)
         alpha = _read_alpha(images, mask)
         _check_pixels(images.shape[2], images.shape[1], scale_factor)

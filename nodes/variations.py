@@ -17,12 +17,13 @@ from .contract.inputs import (
     n_input,
     options_input,
     prompt_input,
-    read,
+    read_images,
+    read_terms,
     seed_input,
     size_input,
 )
 from .contract.nodes import HIDDEN, REPORT_TOOLTIP, PaidNode
-from .contract.outputs import describe, gather, picture_outputs, read_images
+from .contract.outputs import describe, gather, picture_outputs
 from .pixels import central_square, encode, fingerprint_of, resize
 from .purchase.delivery import Results
 from .purchase.plan import Outputs, Plan
@@ -91,7 +92,7 @@ class Variations(PaidNode):
         prompt: str = "",
         options: Options | None = None,
     ) -> VariationsPlan:
-        terms = read(model, size, n, options)
+        terms = read_terms(model, size, n, options)
         images = read_images(image)
         check_text("The prompt", prompt)
         return VariationsPlan(terms, images, prompt.strip(), similarity, seed)

@@ -15,7 +15,7 @@ from nodes.compare import Compare
 from nodes.headless.host import Headless
 from nodes.headless.sandbox import Sandbox
 from nodes.host import Interrupted, use
-from nodes.pricing.walk import estimate_graph
+from nodes.pricing.estimate import estimate_graph
 from tests.test_inpaint import scene
 
 THREE = {"model": "gpt-image-2", "more_models": "flux.2-pro, real-nonsense\nflux.2-max"}

@@ -21,7 +21,7 @@ from nodes.headless.host import Headless
 from nodes.headless.sandbox import Sandbox
 from nodes.host import Interrupted, use
 from nodes.host.comfyui import ComfyUI
-from nodes.pricing.walk import estimate_graph
+from nodes.pricing.estimate import estimate_graph
 from nodes.table import NODE_CLASS_MAPPINGS
 from tests.purchase.test_ask import until
 

@@ -151,7 +151,7 @@ def test_only_the_host_room_touches_comfyui() -> None:
 # its user sees it.
 TESTED_WITH: dict[str, str] = {
     "tests/api/test_client.py": "api/exchange",
-    "tests/api/test_proxies.py": "api/no_proxy",
+    "tests/api/test_proxies.py": "api/addresses api/no_proxy",
     "tests/api/test_requests.py": "api/flavours",
     "tests/api/test_uploads.py": "api/compression",
     "tests/contract/test_nodes.py": "contract/inputs contract/outputs contract/sizes generate options variations",
@@ -179,10 +179,10 @@ TESTED_WITH: dict[str, str] = {
     "tests/comfyui/test_host.py": "host/comfyui",
     "tests/pixels/test_codec.py": "pixels/formats pixels/integrity",
     "tests/pixels/test_stitching.py": "pixels/colour",
-    "tests/pricing/test_walk.py": "pricing/estimate purchase/quote",
+    "tests/pricing/test_estimate.py": "pricing/result purchase/quote",
     "tests/purchase/test_checkout.py": "purchase/delivery purchase/outcome",
     "tests/purchase/test_money.py": "api/prices",
-    "tests/purchase/test_ending.py": "purchase/repeats",
+    "tests/purchase/test_ending.py": "purchase/repeated_signals",
     "tests/routes/test_routes.py": "routes/estimate routes/models routes/own_loop routes/spending",
     "tests/spend/test_journal.py": "spend/calls spend/files spend/records spend/rows",
     "tests/spend/test_migrations.py": "spend/tables",

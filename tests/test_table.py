@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -98,3 +99,9 @@ def test_any_model_name_is_accepted_and_any_wrong_link_is_not(
     node_id: str, model: str | None, links: dict[str, Any], accepted: bool
 ) -> None:
     assert (NODE_CLASS_MAPPINGS[node_id].VALIDATE_INPUTS(model, links) is True) is accepted
+
+
+def test_the_browser_knows_which_nodes_pay() -> None:
+    script = (Path(__file__).parents[1] / "web" / "js" / "nodes.js").read_text(encoding="utf-8")
+    (names,) = re.findall(r"PAID = new Set\(\s*\[(.+?)\]", script)
+    assert [f"Lumenfall{name}" for name in re.findall(r'"(\w+)"', names)] == PAID

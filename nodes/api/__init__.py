@@ -1,6 +1,6 @@
 """Lumenfall's unified image API, and any server that speaks OpenAI's."""
 
-from .addresses import canonical, spellings
+from .addresses import is_loopback
 from .catalogue import Catalogue, Mode, Model, ModelList, bundled, ended, read_models
 from .client import Client
 from .credentials import (
@@ -18,11 +18,12 @@ from .destinations import LINK_PRIVATE
 from .downloads import LINK_EXPIRED, LINK_REFUSED, Meter
 from .ends import end_note, end_note_behind
 from .exchange import Reply
-from .flavours import OPENAI, is_loopback
+from .flavours import OPENAI
 from .refusals import error_for, request_id
 from .request_log import Logged
 from .requests import Endpoint, ImageRequest, Otherwise, Question, WireRequest, form, write
 from .responses import Answer, Balance, DryRun, Picture, read_answer
+from .server_names import canonical, spellings
 from .uploads import recompress
 
 __all__ = [

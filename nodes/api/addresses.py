@@ -1,36 +1,57 @@
-"""One server under several spellings."""
+"""What an address is, and which are this machine's."""
 
 from __future__ import annotations
 
+import ipaddress
+import re
+import socket
 from urllib.parse import urlsplit
 
-PORTS = {"http": 80, "https": 443}
-_LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
-"""Other names and addresses of this machine may be other servers: ``a.localhost``, 127.0.0.2."""
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
-def canonical(base_url: str) -> str:
-    """One spelling for all that mean the same server: lower case, no port that goes without saying, ``localhost`` for
-    this machine.
+def is_loopback(base_url: str) -> bool:
+    """Whether the server is on this machine."""
+    return is_loopback_host(urlsplit(base_url).hostname or "")
+
+
+def is_loopback_host(host: str) -> bool:
+    """Whether ``host``, a name or an address without brackets, means this machine wherever it is read: 127.0.0.0/8,
+    ::1, both also as IPv4-mapped; ``localhost`` and what is below it (RFC 6761); and the unspecified address, which
+    servers print and systems take for this machine.
+
+    A name that merely resolves to such an address is somebody else's word, and does not count.
     """
-    host = _host(base_url)
-    return _spelled(base_url, "localhost" if host in _LOOPBACK else host)
+    name = host.lower().removesuffix(".")
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    address = address_of(name)
+    return address is not None and (address.is_loopback or address.is_unspecified)
 
 
-def spellings(base_url: str) -> tuple[str, ...]:
-    """``base_url`` as it is, and as others may have written it."""
-    host = _host(base_url)
-    hosts = _LOOPBACK if host in _LOOPBACK else (host,)
-    return tuple(dict.fromkeys([base_url, *(_spelled(base_url, other) for other in hosts)]))
+def address_of(host: str) -> Address | None:
+    """The address that ``host`` spells, an IPv4-mapped one as the IPv4 that it is; None for a name."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        pass
+    else:
+        return getattr(address, "ipv4_mapped", None) or address
+    try:
+        # 127.1 and 0x7f000001, which resolvers take for addresses as well.
+        return ipaddress.IPv4Address(socket.inet_aton(host)) if re.fullmatch(r"[0-9a-fxA-FX.]+", host) else None
+    except OSError:
+        return None
 
 
-def _host(base_url: str) -> str:
-    """In lower case, an IPv6 address in brackets."""
-    host = (urlsplit(base_url).hostname or "").rstrip(".")
-    return f"[{host}]" if ":" in host else host
-
-
-def _spelled(base_url: str, host: str) -> str:
-    parts = urlsplit(base_url)
-    port = "" if parts.port in (None, PORTS.get(parts.scheme)) else f":{parts.port}"
-    return f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}"
+def is_own(address: Address) -> bool:
+    """Whether it is an address of this machine: only such can be bound to."""
+    if address.is_loopback or address.is_unspecified:
+        return True
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.bind((str(address), 0))
+    except OSError:
+        return False
+    return True

@@ -22,8 +22,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..errors import AnswerError, ApiError, Charged, LumenfallError
 from ..host.writing import write_durably
+from .addresses import is_loopback
 from .client import Client
-from .flavours import is_loopback
 
 Mode = Literal["generate", "edit", "upscale", "variations"]
 

@@ -13,8 +13,9 @@ import httpx
 
 from ..errors import CredentialError, InputError
 from ..settings import SETTINGS_FILE
-from .addresses import PORTS
-from .flavours import Flavour, address_of, flavour_of, is_loopback, is_own
+from .addresses import address_of, is_loopback, is_own
+from .flavours import Flavour, flavour_of
+from .server_names import PORTS
 
 DEFAULT_BASE_URL = "https://api.lumenfall.ai/openai/v1"
 KEY_VARIABLE = "LUMENFALL_API_KEY"

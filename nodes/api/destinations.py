@@ -13,8 +13,8 @@ import ssl
 import httpx
 
 from ..errors import DownloadError
+from .addresses import Address, address_of, is_loopback_host, is_own
 from .credentials import Server
-from .flavours import Address, address_of, is_loopback_host, is_own
 from .proxies import Proxies, Transport
 
 LINK_PRIVATE = "LINK_PRIVATE"

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import httpx
 
 from ..errors import InputError
-from .addresses import PORTS
-from .flavours import address_of
+from .addresses import address_of
+from .server_names import PORTS
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 

@@ -11,7 +11,7 @@ from urllib.request import getproxies
 import httpx
 
 from ..errors import InputError
-from .flavours import is_loopback_host
+from .addresses import is_loopback_host
 from .no_proxy import NoProxy
 
 _HOSTS_FILES = re.compile(r"(.+\.)?localhost\.localdomain|localhost[46](\.localdomain[46])?|ipv?6-(localhost|loopback)")

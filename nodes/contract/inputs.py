@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, TypedDict
 
+import torch
+
 from ..api import Mode
 from ..errors import InputError
 from ..graph.fields import declared
-from ..pixels import readable
+from ..pixels import as_float, readable
 from ..purchase.plan import Terms, TooLarge
 from ..purchase.session import model_names
 from ..settings import OnFailure
@@ -68,7 +70,7 @@ def options_input() -> tuple[str, dict[str, Any]]:
     return "LUMENFALL_OPTIONS", {"tooltip": "A Request Options node, for settings that are rarely needed."}
 
 
-def read(
+def read_terms(
     model: str,
     size: str,
     n: int,
@@ -138,3 +140,14 @@ def check_links(node_class: type[Any], linked: Mapping[str, Any]) -> str | None:
         if not field.accepts(received):
             return f"{name}: received {received}, needs {field.kind.replace(',', ' or ')}"
     return None
+
+
+def read_images(image: torch.Tensor) -> torch.Tensor:
+    """An IMAGE input as float32 ``[B, H, W, C]`` on the CPU, values untouched. Raises InputError for another shape."""
+    if image.ndim == 3:
+        image = image[None]
+    if image.ndim != 4 or image.shape[-1] not in (1, 3, 4) or 0 in image.shape:
+        raise InputError(
+            f"An IMAGE must be batch x height x width x 1, 3 or 4 channels, not {' x '.join(map(str, image.shape))}."
+        )
+    return as_float(image)

@@ -8,8 +8,7 @@ from typing import Any
 
 import torch
 
-from ..errors import InputError
-from ..pixels import as_float, fit_to_first, match_channels, split_alpha
+from ..pixels import fit_to_first, match_channels, split_alpha
 from ..purchase.delivery import Delivery, Results, total_cost
 from ..purchase.plan import Outputs
 
@@ -68,17 +67,6 @@ def picture_outputs(images: torch.Tensor, mask: torch.Tensor, report: dict[str, 
 
 def _sizes(delivery: Delivery) -> list[str]:
     return [f"{picture.shape[2]}x{picture.shape[1]}" for picture in delivery.pictures]
-
-
-def read_images(image: torch.Tensor) -> torch.Tensor:
-    """An IMAGE input as float32 ``[B, H, W, C]`` on the CPU, values untouched. Raises InputError for another shape."""
-    if image.ndim == 3:
-        image = image[None]
-    if image.ndim != 4 or image.shape[-1] not in (1, 3, 4) or 0 in image.shape:
-        raise InputError(
-            f"An IMAGE must be batch x height x width x 1, 3 or 4 channels, not {' x '.join(map(str, image.shape))}."
-        )
-    return as_float(image)
 
 
 def answers(deliveries: Sequence[Delivery]) -> dict[int, list[torch.Tensor]]:

@@ -37,7 +37,7 @@ def served_sizes(model: Model, parameters: Mapping[str, Any]) -> list[tuple[int,
     if asked:
         return asked
     tier = _tier(parameters)
-    known = [pixels(text) for text in model.sizes or PRESETS]
+    known = [parse_size(text) for text in model.sizes or PRESETS]
     return [(round(width * tier), round(height * tier)) for width, height in known]
 
 
@@ -47,7 +47,7 @@ def asked_sizes(parameters: Mapping[str, Any]) -> list[tuple[int, int]]:
     if not size:
         return []
     if "x" in size:
-        return [pixels(size)]
+        return [parse_size(size)]
     across, down = (float(part) for part in size.split(":"))
     side = 1024 * _tier(parameters)
     return [(_rounded(side * math.sqrt(across / down)), _rounded(side * math.sqrt(down / across)))]
@@ -63,7 +63,7 @@ def _tier(parameters: Mapping[str, Any]) -> float:
     return _TIERS.get(str(parameters.get("resolution", "1K")).upper(), 1.0)
 
 
-def pixels(size: str) -> tuple[int, int]:
+def parse_size(size: str) -> tuple[int, int]:
     """Width and height of ``1024x1536``."""
     width, _, height = size.partition("x")
     return int(width), int(height)

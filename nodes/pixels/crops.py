@@ -55,7 +55,7 @@ class Crop:
         # A negative pad crops.
         return pad(mask, (-self.left, right - mask.shape[1], -self.top, bottom - mask.shape[0]))
 
-    def enlarge(self, part: torch.Tensor) -> torch.Tensor:
+    def to_sent_size(self, part: torch.Tensor) -> torch.Tensor:
         """A part ``[height, width, C]`` at the size that is sent."""
         return resize(part[None], self.sent_height, self.sent_width)[0]
 

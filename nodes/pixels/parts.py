@@ -51,9 +51,9 @@ class Part:
         """Picture and mask as PNG bytes."""
         if self.crop is None:
             return encode(image), encode_mask(self.mask)
-        sent = self.crop.enlarge(self.crop.cut(image))
+        sent = self.crop.to_sent_size(self.crop.cut(image))
         # A thin line must not vanish where the crop is scaled down.
-        mask = self.crop.enlarge(self.crop.cut_mask(self.solid)[..., None])[..., 0]
+        mask = self.crop.to_sent_size(self.crop.cut_mask(self.solid)[..., None])[..., 0]
         return encode(sent), encode_mask((mask > 0.01).float())
 
     @property

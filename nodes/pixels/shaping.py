@@ -1,4 +1,4 @@
-"""The shape of a mask: what it is made of, and how it is grown, filled, inverted and softened."""
+"""The shape of a mask: what it is made of, and how it is grown, filled and softened."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ import threading
 import time
 from types import FrameType
 
-from . import background, repeats
+from . import background, repeated_signals
 
 SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
 """Those of this system that end a process. Python itself makes KeyboardInterrupt of SIGINT."""
@@ -45,7 +45,7 @@ def _end(number: int, frame: FrameType | None) -> None:
             background.close()
             background.when_idle(lambda: _again(number))
             return
-        if repeats.is_same_end(number, _since):
+        if repeated_signals.is_same_end(number, _since):
             return
     signal.signal(number, signal.SIG_DFL)
     signal.raise_signal(number)

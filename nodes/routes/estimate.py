@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..host import Host, Quiet, use
-from ..pricing.walk import estimate_graph
+from ..pricing.estimate import estimate_graph
 from .own_loop import aside
 
 
@@ -26,7 +26,7 @@ class EstimateRequest(BaseModel):
 
 
 async def estimate(host: Host, asked: EstimateRequest) -> dict[str, Any]:
-    """The estimate of a graph, see :meth:`..pricing.estimate.Estimate.as_dict`."""
+    """The estimate of a graph, see :meth:`..pricing.result.Estimate.as_dict`."""
     prompt = {
         node_id: {"class_type": node.class_type, "inputs": node.inputs, "_meta": node.meta}
         for node_id, node in asked.prompt.items()

@@ -86,7 +86,7 @@ class Files:
 
     @property
     def _sizes(self) -> Path:
-        return self.root / "sizes.json"
+        return self.root.with_name("store-sizes.json")
 
     def _known_sizes(self) -> dict[str, list[int]]:
         """Folder -> when it changed last, and the bytes in it; nothing where that cannot be read."""

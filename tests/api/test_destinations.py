@@ -16,8 +16,8 @@ import pytest
 import trustme
 
 from nodes.api import Server, client
+from nodes.api.addresses import is_own
 from nodes.api.destinations import is_public
-from nodes.api.flavours import is_own
 from nodes.errors import DownloadError
 from tests.api.conftest import odd_server
 from tests.api.proxy import recording_proxy

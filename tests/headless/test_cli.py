@@ -21,7 +21,7 @@ from nodes.api import bundled, ended
 from nodes.headless import cli
 from nodes.headless.commands.options import input_beside
 from nodes.headless.sandbox import running
-from nodes.purchase import background, repeats
+from nodes.purchase import background, repeated_signals
 from nodes.spend import Journal, State, entries, newest
 from tests.headless.conftest import Command
 from tests.purchase.test_ask import until
@@ -148,7 +148,7 @@ class Paid:
 @pytest.fixture
 def paid(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(table, "NODE_CLASS_MAPPINGS", {"Paid": Paid})
-    monkeypatch.setattr(repeats, "TOGETHER", 0.0)
+    monkeypatch.setattr(repeated_signals, "TOGETHER", 0.0)
     graph = workflow(
         **{
             "3": {"class_type": "Paid", "inputs": {"image": ["1", 0], "mood": "good"}},
@@ -267,7 +267,7 @@ def announced(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
 def test_a_stopped_run_waits_for_what_it_has_paid_until_the_next_ctrl_c(
     command: Command, journal: Journal, place: Path, monkeypatch: pytest.MonkeyPatch, presses: int
 ) -> None:
-    monkeypatch.setattr(repeats, "TOGETHER", 0.0)
+    monkeypatch.setattr(repeated_signals, "TOGETHER", 0.0)
     generating(place)
     with running(latency=1.0, faults=["hang"] if presses == 2 else []) as server:
         monkeypatch.setenv("LUMENFALL_BASE_URL", server.base_url)

@@ -19,7 +19,7 @@ from nodes.headless.host import Headless
 from nodes.headless.sandbox import Sandbox
 from nodes.host import use
 from nodes.pixels import encode
-from nodes.pricing.walk import estimate_graph
+from nodes.pricing.estimate import estimate_graph
 from tests.api.conftest import OddServer, odd_server
 from tests.conftest import Nodes
 from tests.contract.test_nodes import options

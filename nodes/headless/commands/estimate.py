@@ -2,7 +2,7 @@
 
 status      "success"; "error" if a node could not be estimated, or nothing could; "interrupted"
 errors      what kept the estimate from being made, as in a run's summary; those of single nodes are in `lines`
-total, currency, unknown, approximate, summary, lines     see :meth:`...pricing.estimate.Estimate.as_dict`
+total, currency, unknown, approximate, summary, lines     see :meth:`...pricing.result.Estimate.as_dict`
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import typer
 
 from ...errors import LumenfallError
 from ...host import Interrupted, use
-from ...pricing.estimate import Estimate
+from ...pricing.result import Estimate
 from .. import signals
 from ..checks import build
 from ..folders import Folders
@@ -68,7 +68,7 @@ async def _estimate(prompt: Prompt, settings: list[str], host: Headless) -> Esti
         # Only ComfyUI can check and run it. It can be priced, with stand-ins for what the unknown nodes make.
         prompt = override(prompt, nodes, settings)
     with use(host):
-        from ...pricing.walk import estimate_graph
+        from ...pricing.estimate import estimate_graph
 
         return await estimate_graph(prompt)
 

@@ -20,8 +20,8 @@ from nodes.headless.host import Headless
 from nodes.headless.sandbox import Sandbox
 from nodes.headless.sandbox.log import Received
 from nodes.host import use
-from nodes.pricing.estimate import Estimate, Line
-from nodes.pricing.walk import estimate_graph
+from nodes.pricing.estimate import estimate_graph
+from nodes.pricing.result import Estimate, Line
 from nodes.spend import Journal
 from nodes.spend.tables import calls, pictures
 from nodes.table import NODE_CLASS_MAPPINGS
