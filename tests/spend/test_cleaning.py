@@ -82,7 +82,7 @@ def test_the_size_of_the_store_is_told_without_looking_at_each_file(journal: Jou
     bought(journal, 6)
     journal.files.remove(calls[1].pictures[0])
     assert journal.files.total() == 5 * SIZE
-    (journal.files.root / "sizes.json").write_text("[")
+    (journal.folder / "store-sizes.json").write_text("[")
     assert journal.files.total() == 4 * SIZE
 
 
