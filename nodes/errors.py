@@ -45,7 +45,8 @@ class LumenfallError(RuntimeError):
     """An error with an address.
 
     ``str(error)`` is what a person reads on the node: what happened, what to change, and a last line
-    with the stable code, the request id and whether money was spent.
+    with the stable code, the request id and whether money was spent. ``call`` is the id of a call in the journal that
+    keeps equal requests from being sent, which the user may give up; None where there is none.
     """
 
     default_code = "LUMENFALL_ERROR"
@@ -67,12 +68,14 @@ class LumenfallError(RuntimeError):
         request_id: str | None = None,
         status: int | None = None,
         charged: Charged | None = None,
+        call: str | None = None,
     ) -> None:
         self.message = message
         self.hint = self.default_hint if hint is None else hint
         self.code = code or self.default_code
         self.request_id = request_id
         self.status = status
+        self.call = call
         self.charged = self.default_charged if charged is None else charged
         super().__init__(message)
 
@@ -88,6 +91,7 @@ class LumenfallError(RuntimeError):
         code: str | None = None,
         request_id: str | None = None,
         charged: Charged | None = None,
+        call: str | None = None,
     ) -> E:
         """The same error, of the same class and with the same cause and traceback, that says this instead."""
         error = type(self).__new__(type(self), *self.args)
@@ -100,10 +104,11 @@ class LumenfallError(RuntimeError):
         error.code = code or self.code
         error.request_id = self.request_id if request_id is None else request_id
         error.charged = self.charged if charged is None else charged
+        error.call = self.call if call is None else call
         return error.with_traceback(self.__traceback__)
 
     def as_dict(self) -> dict[str, Any]:
-        """The same facts for machines: code, message, hint, request_id, status, charged."""
+        """The same facts for machines: code, message, hint, request_id, status, charged, call."""
         return {
             "code": self.code,
             "message": self.message,
@@ -111,6 +116,7 @@ class LumenfallError(RuntimeError):
             "request_id": self.request_id,
             "status": self.status,
             "charged": self.charged.value,
+            "call": self.call,
         }
 
 

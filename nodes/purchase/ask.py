@@ -30,9 +30,10 @@ from ..pixels import highlight
 from ..spend import clean
 from . import background, ending
 from .checkout import Checkout
+from .consent import Consent
 from .delivery import Delivery, Results
 from .order import Order, Skipped, orders_of
-from .origin import HiddenInputs, caller
+from .origin import HiddenInputs, began, caller
 from .plan import Plan
 from .receipts import hand_out_receipts
 from .recovery import look_after
@@ -91,6 +92,11 @@ class _Purchase:
         self._catalogue = session.catalogue
         self._keeps_going = (plan.terms.on_failure or self._settings.on_failure) == "keep"
         self._caller = caller(hidden)
+        place = host.place()
+        since = began(self._caller.run_id, place)
+        # Who switches replay off has said that equal inputs are to be bought again.
+        consents = place.sends_again or not self._settings.replay
+        self._consent = Consent(self._caller.run_id, since) if consents else None
 
     @property
     def in_air(self) -> int:
@@ -118,7 +124,7 @@ class _Purchase:
             orders = await asyncio.to_thread(orders_of, self._plan, self._server, model)
             self._total = len(orders)
             checkout = self._checkout = Checkout(
-                client, self._journal, self._settings, self._caller, model, self._is_wanted, self._tell
+                client, self._journal, self._settings, self._caller, model, self._is_wanted, self._tell, self._consent
             )
             if self._end_note:
                 log.warning(self._end_note)
