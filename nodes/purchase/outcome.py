@@ -150,8 +150,8 @@ def ways_on(call: Call) -> str:
     twice = "is then charged a second time" if call.charged is Charged.YES else "may then be charged twice"
     return (
         "The same inputs are not sent again by themselves: change the seed to order another picture, or send it again "
-        "all the same, with the button on this error or on the call in the sidebar, or with lumenfall run --send-again; "
-        f"it {twice}."
+        "all the same, with the button on this error or on the call in the sidebar, or with lumenfall run "
+        f"--send-again; it {twice}."
     )
 
 

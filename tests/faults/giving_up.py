@@ -88,7 +88,9 @@ ROWS = [
     _row("with the button", between=both(without_log, give_up)),
     _row("with the button, and the database lost", between=both(without_log, give_up, database(garbage))),
     _row("by nobody", NOT_KNOWN, (1, 1)),
-    _row("a plain 500", bills=(0, 1), faults=("plain-500",), first=fails(errors.ServerFault, UNKNOWN), again=send_again),
+    _row(
+        "a plain 500", bills=(0, 1), faults=("plain-500",), first=fails(errors.ServerFault, UNKNOWN), again=send_again
+    ),
     _row("a call of which the log says that it was charged", between=do(lambda world: None), again=send_again),
     _row(
         "a call of which the log says that it was not charged, which was not needed",
@@ -116,7 +118,14 @@ ROWS = [
         again=send_again,
         after=_then(PAID_FOR),  # consent that was of no use is not kept
     ),
-    _row("with the button, and no money left", TOO_DEAR, (1, 1), env=ONE_A_DAY, between=both(without_log, give_up), after=_then(TOO_DEAR)),
+    _row(
+        "with the button, and no money left",
+        TOO_DEAR,
+        (1, 1),
+        env=ONE_A_DAY,
+        between=both(without_log, give_up),
+        after=_then(TOO_DEAR),
+    ),
     # A log that names no cost is no verdict, and one that names none at last is.
     _row(
         "by nobody, while the log names no cost",
