@@ -78,6 +78,7 @@ def test_what_is_lost_is_sent_again_from_its_card_as_it_was(canvas: Canvas) -> N
         canvas.run()
         expect(card).to_contain_text(text, timeout=30_000)
         canvas.finished(GENERATE, "error")
+        canvas.close_host_error()
     canvas.shoot("lost")
     # What has been changed meanwhile is not what the card is about.
     canvas.set_widget(GENERATE, "seed", next(seeds))

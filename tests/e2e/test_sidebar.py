@@ -92,6 +92,7 @@ def test_a_lost_call_is_let_go_from_its_page(canvas: Canvas, sidebar: Locator) -
     canvas.site.sandbox.fail_next("plain-500", *[NO_LOG] * 100)
     canvas.run()
     canvas.finished(GENERATE, "error")
+    canvas.close_host_error()
     sidebar.get_by_role("button", name="a lost kite").click()
     dialog = canvas.page.get_by_role("dialog")
     expect(dialog).to_contain_text("it may be charged twice")
