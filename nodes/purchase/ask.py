@@ -16,6 +16,7 @@ from dataclasses import replace
 from ..api import Client, end_note, end_note_behind
 from ..errors import (
     AuthenticationFailed,
+    Charged,
     InsufficientBalance,
     InvalidRequest,
     LumenfallError,
@@ -34,6 +35,7 @@ from .consent import Consent
 from .delivery import Delivery, Results
 from .order import Order, Skipped, orders_of
 from .origin import HiddenInputs, began, caller
+from .outcome import surprise
 from .plan import Plan
 from .receipts import hand_out_receipts
 from .recovery import look_after
@@ -179,9 +181,11 @@ class _Purchase:
                 self._failed = self._failed or hopeless or not self._keeps_going
                 self._errors[index] = self._explained(error)
                 return None
-            except Exception:
+            except Exception as error:
+                # Nothing was sent: what goes wrong later has an error of its own.
                 self._failed = self._failed or not self._keeps_going
-                raise
+                self._errors[index] = surprise(error).replaced(charged=Charged.NO)
+                return None
             finally:
                 self._done += 1
                 self._tell(None)

@@ -19,12 +19,13 @@ from ..api.prices import price
 from ..errors import BudgetExceeded, Charged, DecoderFault, LumenfallError, sentences
 from ..settings import Settings
 from ..spend import Call, Caller, Journal, Limits, State, nanos
-from .consent import Consent, give_up, is_given_up
+from .consent import Consent, give_up
 from .delivery import AGAIN, Delivery, can_fetch, fetch, is_new
 from .order import Order, Skipped, in_turn
 from .outcome import (
     UNRESOLVED,
     asked_for,
+    is_given_up,
     known_cost,
     read,
     resolve,

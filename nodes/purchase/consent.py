@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from dataclasses import dataclass, replace
 
 from ..api import Client
 from ..errors import InputError, StoreError
 from ..spend import Call, Journal, State
-from .outcome import UNRESOLVED, resolve
+from .outcome import UNRESOLVED, is_given_up, resolve
 from .session import Session
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -26,15 +29,14 @@ class Consent:
         return call.run_id != self.run_id and call.sent_at < self.before
 
 
-def is_given_up(call: Call) -> bool:
-    """Whether ``call`` no longer keeps equal requests from being sent."""
-    return "given_up" in call.facts
-
-
 def give_up(journal: Journal, call: Call) -> Call:
     """Enter that the user has given ``call`` up. What it cost, or may have cost, still counts. Never raises."""
     call = replace(call, facts={**call.facts, "given_up": time.time()})
-    journal.settle(call)
+    try:
+        journal.settle(call)
+    except Exception as error:
+        # What follows it in the journal speaks louder in any case.
+        log.warning("Call %s could not be given up (%s)", call.id, type(error).__name__)
     return call
 
 

@@ -24,6 +24,11 @@ UNRESOLVED = (State.SENT, State.LOST)
 """The states of a call that brought no pictures, and may have been charged."""
 
 
+def is_given_up(call: Call) -> bool:
+    """Whether the user has said that equal requests are to be sent all the same."""
+    return "given_up" in call.facts
+
+
 async def resolve(client: Client, journal: Journal, call: Call, *, has_read: bool = False) -> Call:
     """Enter ``call``, which is sent or lost and belongs to nobody any more, as far as it can be brought: answered, if
     its answer lies on disk and can be read, which it ``has_read`` in vain or not; else refused or lost, by what the
@@ -147,10 +152,12 @@ def unresolved(call: Call) -> LumenfallError:
 
 def ways_on(call: Call) -> str:
     """What the user can do about ``call``, which may have been charged, and brought nothing."""
+    if is_given_up(call):
+        return "It was given up, so that the same inputs are sent again."
     twice = "is then charged a second time" if call.charged is Charged.YES else "may then be charged twice"
     return (
         "The same inputs are not sent again by themselves: change the seed to order another picture, or send it again "
-        "all the same, with the button on this error or on the call in the sidebar, or with lumenfall run "
+        "all the same, with the button on its error or on the call in the sidebar, or with lumenfall run "
         f"--send-again; it {twice}."
     )
 

@@ -91,7 +91,10 @@ class _Recovery:
         if call.state in UNRESOLVED:
             call = await self._resolved(call)
         if call.state is State.LOST:
-            raise unresolved(call)
+            # Sending it again is not for who recovers, but for who orders.
+            error = unresolved(call)
+            error.call = None
+            raise error
         if call.state is State.REFUSED:
             raise _never_charged(call)
         if call.state is State.CLEANED:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..host import Host
-from ..purchase.consent import is_given_up, release
+from ..purchase.consent import release
+from ..purchase.outcome import is_given_up
 from ..purchase.session import Session
 from .own_loop import aside
 

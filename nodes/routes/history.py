@@ -10,8 +10,7 @@ from PIL import Image
 
 from ..errors import InputError, LumenfallError
 from ..host import Host
-from ..purchase.consent import is_given_up
-from ..purchase.outcome import UNRESOLVED, page_of
+from ..purchase.outcome import UNRESOLVED, is_given_up, page_of
 from ..purchase.session import Session
 from ..spend import Call, Journal, State, in_the_air, newest
 

@@ -46,6 +46,13 @@ LATE = {"ledger_late": True}
 
 ROWS = [
     _odd(
+        "before the journal is asked",
+        fails(errors.LumenfallError),
+        bought(),
+        (0, 1),
+        raising("nodes.purchase.checkout.earlier", RuntimeError("cannot start new thread")),
+    ),
+    _odd(
         "before the request leaves",
         fails(errors.LumenfallError, UNKNOWN),
         NOT_KNOWN,

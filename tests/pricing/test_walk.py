@@ -405,3 +405,22 @@ def test_a_graph_without_paid_nodes_costs_nothing(bench: Bench, sandbox: Sandbox
     estimate = bench.estimate({"c": colour(0)})
     assert (estimate.total, estimate.lines, estimate.text) == (0.0, (), "Total: about 0 USD for 0 pictures")
     assert sandbox.requests == []
+
+
+def test_what_was_lost_costs_nothing_unless_the_run_sends_it_again(
+    bench: Bench, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompt = saved({"paid": generate()}, "paid")
+    sandbox.fail_next("reset-before-headers")
+    with pytest.raises(AssertionError, match="CONNECTION_FAILED"):
+        bench.run(prompt)
+    assert bench.line(prompt).price == 0.0 and "not sent again" in bench.line(prompt).notes[0]
+    monkeypatch.setenv("LUMENFALL_REPLAY", "off")
+    assert bench.line(prompt).price == PRICE
+
+
+def test_a_key_in_a_title_is_in_no_estimate(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LUMENFALL_API_KEY", "lmnfl_key_abc.TOPSECRET")
+    titled = {**generate(), "_meta": {"title": "A cat lmnfl_key_abc.TOPSECRET"}}
+    estimate = bench.estimate(saved({"paid": titled}, "paid"))
+    assert estimate.lines[0].title == "A cat ***" and "TOPSECRET" not in f"{estimate.text} {estimate.as_dict()}"
