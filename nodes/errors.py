@@ -46,7 +46,8 @@ class LumenfallError(RuntimeError):
     """An error with an address.
 
     ``str(error)`` is what a person reads on the node: what happened, what to change, and a last line
-    with the stable code, the request id and whether money was spent.
+    with the stable code, the request id and whether money was spent. ``call`` is the id of a call in the journal that
+    keeps equal requests from being sent, which the user may give up; None where there is none.
     """
 
     default_code = "LUMENFALL_ERROR"
@@ -70,12 +71,14 @@ class LumenfallError(RuntimeError):
         charged: Charged | None = None,
         cost: float | None = None,
         currency: str | None = None,
+        call: str | None = None,
     ) -> None:
         self.message = message
         self.hint = self.default_hint if hint is None else hint
         self.code = code or self.default_code
         self.request_id = request_id
         self.status = status
+        self.call = call
         self.charged = self.default_charged if charged is None else charged
         # What the answer itself says that the request has cost.
         self.cost = cost
@@ -96,6 +99,7 @@ class LumenfallError(RuntimeError):
         charged: Charged | None = None,
         cost: float | None = None,
         currency: str | None = None,
+        call: str | None = None,
     ) -> E:
         """The same error, of the same class and with the same cause and traceback, that says this instead."""
         error = type(self).__new__(type(self), *self.args)
@@ -110,10 +114,11 @@ class LumenfallError(RuntimeError):
         error.charged = self.charged if charged is None else charged
         error.cost = self.cost if cost is None else cost
         error.currency = self.currency if currency is None else currency
+        error.call = self.call if call is None else call
         return error.with_traceback(self.__traceback__)
 
     def as_dict(self) -> dict[str, Any]:
-        """The same facts for machines: code, message, hint, request_id, status, charged."""
+        """The same facts for machines: code, message, hint, request_id, status, charged, call."""
         return {
             "code": self.code,
             "message": self.message,
@@ -121,6 +126,7 @@ class LumenfallError(RuntimeError):
             "request_id": self.request_id,
             "status": self.status,
             "charged": self.charged.value,
+            "call": self.call,
         }
 
 

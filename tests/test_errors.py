@@ -62,6 +62,7 @@ def test_people_and_machines_read_the_same() -> None:
         "request_id": "req_1",
         "status": 502,
         "charged": "charged",
+        "call": None,
     }
 
 

@@ -155,6 +155,7 @@ TESTED_WITH: dict[str, str] = {
     "tests/api/test_requests.py": "api/flavours",
     "tests/api/test_uploads.py": "api/compression",
     "tests/contract/test_nodes.py": "contract/inputs contract/outputs contract/sizes generate options variations",
+    "tests/faults/test_consent.py": "purchase/consent",
     "tests/faults/test_races.py": "spend/locks",
     "tests/faults/test_stop.py": "purchase/background purchase/crew",
     "tests/headless/commands/test_recover.py": "headless/commands/exports",

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
@@ -16,6 +16,8 @@ from ..settings import SETTINGS_FILE
 from .addresses import address_of, is_loopback, is_own
 from .flavours import Flavour, flavour_of
 from .server_names import PORTS
+
+T = TypeVar("T")
 
 DEFAULT_BASE_URL = "https://api.lumenfall.ai/openai/v1"
 KEY_VARIABLE = "LUMENFALL_API_KEY"
@@ -44,7 +46,18 @@ class Server:
         """``content`` without the key, should a server quote it back."""
         if self.api_key is None or len(self.api_key) < SHORTEST_SECRET:
             return content
-        return content.replace(self.api_key.encode(), b"***")
+        # As it is, and as the writers of JSON spell it.
+        quoted = json.dumps(self.api_key)[1:-1]
+        for spelling in {self.api_key, quoted, quoted.replace("/", "\\/")}:
+            content = content.replace(spelling.encode(), b"***")
+        return content
+
+    def without_key(self, content: T) -> T:
+        """``content``, which JSON can hold, with the key cut out of every text in it."""
+        text = json.dumps(content)
+        redacted = self.redact(text.encode()).decode()
+        cleared: T = content if redacted == text else json.loads(redacted)
+        return cleared
 
     @property
     def exposure(self) -> str | None:

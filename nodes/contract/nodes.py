@@ -57,7 +57,7 @@ class PaidNode(PictureNode):
         hidden = HiddenInputs(graph, png_info)
         with telling():
             plan = self.plan(**inputs)
-            outputs = await carry_out(plan, lambda part: ask(part, hidden))
+            outputs = _without_key(await carry_out(plan, lambda part: ask(part, hidden)))
             if isinstance(plan, Plans):
                 show_progress(current(), plan.summary(outputs))
             return outputs
@@ -81,9 +81,10 @@ def telling() -> Iterator[None]:
         yield
     except LumenfallError as error:
         host = current()
+        error = _clear(error, host)
         show_progress(host, sentences(error.message, error.hint))
         show_failure(host, error.as_dict(), _page(host, error.request_id))
-        raise
+        raise error from error.__cause__
     except Exception as error:
         stopped = isinstance(error, type(current().interruption()))
         show_progress(current(), str(error) or "stopped" if stopped else f"{type(error).__name__}: {error}")
@@ -96,6 +97,20 @@ def telling() -> Iterator[None]:
     except BaseException as error:
         show_progress(current(), str(error) or "stopped")
         raise
+
+
+def _clear(error: LumenfallError, host: Host) -> LumenfallError:
+    """``error`` without the key, should it speak of an input into which somebody pasted it."""
+    session = Session(host)
+    message, hint = session.without_key([error.message, error.hint])
+    return error if (message, hint) == (error.message, error.hint) else error.replaced(message=message, hint=hint)
+
+
+def _without_key(outputs: Outputs) -> Outputs:
+    """``outputs`` whose texts are without the key: reports are shown, saved and sent around."""
+    session = Session(current())
+    result = tuple(session.without_key(each) if isinstance(each, str) else each for each in outputs["result"])
+    return {**outputs, "ui": session.without_key(outputs["ui"]), "result": result}
 
 
 def _page(host: Host, request_id: str | None) -> str | None:

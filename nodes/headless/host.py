@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 import uuid
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
@@ -34,6 +35,7 @@ class Headless(Bare):
     ``on_progress`` receives the node id and one short line, ``on_preview`` the node id and a picture,
     ``on_failure`` the node id and what Host.failure takes. ``workflow`` is its name in the ledger, ``run_id`` the
     run's. ``nodes`` are all that its graphs may hold, ``free_nodes`` the core nodes that an estimate may run.
+    ``sends_again`` is what Place says of it.
     """
 
     def __init__(
@@ -46,9 +48,13 @@ class Headless(Bare):
         on_failure: Callable[[str, Mapping[str, Any], str | None], None] | None = None,
         run_id: str | None = None,
         nodes: Mapping[str, type[Any]] | None = None,
+        *,
+        sends_again: bool = False,
     ) -> None:
         self._run_id = run_id or uuid.uuid4().hex
         self._workflow = workflow
+        self._began = time.time()
+        self._sends_again = sends_again
         self._nodes = dict(nodes or {})
         self._free_nodes = dict(free_nodes or {})
         self._overrides = dict(overrides or {})
@@ -62,7 +68,7 @@ class Headless(Bare):
         return {name: value for name, value in merged.items() if value is not None}
 
     def place(self) -> Place:
-        return Place(self._run_id, running_node.get(), self._workflow)
+        return Place(self._run_id, running_node.get(), self._workflow, self._began, self._sends_again)
 
     def progress(self, text: str) -> None:
         node_id = running_node.get()

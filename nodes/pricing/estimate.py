@@ -21,6 +21,7 @@ from ..graph.fields import Field, declared, literal
 from ..graph.links import link_of, title_of
 from ..purchase.plan import carry_out
 from ..purchase.quote import STAND_IN_SIDE, PricedRequest, Quote, Source, grey
+from ..purchase.session import Session
 from .result import Estimate, Line
 
 TEXT = "placeholder"
@@ -155,7 +156,8 @@ class _Walk:
         raise _impossible(f"Its {name} comes from {giver}, and what that gives is not known before it has run.")
 
     def _title(self, node_id: str) -> str:
-        return str(title_of(self._prompt[node_id]))
+        # Estimates are shown and sent around; some paste the key into a title.
+        return Session(host.current()).without_key(str(title_of(self._prompt[node_id])))
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from dataclasses import replace
 from ..api import Client, end_note, end_note_behind
 from ..errors import (
     AuthenticationFailed,
+    Charged,
     InsufficientBalance,
     InvalidRequest,
     LumenfallError,
@@ -30,9 +31,11 @@ from ..pixels import highlight
 from ..spend import clean
 from . import background, ending
 from .checkout import Checkout
+from .consent import Consent
 from .delivery import Delivery, Results
 from .order import Order, Skipped, orders_of
-from .origin import HiddenInputs, caller
+from .origin import HiddenInputs, began, caller
+from .outcome import surprise
 from .plan import Plan
 from .receipts import hand_out_receipts
 from .recovery import look_after
@@ -91,6 +94,11 @@ class _Purchase:
         self._catalogue = session.catalogue
         self._keeps_going = (plan.terms.on_failure or self._settings.on_failure) == "keep"
         self._caller = caller(hidden)
+        place = host.place()
+        since = began(self._caller.run_id, place)
+        # Who switches replay off has said that equal inputs are to be bought again.
+        consents = place.sends_again or not self._settings.replay
+        self._consent = Consent(self._caller.run_id, since) if consents else None
 
     @property
     def in_air(self) -> int:
@@ -118,7 +126,7 @@ class _Purchase:
             orders = await asyncio.to_thread(orders_of, self._plan, self._server, model)
             self._total = len(orders)
             checkout = self._checkout = Checkout(
-                client, self._journal, self._settings, self._caller, model, self._is_wanted, self._tell
+                client, self._journal, self._settings, self._caller, model, self._is_wanted, self._tell, self._consent
             )
             if self._end_note:
                 log.warning(self._end_note)
@@ -173,9 +181,11 @@ class _Purchase:
                 self._failed = self._failed or hopeless or not self._keeps_going
                 self._errors[index] = self._explained(error)
                 return None
-            except Exception:
+            except Exception as error:
+                # Nothing was sent: what goes wrong later has an error of its own.
                 self._failed = self._failed or not self._keeps_going
-                raise
+                self._errors[index] = surprise(error).replaced(charged=Charged.NO)
+                return None
             finally:
                 self._done += 1
                 self._tell(None)

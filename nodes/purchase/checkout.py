@@ -4,33 +4,34 @@
     | raw answer on disk, journal `answered` | each picture a file, journal `downloaded` | journal `done`
 
 Nothing that may have been charged is sent a second time: whoever finds such a call asks the server for the truth, and
-otherwise leaves the decision to the user, who orders another picture with another seed.
+otherwise leaves the decision to the user, who orders another picture with another seed, or consents (consent).
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
 
 from ..api import Answer, Client, Model, Reply, Server, error_for, request_id
 from ..api.prices import Price, price
 from ..errors import BudgetExceeded, Charged, DecoderFault, DryRunCharged, LumenfallError, sentences
 from ..settings import Settings
 from ..spend import Call, Caller, Journal, Limits, State, dearest, nanos, unconverted
-from .delivery import Delivery, can_fetch, fetch, is_new
+from .consent import Consent, give_up
+from .delivery import AGAIN, Delivery, can_fetch, fetch, is_new
 from .order import Order, Skipped, in_turn
 from .outcome import (
-    ANOTHER,
     UNRESOLVED,
     asked_for,
+    is_given_up,
     known_cost,
     read,
     resolve,
+    surprise,
     unresolved,
+    ways_on,
     with_answer,
     with_logged_cost,
 )
@@ -47,6 +48,7 @@ class Checkout:
     model: Model
     wanted: Callable[[], bool]
     tell: Callable[[str | None], None]
+    consent: Consent | None = None
     in_air: int = field(default=0, init=False)
     """How many requests may have left, and are not home yet."""
 
@@ -61,35 +63,45 @@ class Checkout:
                 self.tell(None)
                 call = await asyncio.to_thread(earlier, self.journal, order, self.settings.replay)
                 if call is None or call.key in keys:
+                    if call is not None and call.state in UNRESOLVED:
+                        return await self._after(call, order)
                     return await self._replay(call) or await self._buy(order)
             # Found under a former key, which somebody may still be at work on.
             keys = (*order.turn, call.key)
 
-    async def _replay(self, call: Call | None) -> Delivery | None:
-        """What ``call``, an equal request, brought before; None where one is to be bought. Whoever holds the lock and
-        finds a call unfinished knows that its process is gone.
+    async def _after(self, call: Call, order: Order) -> Delivery:
+        """What comes of ``call``, an equal request that is unfinished: whoever holds the lock and finds one knows that
+        its process is gone. Where that is nothing, or where the user consents, ``order`` is bought.
         """
-        if call is not None and call.state in UNRESOLVED:
-            call = await resolve(self.client, self.journal, call)
-            if call.state is State.LOST:
-                raise unresolved(call)
+        call = await resolve(self.client, self.journal, call)
+        if call.state is not State.LOST:
+            return await self._replay(call) or await self._buy(order)
+        if self.consent is None or not self.consent.covers(call):
+            raise unresolved(call)
+        return await self._buy(order, instead_of=call)
+
+    async def _replay(self, call: Call | None) -> Delivery | None:
+        """What ``call``, an equal request, brought before; None where one is to be bought."""
         if call is None or call.state is State.REFUSED:
             return None
         return await kept(self.client, self.journal, call)
 
-    async def _buy(self, order: Order) -> Delivery:
+    async def _buy(self, order: Order, instead_of: Call | None = None) -> Delivery:
+        """``instead_of`` is an equal call that is given up once this one is entered: consent that was not used, say for
+        want of money, is not kept for another run.
+        """
         self._check_wanted()
         try:
             limits, needed = await self._reservation(order)
         except DryRunCharged as error:
             return await self._keep_dry_run(order, error)
         self._check_wanted()
-        call = await asyncio.to_thread(
-            self.journal.begin, _entry(order, self.client.server), self._named_caller(), limits, needed
-        )
+        call = await self._begin(_entry(order, self.client.server), limits, needed)
         if not self.wanted():
             await self._settle(replace(call, state=State.REFUSED, charged=Charged.NO))
             raise Skipped
+        if instead_of is not None:
+            await asyncio.to_thread(give_up, self.journal, instead_of)
         self.in_air += 1
         try:
             return await self._send(order, call)
@@ -102,6 +114,8 @@ class Checkout:
             reply = await self.client.send(order.wire, wanted=self.wanted, trace_id=call.id)
         except LumenfallError as error:
             raise await self._failed(call, error) from error.__cause__
+        except Exception as error:
+            raise await self._failed(call, surprise(error), is_verdict=False) from error
         return await self._receive(order, replace(call, seconds=round(time.monotonic() - started, 3)), reply)
 
     async def _receive(self, order: Order, call: Call, reply: Reply) -> Delivery:
@@ -113,6 +127,8 @@ class Checkout:
             call, answer, notes = await self._answered(call, reply)
         except LumenfallError as error:
             raise await self._failed(call, error) from error.__cause__
+        except Exception as error:
+            raise await self._failed(call, surprise(error), is_verdict=False) from error
         delivery = await fetch(self.client, self.journal, call, answer.pictures, replayed=False)
         count = int(order.request.parameters.get("n", 1))
         if answer.entries < count:
@@ -128,6 +144,16 @@ class Checkout:
         delivery = await self._receive(order, call, Reply(200, dict(error.headers), error.body))
         return replace(delivery, notes=(*notes, *delivery.notes, f"{error.message} No limit could stop it."))
 
+    async def _begin(self, call: Call, limits: Limits, needed: int | None) -> Call:
+        """Enter ``call`` as sent. Raises LumenfallError where that fails, for whatever reason: then it is not sent."""
+        try:
+            return await asyncio.to_thread(self.journal.begin, call, self._named_caller(), limits, needed)
+        except LumenfallError:
+            raise
+        except Exception as error:
+            await self._settle(replace(call, state=State.REFUSED, charged=Charged.NO))
+            raise surprise(error).replaced(charged=Charged.NO) from error
+
     async def _answered(self, call: Call, reply: Reply) -> tuple[Call, Answer, list[str]]:
         """Keep the raw answer, and only then read it. Raises LumenfallError where it holds no picture."""
         notes = []
@@ -141,26 +167,35 @@ class Checkout:
             call = await with_logged_cost(self.client, call)
         return call, answer, notes + await self._settle(call)
 
-    async def _failed(self, call: Call, error: LumenfallError) -> LumenfallError:
-        """Enter that ``call`` brought no pictures. ``error``, with what that cost."""
+    async def _failed(self, call: Call, error: LumenfallError, *, is_verdict: bool = True) -> LumenfallError:
+        """Enter that ``call`` brought no pictures. ``error``, with what that cost. Where that is no verdict on what
+        came, but a failure of ours, an answer that lies on disk is looked at once more.
+        """
         call = replace(
             call,
             state=State.REFUSED if error.charged is Charged.NO else State.LOST,
             charged=error.charged,
             request_id=error.request_id or call.request_id,
-            error=error.message,
+            error=self.client.server.without_key(error.message),
         )
         if error.cost is not None:
             call = replace(call, cost=nanos(error.cost), currency=error.currency or "USD")
-        call = await resolve(self.client, self.journal, call)
-        hint = error.hint
+        try:
+            call = await resolve(self.client, self.journal, call, has_read=is_verdict)
+        except Exception as failure:
+            # What the journal has of it keeps equal requests from being sent, and the next run asks again.
+            surprise(failure)
+        if call.state is State.ANSWERED:
+            return error.replaced(hint=sentences(error.hint, AGAIN), request_id=call.request_id, charged=call.charged)
+        hint, blocking = error.hint, None
         if call.charged is Charged.NO and error.charged is not Charged.NO:
             hint = "The server's request log says that this request cost nothing, so it may be sent again."
-        if call.state is State.LOST:
+        if call.state in UNRESOLVED:
             answer = self.journal.records.answer_name(call)
             kept = f"What arrived is kept in the pack's private folder, in {answer}." if answer else ""
-            hint = sentences(hint, kept, known_cost(call), ANOTHER)
-        return error.replaced(hint=hint, request_id=error.request_id or call.request_id, charged=call.charged)
+            hint, blocking = sentences(hint, kept, known_cost(call), ways_on(call)), call.id
+        request_id = error.request_id or call.request_id
+        return error.replaced(hint=hint, request_id=request_id, charged=call.charged, call=blocking)
 
     async def price(self, order: Order) -> Price | None:
         """What ``order`` would cost; None where nobody knows. Raises LumenfallError, also where the server made the
@@ -204,7 +239,7 @@ class Checkout:
         return limits, max(amounts)
 
     def _named_caller(self) -> Caller:
-        return replace(self.caller, graph=_redacted(self.client.server, self.caller.graph))
+        return Caller(**self.client.server.without_key(asdict(self.caller)))
 
     async def _settle(self, call: Call) -> list[str]:
         return await asyncio.to_thread(self.journal.settle, call)
@@ -224,7 +259,7 @@ def earlier(journal: Journal, order: Order, replay: bool) -> Call | None:
     for place, call in enumerate(calls):
         if call.state in UNRESOLVED:
             # What was bought anew after it speaks louder.
-            blocking = call if place == 0 else blocking
+            blocking = call if place == 0 and not is_given_up(call) else blocking
         elif not replay and (call.delivered_at or _is_spoilt(journal, call)):
             break
         elif call.state in (State.ANSWERED, State.DOWNLOADED) or _is_here(journal, call):
@@ -260,13 +295,10 @@ async def kept(client: Client, journal: Journal, call: Call) -> Delivery | None:
 
 def _entry(order: Order, server: Server) -> Call:
     request = order.request
-    facts = {"prompt": request.prompt, "seed": request.seed, "pictures": len(request.images), **request.parameters}
-    return Call(order.key, server.base_url, order.wire.path, request.model, _redacted(server, facts))
-
-
-def _redacted(server: Server, content: Any) -> Any:
-    """``content`` without the key: some paste it into a prompt."""
-    return json.loads(server.redact(json.dumps(content).encode()))
+    asked = {"prompt": request.prompt, "seed": request.seed, "pictures": len(request.images), **request.parameters}
+    # Some paste the key into a prompt, or into whatever field has the focus.
+    model = server.without_key(request.model)
+    return Call(order.key, server.base_url, order.wire.path, model, server.without_key(asked))
 
 
 def _unpriced(model: str) -> LumenfallError:

@@ -18,7 +18,7 @@ from ..errors import AnswerError, Charged, DecoderFault, DownloadError, Lumenfal
 from ..pixels import decode, is_doubtful, sniff
 from ..spend import LINK_LIFE, LONGEST_LINK_LIFE, Call, Journal, State, Stored, clock
 from . import background
-from .outcome import ANOTHER, asked_for
+from .outcome import ANOTHER, asked_for, surprise
 
 AGAIN = "Run again, it is free: the picture is paid for."
 FETCHED_AGAIN = "Running again fetches it once more, for nothing."
@@ -103,7 +103,14 @@ async def fetch(
     ``pictures`` are those of the answer, where it is at hand; otherwise they come from the disk. A new link that is
     refused is tried for a while, as long as there is somebody ``patient``.
     """
-    return await _Collection(client, journal, call, pictures, patient).fetch(replayed)
+    try:
+        return await _Collection(client, journal, call, pictures, patient).fetch(replayed)
+    except LumenfallError:
+        raise
+    except Exception as error:
+        odd = surprise(error)
+        hint = sentences(odd.hint, AGAIN)
+        raise odd.replaced(hint=hint, request_id=call.request_id, charged=call.charged) from error
 
 
 def _announced(journal: Journal, call: Call) -> Sequence[Picture]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,6 +37,21 @@ def caller(hidden: HiddenInputs) -> Caller:
         _workflow(hidden.png_info, place),
         _fragment(hidden.graph, place.node_id),
     )
+
+
+MAX_KNOWN_RUNS = 1000
+
+_first_seen: dict[str, float] = {}
+
+
+def began(run_id: str | None, place: host.Place) -> float:
+    """When the run began (seconds since 1970); where the host does not say, when it was first heard of here."""
+    if place.began is not None:
+        return place.began
+    first = _first_seen.setdefault(run_id or _PROCESS, time.time())
+    while len(_first_seen) > MAX_KNOWN_RUNS:
+        del _first_seen[next(iter(_first_seen))]
+    return first
 
 
 MAX_KEPT_NODES = 40

@@ -5,13 +5,17 @@ disk, else the server's request log.
 from __future__ import annotations
 
 import asyncio
+import logging
+import traceback
 from collections.abc import Mapping
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from ..api import Answer, Client, read_answer
+from ..api import Answer, Client, Logged, read_answer
 from ..errors import AnswerError, Charged, LumenfallError, Unresolved
 from ..spend import Call, Journal, State, clock, nanos
+
+log = logging.getLogger(__name__)
 
 DASHBOARD = "https://lumenfall.ai/app/requests?open="
 """Where a person sees one request, and perhaps its pictures (Lumenfall's agent skill)."""
@@ -20,11 +24,17 @@ UNRESOLVED = (State.SENT, State.LOST)
 """The states of a call that brought no pictures, and may have been charged."""
 
 
-async def resolve(client: Client, journal: Journal, call: Call) -> Call:
+def is_given_up(call: Call) -> bool:
+    """Whether the user has said that equal requests are to be sent all the same."""
+    return "given_up" in call.facts
+
+
+async def resolve(client: Client, journal: Journal, call: Call, *, has_read: bool = False) -> Call:
     """Enter ``call``, which is sent or lost and belongs to nobody any more, as far as it can be brought: answered, if
-    its answer lies on disk; else refused or lost, by what the server's request log says about its cost.
+    its answer lies on disk and can be read, which it ``has_read`` in vain or not; else refused or lost, by what the
+    server's request log says about its cost.
     """
-    answered = await _from_disk(journal, call) if call.state is State.SENT else None
+    answered = await _from_disk(journal, call) if call.state in UNRESOLVED and not has_read else None
     if answered is not None:
         call = answered
     if call.state is not State.REFUSED and call.cost is None:
@@ -40,7 +50,10 @@ async def _from_disk(journal: Journal, call: Call) -> Call | None:
     try:
         body = await asyncio.to_thread(journal.records.answer, call)
         return with_answer(call, await read(200, {}, body, None, asked_for(call)))
-    except (OSError, LumenfallError):
+    except OSError:
+        return None
+    except Exception as error:
+        log.info("The answer of call %s cannot be read (%s)", call.id, type(error).__name__)
         return None
 
 
@@ -87,8 +100,16 @@ def with_answer(call: Call, answer: Answer) -> Call:
 
 
 async def with_logged_cost(client: Client, call: Call) -> Call:
-    """``call`` with what the server's request log says about its cost, if it says anything."""
-    logged = await client.look_up(call.request_id, call.id, call.sent_at)
+    """``call`` with what the server's request log says about its cost, if it says anything. Never raises."""
+    try:
+        return _with(await client.look_up(call.request_id, call.id, call.sent_at), call)
+    except Exception as error:
+        # An answer that is there already must not be lost over a log that says something odd.
+        log.warning("The server's request log could not be read (%s)", type(error).__name__)
+        return call
+
+
+def _with(logged: Logged | None, call: Call) -> Call:
     if logged is None:
         return call
     if logged.charged is Charged.UNKNOWN:
@@ -107,7 +128,7 @@ def known_cost(call: Call) -> str:
     else:
         known = "Whether it was charged is not known."
     link = page_of(call.server, call.request_id)
-    return f"{known} See {link}" if link else known
+    return f"{known} Look it up: {link}" if link else known
 
 
 def page_of(server: str, request_id: str | None) -> str | None:
@@ -122,9 +143,35 @@ def unresolved(call: Call) -> LumenfallError:
     return Unresolved(
         f"An equal request was sent at {clock(call.sent_at)}, and no pictures of it came{reason}. "
         "Nothing was sent now.",
-        hint=f"{known_cost(call)} {ANOTHER}",
+        hint=f"{known_cost(call)} {ways_on(call)}",
         request_id=call.request_id,
         charged=call.charged,
+        call=call.id,
+    )
+
+
+def ways_on(call: Call) -> str:
+    """What the user can do about ``call``, which may have been charged, and brought nothing."""
+    if is_given_up(call):
+        return "It was given up, so that the same inputs are sent again."
+    twice = "is then charged a second time" if call.charged is Charged.YES else "may then be charged twice"
+    return (
+        "The same inputs are not sent again by themselves: change the seed to order another picture, or send it again "
+        "all the same, with the button on its error or on the call in the sidebar, or with lumenfall run "
+        f"--send-again; it {twice}."
+    )
+
+
+def surprise(error: Exception) -> LumenfallError:
+    """``error``, which nobody foresaw while a paid request was under way."""
+    # Without its text: nobody knows what that holds, and ComfyUI serves its log to everybody.
+    log.error("A paid call met a %s\n%s", type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
+    told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return LumenfallError(
+        f"Something went wrong that nobody foresaw while the request was under way ({told}).",
+        hint="This is a fault of the pack or of a package that it uses; please report it.",
+        code="UNEXPECTED",
+        charged=Charged.UNKNOWN,
     )
 
 

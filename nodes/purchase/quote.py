@@ -100,6 +100,8 @@ class Quote:
                 return delivery
             call = None
         self.outputs_known = False
+        if call is not None and call.state in UNRESOLVED and not replay:
+            call = None  # which a run that begins now sends again, by the user's word
         if call is not None and call.state in UNRESOLVED:
             note = "An equal request was sent before, and how it ended is not known. It is not sent again blindly."
             self.requests.append(PricedRequest(name, 0, source="store", note=note))

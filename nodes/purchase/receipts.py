@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from .. import host
 from ..graph.links import signature
@@ -13,12 +13,17 @@ from .origin import HiddenInputs
 
 log = logging.getLogger(__name__)
 
+K = TypeVar("K")
+
 RECEIPTS = "lumenfall"
 """The name of the text in a saved PNG, beside ComfyUI's ``prompt`` and ``workflow``."""
 
 
 def hand_out_receipts(calls: Sequence[Call], hidden: HiddenInputs) -> None:
     """Let the pictures that this run saves carry what they cost. SaveImage writes whatever EXTRA_PNGINFO holds.
+
+    A node may come here several times in a run: a host calls it once for each item of a list, and some ask for several
+    plans. So what it hands out is added up as long as the run is the same.
 
     A later run may take a node's result from ComfyUI's cache, so that the node never hears of it: its receipts are
     remembered by what the result depends on, and put there when such a run is queued.
@@ -30,15 +35,23 @@ def hand_out_receipts(calls: Sequence[Call], hidden: HiddenInputs) -> None:
 
 
 def _hand_out(receipts: list[dict[str, Any]], hidden: HiddenInputs) -> None:
-    node_id = host.current().place().node_id
+    place = host.current().place()
+    node_id = place.node_id
     if node_id is None:
         return
+    earlier = _in_run.pop((place.run_id, node_id), [])
+    receipts = [*earlier, *(each for each in receipts if each not in earlier)]
+    _remember(_in_run, (place.run_id, node_id), receipts)
     if isinstance(hidden.png_info, dict):
         hidden.png_info.setdefault(RECEIPTS, {})[node_id] = receipts
     if isinstance(hidden.graph, Mapping):
-        _handed_out[signature(hidden.graph, node_id)] = receipts
-        while len(_handed_out) > MAX_REMEMBERED:
-            del _handed_out[next(iter(_handed_out))]
+        _remember(_handed_out, signature(hidden.graph, node_id), receipts)
+
+
+def _remember(known: dict[K, list[dict[str, Any]]], name: K, receipts: list[dict[str, Any]]) -> None:
+    known[name] = receipts
+    while len(known) > MAX_REMEMBERED:
+        del known[next(iter(known))]
 
 
 def prepare_receipts() -> None:
@@ -49,6 +62,8 @@ def prepare_receipts() -> None:
 MAX_REMEMBERED = 1000
 
 _handed_out: dict[str, list[dict[str, Any]]] = {}
+_in_run: dict[tuple[str | None, str], list[dict[str, Any]]] = {}
+"""By run and node."""
 
 
 def _put_known_receipts(graph: Mapping[str, Any], png_info: dict[str, Any]) -> None:

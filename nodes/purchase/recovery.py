@@ -7,7 +7,7 @@ import contextlib
 import time
 from dataclasses import replace
 
-from ..api import LINK_EXPIRED, LINK_PRIVATE, LINK_REFUSED, Client, Meter, Server, canonical, spellings
+from ..api import LINK_EXPIRED, LINK_PRIVATE, LINK_REFUSED, Client, Meter, Server, spellings
 from ..errors import Charged, InputError, LumenfallError
 from ..host import Host, current, show_progress
 from ..host.waiting import wait
@@ -91,7 +91,10 @@ class _Recovery:
         if call.state in UNRESOLVED:
             call = await self._resolved(call)
         if call.state is State.LOST:
-            raise unresolved(call)
+            # Sending it again is not for who recovers, but for who orders.
+            error = unresolved(call)
+            error.call = None
+            raise error
         if call.state is State.REFUSED:
             raise _never_charged(call)
         if call.state is State.CLEANED:
@@ -106,16 +109,8 @@ class _Recovery:
 
     async def _resolved(self, call: Call) -> Call:
         self.status = "asking the server what became of it"
-        async with Client(self._server(call)) as client:
+        async with Client(self._session.server_of(call.server)) as client:
             return await resolve(client, self._journal, call)
-
-    def _server(self, call: Call) -> Server:
-        """The call's own server, with its key where there is one."""
-        try:
-            server = self._session.server
-        except LumenfallError:
-            return Server(call.server)
-        return server if canonical(server.base_url) == canonical(call.server) else Server(call.server)
 
 
 def _never_charged(call: Call) -> LumenfallError:
@@ -156,10 +151,15 @@ def _neglected(journal: Journal, server: str) -> list[Call]:
     return [
         call
         for call in journal.unresolved(spellings(server), since=now - MAX_AGE)
-        if call.state is not State.LOST or now - call.sent_at < RESOLVE_WITHIN
+        if call.state is not State.LOST or now - _asked_at(call) < RESOLVE_WITHIN
         # Pictures belong where they were ordered, should machines share the database but not the folder.
         if call.state in UNRESOLVED or journal.records.has(call)
     ]
+
+
+def _asked_at(call: Call) -> float:
+    """When somebody last wanted to know what became of it."""
+    return max(call.sent_at, float(call.facts.get("given_up", 0.0)))
 
 
 async def _finish(client: Client, journal: Journal, earlier: Call) -> None:

@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cached_property
+from typing import TypeVar
 
-from ..api import Catalogue, Client, Mode, ModelList, Server, bundled, configured_base_url, resolve_server
+from ..api import (
+    Catalogue,
+    Client,
+    Mode,
+    ModelList,
+    Server,
+    bundled,
+    canonical,
+    configured_base_url,
+    resolve_server,
+)
 from ..errors import AuthenticationFailed, LumenfallError
 from ..host import Host, current, dependencies
 from ..settings import Settings, read_settings
 from ..spend import Journal, Limits
+
+T = TypeVar("T")
 
 
 class Session:
@@ -42,6 +55,23 @@ class Session:
     def server(self) -> Server:
         """With its key. Raises CredentialError and InputError, see :func:`..api.credentials.resolve_server`."""
         return resolve_server(self.environ, self.data_dir)
+
+    def server_of(self, base_url: str) -> Server:
+        """The server of an earlier call, with its key where there is one that fits."""
+        try:
+            server = self.server
+        except LumenfallError:
+            return Server(base_url)
+        return server if canonical(server.base_url) == canonical(base_url) else Server(base_url)
+
+    def without_key(self, content: T) -> T:
+        """``content``, which JSON can hold, without the key: some paste it into a prompt or a title. As it is where
+        there is no key.
+        """
+        try:
+            return self.server.without_key(content)
+        except LumenfallError:
+            return content
 
     @cached_property
     def catalogue(self) -> Catalogue:

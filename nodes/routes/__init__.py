@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 MAX_BODY = 32 << 20
 """Bytes: a large graph, for its estimate."""
 
-_STATUS = {"NOT_FOUND": 404, "LOCKED": 409, "KEY_NEEDED": 409}
+_STATUS = {"NOT_FOUND": 404, "LOCKED": 409, "KEY_NEEDED": 409, "IN_THE_AIR": 409}
 
 Handler = Callable[["web.Request", Host], Awaitable["web.StreamResponse | dict[str, Any]"]]
 
@@ -41,6 +41,7 @@ def install(table: web.RouteTableDef, current_host: Callable[[], Host] = current
         ("GET", "/balance", _balance),
         ("GET", "/calls", _calls),
         ("GET", "/calls/{id}/graph", _graph),
+        ("POST", "/calls/{id}/give-up", _give_up),
         ("GET", "/calls/{id}/pictures/{number:[0-9]{1,9}}", _picture),
     ]
     for method, path, handler in routes:
@@ -146,6 +147,12 @@ async def _graph(request: web.Request, host: Host) -> dict[str, Any]:
     from . import history
 
     return await history.graph(host, request.match_info["id"])
+
+
+async def _give_up(request: web.Request, host: Host) -> dict[str, Any]:
+    from . import consent
+
+    return await consent.give_up(host, request.match_info["id"])
 
 
 async def _picture(request: web.Request, host: Host) -> web.StreamResponse:

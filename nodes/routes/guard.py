@@ -73,7 +73,7 @@ def why_no_changes(visit: Visit, environ: Mapping[str, str]) -> str | None:
     is_here = _is_loopback(visit.peer) and not any(_PROXYING.fullmatch(name) for name in visit.headers)
     if is_here:
         return None
-    return f"Settings are changed on the machine that ComfyUI runs on, unless {REMOTE_VARIABLE}=on is set there."
+    return f"Only the machine that ComfyUI runs on may change anything here, unless {REMOTE_VARIABLE}=on is set there."
 
 
 def _is_own_name(host: str, environ: Mapping[str, str]) -> bool:

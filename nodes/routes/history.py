@@ -10,7 +10,7 @@ from PIL import Image
 
 from ..errors import InputError, LumenfallError
 from ..host import Host
-from ..purchase.outcome import page_of
+from ..purchase.outcome import UNRESOLVED, is_given_up, page_of
 from ..purchase.session import Session
 from ..spend import Call, Journal, State, in_the_air, newest
 
@@ -120,6 +120,8 @@ def _described(journal: Journal, call: Call) -> dict[str, Any]:
         "seconds": call.seconds,
         "state": call.state.value,
         "charged": call.charged.value,
+        "given_up": is_given_up(call),
+        "blocking": call.state in UNRESOLVED and not is_given_up(call),
         "delivered": call.delivered_at is not None,
         "node_title": call.node_title,
         "workflow": call.workflow,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import urllib.request
 from typing import Any
 
 import pytest
@@ -11,10 +12,11 @@ from PIL import Image
 
 from nodes.api.downloads import OVERLAP
 from nodes.headless.sandbox import sending
-from nodes.spend import Journal, nanos
+from nodes.spend import Journal, nanos, newest
 from nodes.spend.ledger import entries
 from tests.comfyui.conftest import ComfyUI, until
 from tests.comfyui.test_host import generate, messages, paid
+from tests.faults.world import NO_LOG
 
 
 def report(entry: dict[str, Any]) -> Any:
@@ -77,6 +79,43 @@ def test_saved_pictures_carry_receipts_also_from_the_hosts_cache(comfyui: ComfyU
     assert messages(again)["execution_cached"]["nodes"] == ["1040"]
     assert receipts(comfyui, again) == first
     assert first["1040"][0]["request_id"] == comfyui.sandbox.bill[-1].request_id
+
+
+def test_a_node_that_is_called_for_each_item_of_a_list_hands_out_every_receipt(comfyui: ComfyUI) -> None:
+    billed = len(comfyui.sandbox.bill)
+    size = {"width": 64, "height": 64, "batch_size": 1}
+    inputs = {"image": ["1083", 0], "model": "gpt-image-2", "size": "auto", "n": 1, "similarity": "close", "seed": 108}
+    graph = {
+        "1081": {"class_type": "EmptyImage", "inputs": {**size, "color": 0x203040}},
+        "1082": {"class_type": "EmptyImage", "inputs": {**size, "color": 0xC0B0A0}},
+        "1084": {"class_type": "ImageBatch", "inputs": {"image1": ["1081", 0], "image2": ["1082", 0]}},
+        "1083": {"class_type": "RebatchImages", "inputs": {"images": ["1084", 0], "batch_size": 1}},
+        "1080": {"class_type": "LumenfallVariations", "inputs": inputs},
+        "1085": {"class_type": "SaveImage", "inputs": {"images": ["1080", 0], "filename_prefix": "list"}},
+    }
+    first = receipts(comfyui, comfyui.run(graph))["1080"]
+    ordered = [charge.request_id for charge in comfyui.sandbox.bill[billed:]]
+    assert [receipt["request_id"] for receipt in first] == ordered and len(ordered) == 2
+    graph["1085"]["inputs"]["filename_prefix"] = "elsewhere"
+    again = comfyui.run(graph)
+    assert "1080" in messages(again)["execution_cached"]["nodes"]
+    assert receipts(comfyui, again)["1080"] == first
+
+
+def test_what_was_lost_is_sent_again_once_it_is_given_up(comfyui: ComfyUI) -> None:
+    billed = len(comfyui.sandbox.bill)
+    comfyui.sandbox.fail_next("plain-500", *[NO_LOG] * 100)
+    for _ in range(2):
+        assert "may have been charged" in messages(comfyui.run(generate(109)))["execution_error"]["exception_message"]
+    (lost,) = newest(Journal(comfyui.base / "user" / "__lumenfall"), 1)
+    address = f"{comfyui.url}/lumenfall/calls/{lost.id}/give-up"
+    headers = {"Content-Type": "application/json", "X-Lumenfall": "1"}
+    with urllib.request.urlopen(urllib.request.Request(address, b"{}", headers), timeout=30) as response:
+        told = {"id": lost.id, "state": "lost", "charged": "may have been charged", "given_up": True}
+        assert json.load(response) == told
+    assert len(comfyui.pictures(comfyui.run(generate(109)))) == 1
+    assert len(comfyui.sandbox.bill) == billed + 1
+    comfyui.sandbox.faults.clear()
 
 
 def test_two_equal_nodes_pay_once(comfyui: ComfyUI) -> None:

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.e2e.sites import Site
+from tests.e2e.sites import Site, until
 
 SHOTS = Path(__file__).parents[2] / "screenshots"
 
@@ -130,6 +130,14 @@ class Canvas:
     def finished(self, node_id: int, state: str = "done") -> None:
         """Wait until the bar of a node tells of its end."""
         expect(self.bar(node_id)).to_have_attribute("data-state", state, timeout=30_000)
+
+    def close_host_error(self) -> None:
+        """ComfyUI's own error, which older frontends show in a dialog over everything else."""
+        until(lambda: not any(self.site.json("/queue").values()), 20)
+        self.settle()
+        for close in self.page.locator(".p-dialog-close-button").all():
+            close.click()
+        expect(self.page.locator(".p-dialog-mask")).to_have_count(0)
 
     def shoot(self, name: str) -> None:
         """A picture for people to look at, in a folder that git ignores."""

@@ -7,10 +7,11 @@ import itertools
 import pytest
 from playwright.sync_api import expect
 
+from nodes.spend import newest
 from tests.e2e.canvas import Canvas
 from tests.e2e.graphs import GENERATE, generate
 from tests.e2e.sites import until
-from tests.faults.world import Gate
+from tests.faults.world import NO_LOG, Gate
 
 seeds = itertools.count(1000)
 
@@ -66,6 +67,29 @@ def test_an_error_is_read_on_the_node_and_in_a_card_with_its_code(canvas: Canvas
     canvas.shoot("error")
     card.get_by_role("button", name="Close").click()
     expect(card).to_have_count(0)
+
+
+def test_what_is_lost_is_sent_again_from_its_card_as_it_was(canvas: Canvas) -> None:
+    canvas.open(generate(seed=next(seeds)))
+    canvas.site.sandbox.fail_next("plain-500", *[NO_LOG] * 100)
+    before = len(canvas.site.sandbox.requests)
+    card = canvas.page.locator(".lumenfall-toast.error")
+    for text in ("may have been charged", "An equal request was sent"):
+        canvas.run()
+        expect(card).to_contain_text(text, timeout=30_000)
+        canvas.finished(GENERATE, "error")
+        canvas.close_host_error()
+    canvas.shoot("lost")
+    # What has been changed meanwhile is not what the card is about.
+    canvas.set_widget(GENERATE, "seed", next(seeds))
+    card.get_by_role("button", name="Send it again all the same").click()
+    canvas.finished(GENERATE)
+    expect(card).to_have_count(0)
+    paid = [one for one in canvas.site.sandbox.requests[before:] if one.endpoint.startswith("images/")]
+    paid = [one for one in paid if not one.is_dry_run]
+    assert len(paid) == 2 and paid[0].fields == paid[1].fields
+    made, lost = newest(canvas.site.journal, 2)
+    assert (made.state.value, lost.state.value) == ("done", "lost") and "given_up" in lost.facts
 
 
 def test_a_run_is_stopped_from_the_sidebar(canvas: Canvas) -> None:

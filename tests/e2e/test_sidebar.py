@@ -11,6 +11,7 @@ from playwright.sync_api import Locator, expect
 from nodes.spend import NANOS, Limits, counted
 from tests.e2e.canvas import Canvas
 from tests.e2e.graphs import GENERATE, generate
+from tests.faults.world import NO_LOG
 
 seeds = itertools.count(9000)
 
@@ -84,3 +85,20 @@ def test_its_pictures_are_recovered_for_nothing(canvas: Canvas, sidebar: Locator
     canvas.run()
     canvas.finished(recover, "replayed")
     assert len(canvas.site.sandbox.bill) == billed
+
+
+def test_a_lost_call_is_let_go_from_its_page(canvas: Canvas, sidebar: Locator) -> None:
+    canvas.open(generate("a lost kite", seed=next(seeds)))
+    canvas.site.sandbox.fail_next("plain-500", *[NO_LOG] * 100)
+    canvas.run()
+    canvas.finished(GENERATE, "error")
+    canvas.close_host_error()
+    sidebar.get_by_role("button", name="a lost kite").click()
+    dialog = canvas.page.get_by_role("dialog")
+    expect(dialog).to_contain_text("it may be charged twice")
+    canvas.shoot("lost-call")
+    dialog.get_by_role("button", name="Send it again all the same").click()
+    expect(canvas.page.locator(".lumenfall-toast.info")).to_contain_text("Run its workflow now")
+    canvas.run()
+    canvas.finished(GENERATE)
+    expect(sidebar).to_contain_text("given up")

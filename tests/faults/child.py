@@ -36,7 +36,7 @@ import torch
 from PIL import Image
 
 from nodes.errors import LumenfallError
-from nodes.host import Host, use
+from nodes.host import Host, Place, use
 from nodes.host.bare import Bare
 from nodes.spend import Call, Journal
 from nodes.table import NODE_CLASS_MAPPINGS
@@ -138,10 +138,14 @@ def find(name: str) -> tuple[Any, str]:
 
 
 class Telling(Bare):
-    """The bare host, which says what it is waiting for."""
+    """The bare host, which says what it is waiting for, and may be told to send again what was lost."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
+    def __init__(self, say: Callable[[str], None], sends_again: bool) -> None:
         self.progress = say  # type: ignore[method-assign]
+        self._place = Place(began=time.time(), sends_again=sends_again)
+
+    def place(self) -> Place:
+        return self._place
 
 
 def die_at(target: str, when: str, about: str | None, count: int) -> None:
@@ -204,7 +208,7 @@ def work(order: dict[str, Any], say: Callable[[str], None]) -> None:
         shift_clock(order["clock"])
     if order.get("die"):
         die_at(**order["die"])
-    say(json.dumps(asdict(attempt(Telling(say), order["node"], order["inputs"]))))
+    say(json.dumps(asdict(attempt(Telling(say, order.get("sends_again", False)), order["node"], order["inputs"]))))
 
 
 def serve() -> None:

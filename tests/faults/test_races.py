@@ -18,9 +18,9 @@ from tests.faults.table import PAID_FOR, bought, fails, replayed
 from tests.faults.world import GENERATE, IN_LINE, Child, Gate, World, painted, until
 
 
-def in_line(world: World, **inputs: object) -> Child:
+def in_line(world: World, **inputs: Any) -> Child:
     """A process that waits for an equal request to come home."""
-    child = world.start(**inputs)  # type: ignore[arg-type]
+    child = world.start(**inputs)
     child.says(IN_LINE)
     return child
 

@@ -22,6 +22,7 @@ import httpx
 import numpy as np
 import sqlalchemy as sa
 import torch
+from aiohttp import web
 from PIL import Image
 
 from nodes.api import catalogue
@@ -137,6 +138,14 @@ class Gate:
         self._opened.set()
 
 
+NO_LOG = Fault(
+    "no-log",
+    "a request log that is out of order",
+    endpoint="requests",
+    instead=lambda fault, request: web.Response(status=503),
+)
+
+
 class World:
     """One sandbox and one data folder. Each run is a new host, which remembers nothing of an earlier one."""
 
@@ -182,12 +191,14 @@ class World:
         clock: float = 0,
         folder: Path | None = None,
         settings: Mapping[str, Any] | None = None,
+        env: Mapping[str, str] | None = None,
+        sends_again: bool = False,
         **inputs: Any,
     ) -> Child:
         """In a process of its own; with another ``folder`` as on another machine."""
-        env = {**os.environ, **self.env, "LUMENFALL_DATA_DIR": str(folder or self.folder)}
-        inputs = {**self.inputs, **inputs}
-        return self._forks.order(env=env, die=die, clock=clock, settings=settings or {}, node=GENERATE, inputs=inputs)
+        env = {**os.environ, **self.env, "LUMENFALL_DATA_DIR": str(folder or self.folder), **(env or {})}
+        more = {"die": die, "clock": clock, "settings": settings or {}, "sends_again": sends_again}
+        return self._forks.order(env=env, node=GENERATE, inputs={**self.inputs, **inputs}, **more)
 
     def let_pass(self, seconds: float) -> None:
         """All that is in the journal was sent so much earlier."""

@@ -20,9 +20,10 @@ from nodes import table
 from nodes.api import bundled, ended
 from nodes.headless import cli
 from nodes.headless.commands.options import input_beside
-from nodes.headless.sandbox import running
+from nodes.headless.sandbox import Sandbox, running
 from nodes.purchase import background, repeated_signals
 from nodes.spend import Journal, State, entries, newest
+from tests.faults.world import NO_LOG
 from tests.headless.conftest import Command
 from tests.purchase.test_ask import until
 
@@ -422,3 +423,27 @@ def test_models_without_a_key_exit_1(
     code, out, err = run(capsys, monkeypatch, place, "models", "--json")
     assert (code, json.loads(out)["error"]["code"]) == (1, "NO_API_KEY")
     assert "LUMENFALL_API_KEY" in err
+
+
+def test_what_may_have_been_charged_is_sent_again_where_the_user_says_so(
+    command: Command, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """On a server whose request log is out of order, so that nobody can ask."""
+    monkeypatch.setenv("LUMENFALL_BASE_URL", sandbox.base_url)
+    key = "sk-somebody.TOPSECRET"
+    monkeypatch.setenv("LUMENFALL_API_KEY", key)
+    inputs = {"prompt": "a cat", "model": "gpt-image-2", "size": "64x64", "n": 1, "seed": 0}
+    graph = {
+        "1": {"class_type": "LumenfallGenerate", "inputs": inputs, "_meta": {"title": f"The cat {key}"}},
+        "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "cat"}},
+    }
+    (tmp_path / "w.json").write_text(json.dumps(graph))
+    sandbox.fail_next("plain-500", *[NO_LOG] * 100)
+    codes = []
+    for arguments in ((), (), ("--send-again",), ()):
+        printed = command("run", "w.json", "--json", *arguments)
+        assert key not in printed.out + printed.err
+        codes.append([(error["code"], error["node_title"], error["charged"]) for error in printed.json["errors"]])
+    unknown = "may have been charged"
+    assert codes == [[("HTTP_500", "The cat ***", unknown)], [("SENT_BEFORE", "The cat ***", unknown)], [], []]
+    assert len(sandbox.bill) == 1

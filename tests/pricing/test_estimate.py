@@ -420,3 +420,22 @@ def test_pictures_that_a_dry_run_has_bought_are_kept_for_the_run(
     assert error["request_id"] == sandbox.bill[0].request_id and "for free" in error["hint"]
     bench.run(prompt)
     assert len(sandbox.bill) == 1
+
+
+def test_what_was_lost_costs_nothing_unless_the_run_sends_it_again(
+    bench: Bench, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompt = saved({"paid": generate()}, "paid")
+    sandbox.fail_next("reset-before-headers")
+    with pytest.raises(AssertionError, match="CONNECTION_FAILED"):
+        bench.run(prompt)
+    assert bench.line(prompt).price == 0.0 and "not sent again" in bench.line(prompt).notes[0]
+    monkeypatch.setenv("LUMENFALL_REPLAY", "off")
+    assert bench.line(prompt).price == PRICE
+
+
+def test_a_key_in_a_title_is_in_no_estimate(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LUMENFALL_API_KEY", "lmnfl_key_abc.TOPSECRET")
+    titled = {**generate(), "_meta": {"title": "A cat lmnfl_key_abc.TOPSECRET"}}
+    estimate = bench.estimate(saved({"paid": titled}, "paid"))
+    assert estimate.lines[0].title == "A cat ***" and "TOPSECRET" not in f"{estimate.text} {estimate.as_dict()}"

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image
 
+from nodes import errors
 from nodes.headless.checks import build
 from nodes.headless.core_nodes import table
 from nodes.headless.executor import execute
@@ -33,15 +35,53 @@ def graph(seed: int = 0) -> dict[str, Any]:
     }
 
 
-def run(sandbox: Sandbox, folder: Path, prompt: dict[str, Any]) -> Path:
-    """Run ``prompt`` as the command line does; the picture that it saved."""
-    overrides = {"LUMENFALL_BASE_URL": sandbox.base_url, "LUMENFALL_API_KEY": KEY}
-    host = Headless(overrides, workflow="cats")
+class Shades:
+    """A list of pictures, for each of which a host calls the next node."""
+
+    RETURN_TYPES = ("IMAGE",)
+    OUTPUT_IS_LIST = (True,)
+    FUNCTION = "make"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {"required": {}}
+
+    def make(self) -> tuple[list[torch.Tensor]]:
+        return ([torch.full((1, 64, 64, 3), shade) for shade in (0.1, 0.5, 0.9)],)
+
+
+def listed() -> dict[str, Any]:
+    inputs = {"image": ["0", 0], "model": "gpt-image-2", "size": "auto", "n": 1, "seed": 0, "similarity": "close"}
+    return {
+        "0": {"class_type": "Shades", "inputs": {}},
+        "1": {"class_type": "LumenfallVariations", "inputs": inputs},
+        "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "cat"}},
+    }
+
+
+def compared() -> dict[str, Any]:
+    inputs = {"prompt": "a cat", "model": "gpt-image-2", "more_models": "flux.2-pro", "size": "64x64", "seed": 0}
+    return {
+        "1": {"class_type": "LumenfallCompare", "inputs": inputs},
+        "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 1], "filename_prefix": "cat"}},
+    }
+
+
+def run(
+    sandbox: Sandbox, folder: Path, prompt: dict[str, Any], workflow: str = "cats", drawn: str = "abc", **environ: str
+) -> Path:
+    """Run ``prompt`` as the command line does; the picture that it saved. Raises what a node raises."""
+    overrides = {"LUMENFALL_BASE_URL": sandbox.base_url, "LUMENFALL_API_KEY": KEY, **environ}
+    host = Headless(overrides, workflow=workflow)
+    raised: list[BaseException] = []
 
     async def go() -> Path:
         folders = Folders(folder, folder, folder)
-        built = await build(prompt, {**table(folders), **NODE_CLASS_MAPPINGS}, [])
-        result = await execute(built, host, workflow={"id": "abc"})
+        built = await build(prompt, {**table(folders), **NODE_CLASS_MAPPINGS, "Shades": Shades}, [])
+        notify = lambda event: raised.append(event.raised) if event.raised else None  # noqa: E731
+        result = await execute(built, host, workflow={"id": drawn}, notify=notify)
+        if raised:
+            raise raised[0]
         return folders.locate(result.images["2"][0])
 
     with use(host):
@@ -90,6 +130,25 @@ def test_a_result_from_the_hosts_cache_keeps_its_receipt(keyed: Sandbox, tmp_pat
     assert another == {RECEIPTS: {}}
 
 
+def requests_of(file: Path) -> list[str]:
+    """Which requests a saved picture says that it came from."""
+    with Image.open(file) as picture:
+        return [receipt["request_id"] for receipt in json.loads(picture.text[RECEIPTS])["1"]]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("make", "count"), [(listed, 3), (compared, 2)])
+def test_every_request_of_a_node_has_its_receipt(keyed: Sandbox, tmp_path: Path, make: Any, count: int) -> None:
+    first = requests_of(run(keyed, tmp_path, make()))
+    assert sorted(first) == sorted(charge.request_id for charge in keyed.bill) and len(first) == count
+    texts: dict[str, Any] = {}
+    _put_known_receipts(make(), texts)
+    assert [receipt["request_id"] for receipt in texts[RECEIPTS]["1"]] == first
+    # Another run adds nothing to it: here it brings the same, and here others.
+    assert sorted(requests_of(run(keyed, tmp_path, make()))) == sorted(first)
+    anew = requests_of(run(keyed, tmp_path, make(), LUMENFALL_REPLAY="off"))
+    assert len(anew) == count and not set(anew) & set(first)
+
+
 def test_what_is_remembered_is_bounded(keyed: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(receipts, "MAX_REMEMBERED", 2)
     for seed in range(4):
@@ -112,3 +171,30 @@ def test_the_key_in_a_graph_is_in_no_journal(keyed: Sandbox, tmp_path: Path) -> 
     assert call and call.graph and call.graph["nodes"]["1"]["inputs"]["prompt"] == "a sign: ***"
     for path in (tmp_path / "data").rglob("*"):
         assert not path.is_file() or b"TOPSECRET" not in path.read_bytes()
+
+
+def test_the_key_in_a_title_or_a_name_is_nowhere(
+    keyed: Sandbox, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither in the journal nor in what a run saves and says, as it is or as JSON spells it."""
+    told: list[str] = []
+    monkeypatch.setattr(Headless, "progress", lambda self, text: told.append(text))
+    monkeypatch.setattr(Headless, "failure", lambda self, error, link: told.append(str(error)))
+    prompt = graph()
+    prompt["1"]["inputs"]["prompt"] = f"a sign: {KEY}"
+    prompt["1"]["_meta"]["title"] = f"The cat {KEY}"
+    prompt["2"]["_meta"] = {"title": KEY}
+    file = run(keyed, tmp_path, prompt, workflow=f"cats {KEY}", drawn=KEY)
+    with Image.open(file) as picture:
+        texts = picture.text  # type: ignore[attr-defined]
+    assert json.loads(texts["prompt"])["1"]["inputs"]["prompt"] == "a sign: ***"
+    assert json.loads(texts["workflow"]) == {"id": "***"}
+    call = Journal(tmp_path / "data").find(keyed.bill[0].request_id)
+    assert call and (call.node_title, call.workflow) == ("The cat ***", "cats ***")
+    keyed.fail_next("status-404")
+    prompt["1"]["inputs"] |= {"model": f"nobody/{KEY}", "seed": 1}
+    with pytest.raises(errors.LumenfallError) as caught:
+        run(keyed, tmp_path, prompt)
+    assert KEY not in f"{caught.value} {caught.value.as_dict()} {told} {caplog.text}"
+    for path in tmp_path.rglob("*"):
+        assert not path.is_file() or b"TOPSECRET" not in path.read_bytes(), path

@@ -2,9 +2,10 @@
 
 import { api } from "../../../scripts/api.js";
 import { barOf } from "./bar.js";
-import { running } from "./host.js";
+import { queueAgain, running } from "./host.js";
 import { nodeAt, slugsOf, workflowId } from "./nodes.js";
 import { noteUse } from "./picker.js";
+import { giveUp } from "./server.js";
 import { t } from "./text.js";
 import { showToast } from "./toast.js";
 
@@ -62,5 +63,24 @@ function fail(told) {
     text: [error.message, error.hint].filter(Boolean).join(" "),
     facts: [error.code, t(CHARGED[error.charged]), error.request_id].filter(Boolean),
     link: link ? { href: link, text: t("errors.openRequest") } : null,
+    actions: error.call
+      ? [{ text: t("errors.sendAgain"), run: () => sendAgain(error.call, told.prompt_id, node?.title) }]
+      : [],
   });
+}
+
+/** The graph as it was queued, and not as it may be now: the user has said so of that request. */
+async function sendAgain(call, promptId, title = "Lumenfall") {
+  try {
+    await giveUp(call);
+    await queueAgain(promptId);
+  } catch ({ message, hint, code }) {
+    showToast({
+      kind: "error",
+      key: call,
+      title,
+      text: [message, hint].filter(Boolean).join(" "),
+      facts: [code].filter(Boolean),
+    });
+  }
 }

@@ -3,8 +3,9 @@
 import { openDialog } from "./dialog.js";
 import { element } from "./element.js";
 import { DRAGGED, placeCall, recoverCall } from "./restore.js";
-import { get, picture } from "./server.js";
+import { get, giveUp, picture } from "./server.js";
 import { ago, money, number, t } from "./text.js";
+import { showToast } from "./toast.js";
 
 const PAGE = 30;
 const THUMBNAIL = 160;
@@ -154,6 +155,7 @@ export class History {
 }
 
 function costOf(call) {
+  if (call.given_up) return t("sidebar.givenUp");
   if (call.state === "lost") return t("sidebar.lost");
   return call.cost === null ? t("sidebar.unknownCost") : money(call.cost, call.currency);
 }
@@ -178,6 +180,7 @@ function showCall(call) {
         ),
         call.prompt ? element("p", { class: "lumenfall-prompt", text: call.prompt }) : "",
         element("dl", {}, facts(call)),
+        call.blocking ? element("p", { class: "lumenfall-muted", text: t("sidebar.blocking") }) : "",
         element(
           "footer",
           {},
@@ -197,6 +200,14 @@ function showCall(call) {
                 onclick: act(recoverCall),
               })
             : null,
+          call.blocking
+            ? element("button", {
+                class: "lumenfall-button",
+                type: "button",
+                text: t("errors.sendAgain"),
+                onclick: act(release),
+              })
+            : null,
           call.link
             ? element("a", { href: call.link, target: "_blank", rel: "noopener", text: t("errors.openRequest") })
             : null,
@@ -204,6 +215,18 @@ function showCall(call) {
       );
     },
   });
+}
+
+/** Let the next run send the call again. */
+async function release(call) {
+  const told = { title: call.node_title ?? call.model, key: call.id };
+  try {
+    const { state, given_up: isGivenUp } = await giveUp(call.id);
+    Object.assign(call, { state, given_up: isGivenUp, blocking: false });
+    showToast({ ...told, text: t("sidebar.released") });
+  } catch ({ message, hint }) {
+    showToast({ ...told, kind: "error", text: [message, hint].filter(Boolean).join(" ") });
+  }
 }
 
 function large(call, number, urls) {

@@ -86,6 +86,22 @@ export async function stopRuns(promptIds) {
   for (const id of promptIds.filter((one) => now.has(one))) await send("/interrupt", { prompt_id: id });
 }
 
+/** Queue the graph of a prompt once more, as it was when that prompt was queued. Throws Error. */
+export async function queueAgain(promptId) {
+  const queued = await sent(promptId);
+  if (!queued) throw new Error(`/history: ${promptId}`);
+  const [, , output, extra] = queued;
+  await api.queuePrompt(0, { output, workflow: extra?.extra_pnginfo?.workflow });
+}
+
+/** What was sent with a prompt that runs or has run. */
+async function sent(promptId) {
+  const known = await (await api.fetchApi(`/history/${promptId}`, { cache: "no-store" })).json();
+  if (known[promptId]) return known[promptId].prompt;
+  const queue = await (await api.fetchApi("/queue", { cache: "no-store" })).json();
+  return queue.queue_running.find(([, id]) => id === promptId);
+}
+
 async function send(path, body) {
   const headers = { "Content-Type": "application/json" };
   const answer = await api.fetchApi(path, { method: "POST", headers, body: JSON.stringify(body) });

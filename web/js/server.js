@@ -26,6 +26,14 @@ export async function post(path, body) {
   return (await answer(path, { method: "POST", headers, body: JSON.stringify(body) })).json();
 }
 
+/**
+ * Give a call up, of which nobody knows what became, so that an equal request may be sent. What became of it; `given_up`
+ * is false where the server knew better. Throws ServerError.
+ */
+export function giveUp(callId) {
+  return post(`/calls/${callId}/give-up`, {});
+}
+
 /** A picture of the store as a blob; with `side` a thumbnail of at most so many pixels. Throws ServerError. */
 export async function picture(callId, number, side) {
   const query = side ? `?side=${side}` : "";

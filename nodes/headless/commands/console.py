@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +16,10 @@ if TYPE_CHECKING:
 
 
 class Rows:
-    """One row for each running node: title, elapsed time, and the last thing it said."""
+    """One row for each running node: title, elapsed time, and the last thing it said. ``clear`` cuts the key out."""
 
-    def __init__(self, *, silent: bool) -> None:
+    def __init__(self, *, silent: bool, clear: Callable[[str], str]) -> None:
+        self._clear = clear
         console = Console(stderr=True)
         self._progress = Progress(
             SpinnerColumn("line"),  # the usual spinners are not in cp1252
@@ -41,13 +43,13 @@ class Rows:
 
     def show(self, event: Event) -> None:
         if event.state == "running":
-            self._rows[event.node.id] = self._progress.add_task(event.node.title, total=None, text="")
+            self._rows[event.node.id] = self._progress.add_task(self._clear(event.node.title), total=None, text="")
         elif event.node.id in self._rows:
             self._progress.remove_task(self._rows.pop(event.node.id))
 
     def say(self, node_id: str, text: str) -> None:
         if node_id in self._rows:
-            self._progress.update(self._rows[node_id], text=text)
+            self._progress.update(self._rows[node_id], text=self._clear(text))
 
 
 def show(summary: Summary) -> None:

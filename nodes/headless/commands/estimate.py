@@ -20,6 +20,7 @@ import typer
 from ...errors import LumenfallError
 from ...host import Interrupted, use
 from ...pricing.result import Estimate
+from ...purchase.session import Session
 from .. import signals
 from ..checks import build
 from ..folders import Folders
@@ -110,6 +111,7 @@ def estimate(
         summary, text, code = no_estimate(error), str(error), WRONG
     except (Interrupted, KeyboardInterrupt):
         summary, code = no_estimate(None), signals.exit_code()
+    summary, text = Session(Headless()).without_key((summary, text))
     if as_json:
         print(json.dumps(summary))
     else:

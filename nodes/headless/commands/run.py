@@ -15,6 +15,7 @@ import typer
 
 from ...errors import Charged, InputError, LumenfallError
 from ...host import use
+from ...purchase.session import Session
 from .. import signals
 from ..host import Headless, sandboxed
 from ..problems import NeedsComfyUI
@@ -49,12 +50,21 @@ def run(
     ),
     sandbox: InSandbox = False,
     as_json: AsJson = False,
+    send_again: Annotated[
+        bool,
+        typer.Option(
+            "--send-again",
+            help="Order once more what was sent before this run and brought nothing, though it may be charged twice.",
+        ),
+    ] = False,
 ) -> None:
     """Run a workflow. Ctrl-C, SIGTERM or SIGHUP stops it and waits for what is paid; the next one breaks it off."""
     from ..workflow import browser_form, load
     from .summary import of_break_off, of_error
 
     input_folder = input_folder or input_beside(workflow)
+    # Some paste the key into a title or a prompt.
+    clear = Session(Headless()).without_key
     try:
         # Before torch is waited for.
         prompt = load(workflow)
@@ -63,8 +73,10 @@ def run(
         with signals.held():
             from ... import table  # noqa: F401
             from .console import Rows
-        with Rows(silent=as_json) as rows:
-            summary = _run(workflow.stem, prompt, drawn, settings or [], input_folder, output_folder, sandbox, rows)
+        with Rows(silent=as_json, clear=clear) as rows:
+            summary = _run(
+                workflow.stem, prompt, drawn, settings or [], input_folder, output_folder, sandbox, send_again, rows
+            )
         code = {"success": DONE, "error": FAILED, "interrupted": signals.exit_code()}[summary["status"]]
         signals.ignore()
     except LumenfallError as error:
@@ -76,6 +88,7 @@ def run(
         log.exception("This is a bug of the command line")
         message = f"{type(error).__name__}: {error}"
         summary, code = of_error(LumenfallError(message, code="UNEXPECTED", charged=Charged.UNKNOWN)), FAILED
+    summary = clear(summary)
     if as_json:
         print(json.dumps(summary))
     else:
@@ -95,6 +108,7 @@ def _run(
     input_folder: Path,
     output_folder: Path,
     in_sandbox: bool,
+    send_again: bool,
     rows: Rows,
 ) -> Summary:
     """Check and run; raises LumenfallError for what keeps the run from starting."""
@@ -119,7 +133,7 @@ def _run(
         folders = Folders(input_folder, output_folder, Path(stack.enter_context(_previews())))
         core = table(folders)
         nodes = {**core, **NODE_CLASS_MAPPINGS}
-        host = Headless(overrides, rows.say, name, nodes=nodes, free_nodes=free(core))
+        host = Headless(overrides, rows.say, name, nodes=nodes, free_nodes=free(core), sends_again=send_again)
         stack.enter_context(signals.asking(host.stop))
         summary = asyncio.run(_execute(prompt, drawn, settings, folders, host, rows))
         # Stopped nodes leave calls in the air, which would be lost with this process.

@@ -1,0 +1,150 @@
+"""Nobody knows what became of a call, and the user wants it sent again all the same."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from nodes import errors
+from nodes.api import Logged
+from nodes.errors import Charged
+from nodes.headless.host import Headless
+from nodes.purchase.consent import release
+from nodes.purchase.session import Session
+from nodes.spend import newest
+from tests.faults.answers import SHORT, without_log
+from tests.faults.child import Outcome, attempt
+from tests.faults.databases import database, garbage
+from tests.faults.killing import NOT_KNOWN, in_the_air
+from tests.faults.limits import ONE_A_DAY, TOO_DEAR
+from tests.faults.table import KILLED, PAID_FOR, Act, Expected, Row, both, bought, do, fails, replayed
+from tests.faults.world import GENERATE, World, forget
+
+UNKNOWN = Charged.UNKNOWN
+LOST = fails(errors.ConnectionFailed, UNKNOWN)
+
+
+def send_again(world: World, **inputs: Any) -> Outcome:
+    """A run with which the user says so."""
+    forget()
+    return attempt(Headless(world.env, sends_again=True), GENERATE, {**world.inputs, **inputs})
+
+
+def give_up(world: World, patch: pytest.MonkeyPatch) -> None:
+    """The button on the error, and on the call in the sidebar."""
+    forget()
+    session = Session(world.host())
+    (call,) = newest(session.journal, 1)
+    asyncio.run(release(session, call.id))
+    forget()
+
+
+def replay_off(world: World, patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(world.env, "LUMENFALL_REPLAY", "off")
+
+
+def logged(status: str, cost: float | None) -> Act:
+    """The server's log says so, for this run."""
+
+    async def say(*_: object) -> Logged:
+        return Logged("req_1", status, cost)
+
+    def act(world: World, patch: pytest.MonkeyPatch) -> None:
+        patch.setattr("nodes.api.request_log.by_id", say)
+        patch.setattr("nodes.api.request_log.by_trace", say)
+
+    return act
+
+
+def _then(expected: Expected) -> Act:
+    """The same inputs once more, without a word of the user's."""
+
+    def after(world: World, patch: pytest.MonkeyPatch) -> None:
+        expected.check(world.run(), ())
+        world.env.pop("LUMENFALL_LIMIT_DAY", None)
+        world.run()
+        world.run(seed=5)
+
+    return after
+
+
+def _row(name: str, second: Expected = bought(), bills: tuple[int, int] = (1, 2), **more: Any) -> Row:  # noqa: B008
+    usual: dict[str, Any] = {
+        "faults": ("hang",),
+        "provoke": both(SHORT, without_log),
+        "between": without_log,
+        # Whoever runs next learns what the lost one cost.
+        "after": do(lambda world: world.run(seed=5)),
+        "overtaken": True,
+    }
+    return Row(f"given up {name}", more.pop("first", LOST), second, bills, **{**usual, **more})
+
+
+ROWS = [
+    _row("by a run", again=send_again),
+    _row("by a run without replay", between=both(without_log, replay_off)),
+    _row("with the button", between=both(without_log, give_up)),
+    _row("with the button, and the database lost", between=both(without_log, give_up, database(garbage))),
+    _row("by nobody", NOT_KNOWN, (1, 1)),
+    _row(
+        "a plain 500", bills=(0, 1), faults=("plain-500",), first=fails(errors.ServerFault, UNKNOWN), again=send_again
+    ),
+    _row("a call of which the log says that it was charged", between=do(lambda world: None), again=send_again),
+    _row(
+        "a call of which the log says that it was not charged, which was not needed",
+        bills=(0, 1),
+        faults=("html-502",),
+        first=fails(errors.ServerFault, UNKNOWN),
+        between=give_up,
+    ),
+    _row(
+        "a call of a process that was killed",
+        faults=(),
+        provoke=do(lambda world: None),
+        first=KILLED,
+        runs=in_the_air,
+        ledger_late=True,
+        again=send_again,
+    ),
+    _row("twice over", between=both(without_log, give_up, give_up)),
+    # What was given up counts against the limits, until the log says otherwise.
+    _row(
+        "with no money left",
+        TOO_DEAR,
+        (1, 1),
+        env=ONE_A_DAY,
+        again=send_again,
+        after=_then(PAID_FOR),  # consent that was of no use is not kept
+    ),
+    _row(
+        "with the button, and no money left",
+        TOO_DEAR,
+        (1, 1),
+        env=ONE_A_DAY,
+        between=both(without_log, give_up),
+        after=_then(TOO_DEAR),
+    ),
+    # A log that names no cost is no verdict, and one that names none at last is.
+    _row(
+        "by nobody, while the log names no cost",
+        NOT_KNOWN,
+        (0, 0),
+        faults=("html-502",),
+        first=fails(errors.ServerFault, UNKNOWN),
+        provoke=logged("upstream_failure", None),
+        between=logged("upstream_failure", None),
+    ),
+    _row(
+        "by nobody, and the log names its cost at last",
+        bills=(0, 1),
+        faults=("html-502",),
+        first=fails(errors.ServerFault, UNKNOWN),
+        provoke=logged("upstream_failure", None),
+        between=logged("upstream_failure", 0.0),
+    ),
+    # What is paid for and there is not bought again by the way.
+    Row("given up, and nothing was wrong", bought(), replayed(), (1, 1), again=send_again),
+    Row("given up with the button, and nothing was wrong", bought(), replayed(), (1, 1), between=give_up),
+]
