@@ -23,7 +23,7 @@ from .refusals import error_for, request_id
 from .request_log import Logged
 from .requests import Endpoint, ImageRequest, Otherwise, Question, WireRequest, form, write
 from .responses import Answer, Balance, DryRun, Picture, read_answer
-from .server_names import canonical, spellings
+from .server_names import canonical, formerly_canonical, spellings
 from .uploads import recompress
 
 __all__ = [
@@ -60,6 +60,7 @@ __all__ = [
     "ended",
     "error_for",
     "form",
+    "formerly_canonical",
     "is_loopback",
     "known_key",
     "read_answer",

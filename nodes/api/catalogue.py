@@ -11,7 +11,7 @@ import hashlib
 import re
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timezone
 from functools import lru_cache
 from pathlib import Path
@@ -169,6 +169,8 @@ class Catalogue:
 
     folder: Path
     base_url: str
+    latest: ModelList | None = field(default=None, init=False)
+    """The list by which :meth:`model` went last."""
 
     def known(self) -> ModelList:
         """What is known without the network, at once: the cached list whatever its age, else the bundled one."""
@@ -194,7 +196,7 @@ class Catalogue:
 
     async def model(self, client: Client, slug: str) -> Model:
         """What is known of ``slug``, asking the server where that is free and quick. Never raises for a failure."""
-        models = await self._fresh_or_known(client)
+        models = self.latest = await self._fresh_or_known(client)
         model = models.find(slug) or ended().find(slug) or _unlisted(slug)
         if model.parameters is not None or not client.server.flavour.native or self._is_failing():
             return model
