@@ -261,7 +261,14 @@ async def kept(client: Client, journal: Journal, call: Call) -> Delivery | None:
 def _entry(order: Order, server: Server) -> Call:
     request = order.request
     facts = {"prompt": request.prompt, "seed": request.seed, "pictures": len(request.images), **request.parameters}
-    return Call(order.key, server.base_url, order.wire.path, request.model, _redacted(server, facts))
+    return Call(
+        order.key,
+        server.base_url,
+        order.wire.path,
+        request.model,
+        _redacted(server, facts),
+        further_keys=order.turn[1:],
+    )
 
 
 def _redacted(server: Server, content: Any) -> Any:

@@ -7,9 +7,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.faults.databases import database, garbage
 from tests.faults.money import _answers
-from tests.faults.table import Act, Row, bought, do, replayed
+from tests.faults.stores import _model_list
+from tests.faults.table import Act, Row, both, bought, do, replayed
 from tests.faults.world import World
+
+LIST_DOWN = _model_list("status-500")
 
 
 def _named(name: str, first: str, second: str, **more: Any) -> Row:
@@ -50,6 +54,14 @@ ROWS = [
     *(
         _named(f"the server ran {executed}", "flux-2-pro", "flux.2-pro", provoke=_ran(executed))
         for executed in ("fal/fal-ai/flux-2/pro", "flux.2-pro-2026-03-01", "replicate/flux.2-pro-20260301")
+    ),
+    _named("and the list down then", "sandbox-picture", "sandbox-image", between=LIST_DOWN),
+    _named("and the list down then, the other way", "sandbox-image", "sandbox-picture", between=LIST_DOWN),
+    _named(
+        "and the list down then, database of garbage",
+        "sandbox-picture",
+        "sandbox-image",
+        between=both(LIST_DOWN, database(garbage)),
     ),
     _spelled("CRLF after LF", "p\nq", "p\r\nq"),
     _spelled("LF after CRLF", "p\r\nq", "p\nq"),
