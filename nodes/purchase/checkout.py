@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from ..api import Answer, Client, Model, Reply, Server, error_for, request_id
+from ..api import Answer, Client, Model, Reply, Server, error_for, holds_pictures, request_id
 from ..api.prices import Price, price
 from ..errors import BudgetExceeded, Charged, DecoderFault, DryRunCharged, LumenfallError, sentences
 from ..settings import Settings
@@ -108,7 +108,7 @@ class Checkout:
         """What came for ``call``: money has been spent by now."""
         try:
             call = replace(call, request_id=request_id(reply.headers))
-            if not reply.is_success:
+            if not reply.is_success and not await asyncio.to_thread(holds_pictures, reply.body):
                 raise error_for(reply.status, reply.headers, reply.body)
             call, answer, notes = await self._answered(call, reply)
         except LumenfallError as error:

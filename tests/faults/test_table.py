@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from nodes.headless.sandbox import FAULTS
-from tests.faults import answers, databases, disk, downloads, killing, limits, links, money, names, stores
+from tests.faults import answers, databases, disk, downloads, killing, limits, links, money, names, reported, stores
 from tests.faults.table import Row, survive
 from tests.faults.world import World
 
 ROWS = [*answers.ROWS, *downloads.ROWS, *disk.ROWS, *killing.ROWS, *databases.ROWS]
-ROWS += [*stores.ROWS, *limits.ROWS, *links.ROWS, *money.ROWS, *names.ROWS]
+ROWS += [*stores.ROWS, *limits.ROWS, *links.ROWS, *money.ROWS, *names.ROWS, *reported.ROWS]
 
 
 @pytest.mark.parametrize("row", [pytest.param(row, id=row.name) for row in ROWS])
