@@ -71,6 +71,8 @@ class Model(BaseModel):
     aliases: tuple[str, ...] = ()
     snapshots: tuple[str, ...] = ()
     """Slugs of its fixed versions. What is known of it holds for them, but they need not order the same."""
+    listed: bool = True
+    """Whether it stands in the server's own list; so it counts as long as that cannot be had."""
 
     @property
     def takes_mask(self) -> bool | None:
@@ -197,7 +199,10 @@ class Catalogue:
     async def model(self, client: Client, slug: str) -> Model:
         """What is known of ``slug``, asking the server where that is free and quick. Never raises for a failure."""
         models = self.latest = await self._fresh_or_known(client)
-        model = models.find(slug) or ended().find(slug) or _unlisted(slug)
+        model = models.find(slug)
+        if model is None:
+            model = bundled().find(slug) or ended().find(slug) or _unlisted(slug)
+            model = model.model_copy(update={"listed": models.source == "bundled"})
         if model.parameters is not None or not client.server.flavour.native or self._is_failing():
             return model
         try:
