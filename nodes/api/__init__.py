@@ -22,8 +22,8 @@ from .flavours import OPENAI
 from .refusals import error_for, request_id
 from .request_log import Logged
 from .requests import Endpoint, ImageRequest, Otherwise, Question, WireRequest, form, write
-from .responses import Answer, Balance, DryRun, Picture, read_answer
-from .server_names import canonical, spellings
+from .responses import Answer, Balance, DryRun, Picture, holds_pictures, read_answer
+from .server_names import canonical, formerly_canonical, spellings
 from .uploads import recompress
 
 __all__ = [
@@ -60,6 +60,8 @@ __all__ = [
     "ended",
     "error_for",
     "form",
+    "formerly_canonical",
+    "holds_pictures",
     "is_loopback",
     "known_key",
     "read_answer",

@@ -11,7 +11,7 @@ import hashlib
 import re
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timezone
 from functools import lru_cache
 from pathlib import Path
@@ -71,6 +71,8 @@ class Model(BaseModel):
     aliases: tuple[str, ...] = ()
     snapshots: tuple[str, ...] = ()
     """Slugs of its fixed versions. What is known of it holds for them, but they need not order the same."""
+    listed: bool = True
+    """Whether it stands in the server's own list; so it counts as long as that cannot be had."""
 
     @property
     def takes_mask(self) -> bool | None:
@@ -169,6 +171,8 @@ class Catalogue:
 
     folder: Path
     base_url: str
+    latest: ModelList | None = field(default=None, init=False)
+    """The list by which :meth:`model` went last."""
 
     def known(self) -> ModelList:
         """What is known without the network, at once: the cached list whatever its age, else the bundled one."""
@@ -194,8 +198,11 @@ class Catalogue:
 
     async def model(self, client: Client, slug: str) -> Model:
         """What is known of ``slug``, asking the server where that is free and quick. Never raises for a failure."""
-        models = await self._fresh_or_known(client)
-        model = models.find(slug) or ended().find(slug) or _unlisted(slug)
+        models = self.latest = await self._fresh_or_known(client)
+        model = models.find(slug)
+        if model is None:
+            model = bundled().find(slug) or ended().find(slug) or _unlisted(slug)
+            model = model.model_copy(update={"listed": models.source == "bundled"})
         if model.parameters is not None or not client.server.flavour.native or self._is_failing():
             return model
         try:

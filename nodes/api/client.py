@@ -36,7 +36,7 @@ from .proxies import Proxies, Transport
 from .refusals import NOT_BEGUN, error_for
 from .request_log import Logged
 from .requests import WireRequest
-from .responses import Balance, DryRun, read_balance, read_dry_run
+from .responses import Balance, DryRun, holds_pictures, read_balance, read_dry_run
 
 TIMEOUT = httpx.Timeout(600.0, connect=10.0, pool=None)
 """Seconds. Slow models need minutes (documented 95th percentile: 7), so reading waits ten."""
@@ -354,8 +354,10 @@ def _pause(state: tenacity.RetryCallState) -> float:
 
 
 def _refused_for_now(reply: Reply) -> bool:
-    """Whether the server says that it has not begun: 429, or 503 with a code of its own that means the same."""
-    if reply.status not in (429, 503):
+    """Whether the server says that it has not begun: 429, or 503 with a code of its own that means the same, and no
+    picture beside it.
+    """
+    if reply.status not in (429, 503) or holds_pictures(reply.body):
         return False
     error = error_for(reply.status, reply.headers, reply.body)
     return error.charged is Charged.NO and (isinstance(error, RateLimited) or error.code in NOT_BEGUN)

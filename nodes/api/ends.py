@@ -20,7 +20,9 @@ def end_note(model: Model, today: date | None = None) -> str | None:
     if left is None or left > SOON:
         return None
     told = f"{model.id} {'ends' if left >= timedelta(0) else 'ended'} on {model.ends}."
-    return f"{told} Its successor is {' or '.join(model.successors)}." if model.successors else told
+    if model.successors:
+        told += f" Its successor is {' or '.join(model.successors)}."
+    return told if model.listed else f"{told} It is not in the server's list."
 
 
 def end_note_behind(slug: str) -> str | None:

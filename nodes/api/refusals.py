@@ -116,7 +116,7 @@ def error_for(status: int, headers: Mapping[str, str], body: bytes) -> ApiError:
     made; else that is not known.
     """
     content = _json(body)
-    refusal = find_refusal(content) or Refusal(_describe_non_json(headers, body), None)
+    refusal = find_refusal(content) or Refusal(_describe(headers, body, content), None)
     code = refusal.code.upper() if refusal.code else None
     named = ModelUnavailable if _NO_PROVIDER.search(refusal.message) else _BY_CODE.get(code or "")
     kind = named or _BY_STATUS.get(status) or (ServerFault if status >= 500 else ApiError)
@@ -187,19 +187,30 @@ def _json(body: bytes) -> Any:
         return None
 
 
-def _describe_non_json(headers: Mapping[str, str], body: bytes) -> str:
+def _describe(headers: Mapping[str, str], body: bytes, content: Any) -> str:
+    """What can be told of a body that holds no known error."""
     text = body[:20_000].decode("utf-8", "replace").strip()
-    if text in ("", "{}"):
+    is_answer = isinstance(content, (Mapping, list)) and ("data" in content or _LINK.search(text))
+    if text in ("", "{}") or is_answer:
         return "no explanation"
     title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
     if title:
         return f"a web page titled {_shorten(title.group(1))!r}, which usually comes from a proxy in between"
     if "html" in headers.get("content-type", ""):
         return "a web page, which usually comes from a proxy in between"
-    return text
+    return _shorten(text)
+
+
+# Links to pictures need no key, and messages are shown, logged and shared.
+_LINK = re.compile(r"\b(https?):/?/?([^\s/?#\"'<>\\]*)[^\s\"'<>]*|\bdata:[^\s\"'<>]*", re.IGNORECASE)
+
+
+def _without_link(match: re.Match[str]) -> str:
+    return f"(a link to {match[2]})" if match[2] else "(a link)"
 
 
 def _shorten(text: str) -> str:
+    text = _LINK.sub(_without_link, text)
     # A lone surrogate, which JSON may hold, could be neither shown nor logged.
     text = " ".join(text.encode("utf-8", "replace").decode().split())
     return text if len(text) <= _LONGEST_QUOTE else text[:_LONGEST_QUOTE] + "..."

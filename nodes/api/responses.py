@@ -103,8 +103,8 @@ class Balance:
 def read_answer(
     status: int, headers: Mapping[str, str], body: bytes, broken: str | None = None, most: int | None = None
 ) -> Answer:
-    """The first ``most`` pictures in a successful answer to generations, edits or variations. ``broken`` is the reply's
-    own.
+    """The first ``most`` pictures in an answer to generations, edits or variations: a successful one, or one that
+    :func:`holds_pictures` all the same. ``broken`` is the reply's own.
 
     Raises ApiError where it holds an error instead of pictures, AnswerError where no picture can be read, and
     ConnectionFailed where none can be because the answer is ``broken``. Among good pictures, unreadable ones and an
@@ -137,8 +137,9 @@ def read_answer(
         raise error_for(status, headers, body).replaced(
             charged=charged, cost=metadata.cost, currency=metadata.cost_currency
         )
-    if refusal:
-        notes.append(f"The server also reported: {refusal.message}")
+    reported = "" if 200 <= status < 300 else f" an error ({status})"
+    if refusal or reported:
+        notes.append(f"The server also reported{reported}: {refusal.message if refusal else 'it did not say which.'}")
     beyond = len(answer.data or []) - entries
     if beyond and pictures:
         notes.append(f"The answer held {beyond} more than the {most} that were asked for; they were not fetched.")
@@ -165,6 +166,25 @@ def read_answer(
     )
 
 
+def holds_pictures(body: bytes) -> bool:
+    """Whether an answer, whatever its status, brings a picture that can be used: it was made then."""
+    if b'"data"' not in body:
+        return False
+    try:
+        content = _decode_json({}, body)
+    except AnswerError:
+        content = complete_members(body)
+    return any(_is_usable(entry) for entry in _Answer.model_validate(content).data or [])
+
+
+def _is_usable(entry: Any) -> bool:
+    try:
+        _picture(_Item.model_validate(entry))
+    except ValueError:
+        return False
+    return True
+
+
 class _DryRunBody(BaseModel):
     estimated: Flag = None
     total_cost_micros: Annotated[Annotated[int, Field(ge=0, lt=10**12)] | None, WrapValidator(or_none)] = None
@@ -180,7 +200,7 @@ def read_dry_run(status: int, headers: Mapping[str, str], body: bytes, broken: s
     pictures, or begins a job, and bills that. Raises DryRunCharged then, ApiError for a refusal, ConnectionFailed and
     AnswerError for anything else.
     """
-    if not 200 <= status < 300:
+    if not 200 <= status < 300 and not holds_pictures(body):
         raise error_for(status, headers, body)
     try:
         content = _decode_json(headers, body)

@@ -123,7 +123,7 @@ class _Purchase:
             model = await self._catalogue.model(client, self._plan.terms.model)
             self._end_note = end_note(model)
             # Encoding large pictures takes a while; in a thread it does not hold up other calls.
-            orders = await asyncio.to_thread(orders_of, self._plan, self._server, model)
+            orders = await asyncio.to_thread(orders_of, self._plan, self._server, model, self._catalogue.latest)
             self._total = len(orders)
             checkout = self._checkout = Checkout(
                 client, self._journal, self._settings, self._caller, model, self._is_wanted, self._tell, self._consent

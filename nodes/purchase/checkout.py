@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 
-from ..api import Answer, Client, Model, Reply, Server, error_for, request_id
+from ..api import Answer, Client, Model, Reply, Server, error_for, holds_pictures, request_id
 from ..api.prices import Price, price
 from ..errors import BudgetExceeded, Charged, DecoderFault, DryRunCharged, LumenfallError, sentences
 from ..settings import Settings
@@ -122,7 +122,7 @@ class Checkout:
         """What came for ``call``: money has been spent by now."""
         try:
             call = replace(call, request_id=request_id(reply.headers))
-            if not reply.is_success:
+            if not reply.is_success and not await asyncio.to_thread(holds_pictures, reply.body):
                 raise error_for(reply.status, reply.headers, reply.body)
             call, answer, notes = await self._answered(call, reply)
         except LumenfallError as error:
@@ -295,10 +295,17 @@ async def kept(client: Client, journal: Journal, call: Call) -> Delivery | None:
 
 def _entry(order: Order, server: Server) -> Call:
     request = order.request
-    asked = {"prompt": request.prompt, "seed": request.seed, "pictures": len(request.images), **request.parameters}
+    facts = {"prompt": request.prompt, "seed": request.seed, "pictures": len(request.images), **request.parameters}
     # Some paste the key into a prompt, or into whatever field has the focus.
-    model = server.without_key(request.model)
-    return Call(order.key, server.base_url, order.wire.path, model, server.without_key(asked))
+    return Call(
+        order.key,
+        server.base_url,
+        order.wire.path,
+        server.without_key(request.model),
+        # Read again where a zoomed picture is put back: ``size``.
+        server.without_key(facts),
+        further_keys=order.turn[1:],
+    )
 
 
 def _unpriced(model: str) -> LumenfallError:

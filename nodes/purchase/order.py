@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -14,12 +15,15 @@ from ..api import (
     Endpoint,
     ImageRequest,
     Model,
+    ModelList,
     Question,
     Server,
     WireRequest,
     bundled,
     canonical,
+    ended,
     form,
+    formerly_canonical,
     spellings,
     write,
 )
@@ -40,6 +44,8 @@ class Order:
     former: frozenset[str] = frozenset()
     aliases: frozenset[str] = frozenset()
     names: frozenset[str] = frozenset()
+    rivals: frozenset[str] = frozenset()
+    """Names of the other models that are known."""
     turn: tuple[str, ...] = ()
     """The keys under which an equal order may be on its way now."""
 
@@ -50,24 +56,64 @@ class Order:
 
     def is_answered_by(self, call: Call) -> bool:
         """Whether ``call``, found by one of the keys, asked for the same. An alias may have meant another model then,
-        or be two models' today: what the server says that it ran decides.
+        or be two models' today: so it is where the server says that it ran another model that is known. A provider's
+        name for a model, or a fixed version of it, is no other model.
         """
         if call.key == self.key or call.key in self.former or call.executed_model is None:
             return True
-        return call.executed_model.rpartition("/")[2] in self.names
+        parts = call.executed_model.split("/")
+        ran = {"/".join(parts[start:]) for start in range(len(parts))}
+        ran |= {_DATE.sub("", name) for name in ran}
+        return not ran.isdisjoint(self.names) or ran.isdisjoint(self.rivals)
 
 
-def orders_of(plan: Plan, server: Server, model: Model) -> list[Order]:
-    """The requests of ``plan`` written for ``server``. Slow for large pictures. Raises InputError."""
+# Of a fixed version: -2026-04-21 or -20260421.
+_DATE = re.compile(r"-\d{4}-?\d{2}-?\d{2}$")
+
+
+def orders_of(plan: Plan, server: Server, model: Model, models: ModelList | None = None) -> list[Order]:
+    """The requests of ``plan`` written for ``server``, whose list is ``models``. Slow for large pictures. Raises
+    InputError.
+    """
     may_shrink = plan.terms.too_large == "scale down"
-    return [order(replace(request, may_shrink=may_shrink), server, model) for request in plan.requests(model)]
+    requests = (replace(request, may_shrink=may_shrink) for request in plan.requests(model))
+    return [order(request, server, model, models) for request in requests]
 
 
-def order(request: ImageRequest, server: Server, model: Model) -> Order:
-    """``request`` written for ``server``. Slow for large pictures. Raises InputError."""
+def order(typed: ImageRequest, server: Server, model: Model, models: ModelList | None = None) -> Order:
+    """``typed`` written for ``server``, whose list is ``models``. Slow for large pictures. Raises InputError."""
+    request = _respelled(typed, one_spelling)
     wire = write(request, server.flavour, takes_seed=model.takes("seed"), accepts=model.accepts)
     pictures = [fingerprint(image) for image in request.images]
     mask = None if request.mask is None else fingerprint(request.mask)
+    shipped = bundled().find(request.model)
+    others = dict.fromkeys(
+        [*model.other_names(request.model), *(shipped.other_names(request.model) if shipped else ())]
+    )
+    slugs = (request.model, *others)
+    key, *aliases = (_key(request, canonical(server.base_url), slug, pictures, mask) for slug in slugs)
+    former = {slug: frozenset(_former_keys(typed, server, slug, pictures, mask)) for slug in slugs}
+    names = frozenset(slug.rpartition("/")[2] for slug in (model.id, *slugs))
+    return Order(
+        request,
+        wire,
+        key,
+        former.pop(request.model),
+        frozenset(aliases).union(*former.values()),
+        names.union(model.snapshots, shipped.snapshots if shipped else ()),
+        frozenset(_rivals(names, models)),
+        (key, *aliases),
+    )
+
+
+def _rivals(names: frozenset[str], models: ModelList | None) -> Iterator[str]:
+    for known in filter(None, (models, bundled(), ended())):
+        for model in known.models:
+            if names.isdisjoint((model.id, *model.aliases)):
+                yield from (model.id, *model.aliases, *model.snapshots)
+
+
+def _key(request: ImageRequest, server: str, slug: str, pictures: Sequence[str], mask: str | None) -> str:
     sent = Question(
         operation=request.endpoint,
         prompt=request.prompt,
@@ -76,28 +122,35 @@ def order(request: ImageRequest, server: Server, model: Model) -> Order:
         mask=mask,
     )
     question: Question = {**sent, **request.asked}
-    shipped = bundled().find(request.model)
-    others = dict.fromkeys(
-        [*model.other_names(request.model), *(shipped.other_names(request.model) if shipped else ())]
-    )
-    key, *aliases = (
-        request_key(server=canonical(server.base_url), model=name, seed=request.seed, **question)
-        for name in (request.model, *others)
-    )
-    ways: list[_Way] = [(request.endpoint, request.prompt, pictures)]
-    if request.otherwise:
-        endpoint, prompt, picture = request.otherwise
-        ways.append((endpoint, prompt, [picture]))
-    former = {name: frozenset(_former_keys(request, server, name, ways, mask)) for name in (request.model, *others)}
-    return Order(
-        request,
-        wire,
-        key,
-        former.pop(request.model),
-        frozenset(aliases).union(*former.values()),
-        frozenset(name.rpartition("/")[2] for name in (model.id, request.model, *others)),
-        (key, *aliases),
-    )
+    return request_key(server=server, model=slug, seed=request.seed, **question)
+
+
+def one_spelling(text: str) -> str:
+    """``text`` with one kind of line end, and no byte order mark: nobody sees the difference."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").strip("\ufeff \t\n")
+
+
+def _respelled(request: ImageRequest, spell: Callable[[str], str]) -> ImageRequest:
+    asked = request.asked
+    text = asked.get("prompt")
+    if text:
+        asked = {**asked, "prompt": spell(text)}
+    return replace(request, prompt=request.prompt and spell(request.prompt), asked=asked)
+
+
+def _former_keys(
+    typed: ImageRequest, server: Server, slug: str, pictures: Sequence[str], mask: str | None
+) -> Iterator[str]:
+    """The prompt was hashed as it was typed, and the path of the address as it was written."""
+    spelled = one_spelling(typed.prompt or ""), one_spelling(typed.asked.get("prompt") or "")
+    requests = [typed, _respelled(typed, one_spelling)]
+    if any("\n" in text for text in spelled):
+        requests.append(_respelled(typed, lambda text: one_spelling(text).replace("\n", "\r\n")))
+    for request in requests:
+        yield _key(request, formerly_canonical(server.base_url), slug, pictures, mask)
+        if request != typed:
+            yield _key(request, canonical(server.base_url), slug, pictures, mask)
+        yield from _keys_of_0_1(request, server, slug, pictures, mask)
 
 
 _Way = tuple[Endpoint, str | None, Sequence[str]]
@@ -110,23 +163,27 @@ _OPENAI_FIELDS = frozenset(
 _VARIATION_FIELDS = frozenset({"n", "size", "response_format"})
 
 
-def _former_keys(
-    request: ImageRequest, server: Server, name: str, ways: Sequence[_Way], mask: str | None
+def _keys_of_0_1(
+    request: ImageRequest, server: Server, slug: str, pictures: Sequence[str], mask: str | None
 ) -> Iterator[str]:
     """Version 0.1 hashed what it sent. So the spelling of the address, the way back for the picture, and whether the
     list of models could be had when it was sent, all counted.
     """
+    ways: list[_Way] = [(request.endpoint, request.prompt, pictures)]
+    if request.otherwise:
+        endpoint, prompt, picture = request.otherwise
+        ways.append((endpoint, prompt, [picture]))
     returns: tuple[Mapping[str, Any], ...] = ({}, {"response_format": "url"}, {"response_format": "b64_json"})
     seeds: tuple[Mapping[str, Any], ...] = ({"seed": request.seed}, {})
-    for (endpoint, prompt, pictures), address, back, seed in product(ways, spellings(server.base_url), returns, seeds):
+    for (endpoint, prompt, digests), address, back, seed in product(ways, spellings(server.base_url), returns, seeds):
         fields = _OPENAI_FIELDS if server.flavour is OPENAI else None
         if endpoint == "variations":
             fields = _VARIATION_FIELDS
-        body = {"model": name, **({"prompt": prompt} if prompt else {})}
+        body = {"model": slug, **({"prompt": prompt} if prompt else {})}
         parameters = {**seed, **request.parameters, **back}
         body.update({field: value for field, value in parameters.items() if fields is None or field in fields})
         written = body if endpoint == "generations" else form(body)
-        yield former_key(address, f"images/{endpoint}", written, request.seed, pictures, mask)
+        yield former_key(address, f"images/{endpoint}", written, request.seed, digests, mask)
 
 
 class Skipped(Exception):

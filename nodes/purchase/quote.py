@@ -77,7 +77,7 @@ class Quote:
         server, journal, settings = session.server, session.journal, session.settings
         async with Client(server) as client:
             model = await session.catalogue.model(client, plan.terms.model)
-            orders = await asyncio.to_thread(orders_of, plan, server, model)
+            orders = await asyncio.to_thread(orders_of, plan, server, model, session.catalogue.latest)
             note = end_note(model)
             notes = () if note is None else (note,)
             self.notes += notes

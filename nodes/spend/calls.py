@@ -101,6 +101,8 @@ class Call:
     worker: str = field(default_factory=_this_machine)
     """The machine that ordered it."""
     pictures: tuple[Stored, ...] = ()
+    further_keys: tuple[str, ...] = ()
+    """Keys of the same request under other names of the model, as they were known when it was sent."""
 
     @property
     def price(self) -> float | None:
@@ -122,7 +124,8 @@ class Call:
     def columns(self) -> dict[str, Any]:
         """The row of ``calls``, without its number."""
         row = asdict(self)
-        row.pop("pictures")
+        for name in ("pictures", "further_keys"):
+            row.pop(name)
         row |= {"state": self.state.value, "charged": self.charged.value}
         # What a server sends must not keep a paid call from being entered; PostgreSQL takes no null characters.
         row["currency"] = self.currency and self.currency[:16].upper()
@@ -130,7 +133,8 @@ class Call:
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, as JSON takes it."""
-        return {**self.columns(), "pictures": [asdict(picture) for picture in self.pictures]}
+        pictures = [asdict(picture) for picture in self.pictures]
+        return {**self.columns(), "pictures": pictures, "further_keys": list(self.further_keys)}
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Call:
@@ -140,6 +144,7 @@ class Call:
         values["state"] = State(values["state"])
         values["charged"] = Charged(values["charged"])
         values["pictures"] = tuple(Stored(**picture) for picture in content.get("pictures", ()))
+        values["further_keys"] = tuple(content.get("further_keys", ()))
         return cls(**values)
 
 

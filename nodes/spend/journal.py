@@ -217,10 +217,12 @@ class Journal:
         """The calls for any of ``keys`` that were not refused, the last one first. Raises StoreError."""
         import sqlalchemy as sa
 
-        from .tables import calls
+        from .tables import calls, further_keys
 
+        named = sa.select(further_keys.c.call_id).where(further_keys.c.key.in_(keys))
         with self._database().read() as connection:
-            query = sa.select(calls).where(calls.c.key.in_(keys), calls.c.state != State.REFUSED.value)
+            found = calls.c.key.in_(keys) | calls.c.id.in_(named)
+            query = sa.select(calls).where(found, calls.c.state != State.REFUSED.value)
             return read_calls(connection, query.order_by(calls.c.number.desc()))
 
     def find(self, name: str) -> Call | None:

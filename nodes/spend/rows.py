@@ -44,7 +44,7 @@ def enter(connection: Connection, call: Call) -> None:
     """Insert ``call``, or bring its row up to it, and the sums with it; a row that is further is left alone."""
     import sqlalchemy as sa
 
-    from .tables import calls, pictures
+    from .tables import calls, further_keys, pictures
 
     columns = call.columns()
     stored = sa.select(sa.func.count()).where(pictures.c.call_id == call.id).scalar_subquery()
@@ -52,6 +52,8 @@ def enter(connection: Connection, call: Call) -> None:
     row = connection.execute(known.where(calls.c.id == call.id)).mappings().first()
     if row is None:
         connection.execute(sa.insert(calls).values(columns))
+        for key in call.further_keys:
+            connection.execute(sa.insert(further_keys).values(call_id=call.id, key=key))
     elif _ORDER.index(State(row["state"])) > _ORDER.index(call.state):
         return
     else:
@@ -66,11 +68,11 @@ def enter(connection: Connection, call: Call) -> None:
 
 def read_calls(connection: Connection, chosen: Select[Any]) -> list[Call]:
     """The calls that ``chosen``, a selection of whole rows of ``calls``, finds, in its order and with their pictures.
-    Two queries however many.
+    Three queries however many.
     """
     import sqlalchemy as sa
 
-    from .tables import calls, pictures
+    from .tables import calls, further_keys, pictures
 
     ids = chosen.with_only_columns(calls.c.id).subquery()
     brought = sa.select(pictures).join(ids, ids.c.id == pictures.c.call_id).order_by(pictures.c.number)
@@ -79,7 +81,10 @@ def read_calls(connection: Connection, chosen: Select[Any]) -> list[Call]:
     for row in connection.execute(brought).mappings():
         picture = dict(row)
         stored[picture.pop("call_id")].append(picture)
-    return [Call.from_dict({**row, "pictures": stored[row["id"]]}) for row in rows]
+    keys: dict[str, list[str]] = defaultdict(list)
+    for call_id, key in connection.execute(sa.select(further_keys).join(ids, ids.c.id == further_keys.c.call_id)):
+        keys[call_id].append(key)
+    return [Call.from_dict({**row, "pictures": stored[row["id"]], "further_keys": keys[row["id"]]}) for row in rows]
 
 
 def is_shared(connection: Connection, sha256: str) -> bool:

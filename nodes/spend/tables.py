@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import JSON, BigInteger, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text
 
-REVISION = "0003"
+REVISION = "0004"
 """The migration that these tables stand for."""
 
 metadata = MetaData()
@@ -61,6 +61,15 @@ pictures = Table(
     Column("size", BigInteger, nullable=False),
     Index("pictures_by_content", "sha256"),
 )
+
+further_keys = Table(
+    "further_keys",
+    metadata,
+    Column("call_id", String(32), ForeignKey("calls.id", ondelete="CASCADE"), primary_key=True),
+    Column("key", String(64), primary_key=True),
+    Index("further_keys_by_key", "key"),
+)
+"""The keys under which a call is found beside its own."""
 
 sums = Table(
     "sums",

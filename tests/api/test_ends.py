@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from nodes.api import Catalogue, Model, ModelList, bundled, end_note, ended, read_models
+from nodes.api import Catalogue, Client, Model, ModelList, Server, bundled, end_note, ended, read_models
 from tests.api.conftest import odd_server
 from tests.api.test_catalogue import REMOTE, fetched
 
@@ -54,6 +54,24 @@ def test_the_servers_word_goes_before_the_bundled_lists() -> None:
     assert model.ends == known.ends
     (model,) = read({"id": known.id}, today=known.ends + day)
     assert model.ends is None, "it is listed although the day has passed"
+
+
+def test_what_the_server_does_not_list_is_known_from_the_bundled_list(tmp_path: Path) -> None:
+    known = next(model for model in bundled().models if model.ends and model.sizes)
+    assert known.ends is not None
+    with odd_server(lambda _: (200, {}, b'{"data": [{"id": "other", "modality": "image"}]}')) as odd:
+        catalogue = Catalogue(tmp_path, odd.url)
+        model, new = asyncio.run(models_of(catalogue, odd.url, known.id, "unheard-of"))
+    assert model == known.model_copy(update={"listed": False}) and not new.listed
+    assert end_note(model, known.ends) == (
+        f"{known.id} ends on {known.ends}. Its successor is {' or '.join(known.successors)}. "
+        "It is not in the server's list."
+    )
+
+
+async def models_of(catalogue: Catalogue, base_url: str, *slugs: str) -> list[Model]:
+    async with Client(Server(base_url)) as client:
+        return [await catalogue.model(client, slug) for slug in slugs]
 
 
 def test_a_listed_snapshot_has_an_end_of_its_own() -> None:

@@ -15,6 +15,8 @@ from tests.faults import (
     limits,
     links,
     money,
+    names,
+    reported,
     stores,
     surprises,
 )
@@ -22,7 +24,8 @@ from tests.faults.table import Row, survive
 from tests.faults.world import World
 
 ROWS = [*answers.ROWS, *downloads.ROWS, *disk.ROWS, *killing.ROWS, *databases.ROWS]
-ROWS += [*stores.ROWS, *limits.ROWS, *links.ROWS, *money.ROWS, *giving_up.ROWS, *surprises.ROWS]
+ROWS += [*stores.ROWS, *limits.ROWS, *links.ROWS, *money.ROWS, *names.ROWS, *reported.ROWS]
+ROWS += [*giving_up.ROWS, *surprises.ROWS]
 
 
 @pytest.mark.parametrize("row", [pytest.param(row, id=row.name) for row in ROWS])

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 import torch
 
-from nodes.api import catalogue
+from nodes.api import canonical, catalogue
 from nodes.errors import AnswerError, Charged
 from nodes.headless.host import Headless
 from nodes.headless.sandbox import FAULTS, Fault, Sandbox
@@ -220,7 +220,45 @@ def test_a_far_corner_of_the_picture_is_not_bought_again(nodes: Nodes, sandbox: 
     assert not nodes(node, **{**inputs, "image": changed}).report["replayed"]
 
 
-# What version 0.1 has bought
+@pytest.mark.parametrize(("ran", "replayed"), [("flux.2-max", False), ("fal/flux-2-max", False), ("fal/new", True)])
+def test_only_another_known_model_contradicts_an_alias(
+    nodes: Nodes, sandbox: Sandbox, ran: str, replayed: bool
+) -> None:
+    def said(text: str) -> str:
+        body = json.loads(text)
+        return json.dumps(body | {"metadata": {**body["metadata"], "executed_model": ran}})
+
+    node, inputs = RUNS["generate"]
+    sandbox.fail_next(Fault("another model", "", spoil_text=said))
+    nodes(node, **{**inputs, "model": "flux-2-pro"})
+    assert nodes(node, **{**inputs, "model": "flux.2-pro"}).report["replayed"] is replayed
+
+
+# What earlier versions have bought
+
+
+@pytest.mark.parametrize("prompt", ["a cat\r\na hat", "a cat\na hat"])
+def test_a_prompt_that_was_bought_as_it_was_typed_is_found(nodes: Nodes, sandbox: Sandbox, prompt: str) -> None:
+    node, inputs = RUNS["generate"]
+    bought_before(nodes, sandbox, key_before(canonical(sandbox.base_url), "a cat\r\na hat"))
+    assert nodes(node, **{**inputs, "prompt": prompt}).report["replayed"] and not sandbox.bill
+
+
+def test_what_was_bought_at_a_path_as_it_was_written_is_found(nodes: Nodes, sandbox: Sandbox) -> None:
+    node, inputs = RUNS["generate"]
+    port = urlsplit(sandbox.base_url).port
+    bought_before(nodes, sandbox, key_before(f"http://localhost:{port}/openai/./v1", "a cat"))
+    elsewhere = Nodes(Headless({"LUMENFALL_BASE_URL": f"http://127.0.0.1:{port}/openai/./v1"}))
+    assert elsewhere(node, **inputs).report["replayed"] and not sandbox.bill
+
+
+def key_before(server: str, prompt: str) -> str:
+    """Of the run "generate"."""
+    content = {
+        **{"version": 2, "server": server, "operation": "generations", "model": MODEL, "prompt": prompt},
+        **{"parameters": {"size": "64x64"}, "seed": 0, "pictures": [], "mask": None, "node": {}},
+    }
+    return sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def key_of_0_1(server: str, endpoint: str, fields: dict[str, Any], seed: int, pictures: list[str]) -> str:
@@ -236,11 +274,13 @@ def bought_by_0_1(
     nodes: Nodes, sandbox: Sandbox, fields: dict[str, Any], pictures: list[str], seed: int, endpoint: str = ""
 ) -> None:
     """A call that is done, with a picture, under the key that version 0.1 gave it."""
-    journal = Journal(nodes.host.data_dir())
     endpoint = endpoint or ("images/edits" if pictures else "images/generations")
-    call = Call(
-        key_of_0_1(sandbox.base_url, endpoint, fields, seed, pictures), sandbox.base_url, endpoint, fields["model"]
-    )
+    bought_before(nodes, sandbox, key_of_0_1(sandbox.base_url, endpoint, fields, seed, pictures))
+
+
+def bought_before(nodes: Nodes, sandbox: Sandbox, key: str) -> None:
+    journal = Journal(nodes.host.data_dir())
+    call = Call(key, sandbox.base_url, "images/generations", MODEL)
     stored = journal.files.put(1, encode(torch.zeros(64, 64, 3)), ".png")
     done = dataclasses.replace(call.with_picture(stored), state=State.DONE, charged=Charged.YES, cost=10**7)
     journal.open()

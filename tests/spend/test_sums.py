@@ -196,10 +196,16 @@ def test_an_older_database_is_given_its_sums(
 
 
 def older(path: Path) -> None:
-    """Take back what the third version of the tables has brought."""
+    """Take back what the third and fourth version of the tables have brought."""
     forget_databases()
     with sqlite3.connect(path) as database:
-        for what in ("TABLE sums", "TABLE limits", "INDEX calls_by_state", "INDEX calls_by_delivery"):
+        for what in (
+            "TABLE further_keys",
+            "TABLE sums",
+            "TABLE limits",
+            "INDEX calls_by_state",
+            "INDEX calls_by_delivery",
+        ):
             database.execute(f"DROP {what}")
         database.execute("DROP TRIGGER calls_of_an_older_version")
         database.execute("ALTER TABLE calls DROP COLUMN worker")
