@@ -31,7 +31,7 @@ from ..errors import (
 from . import downloads, request_log
 from .credentials import Server
 from .destinations import Guarded
-from .exchange import Reply, cause, exchange
+from .exchange import NotSent, Reply, cause, exchange
 from .proxies import Proxies, Transport
 from .refusals import NOT_BEGUN, error_for
 from .request_log import Logged
@@ -64,10 +64,6 @@ _KEPT = httpx.Limits(max_connections=100, max_keepalive_connections=20)
 
 USER_AGENT = "comfyui-lumenfall/0.1.0"
 """With the version that pyproject.toml names, which is not there to be read in every installation."""
-
-
-class _NotSent(Exception):
-    """The connection failed before anything left this machine."""
 
 
 class _Busy(Exception):
@@ -190,7 +186,7 @@ class Client:
         what is known, where no answer began.
         """
         url = f"{self.server.base_url}/{request.path}"
-        failure: _Busy | _NotSent | None = None
+        failure: _Busy | NotSent | None = None
         try:
             async for attempt in tenacity.AsyncRetrying(
                 retry=tenacity.retry_if_exception(_worth_another_try),
@@ -205,12 +201,12 @@ class Client:
                     self._on_status(None)
                     try:
                         return await self._post(url, request, trace_id)
-                    except (_Busy, _NotSent) as error:
+                    except (_Busy, NotSent) as error:
                         failure = error
                         raise
         except _Busy as busy:
             return busy.reply
-        except _NotSent as error:
+        except NotSent as error:
             raise self._unreachable(error) from error
         raise AssertionError("unreachable: the loop returns or raises")
 
@@ -287,8 +283,11 @@ class Client:
             reply = await exchange(
                 self._paid, self.server, "POST", url, deadline=DEADLINE, limit=MAX_ANSWER_BYTES, **everything
             )
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.InvalidURL) as error:
-            raise _NotSent(cause(error)) from error
+        except NotSent as error:
+            if isinstance(error.__cause__, (httpx.ReadTimeout, asyncio.TimeoutError)):
+                # A proxy that took its time over nothing; once is enough.
+                raise self._unreachable(error) from error
+            raise
         except (httpx.TimeoutException, asyncio.TimeoutError) as error:
             raise ConnectionFailed(
                 "The server did not answer in time.", hint="Look the request up before you send it again."
@@ -317,7 +316,7 @@ class Client:
             reply = await exchange(
                 self._api, self.server, method, url, deadline=FREE_DEADLINE, limit=MAX_ANSWER_BYTES, **content
             )
-        except (httpx.HTTPError, httpx.InvalidURL, asyncio.TimeoutError, OSError) as error:
+        except (NotSent, httpx.HTTPError, asyncio.TimeoutError, OSError) as error:
             raise self._unreachable(error) from error
         if reply.broken and whole:
             raise ConnectionFailed(f"The answer did not arrive whole ({reply.broken}).", charged=Charged.NO)
@@ -341,7 +340,7 @@ class Client:
 def _worth_another_try(error: BaseException) -> bool:
     if isinstance(error, _Busy):
         return (error.wait or 0.0) <= LONGEST_RETRY_AFTER
-    return isinstance(error, _NotSent)
+    return isinstance(error, NotSent)
 
 
 _backoff = tenacity.wait_exponential(multiplier=0.5, max=8.0) + tenacity.wait_random(0.0, 0.5)
