@@ -11,7 +11,7 @@ from urllib.request import getproxies
 import httpx
 
 from ..errors import InputError
-from .addresses import is_loopback_host
+from .addresses import address_of, is_loopback_host, is_own
 from .no_proxy import NoProxy
 
 _HOSTS_FILES = re.compile(r"(.+\.)?localhost\.localdomain|localhost[46](\.localdomain[46])?|ipv?6-(localhost|loopback)")
@@ -24,7 +24,8 @@ class Proxies:
     What decides, first to last:
 
     1. A host on this machine is reached directly, whatever the environment says: by the names and addresses of
-       :func:`is_loopback_host`, by what hosts files call it, and by its own name where that is a loopback address.
+       :func:`is_loopback_host`, by any address that it has in a network, by what hosts files call it, and by its own
+       name where that is a loopback address.
     2. So is what ``NO_PROXY`` names (:class:`NoProxy`).
     3. ``HTTP_PROXY`` or ``HTTPS_PROXY``, by the scheme of the address; else ``ALL_PROXY``. A value without a scheme
        is an http proxy, as curl and httpx have it.
@@ -39,6 +40,7 @@ class Proxies:
         self._no_proxy = NoProxy(found.get("no", ""))
         # Once for each name, so that the way stays the same, and a slow resolver is waited for once.
         self._is_only_loopback = functools.cache(_is_only_loopback)
+        self._is_own = functools.cache(is_own)
 
     def is_direct(self, url: httpx.URL) -> bool:
         """Raises InputError for a NO_PROXY that cannot be understood, where it matters."""
@@ -89,6 +91,9 @@ class Proxies:
         name = host.lower().removesuffix(".")
         if is_loopback_host(name) or _HOSTS_FILES.fullmatch(name):
             return True
+        address = address_of(name)
+        if address is not None:
+            return self._is_own(address)
         own = socket.gethostname().lower()
         return name in (own, own.partition(".")[0]) and self._is_only_loopback(name)
 

@@ -95,7 +95,7 @@ def halftone() -> Image.Image:
 
 def weave() -> Image.Image:
     """Repeats at a distance that only just lies within what zlib looks back over."""
-    return Image.fromarray(np.tile(RANDOM.integers(0, 256, (40, 256, 3), dtype=np.uint8), (26, 1, 1)))
+    return Image.fromarray(np.tile(RANDOM.integers(0, 256, (40, 256, 3), dtype=np.uint8), (26, 1, 1))[:1024])
 
 
 def thumbnails() -> Image.Image:
