@@ -12,6 +12,7 @@ import secrets
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -151,7 +152,7 @@ class Client:
                 code="NETWORK_SETTINGS",
                 hint="Check SSL_CERT_FILE and SSL_CERT_DIR.",
             ) from error
-        proxies = Proxies()
+        self._proxies = proxies = Proxies()
         proxies.check(server.base_url, tls)
 
         def transport(limits: httpx.Limits = _KEPT) -> Transport:
@@ -269,6 +270,20 @@ class Client:
         except InputError as error:
             # The picture's host needs a proxy that the server, reached directly, did not.
             raise DownloadError(error.message, code=error.code, hint=error.hint) from error
+        except DownloadError as error:
+            raise error.replaced(message=self._redact(error.message)) from error.__cause__
+
+    def _redact(self, text: str) -> str:
+        return self._proxies.redact(text.encode("utf-8", "replace")).decode("utf-8", "replace")
+
+    def _without_secrets(self, reply: Reply) -> Reply:
+        """Without what a proxy quotes of its credentials. Only where it is prose: a user's name may be a word of a
+        picture's link, or the name of a field.
+        """
+        is_of_proxy = reply.status == 407 or "proxy-authenticate" in reply.headers
+        if reply.is_success or (not is_of_proxy and reply.body.lstrip()[:1] in (b"{", b"[")):
+            return reply
+        return replace(reply, body=self._proxies.redact(reply.body))
 
     def _require_native(self, what: str) -> None:
         if not self.server.flavour.native:
@@ -294,9 +309,10 @@ class Client:
             ) from error
         except (httpx.HTTPError, OSError) as error:
             raise ConnectionFailed(
-                f"The connection broke before an answer came ({cause(error)}).",
+                f"The connection broke before an answer came ({self._redact(cause(error))}).",
                 hint="Look the request up before you send it again.",
             ) from error
+        reply = self._without_secrets(reply)
         if _refused_for_now(reply):
             raise _Busy(reply)
         return reply
@@ -318,6 +334,7 @@ class Client:
             )
         except (NotSent, httpx.HTTPError, asyncio.TimeoutError, OSError) as error:
             raise self._unreachable(error) from error
+        reply = self._without_secrets(reply)
         if reply.broken and whole:
             raise ConnectionFailed(f"The answer did not arrive whole ({reply.broken}).", charged=Charged.NO)
         return reply
@@ -329,7 +346,7 @@ class Client:
         self._on_status(f"{reason}, trying again in {math.ceil(seconds)} s")
 
     def _unreachable(self, error: Exception) -> ConnectionFailed:
-        reason = cause(error)
+        reason = self._redact(cause(error))
         hint = "Check the network, the proxy settings and the base URL."
         if "CERTIFICATE" in reason.upper():
             hint = "Behind a company's proxy, point SSL_CERT_FILE at its certificate."

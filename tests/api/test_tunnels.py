@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import socket
 import threading
@@ -95,3 +96,25 @@ def test_nor_has_a_socks_proxy_whose_answer_makes_no_sense() -> None:
 
     with pytest.raises(NotSent, match="Malformed reply"):
         asyncio.run(post())
+
+
+SECRETS = ("painter", "p@ss", "p%40ss", base64.b64encode(b"painter:p@ss").decode())
+
+
+def test_a_proxy_that_quotes_its_credentials_in_its_refusal_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    refusal = f"HTTP/1.1 407 no {' '.join(SECRETS)}\r\nContent-Length: 0\r\n\r\n".encode()
+    with listener(lambda connection: connection.sendall(refusal)) as (url, _):
+        monkeypatch.setenv("HTTPS_PROXY", url.replace("//", "//painter:p%40ss@"))
+        with pytest.raises(ConnectionFailed, match=r"407 no \*\*\*") as caught:
+            send(Server("https://example.com/v1", KEY))
+    assert not any(secret in str(caught.value) for secret in SECRETS)
+
+
+def test_nor_is_one_that_does_so_in_its_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = f"Proxy-Authorization: Basic {' '.join(SECRETS)}".encode()
+    head = f"HTTP/1.1 403 Forbidden\r\nContent-Length: {len(page)}\r\n\r\n".encode()
+    with listener(lambda connection: connection.sendall(head + page)) as (url, _):
+        monkeypatch.setenv("HTTP_PROXY", url.replace("//", "//painter:p%40ss@"))
+        reply = send(Server("http://example.com/v1", KEY))
+    assert reply.body.startswith(b"Proxy-Authorization: Basic ***")
+    assert not any(secret.encode() in reply.body for secret in SECRETS)
