@@ -5,8 +5,9 @@ from .nodes.host import dependencies
 # First, since the rest cannot be loaded where one of them is missing.
 dependencies.tell()
 
-from .nodes.routes import install_in_comfyui  # noqa: E402
-from .nodes.table import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS  # noqa: E402
+with dependencies.blamed():
+    from .nodes.routes import install_in_comfyui
+    from .nodes.table import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS
 
 # ComfyUI starts its server when all packs are loaded.
 install_in_comfyui()

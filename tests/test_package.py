@@ -72,7 +72,7 @@ HEADLESS: dict[str, set[str]] = {
     },
     "version": set(),
     "cli": {"commands", "signals", "streams", "version"},
-    "entry": {"cli", "signals", "streams", "version"},
+    "entry": {"cli", "commands", "signals", "streams", "version"},
     "__main__": {"entry"},
 }
 

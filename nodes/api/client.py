@@ -12,6 +12,7 @@ import secrets
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -31,7 +32,7 @@ from ..errors import (
 from . import downloads, request_log
 from .credentials import Server
 from .destinations import Guarded
-from .exchange import Reply, cause, exchange
+from .exchange import NotSent, Reply, cause, exchange
 from .proxies import Proxies, Transport
 from .refusals import NOT_BEGUN, error_for
 from .request_log import Logged
@@ -64,10 +65,6 @@ _KEPT = httpx.Limits(max_connections=100, max_keepalive_connections=20)
 
 USER_AGENT = "comfyui-lumenfall/0.1.0"
 """With the version that pyproject.toml names, which is not there to be read in every installation."""
-
-
-class _NotSent(Exception):
-    """The connection failed before anything left this machine."""
 
 
 class _Busy(Exception):
@@ -155,7 +152,7 @@ class Client:
                 code="NETWORK_SETTINGS",
                 hint="Check SSL_CERT_FILE and SSL_CERT_DIR.",
             ) from error
-        proxies = Proxies()
+        self._proxies = proxies = Proxies()
         proxies.check(server.base_url, tls)
 
         def transport(limits: httpx.Limits = _KEPT) -> Transport:
@@ -190,7 +187,7 @@ class Client:
         what is known, where no answer began.
         """
         url = f"{self.server.base_url}/{request.path}"
-        failure: _Busy | _NotSent | None = None
+        failure: _Busy | NotSent | None = None
         try:
             async for attempt in tenacity.AsyncRetrying(
                 retry=tenacity.retry_if_exception(_worth_another_try),
@@ -205,12 +202,12 @@ class Client:
                     self._on_status(None)
                     try:
                         return await self._post(url, request, trace_id)
-                    except (_Busy, _NotSent) as error:
+                    except (_Busy, NotSent) as error:
                         failure = error
                         raise
         except _Busy as busy:
             return busy.reply
-        except _NotSent as error:
+        except NotSent as error:
             raise self._unreachable(error) from error
         raise AssertionError("unreachable: the loop returns or raises")
 
@@ -273,6 +270,20 @@ class Client:
         except InputError as error:
             # The picture's host needs a proxy that the server, reached directly, did not.
             raise DownloadError(error.message, code=error.code, hint=error.hint) from error
+        except DownloadError as error:
+            raise error.replaced(message=self._redact(error.message)) from error.__cause__
+
+    def _redact(self, text: str) -> str:
+        return self._proxies.redact(text.encode("utf-8", "replace")).decode("utf-8", "replace")
+
+    def _without_secrets(self, reply: Reply) -> Reply:
+        """Without what a proxy quotes of its credentials. Only where it is prose: a user's name may be a word of a
+        picture's link, or the name of a field.
+        """
+        is_of_proxy = reply.status == 407 or "proxy-authenticate" in reply.headers
+        if reply.is_success or (not is_of_proxy and reply.body.lstrip()[:1] in (b"{", b"[")):
+            return reply
+        return replace(reply, body=self._proxies.redact(reply.body))
 
     def _require_native(self, what: str) -> None:
         if not self.server.flavour.native:
@@ -287,17 +298,21 @@ class Client:
             reply = await exchange(
                 self._paid, self.server, "POST", url, deadline=DEADLINE, limit=MAX_ANSWER_BYTES, **everything
             )
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.InvalidURL) as error:
-            raise _NotSent(cause(error)) from error
+        except NotSent as error:
+            if isinstance(error.__cause__, (httpx.ReadTimeout, asyncio.TimeoutError)):
+                # A proxy that took its time over nothing; once is enough.
+                raise self._unreachable(error) from error
+            raise
         except (httpx.TimeoutException, asyncio.TimeoutError) as error:
             raise ConnectionFailed(
                 "The server did not answer in time.", hint="Look the request up before you send it again."
             ) from error
         except (httpx.HTTPError, OSError) as error:
             raise ConnectionFailed(
-                f"The connection broke before an answer came ({cause(error)}).",
+                f"The connection broke before an answer came ({self._redact(cause(error))}).",
                 hint="Look the request up before you send it again.",
             ) from error
+        reply = self._without_secrets(reply)
         if _refused_for_now(reply):
             raise _Busy(reply)
         return reply
@@ -317,8 +332,9 @@ class Client:
             reply = await exchange(
                 self._api, self.server, method, url, deadline=FREE_DEADLINE, limit=MAX_ANSWER_BYTES, **content
             )
-        except (httpx.HTTPError, httpx.InvalidURL, asyncio.TimeoutError, OSError) as error:
+        except (NotSent, httpx.HTTPError, asyncio.TimeoutError, OSError) as error:
             raise self._unreachable(error) from error
+        reply = self._without_secrets(reply)
         if reply.broken and whole:
             raise ConnectionFailed(f"The answer did not arrive whole ({reply.broken}).", charged=Charged.NO)
         return reply
@@ -330,7 +346,7 @@ class Client:
         self._on_status(f"{reason}, trying again in {math.ceil(seconds)} s")
 
     def _unreachable(self, error: Exception) -> ConnectionFailed:
-        reason = cause(error)
+        reason = self._redact(cause(error))
         hint = "Check the network, the proxy settings and the base URL."
         if "CERTIFICATE" in reason.upper():
             hint = "Behind a company's proxy, point SSL_CERT_FILE at its certificate."
@@ -341,7 +357,7 @@ class Client:
 def _worth_another_try(error: BaseException) -> bool:
     if isinstance(error, _Busy):
         return (error.wait or 0.0) <= LONGEST_RETRY_AFTER
-    return isinstance(error, _NotSent)
+    return isinstance(error, NotSent)
 
 
 _backoff = tenacity.wait_exponential(multiplier=0.5, max=8.0) + tenacity.wait_random(0.0, 0.5)

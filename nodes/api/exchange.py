@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,8 +28,30 @@ class Reply:
         return 200 <= self.status < 300
 
 
+class NotSent(Exception):
+    """The request failed before its body was begun, so the server has nothing that it could work on."""
+
+
 class _TooLarge(Exception):
     pass
+
+
+class _Watched(httpx.AsyncByteStream):
+    """The body of a request, and whether anybody has asked for its first byte: the connection does so when it stands,
+    with a proxy's tunnel and encryption, and the headers are written.
+    """
+
+    def __init__(self, body: httpx.AsyncByteStream) -> None:
+        self._body = body
+        self.is_begun = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        self.is_begun = True
+        async for chunk in self._body:
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._body.aclose()
 
 
 @dataclass
@@ -42,23 +65,29 @@ async def exchange(
 ) -> Reply:
     """Send a request and take in what comes: for at most ``deadline`` seconds and ``limit`` bytes.
 
-    Raises httpx.HTTPError, httpx.InvalidURL or asyncio.TimeoutError, but only before the headers have arrived.
-    Whatever goes wrong later is named in the reply's ``broken``. The server's key is cut out of the reply.
+    Raises NotSent for a fault of the network before the body was begun; httpx.HTTPError, OSError or
+    asyncio.TimeoutError from then on until the headers have arrived. Whatever goes wrong later is named in the
+    reply's ``broken``. The server's key is cut out of the reply.
     """
     arrival = _Arrival()
     broken = None
+    body = None
     try:
         request = client.build_request(method, url, **content)
+        assert isinstance(request.stream, httpx.AsyncByteStream)
+        request.stream = body = _Watched(request.stream)
         await asyncio.wait_for(_take_in(client, request, arrival, limit), deadline)
     except Exception as error:
         if arrival.response is None:
+            if _is_of_the_network(error) and not (body and body.is_begun):
+                raise NotSent(cause(error)) from error
             raise
         broken = _reason(error, deadline, limit)
     response = arrival.response
     assert response is not None
     headers = {name.lower(): server.redact(value.encode()).decode() for name, value in response.headers.items()}
-    body, fault = unpack(bytes(arrival.body), headers.get("content-encoding", ""), limit)
-    return Reply(response.status_code, headers, server.redact(body), broken or fault)
+    answer, fault = unpack(bytes(arrival.body), headers.get("content-encoding", ""), limit)
+    return Reply(response.status_code, headers, server.redact(answer), broken or fault)
 
 
 async def _take_in(client: httpx.AsyncClient, request: httpx.Request, arrival: _Arrival, limit: int) -> None:
@@ -72,6 +101,13 @@ async def _take_in(client: httpx.AsyncClient, request: httpx.Request, arrival: _
                 raise _TooLarge
     finally:
         await response.aclose()
+
+
+def _is_of_the_network(error: Exception) -> bool:
+    if isinstance(error, (httpx.HTTPError, httpx.InvalidURL, OSError, asyncio.TimeoutError)):
+        return True
+    # httpx lets those of its SOCKS library through as they are.
+    return type(error).__module__.partition(".")[0] == "socksio"
 
 
 def _reason(error: Exception, deadline: float, limit: int) -> str:

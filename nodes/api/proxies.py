@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 import re
 import socket
 import ssl
+from collections.abc import Iterable
+from urllib.parse import unquote
 from urllib.request import getproxies
 
 import httpx
 
 from ..errors import InputError
-from .addresses import is_loopback_host
+from .addresses import address_of, is_loopback_host, is_own
 from .no_proxy import NoProxy
 
 _HOSTS_FILES = re.compile(r"(.+\.)?localhost\.localdomain|localhost[46](\.localdomain[46])?|ipv?6-(localhost|loopback)")
 """Names of this machine in the hosts files of Debian, Red Hat and SUSE, and those of systemd-resolved."""
+
+
+_SHORTEST = 3
 
 
 class Proxies:
@@ -24,7 +30,8 @@ class Proxies:
     What decides, first to last:
 
     1. A host on this machine is reached directly, whatever the environment says: by the names and addresses of
-       :func:`is_loopback_host`, by what hosts files call it, and by its own name where that is a loopback address.
+       :func:`is_loopback_host`, by any address that it has in a network, by what hosts files call it, and by its own
+       name where that is a loopback address.
     2. So is what ``NO_PROXY`` names (:class:`NoProxy`).
     3. ``HTTP_PROXY`` or ``HTTPS_PROXY``, by the scheme of the address; else ``ALL_PROXY``. A value without a scheme
        is an http proxy, as curl and httpx have it.
@@ -36,9 +43,11 @@ class Proxies:
     def __init__(self) -> None:
         found = getproxies()
         self._values = {scheme: found[scheme].strip() for scheme in ("http", "https", "all") if found.get(scheme)}
+        self._secrets = _secrets(self._values.values())
         self._no_proxy = NoProxy(found.get("no", ""))
         # Once for each name, so that the way stays the same, and a slow resolver is waited for once.
         self._is_only_loopback = functools.cache(_is_only_loopback)
+        self._is_own = functools.cache(is_own)
 
     def is_direct(self, url: httpx.URL) -> bool:
         """Raises InputError for a NO_PROXY that cannot be understood, where it matters."""
@@ -70,6 +79,12 @@ class Proxies:
             hint=f"{change}, remove {name}, or name the server in NO_PROXY.",
         )
 
+    def redact(self, content: bytes) -> bytes:
+        """``content`` without the users and passwords of the proxies, should one quote them back."""
+        for secret in self._secrets:
+            content = content.replace(secret, b"***")
+        return content
+
     def check(self, base_url: str, tls: ssl.SSLContext) -> None:
         """Raise InputError where a request to ``base_url``, or the download of what it makes, would have to take a
         proxy that cannot be used. A server that is reached directly is not held up by any.
@@ -89,11 +104,26 @@ class Proxies:
         name = host.lower().removesuffix(".")
         if is_loopback_host(name) or _HOSTS_FILES.fullmatch(name):
             return True
+        address = address_of(name)
+        if address is not None:
+            return self._is_own(address)
         own = socket.gethostname().lower()
         return name in (own, own.partition(".")[0]) and self._is_only_loopback(name)
 
     def _variable(self, scheme: str) -> str | None:
         return next((name for name in (scheme, "all") if self._values.get(name)), None)
+
+
+def _secrets(values: Iterable[str]) -> list[bytes]:
+    """Longest first, as what holds others must go as a whole; none so short that it stands in any text."""
+    found = set()
+    for value in values:
+        user_and_password = value.rpartition("@")[0].rpartition("://")[2]
+        user, _, password = user_and_password.partition(":")
+        plain = f"{unquote(user)}:{unquote(password)}".encode()
+        found |= {user.encode(), password.encode(), unquote(user).encode(), unquote(password).encode()}
+        found.add(base64.b64encode(plain) if user_and_password else b"")
+    return sorted((secret for secret in found if len(secret) >= _SHORTEST), key=len, reverse=True)
 
 
 def _is_only_loopback(name: str) -> bool:

@@ -119,7 +119,11 @@ def error_for(status: int, headers: Mapping[str, str], body: bytes) -> ApiError:
     refusal = find_refusal(content) or Refusal(_describe(headers, body, content), None)
     code = refusal.code.upper() if refusal.code else None
     named = ModelUnavailable if _NO_PROVIDER.search(refusal.message) else _BY_CODE.get(code or "")
+    by_proxy = not named and (status == 407 or "proxy-authenticate" in headers)
     kind = named or _BY_STATUS.get(status) or (ServerFault if status >= 500 else ApiError)
+    if by_proxy:
+        # What it refuses says nothing of the server's key.
+        kind = ApiError
     charged = Charged.NO if status in _NOT_PROCESSED and not named else Charged.UNKNOWN
     if code in NOT_BEGUN or (named and named.default_charged is Charged.NO):
         charged = Charged.NO
@@ -128,13 +132,16 @@ def error_for(status: int, headers: Mapping[str, str], body: bytes) -> ApiError:
     if cost:
         charged = Charged.YES
     message = refusal.message
+    who = "proxy" if by_proxy else "server"
     hint = None
     if 300 <= status < 400:
         hint = "Redirects are not followed: set the base URL to where it leads."
+    elif by_proxy:
+        hint = "Check the user and password in HTTP_PROXY, HTTPS_PROXY or ALL_PROXY, or name the server in NO_PROXY."
     elif code in NOT_BEGUN:
         hint = RateLimited.default_hint
     return kind(
-        f"The server refused ({status}): {message}{'' if message.endswith(('.', '!', '?')) else '.'}",
+        f"The {who} refused ({status}): {message}{'' if message.endswith(('.', '!', '?')) else '.'}",
         hint=hint,
         code=code or _code_without_body(kind, status),
         request_id=request_id(headers),

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import sys
 
+from ..errors import OldDependency
+from ..host import dependencies
 from . import signals
 from .streams import forgive
 
@@ -22,6 +25,7 @@ def main() -> None:
 
                     print(sentence())
                     return
+                _require_packages()
                 from . import cli
             has_begun = True
             cli.start()
@@ -31,3 +35,16 @@ def main() -> None:
             if not has_begun and "--json" not in sys.argv:
                 print("Interrupted before anything was sent.", file=sys.stderr)
             break_off()
+
+
+def _require_packages() -> None:
+    """Leave with the reason, and the code of a wrong input, where a package is missing or too old."""
+    try:
+        dependencies.require()
+    except OldDependency as error:
+        print(error.message, error.hint, file=sys.stderr)
+        if "--json" in sys.argv:
+            from .commands.summary import of_error
+
+            print(json.dumps(of_error(error)))
+        sys.exit(2)

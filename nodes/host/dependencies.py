@@ -7,6 +7,7 @@ import importlib.util
 import logging
 import re
 import sys
+from collections.abc import Iterator
 from functools import cache
 
 from ..errors import OldDependency
@@ -52,6 +53,21 @@ def tell() -> None:
         log.warning("Lumenfall: %s %s", error.message, error.hint)
     except Exception:
         log.warning("Lumenfall: the installed packages could not be looked at", exc_info=True)
+
+
+@contextlib.contextmanager
+def blamed() -> Iterator[None]:
+    """Where the block cannot import what it wants, and a package is lacking, raise OldDependency in its place: a host
+    shows the last line of what a pack fails with.
+    """
+    try:
+        yield
+    except Exception:
+        try:
+            require()
+        except OldDependency as reason:
+            raise reason from None
+        raise
 
 
 @cache

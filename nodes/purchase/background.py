@@ -29,8 +29,8 @@ less patient (``docker stop`` kills after 10); the journal knows in any case wha
 """
 
 WAITING = (
-    f"Waiting for paid calls to finish, at most {LONGEST / 60:.0f} minutes. "
-    "Ctrl-C, or the same signal again, leaves at once."
+    f"Waiting for paid calls, or pictures of earlier ones, at most {LONGEST / 60:.0f} minutes. "
+    "Ctrl-C, or the same signal again unless it is a hang-up, leaves at once."
 )
 LEFT = "Left before all paid calls had finished. The journal knows them: nothing is paid twice."
 

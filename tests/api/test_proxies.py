@@ -138,6 +138,18 @@ def test_what_is_not(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not Proxies().is_direct(httpx.URL(f"http://{host}:80/openai/v1"))
 
 
+def test_the_address_that_this_machine_has_in_its_network_is_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # sends nothing
+        except OSError:
+            pytest.skip("this machine is in no network")
+        own = probe.getsockname()[0]
+    through(monkeypatch, "http://proxy.example.test:3128", *NAMES)
+    assert Proxies().is_direct(httpx.URL(f"http://{own}:8080/v1"))
+    assert Proxies().is_direct(httpx.URL(f"https://[::ffff:{own}]:8443/v1"))
+
+
 HOSTS_NAMES = [
     *("localhost.localdomain", "LocalHost.LocalDomain.", "localhost4", "localhost6", "ip6-localhost", "ip6-loopback"),
     *("localhost4.localdomain4", "localhost6.localdomain6", "ipv6-localhost", "ipv6-loopback"),

@@ -124,3 +124,11 @@ _JSON = st.recursive(
 def test_any_answer_becomes_an_error(status: int, content: Any) -> None:
     error = error_for(status, {}, body(content))
     assert error.status == status and str(error)
+
+
+@pytest.mark.parametrize(("status", "headers"), [(407, {}), (403, {"proxy-authenticate": "Basic"})])
+def test_a_refusal_by_a_proxy_names_the_proxy_and_not_the_key(status: int, headers: dict[str, str]) -> None:
+    error = error_for(status, headers, b"")
+    assert error.message.startswith(f"The proxy refused ({status})")
+    assert "HTTP_PROXY" in error.hint and "API key" not in error.hint
+    assert (error.code, error.charged) == (f"HTTP_{status}", Charged.NO)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -126,6 +127,43 @@ def test_the_nodes_load_with_old_and_missing_packages_and_the_log_says_so(tmp_pa
 def test_what_keeps_them_from_loading_is_said_first(tmp_path: Path) -> None:
     done = load(tmp_path, missing="tenacity")
     assert done.returncode and f'pip install -U "tenacity>={MINIMUMS["tenacity"]}"' in done.stderr
+
+
+def old_pydantic(folder: Path) -> None:
+    (folder / "pydantic").mkdir()
+    (folder / "pydantic" / "__init__.py").write_text('__version__ = "1.10.13"\nclass BaseModel: pass\n')
+    (folder / "pydantic-1.10.13.dist-info").mkdir()
+    metadata = "Metadata-Version: 2.1\nName: pydantic\nVersion: 1.10.13\n"
+    (folder / "pydantic-1.10.13.dist-info" / "METADATA").write_text(metadata)
+
+
+PYDANTIC = f'too old for this pack: pydantic 1.10.13. Run pip install -U "pydantic>={MINIMUMS["pydantic"]}"'
+
+
+@pytest.mark.parametrize("package", ["pydantic", "tenacity"])
+def test_the_load_ends_with_the_reason_and_not_with_what_could_not_be_imported(package: str, tmp_path: Path) -> None:
+    done = load(tmp_path, missing=package)
+    assert done.returncode and "ModuleNotFoundError" not in done.stderr
+    assert f"OldDependency: Missing or too old for this pack: {package} (not installed)." in done.stderr
+
+
+def test_so_it_does_with_an_old_pydantic(tmp_path: Path) -> None:
+    old_pydantic(tmp_path)
+    done = load(tmp_path, missing="no_such_package")
+    assert done.returncode and "ImportError" not in done.stderr
+    assert f"OldDependency: Missing or {PYDANTIC}" in done.stderr
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_the_command_line_says_what_to_upgrade(options: list[str], tmp_path: Path) -> None:
+    old_pydantic(tmp_path)
+    environ = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    command = [sys.executable, "-m", "nodes.headless", "run", "w.json", *options]
+    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert PYDANTIC in done.stderr and "Traceback" not in done.stderr
+    if options:
+        assert json.loads(done.stdout)["errors"][0]["code"] == "OLD_DEPENDENCY"
 
 
 @pytest.mark.parametrize("metadata", [None, "Name: tenacity\n"])

@@ -67,13 +67,58 @@ def tiles() -> Image.Image:
     return Image.fromarray(np.tile(np.asarray(photograph())[:64, :64], (8, 8, 1)))
 
 
+def page() -> Image.Image:
+    """Of text, with white margins and a gap in the middle."""
+    picture = Image.new("RGB", (2 * SIDE, 2 * SIDE), "white")
+    column = text()
+    for left in (0, SIDE):
+        picture.paste(column.crop((0, 0, SIDE, 440)), (left, 40))
+        picture.paste(column.crop((0, 0, SIDE, 440)), (left, SIDE + 32))
+    return picture
+
+
+def page_with_photographs() -> Image.Image:
+    """Where the margins and the gap are."""
+    picture = page()
+    for top, rows in ((0, 60), (480, 64), (964, 60)):
+        band = RANDOM.integers(0, 256, (rows, 2 * SIDE, 3), dtype=np.uint8)
+        picture.paste(Image.fromarray(band), (0, top))
+    return picture
+
+
+def halftone() -> Image.Image:
+    """Dots in two bands."""
+    dots = np.hypot(*np.meshgrid(*[np.arange(2 * SIDE) % 8 - 4] * 2)) < 3
+    dots[:100] = dots[450:560] = dots[900:] = False
+    return Image.fromarray(dots.astype(np.uint8) * 255)
+
+
+def weave() -> Image.Image:
+    """Repeats at a distance that only just lies within what zlib looks back over."""
+    return Image.fromarray(np.tile(RANDOM.integers(0, 256, (40, 256, 3), dtype=np.uint8), (26, 1, 1))[:1024])
+
+
+def thumbnails() -> Image.Image:
+    """The same one all over a sheet, but for its middle."""
+    sheet = Image.new("RGB", (2 * SIDE, 2 * SIDE), "white")
+    thumbnail = noise().crop((0, 0, 100, 100))
+    for top in (20, 130, 240, 350, 600, 710, 820):
+        for left in range(20, 920, 110):
+            sheet.paste(thumbnail, (left, top))
+    return sheet
+
+
+KINDS = [photograph, drawing, text, noise, speckles, mask, gradient, tiles]
+UNEVEN = [page, page_with_photographs, halftone, weave, thumbnails]
+
+
 def written(picture: Image.Image, **options: int) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, "PNG", **options)
     return buffer.getvalue()
 
 
-@pytest.mark.parametrize("draw", [photograph, drawing, text, noise, speckles, mask, gradient, tiles])
+@pytest.mark.parametrize("draw", [*KINDS, *UNEVEN])
 def test_no_kind_of_picture_grows_by_more_than_a_tenth(draw: Callable[[], Image.Image]) -> None:
     picture = draw()
     assert len(png(picture)) <= 1.1 * len(written(picture))
