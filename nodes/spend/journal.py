@@ -286,5 +286,6 @@ def _enter_each(connection: Connection, calls: Iterable[Call]) -> None:
         try:
             with connection.begin_nested():
                 enter(connection, call)
-        except Exception:
-            log.exception("The record of call %s cannot be entered", call.id)
+        except Exception as error:
+            # Its text would be the statement, with all that was asked for.
+            log.warning("The record of call %s cannot be entered (%s)", call.id, type(error).__name__)

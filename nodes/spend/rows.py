@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from .calls import Call, State
+from .calls import Call, State, this_machine
 from .sums import book, shares
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ def enter(connection: Connection, call: Call) -> None:
     stored = sa.select(sa.func.count()).where(pictures.c.call_id == call.id).scalar_subquery()
     known = sa.select(*(column for column in calls.c if column.name != "graph"), stored.label("stored"))
     row = connection.execute(known.where(calls.c.id == call.id)).mappings().first()
+    # What a version without this column entered has an empty one, which the database takes from nobody any more.
+    columns["worker"] = columns["worker"] or (this_machine() if row is None else row["worker"])
     if row is None:
         connection.execute(sa.insert(calls).values(columns))
         for key in call.further_keys:

@@ -221,3 +221,26 @@ def test_a_program_of_an_older_version_that_still_runs_enters_nothing(journal: J
     with pytest.raises(StoreError, match="restart this program"), journal.open().write() as connection:
         connection.execute(sa.insert(older_table).values(columns))
     assert journal.begin(Call("k" * 64, "s", "e", "m"), Caller("run"), Limits(), None)
+
+
+def test_what_an_older_version_began_outlives_its_database(journal: Journal, reopened: Callable[[], Journal]) -> None:
+    begun = journal.begin(Call("k" * 64, "s", "e", "m"), Caller("run"), Limits(), 4)
+    older(journal.folder / "spend.db")
+    journal = reopened()
+    (found,) = journal.equal(begun.key)
+    journal.settle(replace(found, state=State.DONE, charged=Charged.YES, cost=5))
+    forget_databases()
+    for part in journal.folder.glob("spend.db*"):
+        part.unlink()
+    assert [call.id for call in reopened().equal(begun.key)] == [begun.id]
+    check(reopened())
+
+
+def test_a_record_that_cannot_be_entered_is_named_without_what_was_asked(
+    journal: Journal, reopened: Callable[[], Journal], caplog: pytest.LogCaptureFixture
+) -> None:
+    odd = Call("k" * 64, "s", "e", None, asked={"prompt": "a secret"})  # type: ignore[arg-type]
+    journal.records.write(odd)
+    assert reopened().equal(odd.key) == []
+    assert odd.id in caplog.text and "IntegrityError" in caplog.text
+    assert "secret" not in caplog.text and "INSERT" not in caplog.text
