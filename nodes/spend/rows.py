@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from .calls import Call, State, this_machine
-from .sums import book, shares
+from .sums import book, follow, followed, shares
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Select
@@ -59,8 +59,10 @@ def enter(connection: Connection, call: Call) -> None:
     elif _ORDER.index(State(row["state"])) > _ORDER.index(call.state):
         return
     else:
+        follow(connection, call.id)
         changed = {name: value for name, value in columns.items() if name != "delivered_at"}
         connection.execute(sa.update(calls).where(calls.c.id == call.id).values(changed))
+        followed(connection, call.id)
     connection.execute(sa.delete(pictures).where(pictures.c.call_id == call.id))
     for picture in call.pictures:
         connection.execute(sa.insert(pictures).values(call_id=call.id, **asdict(picture)))
