@@ -251,7 +251,7 @@ def test_a_database_of_an_older_version_is_given_its_sums(shared: World) -> None
 def test_the_sums_follow_a_worker_of_an_older_version_that_settles_its_call(shared: World) -> None:
     journal = Journal(shared.folder, shared.env["LUMENFALL_DATABASE"])
     settled_as_before(journal, journal.begin(Call("k" * 64, "s", "e", "m"), Caller("run"), Limits(), 1))
-    with pytest.raises(errors.BudgetExceeded, match="0.09 are spent"):
+    with pytest.raises(errors.BudgetExceeded, match=r"0\.09 are spent"):
         journal.begin(Call("l" * 64, "s", "e", "m"), Caller("run"), Limits(run=0.09), 10**7)
     check(journal)
     assert [(row.cost, row.pictures) for row in total(journal)] == [(9 * 10**7, 2)]

@@ -235,7 +235,7 @@ def test_the_sums_follow_a_program_of_an_older_version_that_settles_its_call(
     journal = reopened()
     settled_as_before(journal, begun)
     # Nothing has looked at the sums before the next call is weighed.
-    with pytest.raises(BudgetExceeded, match="0.09 are spent"):
+    with pytest.raises(BudgetExceeded, match=r"0\.09 are spent"):
         journal.begin(Call("l" * 64, "s", "e", "m"), Caller("run"), Limits(run=0.09), 10**7)
     check(journal)
     assert [(row.cost, row.pictures) for row in total(journal)] == [(9 * 10**7, 2)]

@@ -8,9 +8,7 @@ from alembic import op
 revision = "0005"
 down_revision = "0004"
 
-COLUMNS = (
-    "state, charged, facts, sent_at, seconds, reserved, cost, currency, model, provider, run_id, workflow, worker"
-)
+COLUMNS = "state, charged, facts, sent_at, seconds, reserved, cost, currency, model, provider, run_id, workflow, worker"
 OLD = ", ".join(f"OLD.{name}" for name in COLUMNS.split(", "))
 # The first change counts: it tells what was summed. Whoever keeps the sums removes the row in the same transaction.
 KEEP = (
@@ -46,5 +44,6 @@ def upgrade() -> None:
             f"CREATE FUNCTION calls_outdated() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {KEEP} RETURN NULL; END $$"
         )
         op.execute(
-            "CREATE TRIGGER calls_outdated AFTER UPDATE OF state ON calls FOR EACH ROW EXECUTE FUNCTION calls_outdated()"
+            "CREATE TRIGGER calls_outdated AFTER UPDATE OF state ON calls "
+            "FOR EACH ROW EXECUTE FUNCTION calls_outdated()"
         )
