@@ -6,13 +6,13 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from ..errors import BudgetExceeded
 from .calls import NANOS, Call, nanos
-from .sums import RUN, shown, since
+from .sums import ALL, QUARTER, RUN, shown, since
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection
@@ -75,8 +75,8 @@ def require(connection: Connection, limits: Limits, call: Call, needed: int | No
     day, month = _starts(call.sent_at)
     periods = [
         ("run", limits.run, _in_run(call.run_id) if call.run_id else None),
-        ("day", limits.day, since("", day)),
-        ("month", limits.month, since("", month)),
+        ("day", limits.day, since(ALL, day)),
+        ("month", limits.month, since(ALL, month)),
     ]
     for period, limit, condition in periods:
         if limit is None or condition is None:
@@ -85,12 +85,30 @@ def require(connection: Connection, limits: Limits, call: Call, needed: int | No
         if spent.currencies:
             raise unconverted(spent.currencies[0], f"what was spent in this {period} cannot be compared with it")
         if spent.amount + (needed or 0) > nanos(limit):
+            ahead = "" if period == "run" else _ahead(connection, call, limits)
             raise BudgetExceeded(
-                f"The limit per {period} is {limit:.2f} USD: {_dollars(spent.amount)} are spent or reserved, "
-                f"{_dollars(needed or 0)} would be needed.",
+                f"The limit per {period} is {limit:.2f} USD: {_dollars(spent.amount)} are spent or reserved"
+                f"{ahead}, {_dollars(needed or 0)} would be needed.",
                 hint=f"Nothing was sent. Raise the limit per {period} in the settings (lumenfall limits shows where it "
                 "comes from), or choose a cheaper model.",
             )
+
+
+def _ahead(connection: Connection, call: Call, limits: Limits) -> str:
+    """What part of that lies in the future: it counts, lest a clock be set ahead to spend more."""
+    import sqlalchemy as sa
+
+    from .tables import sums
+
+    today = datetime.fromtimestamp(max(call.sent_at, time.time())).replace(hour=0, minute=0, second=0, microsecond=0)
+    later = since(ALL, (today + timedelta(days=1)).timestamp())
+    amount = _spent(connection, later, limits).amount
+    if not amount:
+        return ""
+    # By the quarter of an hour, since a day in UTC may begin on the day before.
+    last = sa.select(sa.func.max(sums.c.start)).where(sums.c.feature == ALL, sums.c.span == QUARTER, sums.c.counted > 0)
+    date = datetime.fromtimestamp(connection.execute(last).scalar_one()).strftime("%Y-%m-%d")
+    return f" ({_dollars(amount)} of it dated in the future, up to {date}, by a clock that was ahead)"
 
 
 def unconverted(currency: str, consequence: str) -> BudgetExceeded:
@@ -128,7 +146,7 @@ def share_limits(connection: Connection, changes: Mapping[str, float | None]) ->
 def spent_now(connection: Connection, limits: Limits) -> tuple[Counted, Counted]:
     """What counts against the limits per day and per month."""
     day, month = _starts(time.time())
-    return _spent(connection, since("", day), limits), _spent(connection, since("", month), limits)
+    return _spent(connection, since(ALL, day), limits), _spent(connection, since(ALL, month), limits)
 
 
 def _spent(connection: Connection, condition: ColumnElement[bool], limits: Limits) -> Counted:

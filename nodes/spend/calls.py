@@ -59,7 +59,7 @@ class Caller:
     """``{"node": id, "nodes": {id: node}}``: the node that asked, and those that lead to it, in API format."""
 
 
-def _this_machine() -> str:
+def this_machine() -> str:
     return platform.node() or "unnamed"
 
 
@@ -98,7 +98,7 @@ class Call:
     workflow: str | None = None
     graph: Mapping[str, Any] | None = None
     error: str | None = None
-    worker: str = field(default_factory=_this_machine)
+    worker: str = field(default_factory=this_machine)
     """The machine that ordered it."""
     pictures: tuple[Stored, ...] = ()
     further_keys: tuple[str, ...] = ()

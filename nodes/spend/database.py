@@ -21,8 +21,8 @@ log = logging.getLogger(__name__)
 BUSY_TIMEOUT = 10.0
 """Seconds to wait for another process that writes."""
 
-FIRST_WITH_SUMS = "0003"
-"""The first migration whose tables hold sums."""
+FIRST_WITH_SUMS = "0005"
+"""The first migration from which on the sums are those of the calls, whoever enters them."""
 
 # Any number will do, as long as nobody else in a shared database uses it.
 _WRITERS = 5_063_201_188_014_733

@@ -25,6 +25,7 @@ from .files import Files
 from .locks import KeyLock, key_lock
 from .records import Records
 from .rows import behind, enter, is_shared, read_calls
+from .sums import are_behind, follow
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -76,8 +77,10 @@ class Journal:
         records = list(self.records.unfinished())
         with database.read() as connection:
             missed = behind(connection, records)
-        if missed:
+            sums_are_behind = are_behind(connection)
+        if missed or sums_are_behind:
             with database.write() as connection:
+                follow(connection)
                 _enter_each(connection, missed)
         for call in records:
             if not call.is_open:
@@ -154,6 +157,7 @@ class Journal:
         try:
             self.records.prepare(call)
             with self._database().write() as connection:
+                follow(connection)
                 require(connection, limits.strictest(shared_limits(connection)), call, needed)
                 enter(connection, call)
             self.records.confirm(call)
@@ -286,5 +290,6 @@ def _enter_each(connection: Connection, calls: Iterable[Call]) -> None:
         try:
             with connection.begin_nested():
                 enter(connection, call)
-        except Exception:
-            log.exception("The record of call %s cannot be entered", call.id)
+        except Exception as error:
+            # Its text would be the statement, with all that was asked for.
+            log.warning("The record of call %s cannot be entered (%s)", call.id, type(error).__name__)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from .calls import Call, State
-from .sums import book, shares
+from .calls import Call, State, this_machine
+from .sums import book, follow, followed, shares
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Select
@@ -50,6 +50,8 @@ def enter(connection: Connection, call: Call) -> None:
     stored = sa.select(sa.func.count()).where(pictures.c.call_id == call.id).scalar_subquery()
     known = sa.select(*(column for column in calls.c if column.name != "graph"), stored.label("stored"))
     row = connection.execute(known.where(calls.c.id == call.id)).mappings().first()
+    # What a version without this column entered has an empty one, which the database takes from nobody any more.
+    columns["worker"] = columns["worker"] or (this_machine() if row is None else row["worker"])
     if row is None:
         connection.execute(sa.insert(calls).values(columns))
         for key in call.further_keys:
@@ -57,8 +59,10 @@ def enter(connection: Connection, call: Call) -> None:
     elif _ORDER.index(State(row["state"])) > _ORDER.index(call.state):
         return
     else:
+        follow(connection, call.id)
         changed = {name: value for name, value in columns.items() if name != "delivered_at"}
         connection.execute(sa.update(calls).where(calls.c.id == call.id).values(changed))
+        followed(connection, call.id)
     connection.execute(sa.delete(pictures).where(pictures.c.call_id == call.id))
     for picture in call.pictures:
         connection.execute(sa.insert(pictures).values(call_id=call.id, **asdict(picture)))

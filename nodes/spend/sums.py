@@ -83,12 +83,47 @@ def book(connection: Connection, before: Mapping[Key, list[int]], after: Mapping
     _add(connection, changes)
 
 
-def fill(connection: Connection) -> None:
-    """Enter the sums of all calls, where there are none yet."""
+def follow(connection: Connection, call_id: str | None = None) -> None:
+    """Bring the sums up to what programs of an older version have changed: in all calls, or in one of them."""
     import sqlalchemy as sa
 
-    from .tables import calls, pictures
+    from .tables import calls, outdated, pictures
 
+    summed = sa.select(outdated) if call_id is None else sa.select(outdated).where(outdated.c.call_id == call_id)
+    stored = sa.select(sa.func.count()).where(pictures.c.call_id == calls.c.id).scalar_subquery()
+    for before in connection.execute(summed).mappings().all():
+        columns = [calls.c[column.name] for column in outdated.c if column.name in calls.c]
+        chosen = sa.select(*columns, stored.label("stored")).where(calls.c.id == before["call_id"])
+        now = connection.execute(chosen).mappings().one()
+        book(connection, shares({**before}, before["stored"]), shares({**now}, now["stored"]))
+        followed(connection, before["call_id"])
+
+
+def followed(connection: Connection, call_id: str) -> None:
+    """The sums are up to this call."""
+    import sqlalchemy as sa
+
+    from .tables import outdated
+
+    connection.execute(sa.delete(outdated).where(outdated.c.call_id == call_id))
+
+
+def are_behind(connection: Connection) -> bool:
+    """Whether a program of an older version has changed calls."""
+    import sqlalchemy as sa
+
+    from .tables import outdated
+
+    return connection.execute(sa.select(outdated.c.call_id).limit(1)).first() is not None
+
+
+def fill(connection: Connection) -> None:
+    """Enter the sums of all calls, in place of what there is."""
+    import sqlalchemy as sa
+
+    from .tables import calls, pictures, sums
+
+    connection.execute(sa.delete(sums))
     stored = sa.select(sa.func.count()).where(pictures.c.call_id == calls.c.id).scalar_subquery()
     columns = [calls.c[name] for name in (*FEATURES, "number", "run_id", "sent_at", "state", "charged", "facts")]
     columns += [calls.c.cost, calls.c.reserved, calls.c.currency, calls.c.seconds]

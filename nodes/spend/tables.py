@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import JSON, BigInteger, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text
 
-REVISION = "0004"
+REVISION = "0005"
 """The migration that these tables stand for."""
 
 metadata = MetaData()
@@ -88,6 +88,29 @@ sums = Table(
     Column("reserved", BigInteger, nullable=False),
 )
 """What the calls add up to; :mod:`.sums` says how."""
+
+outdated = Table(
+    "outdated",
+    metadata,
+    Column("call_id", String(32), ForeignKey("calls.id", ondelete="CASCADE"), primary_key=True),
+    Column("stored", BigInteger, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("charged", String(24), nullable=False),
+    Column("facts", JSON, nullable=False),
+    Column("sent_at", Float, nullable=False),
+    Column("seconds", Float),
+    Column("reserved", BigInteger),
+    Column("cost", BigInteger),
+    Column("currency", String(16)),
+    Column("model", Text, nullable=False),
+    Column("provider", Text),
+    Column("run_id", Text),
+    Column("workflow", Text),
+    Column("worker", Text, nullable=False),
+)
+"""What the sums hold of calls that a program of an older version has changed since, each with how many pictures were
+``stored``; a trigger writes it.
+"""
 
 limits = Table(
     "limits",

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from nodes import errors
 from nodes.errors import Charged
-from nodes.spend import Journal
+from nodes.spend import Call, Caller, Journal, Limits, total
 from tests.faults.child import Outcome
 from tests.faults.killing import SETTLE
 from tests.faults.limits import TOO_DEAR
@@ -18,7 +18,7 @@ from tests.faults.postgresql import PostgreSQL, programs
 from tests.faults.table import PAID_FOR, bought, fails, replayed
 from tests.faults.test_races import in_air, in_line, right
 from tests.faults.world import World, forget
-from tests.spend.test_sums import check
+from tests.spend.test_sums import check, settled_as_before
 
 psycopg = pytest.importorskip("psycopg", reason="PostgreSQL's driver is not installed")
 
@@ -231,7 +231,8 @@ def test_a_database_of_an_older_version_is_given_its_sums(shared: World) -> None
     bought().check(shared.run(), right(shared))
     sql(
         shared,
-        "DROP TABLE sums, limits, further_keys; "
+        "DROP TRIGGER calls_outdated ON calls; DROP FUNCTION calls_outdated; "
+        "DROP TABLE outdated, sums, limits, further_keys; "
         "DROP INDEX calls_by_state, calls_by_delivery; ALTER TABLE calls DROP COLUMN worker",
     )
     sql(shared, "UPDATE alembic_version SET version_num = '0002'")
@@ -245,3 +246,12 @@ def test_a_database_of_an_older_version_is_given_its_sums(shared: World) -> None
             "VALUES ('a', 'k', 'sent', 'charged', 's', 'e', 'm', '{}', '{}', 1, 1)",
         )
     shared.check_ledger()
+
+
+def test_the_sums_follow_a_worker_of_an_older_version_that_settles_its_call(shared: World) -> None:
+    journal = Journal(shared.folder, shared.env["LUMENFALL_DATABASE"])
+    settled_as_before(journal, journal.begin(Call("k" * 64, "s", "e", "m"), Caller("run"), Limits(), 1))
+    with pytest.raises(errors.BudgetExceeded, match=r"0\.09 are spent"):
+        journal.begin(Call("l" * 64, "s", "e", "m"), Caller("run"), Limits(run=0.09), 10**7)
+    check(journal)
+    assert [(row.cost, row.pictures) for row in total(journal)] == [(9 * 10**7, 2)]

@@ -78,6 +78,19 @@ def test_setting_the_clock_back_buys_nothing(journal: Journal, monkeypatch: pyte
         order(journal, 2, Limits(day=1.0), 0.9)
 
 
+def test_what_a_clock_that_was_ahead_has_dated_is_told(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    order(journal, 1, Limits(), 0.5)
+    with monkeypatch.context() as ahead:
+        later = time.time() + 10 * 365 * 86400
+        ahead.setattr(time, "time", lambda: later)
+        order(journal, 2, Limits(), 0.04)
+    date = datetime.fromtimestamp(later).strftime("%Y-%m-%d")
+    told = rf"0\.54 are spent or reserved \(0\.04 of it dated in the future, up to {date}, by a clock that was ahead\)"
+    for limits in (Limits(day=0.55), Limits(month=0.55)):
+        with pytest.raises(BudgetExceeded, match=told):
+            order(journal, 3, limits, 0.04)
+
+
 def test_a_new_day_has_a_new_limit(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
     order(journal, 1, Limits(day=1.0), 0.9)
     later = time.time() + 86400

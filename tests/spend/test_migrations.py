@@ -18,6 +18,8 @@ def test_a_database_without_graphs_keeps_its_calls_and_takes_graphs(
     journal = reopened()
     with sqlite3.connect(journal.folder / "spend.db") as database:
         for change in (
+            "DROP TRIGGER calls_outdated",
+            "DROP TABLE outdated",
             "DROP TABLE further_keys",
             "DROP TABLE sums",
             "DROP TABLE limits",

@@ -6,7 +6,7 @@ import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nodes.errors import Charged, StoreError
+from nodes.errors import BudgetExceeded, Charged, StoreError
 from nodes.spend import (
     Call,
     Caller,
@@ -37,6 +37,7 @@ from nodes.spend import (
 from nodes.spend.budget import require
 from nodes.spend.rows import enter
 from nodes.spend.tables import calls as table
+from nodes.spend.tables import pictures
 from tests.spend.conftest import forget_databases
 
 # Around midnight on both sides of the date line, the change to summer time, and a month's and a year's end.
@@ -199,7 +200,9 @@ def older(path: Path) -> None:
     """Take back what the third and fourth version of the tables have brought."""
     forget_databases()
     with sqlite3.connect(path) as database:
+        database.execute("DROP TRIGGER calls_outdated")
         for what in (
+            "TABLE outdated",
             "TABLE further_keys",
             "TABLE sums",
             "TABLE limits",
@@ -221,3 +224,62 @@ def test_a_program_of_an_older_version_that_still_runs_enters_nothing(journal: J
     with pytest.raises(StoreError, match="restart this program"), journal.open().write() as connection:
         connection.execute(sa.insert(older_table).values(columns))
     assert journal.begin(Call("k" * 64, "s", "e", "m"), Caller("run"), Limits(), None)
+
+
+def test_the_sums_follow_a_program_of_an_older_version_that_settles_its_call(
+    journal: Journal, reopened: Callable[[], Journal]
+) -> None:
+    """It had it in the air while this version came and migrated."""
+    begun = journal.begin(Call("k" * 64, "s", "e", "m"), Caller("run"), Limits(), 4 * 10**7)
+    older(journal.folder / "spend.db")
+    journal = reopened()
+    settled_as_before(journal, begun)
+    # Nothing has looked at the sums before the next call is weighed.
+    with pytest.raises(BudgetExceeded, match=r"0\.09 are spent"):
+        journal.begin(Call("l" * 64, "s", "e", "m"), Caller("run"), Limits(run=0.09), 10**7)
+    check(journal)
+    assert [(row.cost, row.pictures) for row in total(journal)] == [(9 * 10**7, 2)]
+    # Calls of this version are entered once, also where the older one has changed them before.
+    settled_as_before(journal, begun, cost=10**7)
+    (found,) = journal.equal(begun.key)
+    journal.settle(replace(found, state=State.CLEANED))
+    check(journal)
+    assert [row.cost for row in total(reopened())] == [10**7]
+
+
+def settled_as_before(journal: Journal, call: Call, cost: int = 9 * 10**7) -> None:
+    """What the version without sums does, in steps as it takes them."""
+    paid = replace(call, charged=Charged.YES, cost=cost, provider="fal", seconds=1.5)
+    stored = tuple(Stored(number, "a" * 64, ".png", 7) for number in (1, 2))
+    for step in (replace(paid, state=State.ANSWERED), replace(paid, state=State.DONE, pictures=stored)):
+        columns = step.columns()
+        for newer in ("worker", "delivered_at"):
+            del columns[newer]
+        with journal._database().write() as connection:
+            connection.execute(sa.update(table).where(table.c.id == call.id).values(columns))
+            connection.execute(sa.delete(pictures).where(pictures.c.call_id == call.id))
+            for picture in step.pictures:
+                connection.execute(sa.insert(pictures).values(call_id=call.id, **asdict(picture)))
+
+
+def test_what_an_older_version_began_outlives_its_database(journal: Journal, reopened: Callable[[], Journal]) -> None:
+    begun = journal.begin(Call("k" * 64, "s", "e", "m"), Caller("run"), Limits(), 4)
+    older(journal.folder / "spend.db")
+    journal = reopened()
+    (found,) = journal.equal(begun.key)
+    journal.settle(replace(found, state=State.DONE, charged=Charged.YES, cost=5))
+    forget_databases()
+    for part in journal.folder.glob("spend.db*"):
+        part.unlink()
+    assert [call.id for call in reopened().equal(begun.key)] == [begun.id]
+    check(reopened())
+
+
+def test_a_record_that_cannot_be_entered_is_named_without_what_was_asked(
+    journal: Journal, reopened: Callable[[], Journal], caplog: pytest.LogCaptureFixture
+) -> None:
+    odd = Call("k" * 64, "s", "e", None, asked={"prompt": "a secret"})  # type: ignore[arg-type]
+    journal.records.write(odd)
+    assert reopened().equal(odd.key) == []
+    assert odd.id in caplog.text and "IntegrityError" in caplog.text
+    assert "secret" not in caplog.text and "INSERT" not in caplog.text
