@@ -19,6 +19,7 @@ from ..api.prices import Price, price
 from ..errors import BudgetExceeded, Charged, DecoderFault, DryRunCharged, LumenfallError, sentences
 from ..settings import Settings
 from ..spend import Call, Caller, Journal, Limits, State, dearest, nanos, unconverted
+from ..spend.budget import require
 from .consent import Consent, give_up
 from .delivery import AGAIN, Delivery, can_fetch, fetch, is_new
 from .order import Order, Skipped, in_turn
@@ -35,6 +36,7 @@ from .outcome import (
     with_answer,
     with_logged_cost,
 )
+from .unfit import is_unfit, mark_unfit
 
 
 @dataclass
@@ -51,6 +53,7 @@ class Checkout:
     consent: Consent | None = None
     in_air: int = field(default=0, init=False)
     """How many requests may have left, and are not home yet."""
+    _pricing: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     async def deliver(self, order: Order) -> Delivery:
         """The pictures of ``order``, from the store or from the server.
@@ -213,7 +216,23 @@ class Checkout:
             ) from error.__cause__
 
     async def _price(self, order: Order) -> Price | None:
-        return await price(self.client, order.request, order.wire, self.model, self.settings.prices)
+        folder, base_url = self.journal.folder, self.client.server.base_url
+        # One at a time: what the first one meets decides on the others.
+        async with self._pricing:
+            fit = not await asyncio.to_thread(is_unfit, folder, base_url)
+            try:
+                return await price(
+                    self.client, order.request, order.wire, self.model, self.settings.prices, by_dry_run=fit
+                )
+            except DryRunCharged:
+                await asyncio.to_thread(mark_unfit, folder, base_url)
+                raise
+
+    def _check_reached(self, order: Order, limits: Limits) -> None:
+        """Raise BudgetExceeded where nothing is left: even a dry run may be taken for an order. Blocks."""
+        call = replace(_entry(order, self.client.server), run_id=self.caller.run_id)
+        with self.journal.open().read() as connection:
+            require(connection, limits, call, 1)
 
     async def _reservation(self, order: Order) -> tuple[Limits, int | None]:
         """The limits that hold here, and what to reserve, in nanos of a US dollar. Raises BudgetExceeded where there
@@ -223,6 +242,7 @@ class Checkout:
         limits = await asyncio.to_thread(self.journal.limits, own)
         if not limits:
             return limits, None
+        await asyncio.to_thread(self._check_reached, order, limits)
         found = await self._price(order)
         amounts = []
         if found is not None and not (found.is_stand_in and found.source == "list price"):
