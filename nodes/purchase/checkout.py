@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 
-from ..api import Answer, Client, Model, Reply, Server, error_for, holds_pictures, request_id
+from ..api import Answer, Client, Model, Reply, Server, error_for, holds_pictures, pictures_asked, request_id
 from ..api.prices import Price, price
 from ..errors import BudgetExceeded, Charged, DecoderFault, DryRunCharged, LumenfallError, sentences
 from ..settings import Settings
@@ -143,9 +143,29 @@ class Checkout:
     async def _keep_dry_run(self, order: Order, error: DryRunCharged) -> Delivery:
         """Take in what a dry run has brought as what it was to the server: the order."""
         call = replace(_entry(order, self.client.server), **asdict(self._named_caller()))
+        call = replace(call, reserved=await self._presumed(order))
         notes = await self._settle(call)
         delivery = await self._receive(order, call, Reply(200, dict(error.headers), error.body))
         return replace(delivery, notes=(*notes, *delivery.notes, f"{error.message} No limit could stop it."))
+
+    async def _presumed(self, order: Order) -> int | None:
+        """What a dry run that was charged counts as until its cost is known, in nanos of a US dollar: the user's
+        figure, else the dearest so far, else the list price, and the whole limit where nobody knows. Never raises.
+        """
+        model, count = order.request.model, pictures_asked(order.request.parameters)
+        limits = Limits(**self.settings.limits.model_dump(), rates=self.settings.rates)
+        figure, highest = self.settings.prices.get(model), None
+        try:
+            limits = await asyncio.to_thread(self.journal.limits, limits)
+            highest = None if figure is not None else await asyncio.to_thread(dearest, self.journal, model, limits)
+        except Exception as error:
+            surprise(error)  # the picture that came matters more
+        if highest is not None:
+            return highest * count
+        each = figure if figure is not None else self.model.price
+        if each:
+            return nanos(each * count)
+        return max((nanos(limit) for limit in (limits.run, limits.day, limits.month) if limit is not None), default=None)
 
     async def _begin(self, call: Call, limits: Limits, needed: int | None) -> Call:
         """Enter ``call`` as sent. Raises LumenfallError where that fails, for whatever reason: then it is not sent."""
@@ -253,7 +273,7 @@ class Checkout:
         if found is None or found.is_stand_in:
             # A list price says where prices start. What was paid before says more.
             highest = await asyncio.to_thread(dearest, self.journal, order.request.model, limits)
-            amounts += [] if highest is None else [highest * int(order.request.parameters.get("n", 1))]
+            amounts += [] if highest is None else [highest * pictures_asked(order.request.parameters)]
         if not amounts:
             raise _unpriced(order.request.model)
         return limits, max(amounts)
