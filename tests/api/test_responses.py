@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from nodes import errors
 from nodes.api import Picture, read_answer
 from nodes.api.responses import read_balance, read_dry_run
-from nodes.errors import AnswerError, ApiError, Charged, ConnectionFailed, LumenfallError
+from nodes.errors import AnswerError, ApiError, Charged, ConnectionFailed, DryRunCharged, LumenfallError
 
 B64 = base64.b64encode(b"picture").decode()
 
