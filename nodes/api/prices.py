@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ..errors import Charged, LumenfallError, ServerFault
-from . import Client, ImageRequest, Model, WireRequest, is_loopback
+from . import Client, ImageRequest, Model, WireRequest, is_loopback, pictures_asked
 
 MAX_AGE = 600.0
 """Seconds for which a dry run is believed."""
@@ -51,7 +51,7 @@ async def price(
         except LumenfallError as error:
             if error.status is not None or error.charged is not Charged.NO:
                 raise
-    count = int(request.parameters.get("n", 1))
+    count = pictures_asked(request.parameters)
     figure = figures.get(request.model)
     if figure is not None:
         return Price(figure * count, "USD", "your figure", has_dry_run)

@@ -16,7 +16,7 @@ from nodes.spend import Journal
 from tests.faults.answers import setting, without_log
 from tests.faults.databases import database, garbage
 from tests.faults.limits import ONE_A_DAY, TOO_DEAR, _another
-from tests.faults.table import PAID_FOR, Act, Row, both, bought, do, fails, replayed
+from tests.faults.table import B64, PAID_FOR, Act, Row, both, bought, do, fails, replayed
 from tests.faults.world import World, forget, painted
 
 ESTIMATE = "nodes.headless.sandbox.server.estimate"
@@ -139,6 +139,15 @@ ROWS = [
         (1, 1),
         env=TEN_CENTS,
         provoke=both(NO_DRY_RUN, _settings(prices={"flux.2-pro": 0.05})),
+    ),
+    *(
+        _refused(
+            f"dry run fails, and the user has a figure for each of four {name}",
+            inputs={"options": {**B64["options"], "parameters": {name: 4}}},
+            provoke=both(NO_DRY_RUN, _settings(prices={"flux.2-pro": 0.05})),
+            says="0.2 would be needed",
+        )
+        for name in ("num_images", "sampleCount")
     ),
     _stops(
         "dearer than its dry run", env={"LUMENFALL_LIMIT_DAY": "0.02"}, provoke=_estimates(total_cost_micros=10_000)
