@@ -165,7 +165,8 @@ class Checkout:
         each = figure if figure is not None else self.model.price
         if each:
             return nanos(each * count)
-        return max((nanos(limit) for limit in (limits.run, limits.day, limits.month) if limit is not None), default=None)
+        whole = [nanos(limit) for limit in (limits.run, limits.day, limits.month) if limit is not None]
+        return max(whole, default=None)
 
     async def _begin(self, call: Call, limits: Limits, needed: int | None) -> Call:
         """Enter ``call`` as sent. Raises LumenfallError where that fails, for whatever reason: then it is not sent."""
