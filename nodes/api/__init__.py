@@ -21,7 +21,7 @@ from .exchange import Reply
 from .flavours import OPENAI
 from .refusals import error_for, request_id
 from .request_log import Logged
-from .requests import Endpoint, ImageRequest, Otherwise, Question, WireRequest, form, write
+from .requests import Endpoint, ImageRequest, Otherwise, Question, WireRequest, form, pictures_asked, write
 from .responses import Answer, Balance, DryRun, Picture, holds_pictures, read_answer
 from .server_names import canonical, formerly_canonical, spellings
 from .uploads import recompress
@@ -64,6 +64,7 @@ __all__ = [
     "holds_pictures",
     "is_loopback",
     "known_key",
+    "pictures_asked",
     "read_answer",
     "read_models",
     "recompress",

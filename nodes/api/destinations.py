@@ -27,6 +27,14 @@ _CARRYING_IPV4 = tuple(
 _LOCAL_TRANSLATION = ipaddress.IPv6Network("64:ff9b:1::/48")
 """RFC 8215. Where in it the IPv4 address lies is each network's own choice, so that none of it can be checked."""
 
+_NOBODYS = (
+    ipaddress.IPv4Network("192.0.0.0/24"),  # for protocols, no machine of anybody's (RFC 6890)
+    ipaddress.IPv6Network("fec0::/10"),  # site-local once, and still routed so by some (RFC 3879)
+    ipaddress.IPv6Network("5f00::/16"),  # segments of somebody's own network (RFC 9602)
+    ipaddress.IPv6Network("3fff::/20"),  # for documentation (RFC 9637)
+)
+"""Networks that are not public, whatever the version of Python knows of them."""
+
 _STAND_INS = ipaddress.IPv4Network("198.18.0.0/15")
 """Set aside for measuring (RFC 2544). Tunnels that resolve names at their other end give these out for all names."""
 
@@ -48,6 +56,8 @@ def is_public(address: Address) -> bool:
             return is_public(address.sixtofour)
         if any(address in network for network in _CARRYING_IPV4):
             return is_public(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+    if any(address in network for network in _NOBODYS):
+        return False
     return address.is_global and not address.is_multicast
 
 
@@ -138,8 +148,8 @@ class Guarded(httpx.AsyncBaseTransport):
 
 
 def _spelled(host: str) -> list[Address]:
-    """The address that ``host`` spells; none of a name."""
-    address = address_of(host)
+    """The address that ``host`` spells, also with the dot that ends a full name; none of a name."""
+    address = address_of(host.removesuffix("."))
     return [] if address is None else [address]
 
 

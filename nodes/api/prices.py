@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ..errors import Charged, DryRunCharged, LumenfallError, ServerFault
-from . import Client, ImageRequest, Model, WireRequest, is_loopback
+from ..errors import Charged, LumenfallError, ServerFault
+from . import Client, ImageRequest, Model, WireRequest, is_loopback, pictures_asked
 
 MAX_AGE = 600.0
 """Seconds for which a dry run is believed."""
@@ -28,27 +28,30 @@ class Price:
 
 
 async def price(
-    client: Client, request: ImageRequest, wire: WireRequest, model: Model, figures: Mapping[str, float]
+    client: Client,
+    request: ImageRequest,
+    wire: WireRequest,
+    model: Model,
+    figures: Mapping[str, float],
+    *,
+    by_dry_run: bool = True,
 ) -> Price | None:
-    """The price of ``request``: by dry run where the server has one, else the user's own figure for the model, else
-    the list price; None where nobody knows.
+    """The price of ``request``: by dry run where the server has one, and where it may be sent one, else the user's own
+    figure for the model, else the list price; None where nobody knows.
 
     Raises ApiError where the dry run says that the request would be refused, and DryRunCharged where it was taken for
     the order itself.
     """
     has_dry_run = client.server.flavour.native
-    if has_dry_run and await _is_trusted(client):
+    if has_dry_run and by_dry_run and await _is_trusted(client):
         try:
             return await _dry_run(client, request, wire)
         except ServerFault:
             pass
-        except DryRunCharged:
-            _unfit.add(client.server.base_url)
-            raise
         except LumenfallError as error:
             if error.status is not None or error.charged is not Charged.NO:
                 raise
-    count = int(request.parameters.get("n", 1))
+    count = pictures_asked(request.parameters)
     figure = figures.get(request.model)
     if figure is not None:
         return Price(figure * count, "USD", "your figure", has_dry_run)
@@ -60,8 +63,6 @@ async def _is_trusted(client: Client) -> bool:
     know: it has to answer for the balance first, as only Lumenfall's does.
     """
     base_url = client.server.base_url
-    if base_url in _unfit:
-        return False
     if is_loopback(base_url) and base_url not in _proven:
         try:
             await client.balance()
@@ -71,8 +72,6 @@ async def _is_trusted(client: Client) -> bool:
     return True
 
 
-_unfit: set[str] = set()
-"""Servers that took a dry run for an order: one is enough."""
 _proven: set[str] = set()
 
 

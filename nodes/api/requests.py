@@ -20,6 +20,22 @@ _VARIATION_FIELDS = frozenset({"n", "size", "response_format", "user"})
 _EDIT_FIELDS = frozenset({"input_fidelity"})
 
 
+_COUNTS = ("n", "num_images", "num_outputs", "number_of_images", "max_images", "batch_size", "sampleCount")
+"""Parameters by which the makers of models let one say how many pictures are wanted."""
+
+
+def pictures_asked(parameters: Mapping[str, Any]) -> int:
+    """How many pictures a request with these parameters asks for: the most that any of them says."""
+    return max([1, *(_count(parameters[name]) for name in _COUNTS if name in parameters)])
+
+
+def _count(value: Any) -> int:
+    try:
+        return int(value)
+    except (TypeError, ValueError, OverflowError):
+        return 1
+
+
 class Question(TypedDict, total=False):
     """What a user asked for, as it was typed. ``pictures`` and ``mask`` are digests of the pixels that were given,
     ``node`` what the node has beside the parameters of the request.

@@ -208,11 +208,14 @@ def read_dry_run(status: int, headers: Mapping[str, str], body: bytes, broken: s
         content = complete_members(body)
     if _holds_media(headers, body, content) or any(content.get(name) for name in _JOB) or _is_job(content):
         raise DryRunCharged(headers, body)
+    dry_run = _DryRunBody.model_validate(content)
+    is_estimate = dry_run.estimated and dry_run.total_cost_micros is not None
+    if not is_estimate and _speaks_of_pictures(headers, body):
+        raise DryRunCharged(headers, body)
     if broken:
         raise ConnectionFailed(f"The answer did not arrive whole ({broken}).", charged=Charged.NO)
     if find_refusal(content):
         raise error_for(status, headers, body)
-    dry_run = _DryRunBody.model_validate(content)
     if not dry_run.estimated or dry_run.total_cost_micros is None:
         raise AnswerError("The answer to the dry run is no estimate.", charged=Charged.NO)
     cost = dry_run.total_cost_micros / 1e6
@@ -227,6 +230,12 @@ def _holds_media(headers: Mapping[str, str], body: bytes, content: Mapping[str, 
     kind = headers.get("content-type", "")
     is_file = kind.startswith(("image/", "video/")) or _begins_as_picture(body)
     return is_file or any(content.get(name) or (name == "data" and name in content) for name in _MEDIA)
+
+
+def _speaks_of_pictures(headers: Mapping[str, str], body: bytes) -> bool:
+    """Whether pictures may be in it in a shape that nobody reads: a stream of events, JSON of many lines, a page."""
+    is_stream = headers.get("content-type", "").lower().startswith("text/event-stream")
+    return is_stream or b"b64_json" in body or b"data:image/" in body
 
 
 def _begins_as_picture(body: bytes) -> bool:

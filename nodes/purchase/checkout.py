@@ -14,11 +14,12 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 
-from ..api import Answer, Client, Model, Reply, Server, error_for, holds_pictures, request_id
+from ..api import Answer, Client, Model, Reply, Server, error_for, holds_pictures, pictures_asked, request_id
 from ..api.prices import Price, price
 from ..errors import BudgetExceeded, Charged, DecoderFault, DryRunCharged, LumenfallError, sentences
 from ..settings import Settings
 from ..spend import Call, Caller, Journal, Limits, State, dearest, nanos, unconverted
+from ..spend.budget import require
 from .consent import Consent, give_up
 from .delivery import AGAIN, Delivery, can_fetch, fetch, is_new
 from .order import Order, Skipped, in_turn
@@ -35,6 +36,7 @@ from .outcome import (
     with_answer,
     with_logged_cost,
 )
+from .unfit import is_unfit, mark_unfit
 
 
 @dataclass
@@ -51,6 +53,7 @@ class Checkout:
     consent: Consent | None = None
     in_air: int = field(default=0, init=False)
     """How many requests may have left, and are not home yet."""
+    _pricing: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     async def deliver(self, order: Order) -> Delivery:
         """The pictures of ``order``, from the store or from the server.
@@ -140,9 +143,30 @@ class Checkout:
     async def _keep_dry_run(self, order: Order, error: DryRunCharged) -> Delivery:
         """Take in what a dry run has brought as what it was to the server: the order."""
         call = replace(_entry(order, self.client.server), **asdict(self._named_caller()))
+        call = replace(call, reserved=await self._presumed(order))
         notes = await self._settle(call)
         delivery = await self._receive(order, call, Reply(200, dict(error.headers), error.body))
         return replace(delivery, notes=(*notes, *delivery.notes, f"{error.message} No limit could stop it."))
+
+    async def _presumed(self, order: Order) -> int | None:
+        """What a dry run that was charged counts as until its cost is known, in nanos of a US dollar: the user's
+        figure, else the dearest so far, else the list price, and the whole limit where nobody knows. Never raises.
+        """
+        model, count = order.request.model, pictures_asked(order.request.parameters)
+        limits = Limits(**self.settings.limits.model_dump(), rates=self.settings.rates)
+        figure, highest = self.settings.prices.get(model), None
+        try:
+            limits = await asyncio.to_thread(self.journal.limits, limits)
+            highest = None if figure is not None else await asyncio.to_thread(dearest, self.journal, model, limits)
+        except Exception as error:
+            surprise(error)  # the picture that came matters more
+        if highest is not None:
+            return highest * count
+        each = figure if figure is not None else self.model.price
+        if each:
+            return nanos(each * count)
+        whole = [nanos(limit) for limit in (limits.run, limits.day, limits.month) if limit is not None]
+        return max(whole, default=None)
 
     async def _begin(self, call: Call, limits: Limits, needed: int | None) -> Call:
         """Enter ``call`` as sent. Raises LumenfallError where that fails, for whatever reason: then it is not sent."""
@@ -213,7 +237,23 @@ class Checkout:
             ) from error.__cause__
 
     async def _price(self, order: Order) -> Price | None:
-        return await price(self.client, order.request, order.wire, self.model, self.settings.prices)
+        folder, base_url = self.journal.folder, self.client.server.base_url
+        # One at a time: what the first one meets decides on the others.
+        async with self._pricing:
+            fit = not await asyncio.to_thread(is_unfit, folder, base_url)
+            try:
+                return await price(
+                    self.client, order.request, order.wire, self.model, self.settings.prices, by_dry_run=fit
+                )
+            except DryRunCharged:
+                await asyncio.to_thread(mark_unfit, folder, base_url)
+                raise
+
+    def _check_reached(self, order: Order, limits: Limits) -> None:
+        """Raise BudgetExceeded where nothing is left: even a dry run may be taken for an order. Blocks."""
+        call = replace(_entry(order, self.client.server), run_id=self.caller.run_id)
+        with self.journal.open().read() as connection:
+            require(connection, limits, call, 1)
 
     async def _reservation(self, order: Order) -> tuple[Limits, int | None]:
         """The limits that hold here, and what to reserve, in nanos of a US dollar. Raises BudgetExceeded where there
@@ -223,6 +263,7 @@ class Checkout:
         limits = await asyncio.to_thread(self.journal.limits, own)
         if not limits:
             return limits, None
+        await asyncio.to_thread(self._check_reached, order, limits)
         found = await self._price(order)
         amounts = []
         if found is not None and not (found.is_stand_in and found.source == "list price"):
@@ -233,7 +274,7 @@ class Checkout:
         if found is None or found.is_stand_in:
             # A list price says where prices start. What was paid before says more.
             highest = await asyncio.to_thread(dearest, self.journal, order.request.model, limits)
-            amounts += [] if highest is None else [highest * int(order.request.parameters.get("n", 1))]
+            amounts += [] if highest is None else [highest * pictures_asked(order.request.parameters)]
         if not amounts:
             raise _unpriced(order.request.model)
         return limits, max(amounts)

@@ -70,14 +70,12 @@ def is_new(call: Call) -> bool:
 
 
 def can_fetch(call: Call, error: LumenfallError | None = None) -> bool:
-    """Whether the server may still have the pictures of ``call``; ``error`` is what came of trying."""
-    if not any(call.facts.get("links", ())):
+    """Whether the server may still have the pictures of ``call``; ``error`` is what came of trying. A host that only
+    stumbles says nothing about them.
+    """
+    if not any(call.facts.get("links", ())) or (error and error.code in (LINK_EXPIRED, PICTURE_LOST)):
         return False
-    return (
-        _age(call) < LONGEST_LINK_LIFE
-        if error is None
-        else is_new(call) and error.code not in (LINK_EXPIRED, PICTURE_LOST)
-    )
+    return is_new(call) if error and error.code == LINK_REFUSED else _age(call) < LONGEST_LINK_LIFE
 
 
 def _age(call: Call) -> float:
@@ -200,10 +198,13 @@ class _Collection:
             if picture.url is None:
                 raise DownloadError("There is no link to fetch it by.")
             return await self._download(number, picture.url)
-        except DownloadError as error:
-            if stored is not None and number not in self._intact:
-                raise self._loss(error, stored) from error.__cause__
-            raise
+        except (DownloadError, AnswerError) as error:
+            if stored is None or number in self._intact or isinstance(error, DecoderFault):
+                raise
+            if isinstance(error, AnswerError):
+                # The picture was here once, so what came is another thing: the page of a network that wants a login.
+                error = DownloadError(error.message)
+            raise self._loss(error, stored) from error.__cause__
 
     def _kept(self, stored: Stored) -> bytes | None:
         try:
@@ -215,8 +216,9 @@ class _Collection:
 
     def _loss(self, error: DownloadError, stored: Stored) -> DownloadError:
         """``error`` of a picture whose file was there once."""
-        what = "damaged" if self._journal.files.is_there(stored) else "gone"
-        message = f"The picture's file in the store is {what} ({self._journal.files.name(stored)}). {error.message}"
+        files = self._journal.files
+        what = f"damaged ({files.name(stored)})" if files.is_there(stored) else "gone"
+        message = f"The picture's file in the store is {what}. {error.message}"
         is_lost = self._call.state is State.DONE and not can_fetch(self._call, error)
         return error.replaced(message=message, code=PICTURE_LOST if is_lost else None)
 
@@ -325,7 +327,8 @@ class _Collection:
         """Whether another run may well get the pictures, for nothing."""
         if any(self._call.facts.get("links", ())):
             is_lost = self._call.state is State.DONE and not isinstance(error, DownloadError)
-            return not is_lost and can_fetch(self._call, error)
+            is_soon = self._call.state is State.DONE or is_new(self._call)
+            return not is_lost and is_soon and can_fetch(self._call, error)
         return self._call.state is State.ANSWERED and self._journal.records.answer_name(self._call) is not None
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from ..api import Answer, Client, Logged, read_answer
+from ..api import Answer, Client, Logged, pictures_asked, read_answer
 from ..errors import AnswerError, Charged, LumenfallError, Unresolved
 from ..spend import Call, Journal, State, clock, nanos
 
@@ -57,14 +57,9 @@ async def _from_disk(journal: Journal, call: Call) -> Call | None:
         return None
 
 
-_COUNTS = ("n", "num_images", "num_outputs", "number_of_images", "max_images", "batch_size", "sampleCount")
-"""Parameters by which the makers of models let one say how many pictures are wanted."""
-
-
 def asked_for(call: Call) -> int:
     """How many pictures ``call`` asked for."""
-    named = [call.asked.get(name) for name in _COUNTS]
-    return max([1, *(count for count in named if isinstance(count, int))])
+    return pictures_asked(call.asked)
 
 
 async def read(status: int, headers: Mapping[str, str], body: bytes, broken: str | None, most: int) -> Answer:

@@ -13,7 +13,7 @@ from typing import Literal
 
 import torch
 
-from ..api import Client, ImageRequest, Server, end_note
+from ..api import Client, ImageRequest, Server, end_note, pictures_asked
 from ..errors import LumenfallError
 from ..host import Host, current
 from ..host.waiting import wait
@@ -89,7 +89,7 @@ class Quote:
         return Results(tuple(replace(each, index=index) for index, each in enumerate(deliveries)), notes=notes)
 
     async def _one(self, checkout: Checkout, order: Order) -> Delivery:
-        name, count = order.request.model, int(order.request.parameters.get("n", 1))
+        name, count = order.request.model, pictures_asked(order.request.parameters)
         replay = checkout.settings.replay
         call = await asyncio.to_thread(earlier, checkout.journal, order, replay) if self.inputs_known else None
         if call is not None and call.state in (State.DOWNLOADED, State.DONE):

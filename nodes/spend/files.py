@@ -57,8 +57,8 @@ class Files:
         return True
 
     def is_there(self, stored: Stored) -> bool:
-        """Whether there is a file, in whatever state."""
-        return self.path(stored).is_file()
+        """Whether there is anything under its name, in whatever state."""
+        return os.path.lexists(self.path(stored))
 
     def has(self, stored: Stored) -> bool:
         """Whether the file is there, in its full length."""

@@ -142,6 +142,7 @@ def test_tls_goes_by_the_name_and_not_by_the_address(
         *("10.0.0.1", "100.64.0.1", "169.254.169.254", "198.18.0.5", "224.0.0.1", "0.0.0.0", "255.255.255.255"),
         *("::", "::1", "fe80::1", "fd00::1", "ff02::1"),
         *("::ffff:10.0.0.1", "::10.0.0.1", "::ffff:0:10.0.0.1", "64:ff9b::10.0.0.1", "64:ff9b::7f00:1"),
+        *("fec0::1", "feff::1", "192.0.0.8", "192.0.0.192", "5f00::1", "3fff::1", "3fff:fff::1"),
         *("64:ff9b:1::10.0.0.1", "64:ff9b:1:a00:0:100::", "2002:a00:1::1", "2002:7f00:1::", "2002:a9fe:a9fe::1"),
     ],
 )
@@ -246,13 +247,14 @@ def test_what_the_proxy_looks_up_is_not_judged_by_the_resolver_here(
         assert proxy.asked == [("GET", "http://media.example/1.png")] and resolver.asked == []
 
 
+@pytest.mark.parametrize("host", ["10.0.0.1", "10.0.0.1.", "0x0a000001."])
 def test_a_private_address_is_refused_before_the_proxy_hears_of_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with recording_proxy() as proxy:
         monkeypatch.setenv("http_proxy", proxy.url)
         with pytest.raises(DownloadError, match="private"):
-            fetch(LUMENFALL, "http://10.0.0.1/1.png", tmp_path / "1.part")
+            fetch(LUMENFALL, f"http://{host}/1.png", tmp_path / "1.part")
         assert proxy.connections == 0
 
 

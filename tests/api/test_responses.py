@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from nodes import errors
 from nodes.api import Picture, read_answer
 from nodes.api.responses import read_balance, read_dry_run
-from nodes.errors import AnswerError, ApiError, Charged, ConnectionFailed, LumenfallError
+from nodes.errors import AnswerError, ApiError, Charged, ConnectionFailed, DryRunCharged, LumenfallError
 
 B64 = base64.b64encode(b"picture").decode()
 
@@ -247,6 +247,27 @@ def test_an_estimate_is_in_dollars() -> None:
 def test_what_is_no_estimate_is_not_believed(content: dict[str, Any]) -> None:
     with pytest.raises(AnswerError):
         read_dry_run(200, {}, body(content))
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("text/event-stream; charset=utf-8", 'event: image_generation.completed\ndata: {"b64_json": "iVBOR"}\n\n'),
+        ("Text/Event-Stream", "event: started\n\n"),
+        ("text/plain", '{"b64_json": "iVBOR"}\n{"b64_json": "iVBOR"}\n'),
+        ("application/json", '[{"b64_json": "iVBOR"}]'),
+        ("application/json", '{"result": {"picture": "data:image/png;base64,iVBOR"}}'),
+        ("text/html", '<img src="data:image/png;base64,iVBOR">'),
+    ],
+)
+def test_a_dry_run_that_brings_pictures_in_whatever_shape_was_an_order(kind: str, text: str) -> None:
+    with pytest.raises(DryRunCharged):
+        read_dry_run(200, {"content-type": kind}, text.encode())
+
+
+def test_an_estimate_may_quote_what_was_asked() -> None:
+    told = {"estimated": True, "total_cost_micros": 80000, "currency": "USD", "response_format": "b64_json"}
+    assert read_dry_run(200, {}, body(told)).cost == 0.08
 
 
 def test_a_balance_may_be_unavailable() -> None:

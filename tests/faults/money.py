@@ -16,7 +16,7 @@ from nodes.spend import Journal
 from tests.faults.answers import setting, without_log
 from tests.faults.databases import database, garbage
 from tests.faults.limits import ONE_A_DAY, TOO_DEAR, _another
-from tests.faults.table import PAID_FOR, Act, Row, both, bought, do, fails, replayed
+from tests.faults.table import B64, PAID_FOR, Act, Row, both, bought, do, fails, replayed
 from tests.faults.world import World, forget, painted
 
 ESTIMATE = "nodes.headless.sandbox.server.estimate"
@@ -93,6 +93,26 @@ def _one_more(world: World, patch: pytest.MonkeyPatch) -> None:
     assert world.bills == before + 1
 
 
+def _ordering_at_dry_runs(act: Act) -> Act:
+    """The server still takes dry runs for orders."""
+
+    def after(world: World, _: pytest.MonkeyPatch) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            ORDERS_AT_DRY_RUN(world, patch)
+            act(world, patch)
+
+    return after
+
+
+def _asks_for_no_dry_run(act: Act) -> Act:
+    def after(world: World, patch: pytest.MonkeyPatch) -> None:
+        before = len(world.sandbox.requests)
+        act(world, patch)
+        assert not [one for one in world.sandbox.requests[before:] if "dryRun" in one.query]
+
+    return after
+
+
 def _refused(name: str, **more: Any) -> Row:
     """Nothing is sent as long as the limit holds."""
     return Row(name, TOO_DEAR, bought(), (0, 1), **{"env": TEN_CENTS, "between": LIFTED, **more})
@@ -119,6 +139,15 @@ ROWS = [
         (1, 1),
         env=TEN_CENTS,
         provoke=both(NO_DRY_RUN, _settings(prices={"flux.2-pro": 0.05})),
+    ),
+    *(
+        _refused(
+            f"dry run fails, and the user has a figure for each of four {name}",
+            inputs={"options": {**B64["options"], "parameters": {name: 4}}},
+            provoke=both(NO_DRY_RUN, _settings(prices={"flux.2-pro": 0.05})),
+            says="0.2 would be needed",
+        )
+        for name in ("num_images", "sampleCount")
     ),
     _stops(
         "dearer than its dry run", env={"LUMENFALL_LIMIT_DAY": "0.02"}, provoke=_estimates(total_cost_micros=10_000)
@@ -161,6 +190,23 @@ ROWS = [
         for answer in ({}, {"data": []}, {"available": {}}, {"object": "balance", "available": {}})
     ),
     _stops("dry run taken for the order", provoke=ORDERS_AT_DRY_RUN),
+    _stops(
+        "dry run taken for the order, again and again",
+        env=TWO_CENTS,
+        provoke=ORDERS_AT_DRY_RUN,
+        after=_ordering_at_dry_runs(_another(TOO_DEAR)),
+    ),
+    _stops(
+        "dry run taken for the order, and a limit that allows more",
+        env={"LUMENFALL_LIMIT_DAY": "9"},
+        provoke=ORDERS_AT_DRY_RUN,
+        after=_ordering_at_dry_runs(_asks_for_no_dry_run(_one_more)),
+    ),
+    _stops(
+        "limit reached before the first dry run",
+        env={"LUMENFALL_LIMIT_DAY": "0.03"},
+        after=_ordering_at_dry_runs(_asks_for_no_dry_run(_another(TOO_DEAR))),
+    ),
     Row(
         "dry run taken for a job",
         fails(errors.AnswerError, Charged.YES),

@@ -17,7 +17,7 @@ from nodes.spend import Journal, clean
 from tests.faults.answers import setting
 from tests.faults.child import find
 from tests.faults.databases import AT_ANSWERED
-from tests.faults.downloads import NEVER, hours_later
+from tests.faults.downloads import ALWAYS, NEVER, hours_later
 from tests.faults.killing import SETTLE, in_the_air, killed_at
 from tests.faults.table import B64, KILLED, PAID_FOR, Act, Expected, Row, both, bought, do, fails, replayed, told
 from tests.faults.world import World, forget, painted
@@ -46,6 +46,11 @@ def _half(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
+def _folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
 def _emptied(path: Path) -> None:
     path.write_bytes(b"")
 
@@ -69,6 +74,7 @@ def _header(path: Path) -> None:
 
 DAMAGES = {
     "truncated": _half,
+    "replaced by a folder": _folder,
     "emptied": _emptied,
     "overwritten": _same_size,
     "flipped in a bit": _flipped,
@@ -87,6 +93,12 @@ def _bought_knowingly(world: World, patch: pytest.MonkeyPatch) -> None:
     world.env["LUMENFALL_REPLAY"] = "off"
     assert world.run().replayed is False and world.bills == bills + 1
     del world.env["LUMENFALL_REPLAY"]
+
+
+def _replayed_later(world: World, patch: pytest.MonkeyPatch) -> None:
+    """Once the host of the links is well again."""
+    bills = world.bills
+    assert world.run().replayed is True and world.bills == bills
 
 
 def _damaged(name: str, change: Callable[[Path], object]) -> list[Row]:
@@ -223,6 +235,16 @@ ROWS = [
     _again("picture deleted, link expired", bought(), both(_pictures(Path.unlink), _expire_links)),
     _again("picture deleted, in base64", bought(), _pictures(Path.unlink), inputs=B64),
     _again("picture deleted, after the hour", bought(), both(_pictures(Path.unlink), hours_later("download-404"))),
+    *(
+        _again(
+            f"picture deleted, and {fault} hours later",
+            fails(errors.DownloadError, YES),
+            both(_pictures(Path.unlink), hours_later(fault)),
+            again=told("it is free", never="seed"),
+            after=_replayed_later,
+        )
+        for fault in (f"download-503:{ALWAYS}", f"download-reset:{ALWAYS}", "download-html:2")
+    ),
     _again("picture deleted, of three", replayed(3), _pictures(Path.unlink), inputs=THREE),
     _again(
         "picture deleted, of three, link expired",

@@ -30,7 +30,7 @@ from nodes.api import prices as price
 from nodes.headless.host import Headless
 from nodes.headless.sandbox import Fault, Received, Sandbox, running
 from nodes.headless.sandbox.sending import reset
-from nodes.purchase import background
+from nodes.purchase import background, unfit
 from nodes.spend import Journal, database, nanos, tables
 from tests.faults.child import Outcome, attempt, digest
 
@@ -275,7 +275,7 @@ def forget() -> None:
     assert background.wait_until_idle(10) == 0
     for opened in database._opened.values():
         opened.engine.dispose()
-    for memory in (database._opened, price._known, catalogue._failures):
+    for memory in (database._opened, price._known, unfit._marked, catalogue._failures):
         memory.clear()
 
 

@@ -215,3 +215,30 @@ def test_a_missing_library_is_named_before_anything_is_sent(
         nodes("LumenfallGenerate", **SMALL)
     assert caught.value.code == "STORE_INCOMPLETE" and "pip install" in caught.value.hint
     assert sandbox.bill == []
+
+
+@pytest.mark.parametrize(
+    ("model", "limit", "figures"),
+    [("brand/new", "1", {}), ("brand/new", "0.5", {"brand/new": 0.4}), ("flux.2-pro", "0.04", {})],
+    ids=["nobody knows a price", "a figure", "a list price"],
+)
+def test_a_dry_run_that_cost_nobody_knows_what_counts(model: str, limit: str, figures: dict[str, float]) -> None:
+    """Once, and no second one is let through."""
+    job = json.dumps({"id": "job_7", "status": "queued"}).encode()
+    balance = json.dumps({"object": "balance", "available": {"amount": 5, "currency": "usd"}}).encode()
+
+    def answer(path: str) -> tuple[int, dict[str, str], bytes]:
+        found = balance if "balance" in path else job if "/images" in path else None
+        return (404, {}, b"{}") if found is None else (200, {}, found)
+
+    with odd_server(answer) as odd:
+        env = {"LUMENFALL_BASE_URL": f"{odd.url}/openai/v1", "LUMENFALL_LIMIT_DAY": limit}
+        host = Headless(env)
+        host.data_dir().mkdir(parents=True, exist_ok=True)
+        (host.data_dir() / "settings.json").write_text(json.dumps({"prices": figures}), encoding="utf-8")
+        with pytest.raises(errors.AnswerError):
+            Nodes(host)("LumenfallGenerate", **{**SMALL, "model": model})
+        forget_databases()
+        with pytest.raises(errors.BudgetExceeded, match="limit per day"):
+            Nodes(Headless(env))("LumenfallGenerate", **{**SMALL, "model": model, "seed": 2})
+        assert len([one for one in odd.seen if one[0] == "POST"]) == 1

@@ -61,6 +61,18 @@ def test_people_get_a_row_for_each_paid_node(lumenfall: Command) -> None:
     assert total == "Total: about 0.212 USD for 4 pictures"
 
 
+def test_a_server_that_takes_dry_runs_for_orders_is_sent_one_by_all_processes(
+    lumenfall: Command, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nodes.headless.sandbox.log.Received.is_dry_run", property(lambda _: False))
+    for seed, billed in ((1, 1), (2, 1), (3, 1)):
+        monkeypatch.setattr("nodes.purchase.unfit._marked", set())
+        code, out, err = lumenfall("estimate", EXAMPLES / "generate.json", "--set", f"Generate Image.seed={seed}")
+        assert len(sandbox.bill) == billed
+        assert ("took it for the order" in out + err) == (seed == 1)
+    assert code == 0 and "dry run" not in out
+
+
 def test_it_writes_nothing_beside_the_workflow(lumenfall: Command, tmp_path: Path) -> None:
     lumenfall("estimate", EXAMPLES / "inpaint.json", "--sandbox")
     assert list(tmp_path.iterdir()) == []
