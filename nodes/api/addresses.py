@@ -45,13 +45,13 @@ def address_of(host: str) -> Address | None:
 
 
 def is_own(address: Address) -> bool:
-    """Whether it is an address of this machine: only such can be bound to."""
+    """Whether it is an address of this machine: only to such does it speak under the same address. Nothing is sent."""
     if address.is_loopback or address.is_unspecified:
         return True
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
     try:
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.bind((str(address), 0))
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((str(address), 9))
+            return bool(ipaddress.ip_address(probe.getsockname()[0].partition("%")[0]) == address)
     except OSError:
         return False
-    return True

@@ -287,3 +287,8 @@ def test_a_relative_link_is_meant_below_the_base_url(link: str, path: str, tmp_p
         link = link.format(port=odd.port)
         assert fetch(Server(f"{odd.url}/openai/v1"), link, tmp_path / "1.part") == b"picture"
         assert odd.seen[0][1] == path
+
+
+@pytest.mark.parametrize("address", ["255.255.255.255", "224.0.0.1", "192.0.2.1", "2001:db8::1", "ff02::1"])
+def test_what_many_share_and_what_others_have_is_not_this_machines_own(address: str) -> None:
+    assert not is_own(ipaddress.ip_address(address))
