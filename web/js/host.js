@@ -92,6 +92,8 @@ export async function queueAgain(promptId) {
   if (!queued) throw new Error(`/history: ${promptId}`);
   const [, , output, extra] = queued;
   await api.queuePrompt(0, { output, workflow: extra?.extra_pnginfo?.workflow });
+  // As ComfyUI's own Run says it: what is queued next is another command.
+  api.dispatchEvent(new CustomEvent("promptQueued", { detail: { number: 0, batchCount: 1 } }));
 }
 
 /** What was sent with a prompt that runs or has run. */
