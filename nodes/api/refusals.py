@@ -157,17 +157,20 @@ def request_id(headers: Mapping[str, str]) -> str | None:
     return next((headers[name][:120] for name in REQUEST_ID_HEADERS if headers.get(name)), None)
 
 
-def _cost(body: Any) -> float | None:
+def _metadata(body: Any) -> Mapping[str, Any]:
     metadata = body.get("metadata") if isinstance(body, Mapping) else None
-    cost = metadata.get("cost") if isinstance(metadata, Mapping) else None
+    return metadata if isinstance(metadata, Mapping) else {}
+
+
+def _cost(body: Any) -> float | None:
+    cost = _metadata(body).get("cost")
     if isinstance(cost, bool) or not isinstance(cost, (int, float)):
         return None
     return float(cost) if 0 <= cost < 1e6 else None
 
 
 def _currency(body: Any) -> str | None:
-    metadata = body.get("metadata") if isinstance(body, Mapping) else None
-    currency = metadata.get("cost_currency") if isinstance(metadata, Mapping) else None
+    currency = _metadata(body).get("cost_currency")
     return currency if isinstance(currency, str) else None
 
 

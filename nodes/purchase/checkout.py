@@ -36,6 +36,7 @@ from .outcome import (
     with_answer,
     with_logged_cost,
 )
+from .session import limits_of
 from .unfit import is_unfit, mark_unfit
 
 
@@ -153,7 +154,7 @@ class Checkout:
         figure, else the dearest so far, else the list price, and the whole limit where nobody knows. Never raises.
         """
         model, count = order.request.model, pictures_asked(order.request.parameters)
-        limits = Limits(**self.settings.limits.model_dump(), rates=self.settings.rates)
+        limits = limits_of(self.settings)
         figure, highest = self.settings.prices.get(model), None
         try:
             limits = await asyncio.to_thread(self.journal.limits, limits)
@@ -259,8 +260,7 @@ class Checkout:
         """The limits that hold here, and what to reserve, in nanos of a US dollar. Raises BudgetExceeded where there
         is a limit and nobody knows the price.
         """
-        own = Limits(**self.settings.limits.model_dump(), rates=self.settings.rates)
-        limits = await asyncio.to_thread(self.journal.limits, own)
+        limits = await asyncio.to_thread(self.journal.limits, limits_of(self.settings))
         if not limits:
             return limits, None
         await asyncio.to_thread(self._check_reached, order, limits)

@@ -44,7 +44,7 @@ class Session:
     @property
     def limits(self) -> Limits:
         """The host's own; those shared with others are the journal's."""
-        return Limits(**self.settings.limits.model_dump(), rates=self.settings.rates)
+        return limits_of(self.settings)
 
     @cached_property
     def base_url(self) -> str:
@@ -85,6 +85,11 @@ class Session:
         """
         dependencies.require()
         return Journal(self.data_dir, self.settings.database)
+
+
+def limits_of(settings: Settings) -> Limits:
+    """The limits that ``settings`` set, with the rates by which other currencies count."""
+    return Limits(**settings.limits.model_dump(), rates=settings.rates)
 
 
 def model_names(*modes: Mode) -> list[str]:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..errors import StoreError
 from .calls import Call, State
 from .journal import Journal
-from .rows import enter, is_shared, read_calls
+from .rows import enter, is_shared, read_paged
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement
+    pass
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +64,7 @@ def _clean(journal: Journal, store_gb: float, run_id: str | None) -> Cleaned:
     conditions = [calls.c.state == State.DONE.value, calls.c.delivered_at.is_not(None)]
     if run_id is not None:
         conditions.append(calls.c.run_id.is_distinct_from(run_id))
-    for call in _oldest_first(journal, conditions):
+    for call in read_paged(journal.open, "used_at", conditions, PAGE):
         if removed.size >= excess:
             break
         freed = remove(journal, call)
@@ -98,25 +97,3 @@ def remove(journal: Journal, call: Call) -> int | None:
         return freed
     finally:
         lock.release()
-
-
-def _oldest_first(journal: Journal, conditions: Sequence[ColumnElement[bool]]) -> Iterator[Call]:
-    """Page by page, since there may be any number of them."""
-    import sqlalchemy as sa
-
-    from .tables import calls
-
-    columns = [column for column in calls.c if column.name != "graph"]
-    place: tuple[float, str] | None = None
-    while True:
-        query = sa.select(*columns).where(*conditions).order_by(calls.c.used_at, calls.c.number).limit(PAGE)
-        if place is not None:
-            number = sa.select(calls.c.number).where(calls.c.id == place[1]).scalar_subquery()
-            later = sa.tuple_(calls.c.used_at, calls.c.number) > sa.tuple_(sa.literal(place[0]), number)
-            query = query.where(later)
-        with journal.open().read() as connection:
-            page = read_calls(connection, query)
-        yield from page
-        if len(page) < PAGE:
-            return
-        place = (page[-1].used_at, page[-1].id)

@@ -15,7 +15,7 @@ from .budget import Counted, Limits, spent_now
 from .calls import NANOS, Call, State
 from .journal import Journal
 from .locks import key_lock
-from .rows import read_calls
+from .rows import read_calls, read_paged
 from .sums import ALL, QUARTER
 from .sums import since as sums_since
 
@@ -325,22 +325,5 @@ def _read(journal: Journal, *conditions: Any, last: int | None = None) -> list[C
 
 def _each(journal: Journal, *conditions: Any) -> Iterator[Call]:
     """The same, however many, page by page and without their graphs."""
-    import sqlalchemy as sa
-
-    from .tables import calls
-
     database = journal.open()
-    columns = [column for column in calls.c if column.name != "graph"]
-    place: tuple[float, str] | None = None
-    while True:
-        chosen = sa.select(*columns).where(*conditions).order_by(calls.c.sent_at, calls.c.number).limit(PAGE)
-        if place is not None:
-            number = sa.select(calls.c.number).where(calls.c.id == place[1]).scalar_subquery()
-            later = sa.tuple_(calls.c.sent_at, calls.c.number) > sa.tuple_(sa.literal(place[0]), number)
-            chosen = chosen.where(later)
-        with database.read() as connection:
-            page = read_calls(connection, chosen)
-        yield from page
-        if len(page) < PAGE:
-            return
-        place = (page[-1].sent_at, page[-1].id)
+    yield from read_paged(lambda: database, "sent_at", conditions, PAGE)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from .calls import Call, State, this_machine
 from .sums import book, follow, followed, shares
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Select
+    from sqlalchemy import ColumnElement, Connection, Select
+
+    from .database import Database
 
 _ORDER = list(State)
 
@@ -48,7 +50,7 @@ def enter(connection: Connection, call: Call) -> None:
 
     columns = call.columns()
     stored = sa.select(sa.func.count()).where(pictures.c.call_id == call.id).scalar_subquery()
-    known = sa.select(*(column for column in calls.c if column.name != "graph"), stored.label("stored"))
+    known = sa.select(*_slim(), stored.label("stored"))
     row = connection.execute(known.where(calls.c.id == call.id)).mappings().first()
     # What a version without this column entered has an empty one, which the database takes from nobody any more.
     columns["worker"] = columns["worker"] or (this_machine() if row is None else row["worker"])
@@ -89,6 +91,41 @@ def read_calls(connection: Connection, chosen: Select[Any]) -> list[Call]:
     for call_id, key in connection.execute(sa.select(further_keys).join(ids, ids.c.id == further_keys.c.call_id)):
         keys[call_id].append(key)
     return [Call.from_dict({**row, "pictures": stored[row["id"]], "further_keys": keys[row["id"]]}) for row in rows]
+
+
+def read_paged(
+    database: Callable[[], Database],
+    by: Literal["sent_at", "used_at"],
+    conditions: Sequence[ColumnElement[bool]],
+    size: int,
+) -> Iterator[Call]:
+    """The calls for which ``conditions`` hold, without their graphs, the earliest first; there may be any number of
+    them, so ``size`` are read at a time, each time from ``database()``.
+    """
+    import sqlalchemy as sa
+
+    from .tables import calls
+
+    place: tuple[float, str] | None = None
+    while True:
+        chosen = sa.select(*_slim()).where(*conditions).order_by(calls.c[by], calls.c.number).limit(size)
+        if place is not None:
+            number = sa.select(calls.c.number).where(calls.c.id == place[1]).scalar_subquery()
+            later = sa.tuple_(calls.c[by], calls.c.number) > sa.tuple_(sa.literal(place[0]), number)
+            chosen = chosen.where(later)
+        with database().read() as connection:
+            page = read_calls(connection, chosen)
+        yield from page
+        if len(page) < size:
+            return
+        place = (getattr(page[-1], by), page[-1].id)
+
+
+def _slim() -> list[ColumnElement[Any]]:
+    """The columns of ``calls`` without the graph, which may be large."""
+    from .tables import calls
+
+    return [column for column in calls.c if column.name != "graph"]
 
 
 def is_shared(connection: Connection, sha256: str) -> bool:
