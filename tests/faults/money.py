@@ -78,10 +78,12 @@ def _shared(**limits: float | None) -> Act:
     return share
 
 
-def _while_dry_runs_fail(act: Act) -> Act:
+def _under(trouble: Act, act: Act) -> Act:
+    """``act`` while ``trouble`` lasts."""
+
     def after(world: World, _: pytest.MonkeyPatch) -> None:
         with pytest.MonkeyPatch.context() as patch:
-            NO_DRY_RUN(world, patch)
+            trouble(world, patch)
             act(world, patch)
 
     return after
@@ -91,17 +93,6 @@ def _one_more(world: World, patch: pytest.MonkeyPatch) -> None:
     before = world.bills
     bought().check(world.run(seed=5), painted(world.folder.parent, {**world.inputs, "seed": 5}))
     assert world.bills == before + 1
-
-
-def _ordering_at_dry_runs(act: Act) -> Act:
-    """The server still takes dry runs for orders."""
-
-    def after(world: World, _: pytest.MonkeyPatch) -> None:
-        with pytest.MonkeyPatch.context() as patch:
-            ORDERS_AT_DRY_RUN(world, patch)
-            act(world, patch)
-
-    return after
 
 
 def _asks_for_no_dry_run(act: Act) -> Act:
@@ -129,9 +120,9 @@ ROWS = [
     _stops(
         "dry run fails, and the dearest picture so far does not fit any more",
         env={"LUMENFALL_LIMIT_DAY": "0.05"},
-        after=_while_dry_runs_fail(_another(TOO_DEAR)),
+        after=_under(NO_DRY_RUN, _another(TOO_DEAR)),
     ),
-    _stops("dry run fails, and the dearest picture so far fits", env=TEN_CENTS, after=_while_dry_runs_fail(_one_more)),
+    _stops("dry run fails, and the dearest picture so far fits", env=TEN_CENTS, after=_under(NO_DRY_RUN, _one_more)),
     Row(
         "dry run fails, and the user has a figure",
         bought(),
@@ -194,18 +185,18 @@ ROWS = [
         "dry run taken for the order, again and again",
         env=TWO_CENTS,
         provoke=ORDERS_AT_DRY_RUN,
-        after=_ordering_at_dry_runs(_another(TOO_DEAR)),
+        after=_under(ORDERS_AT_DRY_RUN, _another(TOO_DEAR)),
     ),
     _stops(
         "dry run taken for the order, and a limit that allows more",
         env={"LUMENFALL_LIMIT_DAY": "9"},
         provoke=ORDERS_AT_DRY_RUN,
-        after=_ordering_at_dry_runs(_asks_for_no_dry_run(_one_more)),
+        after=_under(ORDERS_AT_DRY_RUN, _asks_for_no_dry_run(_one_more)),
     ),
     _stops(
         "limit reached before the first dry run",
         env={"LUMENFALL_LIMIT_DAY": "0.03"},
-        after=_ordering_at_dry_runs(_asks_for_no_dry_run(_another(TOO_DEAR))),
+        after=_under(ORDERS_AT_DRY_RUN, _asks_for_no_dry_run(_another(TOO_DEAR))),
     ),
     Row(
         "dry run taken for a job",
