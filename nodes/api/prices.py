@@ -43,9 +43,11 @@ async def price(
     the order itself.
     """
     has_dry_run = client.server.flavour.native
-    if has_dry_run and by_dry_run and await _is_trusted(client):
+    if has_dry_run and by_dry_run:
         try:
-            return await _dry_run(client, request, wire)
+            found = await _dry_run(client, request, wire)
+            if found is not None:
+                return found
         except ServerFault:
             pass
         except LumenfallError as error:
@@ -60,26 +62,23 @@ async def price(
 
 async def _is_trusted(client: Client) -> bool:
     """A server on this machine may be anybody's, and would make and bill the pictures of a dry run that it does not
-    know: it has to answer for the balance first, as only Lumenfall's does.
+    know: it has to answer for the balance each time, as only Lumenfall's does.
     """
-    base_url = client.server.base_url
-    if is_loopback(base_url) and base_url not in _proven:
+    if is_loopback(client.server.base_url):
         try:
             await client.balance()
         except LumenfallError:
             return False
-        _proven.add(base_url)
     return True
 
 
-_proven: set[str] = set()
-
-
-async def _dry_run(client: Client, request: ImageRequest, wire: WireRequest) -> Price:
+async def _dry_run(client: Client, request: ImageRequest, wire: WireRequest) -> Price | None:
     name = _name(client, request)
     known = _known.get(name)
     if known and time.monotonic() - known[0] < MAX_AGE:
         return known[1]
+    if not await _is_trusted(client):
+        return None
     answer = await client.dry_run(wire)
     found = Price(answer.cost, answer.currency, "dry run")
     now = time.monotonic()

@@ -52,6 +52,8 @@ async def ask(plan: Plan, hidden: HiddenInputs) -> Results:
     raises the host's interruption.
     """
     host = current()
+    if background.is_closing():
+        raise host.interruption()
     plan.check()
     if (preview := plan.preview) is not None:
         show_preview(host, lambda: highlight(*preview))

@@ -20,6 +20,8 @@ SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGBREAK") i
 
 _pid = 0
 _since = 0.0
+_is_over = False
+"""Whether what was waited for has ended. What a host begins even then sends nothing that costs."""
 
 
 def watch() -> None:
@@ -39,7 +41,7 @@ def _end(number: int, frame: FrameType | None) -> None:
     forked child, in which nothing is under way, dies at once.
     """
     global _since
-    if background.is_busy() and os.getpid() == _pid:
+    if not _is_over and background.is_busy() and os.getpid() == _pid:
         if not background.is_closing():
             _since = time.monotonic()
             background.close()
@@ -54,7 +56,9 @@ def _end(number: int, frame: FrameType | None) -> None:
 
 
 def _again(number: int) -> None:
-    """Send ``number`` to the main thread."""
+    """Send ``number`` to the main thread, which takes it for no further signal from outside."""
+    global _is_over
+    _is_over = True
     if hasattr(signal, "pthread_kill"):
         ident = threading.main_thread().ident
         assert ident is not None

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -105,6 +106,24 @@ def test_a_forked_child_dies_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     try:
         with pytest.raises(SystemExit):
             ending._end(signal.SIGTERM, None)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert done == [signal.SIGTERM]
+
+
+def test_what_a_host_begins_meanwhile_keeps_it_from_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its queue goes on: the next prompt has begun, within the second in which several signals are one."""
+    done: list[int] = []
+    monkeypatch.setattr(ending, "_pid", os.getpid())
+    monkeypatch.setattr(ending, "_is_over", False)
+    monkeypatch.setattr(ending, "_since", time.monotonic() + 60)
+    for name in ("is_busy", "is_closing"):
+        monkeypatch.setattr(background, name, lambda: True)
+    monkeypatch.setattr(signal, "raise_signal", done.append)
+    before = signal.signal(signal.SIGTERM, ending._end)
+    try:
+        with pytest.raises(SystemExit):
+            ending._again(signal.SIGTERM)
     finally:
         signal.signal(signal.SIGTERM, before)
     assert done == [signal.SIGTERM]
