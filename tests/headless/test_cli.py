@@ -23,7 +23,7 @@ from nodes.headless.commands.options import input_beside
 from nodes.headless.sandbox import Sandbox, running
 from nodes.purchase import background, repeated_signals
 from nodes.spend import Journal, State, entries, newest
-from tests.faults.world import NO_LOG
+from tests.faults.world import LONGEST, NO_LOG
 from tests.headless.conftest import Command
 from tests.purchase.test_ask import until
 
@@ -336,7 +336,7 @@ def test_the_sandbox_serves_until_ctrl_c() -> None:
             with urllib.request.urlopen(f"{base_url}/models", timeout=10) as answer:
                 assert json.load(answer)["data"]
             process.send_signal(signal.SIGINT)
-            _, err = process.communicate(timeout=20)
+            _, err = process.communicate(timeout=LONGEST)
         finally:
             process.kill()
     assert (process.returncode, err) == (0, "")

@@ -18,7 +18,7 @@ import pytest
 
 from nodes.headless.sandbox import Sandbox
 from nodes.spend import Journal, State, newest
-from tests.faults.world import Gate
+from tests.faults.world import LONGEST, Gate
 from tests.headless.conftest import Command
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="its signals end a process at once")
@@ -86,7 +86,7 @@ def test_sigterm_waits_for_the_call_and_the_next_run_has_its_picture_for_nothing
         process.terminate()
         says(process, WAITS)
         gate.open()
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=LONGEST)
     assert (process.returncode, json.loads(out)["status"], err) == (143, "interrupted", "")
     again = command("run", "w.json", "--json")
     assert (again.code, again.json["cost"], len(again.json["outputs"]["2"]["images"])) == (0, 0, 1)
@@ -104,7 +104,7 @@ def test_a_closed_terminal_keeps_nothing_from_coming_home(
         os.close(ours)  # whatever is said from now on fails
         process.send_signal(signal.SIGHUP)
         gate.open()
-        assert process.wait(20) == 129
+        assert process.wait(LONGEST) == 129
     (call,) = newest(journal, 1)
     assert (call.state, len(sandbox.bill)) == (State.DONE, 1)
 
@@ -115,7 +115,7 @@ def test_the_second_signal_leaves_at_once_and_more_do_no_harm(journal: Journal, 
         process.terminate()
         says(process, WAITS)
         insist(process, signal.SIGINT)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=LONGEST)
     # What comes when all is said ends the process on the spot.
     assert process.returncode in (143, -signal.SIGINT)
     assert json.loads(out)["status"] == "interrupted"
@@ -135,7 +135,7 @@ def test_one_end_that_arrives_as_several_signals_is_one(
         says(process, WAITS)
         process.send_signal(signal.SIGHUP)
         gate.open()
-        process.communicate(timeout=20)
+        process.communicate(timeout=LONGEST)
     assert process.returncode in (143, 129)
     (call,) = newest(journal, 1)
     assert (call.state, len(sandbox.bill)) == (State.DONE, 1)
@@ -245,7 +245,7 @@ def test_recovering_is_finished_too(
         process.terminate()
         says(process, WAITS)
         second.open()
-        out, _ = process.communicate(timeout=20)
+        out, _ = process.communicate(timeout=LONGEST)
     assert (process.returncode, json.loads(out)) == (143, {"error": None})
     (call,) = newest(journal, 1)
     assert (call.state, call.delivered_at) == (State.DONE, None)
@@ -257,7 +257,7 @@ def test_a_server_of_ours_ends_cleanly(tmp_path: Path, arguments: tuple[str, ...
         assert process.stdout is not None
         assert any("LUMENFALL_BASE_URL" in line or "Ctrl-C ends it" in line for line in process.stdout)
         process.terminate()
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=LONGEST)
     assert (process.returncode, err) == (0, "")
 
 
@@ -265,5 +265,5 @@ def test_who_reads_may_leave(tmp_path: Path) -> None:
     with started(tmp_path, "spend", "--json") as process:
         assert process.stdout is not None
         process.stdout.close()
-        assert process.wait(20) == 0
+        assert process.wait(LONGEST) == 0
         assert process.stderr is not None and process.stderr.read() == ""

@@ -17,7 +17,7 @@ import pytest
 from nodes.headless.sandbox import Sandbox
 from nodes.purchase import background, ending
 from nodes.spend import Journal, State, newest
-from tests.faults.world import Gate
+from tests.faults.world import LONGEST, Gate
 from tests.headless.test_signals import insist, says
 from tests.spend.conftest import forget_databases
 
@@ -63,7 +63,7 @@ def test_a_host_that_ends_waits_for_the_call_and_sends_no_other(
         process.send_signal(number)
         says(process, WAITS)
         gate.open()
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=LONGEST)
     # As it ends without us.
     assert (process.returncode, "Traceback" in err) == (code, False)
     assert (call(tmp_path), len(sandbox.bill)) == (State.DONE, 1)
@@ -79,7 +79,7 @@ def test_the_second_signal_leaves_at_once(tmp_path: Path, sandbox: Sandbox, gate
             process.send_signal(number)
         else:
             insist(process, number)
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=LONGEST)
     assert (process.returncode, "Traceback" in err) == (code, False)
     assert call(tmp_path) is State.SENT
 
@@ -91,7 +91,7 @@ def test_one_end_that_arrives_as_several_signals_is_one(tmp_path: Path, sandbox:
             process.send_signal(number)
         says(process, WAITS)
         gate.open()
-        process.communicate(timeout=20)
+        process.communicate(timeout=LONGEST)
     assert process.returncode in (-signal.SIGTERM, -signal.SIGHUP)
     assert (call(tmp_path), len(sandbox.bill)) == (State.DONE, 1)
 

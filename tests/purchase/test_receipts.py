@@ -178,6 +178,7 @@ def test_the_key_in_a_title_or_a_name_is_nowhere(
 ) -> None:
     """Neither in the journal nor in what a run saves and says, as it is or as JSON spells it."""
     told: list[str] = []
+    keyed.latency = 0.3  # so that what is waited for is told
     monkeypatch.setattr(Headless, "progress", lambda self, text: told.append(text))
     monkeypatch.setattr(Headless, "failure", lambda self, error, link: told.append(str(error)))
     prompt = graph()

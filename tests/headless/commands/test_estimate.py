@@ -17,6 +17,7 @@ import pytest
 
 from nodes.headless import cli
 from nodes.headless.sandbox import Sandbox
+from tests.faults.world import LONGEST
 
 ROOT = Path(__file__).parents[3]
 EXAMPLES = ROOT / "example_workflows" / "api"
@@ -149,7 +150,7 @@ def test_ctrl_c_exits_130(sandbox: Sandbox) -> None:
                 assert time.monotonic() < deadline, "it never asked"
                 threading.Event().wait(0.02)
             process.send_signal(signal.SIGINT)
-            out, _ = process.communicate(timeout=10)
+            out, _ = process.communicate(timeout=LONGEST)
         finally:
             process.kill()
     assert (process.returncode, json.loads(out)["status"]) == (130, "interrupted")

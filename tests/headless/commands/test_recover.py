@@ -25,7 +25,7 @@ def reached(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
 def test_a_lost_download_is_fetched_and_counts_as_delivered(
     command: Command, journal: Journal, nodes: Nodes, reached: Sandbox, tmp_path: Path
 ) -> None:
-    reached.fail_next("redirect-loop:2")
+    reached.fail_next("redirect-loop:9")
     with pytest.raises(errors.DownloadError):
         nodes("LumenfallGenerate", **SMALL, n=2)
     reached.faults.clear()
