@@ -19,11 +19,12 @@ from ..host import Host, current
 from ..host.waiting import wait
 from ..spend import Call, Caller, State
 from . import background
-from .checkout import Checkout, earlier, kept
+from .checkout import Checkout
 from .delivery import Delivery, Results
 from .order import Order, orders_of
 from .outcome import UNRESOLVED
 from .plan import Plan
+from .replay import equal_call, pictures_of
 from .session import Session
 
 Source = Literal["dry run", "your figure", "list price", "store", "unknown"]
@@ -91,9 +92,9 @@ class Quote:
     async def _one(self, checkout: Checkout, order: Order) -> Delivery:
         name, count = order.request.model, pictures_asked(order.request.parameters)
         replay = checkout.settings.replay
-        call = await asyncio.to_thread(earlier, checkout.journal, order, replay) if self.inputs_known else None
+        call = await asyncio.to_thread(equal_call, checkout.journal, order, replay) if self.inputs_known else None
         if call is not None and call.state in (State.DOWNLOADED, State.DONE):
-            delivery = await kept(checkout.client, checkout.journal, call)
+            delivery = await pictures_of(checkout.client, checkout.journal, call)
             if delivery is not None:
                 pictures = sum(picture.shape[0] for picture in delivery.pictures)
                 self.requests.append(PricedRequest(name, pictures, source="store"))
