@@ -152,6 +152,7 @@ def test_only_the_host_room_touches_comfyui() -> None:
 TESTED_WITH: dict[str, str] = {
     "tests/api/test_client.py": "api/exchange",
     "tests/api/test_proxies.py": "api/addresses api/no_proxy",
+    "tests/api/test_refusals.py": "api/metadata",
     "tests/api/test_requests.py": "api/flavours",
     "tests/api/test_uploads.py": "api/compression",
     "tests/contract/test_nodes.py": "contract/inputs contract/outputs contract/sizes generate options variations",

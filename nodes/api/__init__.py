@@ -19,7 +19,8 @@ from .downloads import LINK_EXPIRED, LINK_REFUSED, Meter
 from .ends import end_note, end_note_behind
 from .exchange import Reply
 from .flavours import OPENAI
-from .refusals import error_for, request_id
+from .metadata import request_id
+from .refusals import error_for
 from .request_log import Logged
 from .requests import Endpoint, ImageRequest, Otherwise, Question, WireRequest, form, pictures_asked, write
 from .responses import Answer, Balance, DryRun, Picture, holds_pictures, read_answer
