@@ -16,7 +16,6 @@ from .credentials import (
 )
 from .destinations import LINK_PRIVATE
 from .downloads import LINK_EXPIRED, LINK_REFUSED, Meter
-from .ends import end_note, end_note_behind
 from .exchange import Reply
 from .flavours import OPENAI
 from .metadata import request_id
@@ -24,6 +23,7 @@ from .refusals import error_for
 from .request_log import Logged
 from .requests import Endpoint, ImageRequest, Otherwise, Question, WireRequest, form, pictures_asked, write
 from .responses import Answer, Balance, DryRun, Picture, holds_pictures, read_answer
+from .retirement import retirement_note, retirement_note_of_slug
 from .server_names import canonical, formerly_canonical, spellings
 from .uploads import recompress
 
@@ -56,8 +56,6 @@ __all__ = [
     "canonical",
     "configured_base_url",
     "decided_by_environment",
-    "end_note",
-    "end_note_behind",
     "ended",
     "error_for",
     "form",
@@ -71,6 +69,8 @@ __all__ = [
     "recompress",
     "request_id",
     "resolve_server",
+    "retirement_note",
+    "retirement_note_of_slug",
     "server_to_try",
     "spellings",
     "write",

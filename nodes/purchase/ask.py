@@ -13,7 +13,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..api import Client, end_note, end_note_behind
+from ..api import Client, retirement_note, retirement_note_of_slug
 from ..errors import (
     AuthenticationFailed,
     Charged,
@@ -85,7 +85,7 @@ class _Purchase:
         self._host = host
         self._plan = plan
         self._status: str | None = None
-        self._end_note: str | None = None
+        self._retirement: str | None = None
         self._total = 0
         self._done = 0
         self._failed = False
@@ -112,7 +112,7 @@ class _Purchase:
         if self._status:
             return self._status
         several = f", {self._done} of {self._total} done" if self._total > 1 else ""
-        return f"waiting for {self._plan.terms.model}{several}" + (f". {self._end_note}" if self._end_note else "")
+        return f"waiting for {self._plan.terms.model}{several}" + (f". {self._retirement}" if self._retirement else "")
 
     async def results(self) -> Results:
         """Run on the background's loop, and wait here."""
@@ -123,15 +123,15 @@ class _Purchase:
     async def _run(self) -> Results:
         async with Client(self._server, on_status=self._tell) as client:
             model = await self._catalogue.model(client, self._plan.terms.model)
-            self._end_note = end_note(model)
+            self._retirement = retirement_note(model)
             # Encoding large pictures takes a while; in a thread it does not hold up other calls.
             orders = await asyncio.to_thread(orders_of, self._plan, self._server, model, self._catalogue.latest)
             self._total = len(orders)
             checkout = self._checkout = Checkout(
                 client, self._journal, self._settings, self._caller, model, self._is_wanted, self._tell, self._consent
             )
-            if self._end_note:
-                log.warning(self._end_note)
+            if self._retirement:
+                log.warning(self._retirement)
             await asyncio.to_thread(self._journal.check_writable)
             room = asyncio.Semaphore(self._settings.parallel)
             outcomes = await asyncio.gather(
@@ -146,7 +146,7 @@ class _Purchase:
                 raise outcome
         deliveries = tuple(outcome for outcome in outcomes if isinstance(outcome, Delivery))
         skipped = len(outcomes) - len(deliveries) - len(self._errors)
-        results = Results(deliveries, self._errors, skipped, notes=(self._end_note,) if self._end_note else ())
+        results = Results(deliveries, self._errors, skipped, notes=(self._retirement,) if self._retirement else ())
         if self._errors and not (self._keeps_going and deliveries):
             raise results.error()
         if skipped and not self._errors:
@@ -194,11 +194,11 @@ class _Purchase:
 
     def _explained(self, error: LumenfallError) -> LumenfallError:
         """``error``, which names the successor of a model that the server no longer has."""
-        ended = self._end_note
-        if ended is None and isinstance(error, ModelUnavailable):
-            ended = end_note_behind(self._plan.terms.model)
-        if ended and isinstance(error, (ModelUnavailable, InvalidRequest, NotFound)):
-            return error.replaced(hint=sentences(ended, error.hint))
+        note = self._retirement
+        if note is None and isinstance(error, ModelUnavailable):
+            note = retirement_note_of_slug(self._plan.terms.model)
+        if note and isinstance(error, (ModelUnavailable, InvalidRequest, NotFound)):
+            return error.replaced(hint=sentences(note, error.hint))
         return error
 
 

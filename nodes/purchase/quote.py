@@ -13,7 +13,7 @@ from typing import Literal
 
 import torch
 
-from ..api import Client, ImageRequest, Server, end_note, pictures_asked
+from ..api import Client, ImageRequest, Server, pictures_asked, retirement_note
 from ..errors import LumenfallError
 from ..host import Host, current
 from ..host.waiting import wait
@@ -79,7 +79,7 @@ class Quote:
         async with Client(server) as client:
             model = await session.catalogue.model(client, plan.terms.model)
             orders = await asyncio.to_thread(orders_of, plan, server, model, session.catalogue.latest)
-            note = end_note(model)
+            note = retirement_note(model)
             notes = () if note is None else (note,)
             self.notes += notes
             if self.inputs_known:
