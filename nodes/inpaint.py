@@ -199,7 +199,7 @@ class InpaintPlan(Plan):
             parameters["size"] = part.size
         picture, mask = part.write(image)
         return ImageRequest(
-            "edits", self.terms.model, self.prompt, (picture,), mask, parameters, self.seed, asked=question
+            "edits", self.terms.model, self.prompt, (picture,), mask, parameters, self.seed, question=question
         )
 
     def _question(self, part: Part, image: torch.Tensor) -> Question:

@@ -163,7 +163,7 @@ class OutpaintPlan(Plan):
                 mask,
                 parameters,
                 self.seed,
-                asked=self._question(original),
+                question=self._question(original),
             )
             for original, extended in zip(self.originals, self.canvas, strict=True)
         ]

@@ -127,7 +127,7 @@ class VariationsPlan(Plan):
                 request = ImageRequest("edits", terms.model, text, (encode(picture),))
                 otherwise = ("variations", None, fingerprint_of(central_square(picture)))
             requests.append(
-                replace(request, parameters=terms.parameters, seed=self.seed, asked=question, otherwise=otherwise)
+                replace(request, parameters=terms.parameters, seed=self.seed, question=question, otherwise=otherwise)
             )
         return requests
 

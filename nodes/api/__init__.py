@@ -21,7 +21,16 @@ from .flavours import OPENAI
 from .metadata import request_id
 from .refusals import error_for
 from .request_log import Logged
-from .requests import Endpoint, ImageRequest, Otherwise, Question, WireRequest, form, pictures_asked, write
+from .requests import (
+    Endpoint,
+    ImageRequest,
+    Otherwise,
+    Question,
+    WireRequest,
+    form_fields,
+    pictures_asked,
+    write_request,
+)
 from .responses import Answer, Balance, DryRun, Picture, holds_pictures, read_answer
 from .retirement import retirement_note, retirement_note_of_slug
 from .server_names import canonical, formerly_canonical, spellings
@@ -58,7 +67,7 @@ __all__ = [
     "decided_by_environment",
     "ended",
     "error_for",
-    "form",
+    "form_fields",
     "formerly_canonical",
     "holds_pictures",
     "is_loopback",
@@ -73,6 +82,6 @@ __all__ = [
     "retirement_note_of_slug",
     "server_to_try",
     "spellings",
-    "write",
+    "write_request",
     "write_server",
 ]

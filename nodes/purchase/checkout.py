@@ -27,7 +27,7 @@ from .outcome import (
     UNRESOLVED,
     asked_for,
     known_cost,
-    read,
+    read_paid_answer,
     resolve,
     surprise,
     unresolved,
@@ -186,7 +186,7 @@ class Checkout:
             await asyncio.to_thread(self.journal.records.keep_answer, call, reply.body)
         except OSError as error:
             notes.append(f"The answer could not be kept on disk: {error.strerror or error}.")
-        answer = await read(reply.status, reply.headers, reply.body, reply.broken, asked_for(call))
+        answer = await read_paid_answer(reply.status, reply.headers, reply.body, reply.broken, asked_for(call))
         call = with_answer(call, answer)
         if call.cost is None:
             call = await with_logged_cost(self.client, call)

@@ -49,7 +49,7 @@ async def _from_disk(journal: Journal, call: Call) -> Call | None:
     """``call`` with the answer that its process had kept, but not entered any more; None where there is none."""
     try:
         body = await asyncio.to_thread(journal.records.answer, call)
-        return with_answer(call, await read(200, {}, body, None, asked_for(call)))
+        return with_answer(call, await read_paid_answer(200, {}, body, None, asked_for(call)))
     except OSError:
         return None
     except Exception as error:
@@ -62,7 +62,9 @@ def asked_for(call: Call) -> int:
     return pictures_asked(call.asked)
 
 
-async def read(status: int, headers: Mapping[str, str], body: bytes, broken: str | None, most: int) -> Answer:
+async def read_paid_answer(
+    status: int, headers: Mapping[str, str], body: bytes, broken: str | None, most: int
+) -> Answer:
     """The answer, with at most so many pictures. Raises LumenfallError where it holds none, for whatever reason."""
     try:
         return await asyncio.to_thread(read_answer, status, headers, body, broken, most)
