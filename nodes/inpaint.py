@@ -236,6 +236,6 @@ class InpaintPlan(Plan):
         parts = list(self._parts)
         if self.region != "whole picture":
             for delivery in results.deliveries:
-                size = parse_size(delivery.call.asked["size"])
+                size = parse_size(delivery.call.parameters["size"])
                 parts[delivery.index] = parts[delivery.index].zoomed(self.context, [size])
         return parts

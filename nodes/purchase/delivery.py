@@ -50,7 +50,7 @@ class Delivery:
     @property
     def cost(self) -> float | None:
         """What this run paid for it; None where the server named no cost."""
-        return 0.0 if self.replayed else self.call.price
+        return 0.0 if self.replayed else self.call.cost_in_units
 
     @property
     def seconds(self) -> float:

@@ -59,7 +59,7 @@ async def _from_disk(journal: Journal, call: Call) -> Call | None:
 
 def asked_for(call: Call) -> int:
     """How many pictures ``call`` asked for."""
-    return pictures_asked(call.asked)
+    return pictures_asked(call.parameters)
 
 
 async def read_paid_answer(
@@ -120,7 +120,7 @@ def _with(logged: Logged | None, call: Call) -> Call:
 def known_cost(call: Call) -> str:
     """What is known about the cost of ``call``, for people."""
     if call.charged is Charged.YES:
-        cost = "" if call.price is None else f" {call.price:.4g} {call.currency or 'USD'}"
+        cost = "" if call.cost_in_units is None else f" {call.cost_in_units:.4g} {call.currency or 'USD'}"
         known = f"The server has charged{cost} for it."
     else:
         known = "Whether it was charged is not known."
