@@ -21,7 +21,7 @@ Prepare = Callable[[Mapping[str, Any], dict[str, Any]], None]
 
 @dataclass(frozen=True)
 class Place:
-    """Where a node runs: the prompt that is being run, the node's id in it, the workflow's name, and when the run began
+    """Where a node runs: the id of the run, the node's in its graph, the workflow's name, and when the run began
     (seconds since 1970); None if unknown. ``sends_again``: the user has said, with this run, that what may have been
     charged before is to be sent again all the same.
     """

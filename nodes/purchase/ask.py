@@ -60,7 +60,7 @@ async def ask(plan: Plan, hidden: HiddenInputs) -> Results:
     purchase = _Purchase(host, plan, hidden)
     try:
         results = await wait(purchase.results(), host, purchase.doing)
-        await wait(purchase.delivered(results), host, purchase.doing)
+        await wait(purchase.mark_delivered(results), host, purchase.doing)
         background.start(purchase.make_room())
     except Skipped:
         # The node still waits, so it is the process that ends.
@@ -133,9 +133,9 @@ class _Purchase:
             if self._retirement:
                 log.warning(self._retirement)
             await asyncio.to_thread(self._journal.check_writable)
-            room = asyncio.Semaphore(self._settings.parallel)
+            slots = asyncio.Semaphore(self._settings.parallel)
             outcomes = await asyncio.gather(
-                *(self._one(checkout, room, *numbered) for numbered in enumerate(orders)), return_exceptions=True
+                *(self._one(checkout, slots, *numbered) for numbered in enumerate(orders)), return_exceptions=True
             )
         return self._results(outcomes)
 
@@ -153,10 +153,10 @@ class _Purchase:
             raise Skipped
         return results
 
-    async def delivered(self, results: Results) -> None:
+    async def mark_delivered(self, results: Results) -> None:
         """Note that the node has the pictures."""
         calls = [delivery.call for delivery in results.deliveries]
-        await background.run(asyncio.to_thread(self._journal.delivered, calls))
+        await background.run(asyncio.to_thread(self._journal.mark_delivered, calls))
 
     async def make_room(self) -> None:
         """For the next pictures."""
@@ -168,13 +168,13 @@ class _Purchase:
     def _is_wanted(self) -> bool:
         return self.wanted and not self._failed and not background.is_closing()
 
-    async def _one(self, checkout: Checkout, room: asyncio.Semaphore, index: int, order: Order) -> Delivery | None:
+    async def _one(self, checkout: Checkout, slots: asyncio.Semaphore, index: int, order: Order) -> Delivery | None:
         """What ``order`` brought; None where that was an error, or where it was not sent any more."""
-        async with room:
+        async with slots:
             if not self._is_wanted():
                 return None
             try:
-                return replace(await checkout.deliver(order), index=index)
+                return replace(await checkout.fulfil(order), index=index)
             except Skipped:
                 return None
             except LumenfallError as error:

@@ -1,6 +1,6 @@
 """The pack's own event loop, on which paid calls run to their end.
 
-A prompt's loop is torn down by Stop, or by another node's failure; the server finishes and bills the request all the
+A run's loop is torn down by Stop, or by another node's failure; the server finishes and bills the request all the
 same. So the call belongs to the process: the node stops waiting at once, and what was paid for is finished here. A
 process that comes to its end begins nothing new, and waits for what runs.
 """
@@ -94,7 +94,7 @@ async def run(work: Coroutine[Any, Any, T], *, is_free: bool = False) -> T:
     done = asyncio.Event()
 
     def wake(_: Any) -> None:
-        # The loop of a prompt that was stopped is closed by now.
+        # The loop of a run that was stopped is closed by now.
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(done.set)
 

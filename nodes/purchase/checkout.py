@@ -56,7 +56,7 @@ class Checkout:
     """How many requests may have left, and are not home yet."""
     _pricing: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
-    async def deliver(self, order: Order) -> Delivery:
+    async def fulfil(self, order: Order) -> Delivery:
         """The pictures of ``order``, from the store or from the server.
 
         Raises LumenfallError, whose ``charged`` is as true as can be known, and Skipped.

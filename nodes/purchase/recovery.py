@@ -36,7 +36,7 @@ async def recover(name: str, hidden: HiddenInputs) -> Results:
     recovery = _Recovery(host, name.strip())
     try:
         delivery = await wait(recovery.delivery(), host, lambda: recovery.status)
-        await wait(recovery.delivered(delivery), host, lambda: recovery.status)
+        await wait(recovery.mark_delivered(delivery), host, lambda: recovery.status)
     finally:
         recovery.wanted = False
     count = len(delivery.call.pictures)
@@ -66,9 +66,9 @@ class _Recovery:
             call = await asyncio.to_thread(self._journal.find, earlier.id) or earlier
             return await self._finish(call)
 
-    async def delivered(self, delivery: Delivery) -> None:
+    async def mark_delivered(self, delivery: Delivery) -> None:
         """Note that somebody has the pictures."""
-        await background.run(asyncio.to_thread(self._journal.delivered, [delivery.call]))
+        await background.run(asyncio.to_thread(self._journal.mark_delivered, [delivery.call]))
 
     def _find(self) -> Call:
         # Enters what the database missed.

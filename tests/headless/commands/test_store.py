@@ -20,7 +20,7 @@ def fox(journal: Journal, **columns: object) -> Call:
 
 
 def delivered(journal: Journal, *calls: Call) -> None:
-    journal.delivered(calls)
+    journal.mark_delivered(calls)
 
 
 def names(folder: Path) -> list[str]:
