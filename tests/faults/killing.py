@@ -126,5 +126,5 @@ ROWS = [
     _home("before done is recorded", RECORD, "before", "done"),
     _home("when done is recorded, before it is committed", ENTER, "before", "done"),
     _home("when done is committed", SETTLE, "after", "done"),
-    _home("before it is noted as delivered", "nodes.spend.journal.Journal.delivered", "before"),
+    _home("before it is noted as delivered", "nodes.spend.journal.Journal.mark_delivered", "before"),
 ]
