@@ -103,11 +103,6 @@ async def run(work: Coroutine[Any, Any, T], *, is_free: bool = False) -> T:
     return future.result()
 
 
-def wait_until_idle(timeout: float | None = None) -> int:
-    """Wait until nothing runs any more, at most ``timeout`` seconds; how much still does."""
-    return len(concurrent.futures.wait(list(_running), timeout).not_done)
-
-
 def is_busy() -> bool:
     """Whether something runs that is to be waited for."""
     return bool(_paid)

@@ -13,9 +13,8 @@ from nodes import errors
 from nodes.headless.host import Headless
 from nodes.headless.sandbox import Sandbox
 from nodes.host import Interrupted, use
-from nodes.purchase import background
 from nodes.spend import Journal, nanos
-from tests.conftest import Nodes, Outcome
+from tests.conftest import Nodes, Outcome, wait_until_idle
 from tests.contract.test_nodes import options
 from tests.purchase.test_ask import SMALL, until
 from tests.spend.conftest import forget_databases
@@ -64,7 +63,7 @@ def test_stop_loses_no_picture(nodes: Nodes, sandbox: Sandbox, monkeypatch: pyte
     with use(nodes.host), pytest.raises(Interrupted):
         asyncio.run(stopped())
     assert "a request was already sent and finishes in the background" in lines[-1]
-    assert background.wait_until_idle(10) == 0
+    assert wait_until_idle(10) == 0
     made = restarted(nodes)("LumenfallGenerate", **SMALL)
     assert made.report["replayed"] and len(sandbox.bill) == 1
 
@@ -82,7 +81,7 @@ def test_what_was_not_sent_when_stop_was_pressed_is_not_sent_later(nodes: Nodes,
 
     with use(nodes.host), pytest.raises(Interrupted):
         asyncio.run(stopped())
-    background.wait_until_idle(10)
+    wait_until_idle(10)
     assert 1 <= len(sandbox.bill) <= Settings().parallel
     assert sum(ledger(nodes).values()) == nanos(sandbox.billed)
 

@@ -22,7 +22,7 @@ from nodes.host.bare import Bare
 from nodes.purchase import background
 from nodes.spend import Journal, State, database
 from tests.api.conftest import odd_server
-from tests.conftest import Nodes
+from tests.conftest import Nodes, wait_until_idle
 from tests.purchase.test_ask import SMALL
 from tests.purchase.test_checkout import ledger, restarted
 from tests.spend.conftest import forget_databases
@@ -58,7 +58,7 @@ def test_nothing_is_sent_after_stop(nodes: Nodes, sandbox: Sandbox, monkeypatch:
     with use(nodes.host), pytest.raises(Interrupted):
         asyncio.run(stopped())
     go_on.set()
-    assert background.wait_until_idle(10) == 0
+    assert wait_until_idle(10) == 0
     assert sandbox.bill == [] and not [one for one in sandbox.requests if one.method == "POST"]
 
 
