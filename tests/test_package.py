@@ -158,7 +158,7 @@ TESTED_WITH: dict[str, str] = {
     "tests/contract/test_nodes.py": "contract/inputs contract/outputs contract/sizes generate options variations",
     "tests/faults/test_consent.py": "purchase/consent",
     "tests/faults/test_races.py": "spend/locks",
-    "tests/faults/test_stop.py": "purchase/background purchase/crew",
+    "tests/faults/test_stop.py": "purchase/background purchase/daemon_threads",
     "tests/headless/commands/test_recover.py": "headless/commands/exports",
     "tests/headless/commands/test_spend.py": "headless/commands/chart headless/commands/printing",
     "tests/headless/core_nodes/test_core_nodes.py": "headless/core_nodes/masks headless/core_nodes/pictures "

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from .crew import Crew
+from .daemon_threads import DaemonThreads
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ def _running_loop() -> asyncio.AbstractEventLoop:
         # Not alive either in a child that was forked.
         if _loop is None or _thread is None or not _thread.is_alive():
             loop = asyncio.new_event_loop()
-            loop.set_default_executor(Crew())
+            loop.set_default_executor(DaemonThreads())
             thread = threading.Thread(target=loop.run_forever, name="lumenfall-background", daemon=True)
             try:
                 thread.start()
