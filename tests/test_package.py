@@ -151,10 +151,9 @@ def test_only_the_host_room_touches_comfyui() -> None:
 # its user sees it.
 TESTED_WITH: dict[str, str] = {
     "tests/api/test_client.py": "api/exchange",
-    "tests/api/test_proxies.py": "api/addresses api/no_proxy",
+    "tests/api/test_proxies.py": "api/no_proxy",
     "tests/api/test_refusals.py": "api/metadata",
     "tests/api/test_requests.py": "api/flavours",
-    "tests/api/test_uploads.py": "api/compression",
     "tests/contract/test_nodes.py": "contract/inputs contract/outputs contract/sizes generate options variations",
     "tests/faults/test_consent.py": "purchase/consent",
     "tests/faults/test_races.py": "spend/locks",
@@ -220,7 +219,7 @@ def test_there_is_one_version() -> None:
 
 
 # What else writes files: a download that grows, and a file that only shows that the disk has room.
-WRITERS = {"host/writing.py", "api/partial.py", "spend/journal.py"}
+WRITERS = {"host/writing.py", "api/downloads.py", "spend/journal.py"}
 
 
 def test_files_are_written_by_one_module() -> None:

@@ -1,6 +1,6 @@
 """Lumenfall's unified image API, and any server that speaks OpenAI's."""
 
-from .addresses import is_loopback
+from .addresses import canonical, formerly_canonical, is_loopback, spellings
 from .catalogue import Catalogue, Mode, Model, ModelList, bundled, ended, read_models
 from .client import Client
 from .credentials import (
@@ -33,7 +33,6 @@ from .requests import (
 )
 from .responses import Answer, Balance, DryRun, Picture, holds_pictures, read_answer
 from .retirement import retirement_note, retirement_note_of_slug
-from .server_names import canonical, formerly_canonical, spellings
 from .uploads import recompress
 
 __all__ = [
