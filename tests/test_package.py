@@ -174,9 +174,7 @@ TESTED_WITH: dict[str, str] = {
     "tests/headless/test_checks.py": "graph/fields graph/validation headless/problems",
     "tests/headless/test_cli.py": "headless/commands/console headless/commands/models headless/commands/options "
     "headless/commands/playground headless/commands/run headless/commands/sandbox headless/commands/summary",
-    "tests/headless/test_host.py": "host/bare",
     "tests/headless/test_signals.py": "headless/__main__ headless/entry headless/streams headless/version",
-    "tests/host/test_quiet.py": "host/base",
     "tests/comfyui/test_host.py": "host/comfyui",
     "tests/pixels/test_codec.py": "pixels/formats",
     "tests/pricing/test_estimate.py": "pricing/result purchase/quote",

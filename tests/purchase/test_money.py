@@ -17,8 +17,7 @@ from nodes.api import Client
 from nodes.api import prices as price
 from nodes.headless.host import Headless
 from nodes.headless.sandbox import FAULTS, Sandbox
-from nodes.host import Interrupted, use
-from nodes.host.bare import Bare
+from nodes.host import Bare, Interrupted, use
 from nodes.purchase import background
 from nodes.spend import Journal, State, database
 from tests.api.conftest import odd_server
