@@ -27,8 +27,7 @@ from .contract.outputs import answers, describe, gather, picture_outputs
 from .contract.sizes import asked_sizes, parse_size, served_sizes
 from .pixels import MIN_CONTEXT, check_proportions, diagnose, fingerprint_of, fit_mask, shape_mask, surroundings
 from .pixels.parts import Part, Region, assemble, split, with_channels
-from .purchase.delivery import Results
-from .purchase.plan import Outputs, Plan
+from .purchase.plan import Outputs, Plan, Results
 
 
 class Inpaint(PaidNode):

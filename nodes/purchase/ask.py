@@ -32,11 +32,11 @@ from ..spend import clean
 from . import background, ending
 from .checkout import Checkout
 from .consent import Consent
-from .delivery import Delivery, Results
+from .delivery import Delivery
 from .order import Order, Skipped, orders_of
 from .origin import HiddenInputs, began, caller
 from .outcome import surprise
-from .plan import Plan
+from .plan import Plan, Results
 from .receipts import hand_out_receipts
 from .recovery import look_after
 from .session import Session

@@ -20,10 +20,10 @@ from ..host.waiting import wait
 from ..spend import Call, Caller, State
 from . import background
 from .checkout import Checkout
-from .delivery import Delivery, Results
+from .delivery import Delivery
 from .order import Order, orders_of
 from .outcome import UNRESOLVED
-from .plan import Plan
+from .plan import Plan, Results
 from .replay import equal_call, pictures_of
 from .session import Session
 

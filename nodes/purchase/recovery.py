@@ -13,10 +13,11 @@ from ..host import Host, current, show_progress
 from ..host.waiting import wait
 from ..spend import Call, Journal, State, clock, newest
 from . import background
-from .delivery import Delivery, Results, can_fetch, fetch, is_new
+from .delivery import Delivery, can_fetch, fetch, is_new
 from .order import in_turn
 from .origin import HiddenInputs
 from .outcome import UNRESOLVED, resolve, unresolved
+from .plan import Results
 from .receipts import hand_out_receipts
 from .session import Session
 
