@@ -112,7 +112,9 @@ class _Purchase:
         if self._status:
             return self._status
         several = f", {self._done} of {self._total} done" if self._total > 1 else ""
-        return f"waiting for {self._plan.terms.model}{several}" + (f". {self._retirement}" if self._retirement else "")
+        # Some paste the key into whatever field has the focus.
+        model = self._server.without_key(self._plan.terms.model)
+        return f"waiting for {model}{several}" + (f". {self._retirement}" if self._retirement else "")
 
     async def results(self) -> Results:
         """Run on the background's loop, and wait here."""
