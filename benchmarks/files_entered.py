@@ -74,10 +74,10 @@ def main(*arguments: str) -> None:
     with running() as sandbox, tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         host = Headless({"LUMENFALL_BASE_URL": sandbox.base_url, "LUMENFALL_DATA_DIR": folder})
         inpaint(host, seed=1)  # makes the database, and fetches the list of models
-        background.wait_until_idle()
+        background.wait_for_all(print)
         trace.on = True
         inpaint(host, seed=2)
-        background.wait_until_idle()
+        background.wait_for_all(print)
         trace.on = False
     sys.setprofile(None)
     if "--list" in arguments:

@@ -49,7 +49,7 @@ def fill(journal: Journal, count: int) -> None:
             model=f"model-{draw.randrange(5)}",
             workflow=f"workflow-{draw.randrange(5)}",
             provider=f"provider-{draw.randrange(3)}",
-            asked={"prompt": "a red fox", "n": 1, "size": "1024x1024"},
+            parameters={"prompt": "a red fox", "n": 1, "size": "1024x1024"},
             facts={"entries": 1, "revised_prompts": [], "notes": []},
             sent_at=start + SPAN * number / ORIGINALS,
             delivered_at=time.time(),

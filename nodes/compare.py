@@ -26,8 +26,7 @@ from .contract.nodes import HIDDEN, PaidNode
 from .contract.outputs import describe
 from .errors import InputError, LumenfallError, sentences, worst_of
 from .pixels import Tile, contact_sheet, encode, fit_to_first, match_channels
-from .purchase.delivery import Results
-from .purchase.plan import Outputs, Plan, Plans, Terms
+from .purchase.plan import Outputs, Plan, Plans, Results, Terms
 from .purchase.session import model_names
 
 MAX_MODELS = 8

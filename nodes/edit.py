@@ -26,8 +26,7 @@ from .contract.outputs import answers, describe, gather, picture_outputs
 from .errors import InputError
 from .pixels import check_proportions, diagnose, encode, encode_mask, fit_mask
 from .pixels.parts import Part, assemble, with_channels
-from .purchase.delivery import Results
-from .purchase.plan import Outputs, Plan
+from .purchase.plan import Outputs, Plan, Results
 
 MAX_IMAGES = 16
 """What /images/edits takes (OpenAI's openapi.yaml); a model may take fewer."""

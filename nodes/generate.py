@@ -21,8 +21,7 @@ from .contract.inputs import (
 from .contract.nodes import HIDDEN, REPORT_TOOLTIP, PaidNode
 from .contract.outputs import describe, gather, picture_outputs
 from .contract.sizes import MAX_SIDE
-from .purchase.delivery import Results
-from .purchase.plan import Outputs, Plan
+from .purchase.plan import Outputs, Plan, Results
 
 
 class Generate(PaidNode):

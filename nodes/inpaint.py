@@ -27,8 +27,7 @@ from .contract.outputs import answers, describe, gather, picture_outputs
 from .contract.sizes import asked_sizes, parse_size, served_sizes
 from .pixels import MIN_CONTEXT, check_proportions, diagnose, fingerprint_of, fit_mask, shape_mask, surroundings
 from .pixels.parts import Part, Region, assemble, split, with_channels
-from .purchase.delivery import Results
-from .purchase.plan import Outputs, Plan
+from .purchase.plan import Outputs, Plan, Results
 
 
 class Inpaint(PaidNode):
@@ -199,7 +198,7 @@ class InpaintPlan(Plan):
             parameters["size"] = part.size
         picture, mask = part.write(image)
         return ImageRequest(
-            "edits", self.terms.model, self.prompt, (picture,), mask, parameters, self.seed, asked=question
+            "edits", self.terms.model, self.prompt, (picture,), mask, parameters, self.seed, question=question
         )
 
     def _question(self, part: Part, image: torch.Tensor) -> Question:
@@ -236,6 +235,6 @@ class InpaintPlan(Plan):
         parts = list(self._parts)
         if self.region != "whole picture":
             for delivery in results.deliveries:
-                size = parse_size(delivery.call.asked["size"])
+                size = parse_size(delivery.call.parameters["size"])
                 parts[delivery.index] = parts[delivery.index].zoomed(self.context, [size])
         return parts

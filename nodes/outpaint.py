@@ -27,8 +27,7 @@ from .contract.sizes import MAX_SIDE, read_size
 from .errors import InputError
 from .pixels import Borders, encode, encode_mask, extend, fingerprint_of, new_area
 from .pixels.parts import Part, assemble, with_channels
-from .purchase.delivery import Results
-from .purchase.plan import Outputs, Plan
+from .purchase.plan import Outputs, Plan, Results
 
 INSTRUCTION = (
     "Extend the picture beyond its borders: continue its scene, perspective, light and style into the masked area, "
@@ -163,7 +162,7 @@ class OutpaintPlan(Plan):
                 mask,
                 parameters,
                 self.seed,
-                asked=self._question(original),
+                question=self._question(original),
             )
             for original, extended in zip(self.originals, self.canvas, strict=True)
         ]

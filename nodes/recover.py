@@ -41,5 +41,5 @@ class Recover(PictureNode):
         with telling():
             results = await recover(request_id, HiddenInputs(graph, png_info))
             call = results.deliveries[0].call
-            images, mask, notes = gather(results.deliveries, call.asked.get("background") == "transparent")
+            images, mask, notes = gather(results.deliveries, call.parameters.get("background") == "transparent")
             return picture_outputs(images, mask, describe(call.model, results, notes, images))

@@ -15,8 +15,8 @@ from .contract.nodes import HIDDEN, REPORT_TOOLTIP, PaidNode
 from .contract.outputs import describe, gather, picture_outputs
 from .errors import InputError
 from .pixels import MAX_PIXELS, as_float, encode, resize
-from .purchase.delivery import Delivery, Results
-from .purchase.plan import Outputs, Plan
+from .purchase.delivery import Delivery
+from .purchase.plan import Outputs, Plan, Results
 
 _DECIDED = ("size", "aspect_ratio", "resolution", "n", "background")
 """What scale_factor settles, or an upscaler does not know."""

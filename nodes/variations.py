@@ -25,8 +25,7 @@ from .contract.inputs import (
 from .contract.nodes import HIDDEN, REPORT_TOOLTIP, PaidNode
 from .contract.outputs import describe, gather, picture_outputs
 from .pixels import central_square, encode, fingerprint_of, resize
-from .purchase.delivery import Results
-from .purchase.plan import Outputs, Plan
+from .purchase.plan import Outputs, Plan, Results
 
 MAX_SQUARE_BYTES = 4 * 10**6
 """What /images/variations takes: a square PNG under 4 MB (OpenAI's openapi.yaml)."""
@@ -127,7 +126,7 @@ class VariationsPlan(Plan):
                 request = ImageRequest("edits", terms.model, text, (encode(picture),))
                 otherwise = ("variations", None, fingerprint_of(central_square(picture)))
             requests.append(
-                replace(request, parameters=terms.parameters, seed=self.seed, asked=question, otherwise=otherwise)
+                replace(request, parameters=terms.parameters, seed=self.seed, question=question, otherwise=otherwise)
             )
         return requests
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from nodes.api import catalogue
 from nodes.headless.host import Headless
 from nodes.headless.sandbox import Sandbox, running
 from nodes.host import use
+from nodes.purchase import background
 from nodes.table import NODE_CLASS_MAPPINGS
 
 # How long something takes is measured in benchmarks/, not asserted on whatever machine runs the tests.
@@ -60,6 +62,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if tried:
         untried = f", {len(ends['skipped'])} not tried" if ends["skipped"] else ""
         terminalreporter.write_line(f"faults survived: {survived} of {tried}{untried}", bold=True)
+
+
+def wait_until_idle(timeout: float) -> int:
+    """Wait until nothing runs in the background any more, at most so many seconds; how much still does."""
+    return len(concurrent.futures.wait(list(background._running), timeout).not_done)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -151,13 +151,13 @@ def test_only_the_host_room_touches_comfyui() -> None:
 # its user sees it.
 TESTED_WITH: dict[str, str] = {
     "tests/api/test_client.py": "api/exchange",
-    "tests/api/test_proxies.py": "api/addresses api/no_proxy",
+    "tests/api/test_proxies.py": "api/no_proxy",
+    "tests/api/test_refusals.py": "api/metadata",
     "tests/api/test_requests.py": "api/flavours",
-    "tests/api/test_uploads.py": "api/compression",
     "tests/contract/test_nodes.py": "contract/inputs contract/outputs contract/sizes generate options variations",
     "tests/faults/test_consent.py": "purchase/consent",
     "tests/faults/test_races.py": "spend/locks",
-    "tests/faults/test_stop.py": "purchase/background purchase/crew",
+    "tests/faults/test_stop.py": "purchase/background purchase/daemon_threads",
     "tests/headless/commands/test_recover.py": "headless/commands/exports",
     "tests/headless/commands/test_spend.py": "headless/commands/chart headless/commands/printing",
     "tests/headless/core_nodes/test_core_nodes.py": "headless/core_nodes/masks headless/core_nodes/pictures "
@@ -174,12 +174,9 @@ TESTED_WITH: dict[str, str] = {
     "tests/headless/test_checks.py": "graph/fields graph/validation headless/problems",
     "tests/headless/test_cli.py": "headless/commands/console headless/commands/models headless/commands/options "
     "headless/commands/playground headless/commands/run headless/commands/sandbox headless/commands/summary",
-    "tests/headless/test_host.py": "host/bare",
     "tests/headless/test_signals.py": "headless/__main__ headless/entry headless/streams headless/version",
-    "tests/host/test_quiet.py": "host/base",
     "tests/comfyui/test_host.py": "host/comfyui",
-    "tests/pixels/test_codec.py": "pixels/formats pixels/integrity",
-    "tests/pixels/test_stitching.py": "pixels/colour",
+    "tests/pixels/test_codec.py": "pixels/formats",
     "tests/pricing/test_estimate.py": "pricing/result purchase/quote",
     "tests/purchase/test_checkout.py": "purchase/delivery purchase/outcome",
     "tests/purchase/test_money.py": "api/prices purchase/unfit",
@@ -220,7 +217,7 @@ def test_there_is_one_version() -> None:
 
 
 # What else writes files: a download that grows, and a file that only shows that the disk has room.
-WRITERS = {"host/writing.py", "api/partial.py", "spend/journal.py"}
+WRITERS = {"host/writing.py", "api/downloads.py", "spend/journal.py"}
 
 
 def test_files_are_written_by_one_module() -> None:

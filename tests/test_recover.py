@@ -20,11 +20,10 @@ from nodes.headless.folders import Folders
 from nodes.headless.host import Headless
 from nodes.headless.sandbox import Sandbox, running
 from nodes.host import Interrupted, use
-from nodes.purchase import background
 from nodes.purchase.receipts import RECEIPTS
 from nodes.spend import Call, Caller, Journal, Limits, State, nanos, newest
 from nodes.table import NODE_CLASS_MAPPINGS
-from tests.conftest import Nodes
+from tests.conftest import Nodes, wait_until_idle
 from tests.contract.test_nodes import options
 from tests.purchase.test_ask import SMALL, until
 
@@ -51,7 +50,7 @@ def lose_the_download(nodes: Nodes, sandbox: Sandbox, **inputs: Any) -> str:
     sandbox.fail_next("redirect-loop:9")
     with pytest.raises(errors.DownloadError) as caught:
         nodes("LumenfallGenerate", **{**SMALL, **inputs})
-    assert background.wait_until_idle(10) == 0
+    assert wait_until_idle(10) == 0
     sandbox.faults.clear()
     assert caught.value.request_id
     return caught.value.request_id
@@ -86,7 +85,7 @@ def test_what_came_home_after_stop_needs_neither_key_nor_server(tmp_path: Path) 
 
         with use(there.host), pytest.raises(Interrupted):
             asyncio.run(stopped())
-        assert background.wait_until_idle(10) == 0
+        assert wait_until_idle(10) == 0
     made = Nodes(Headless(OFFLINE))("LumenfallRecover")
     assert made.images.shape == (1, 64, 64, 3) and made.report["cost"] == 0.0
 
@@ -221,6 +220,6 @@ def test_stop_ends_the_waiting_for_a_call_in_the_air(nodes: Nodes, monkeypatch: 
     try:
         with pytest.raises(Interrupted):
             nodes("LumenfallRecover", request_id=request_id)
-        assert background.wait_until_idle(10) == 0
+        assert wait_until_idle(10) == 0
     finally:
         lock.release()

@@ -1,6 +1,6 @@
 """Lumenfall's unified image API, and any server that speaks OpenAI's."""
 
-from .addresses import is_loopback
+from .addresses import canonical, formerly_canonical, is_loopback, spellings
 from .catalogue import Catalogue, Mode, Model, ModelList, bundled, ended, read_models
 from .client import Client
 from .credentials import (
@@ -16,14 +16,23 @@ from .credentials import (
 )
 from .destinations import LINK_PRIVATE
 from .downloads import LINK_EXPIRED, LINK_REFUSED, Meter
-from .ends import end_note, end_note_behind
 from .exchange import Reply
 from .flavours import OPENAI
-from .refusals import error_for, request_id
+from .metadata import request_id
+from .refusals import error_for
 from .request_log import Logged
-from .requests import Endpoint, ImageRequest, Otherwise, Question, WireRequest, form, pictures_asked, write
+from .requests import (
+    Endpoint,
+    ImageRequest,
+    Otherwise,
+    Question,
+    WireRequest,
+    form_fields,
+    pictures_asked,
+    write_request,
+)
 from .responses import Answer, Balance, DryRun, Picture, holds_pictures, read_answer
-from .server_names import canonical, formerly_canonical, spellings
+from .retirement import retirement_note, retirement_note_of_slug
 from .uploads import recompress
 
 __all__ = [
@@ -55,11 +64,9 @@ __all__ = [
     "canonical",
     "configured_base_url",
     "decided_by_environment",
-    "end_note",
-    "end_note_behind",
     "ended",
     "error_for",
-    "form",
+    "form_fields",
     "formerly_canonical",
     "holds_pictures",
     "is_loopback",
@@ -70,8 +77,10 @@ __all__ = [
     "recompress",
     "request_id",
     "resolve_server",
+    "retirement_note",
+    "retirement_note_of_slug",
     "server_to_try",
     "spellings",
-    "write",
+    "write_request",
     "write_server",
 ]

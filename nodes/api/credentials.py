@@ -13,9 +13,8 @@ import httpx
 
 from ..errors import CredentialError, InputError
 from ..settings import SETTINGS_FILE
-from .addresses import address_of, is_loopback, is_own
+from .addresses import PORTS, address_of, is_loopback, is_own
 from .flavours import Flavour, flavour_of
-from .server_names import PORTS
 
 T = TypeVar("T")
 

@@ -15,8 +15,7 @@ from dataclasses import dataclass
 import httpx
 
 from ..errors import InputError
-from .addresses import address_of
-from .server_names import PORTS
+from .addresses import PORTS, address_of
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 

@@ -26,8 +26,7 @@ from ..errors import (
     RateLimited,
     ServerFault,
 )
-
-REQUEST_ID_HEADERS = ("x-lumenfall-request-id", "x-request-id")
+from .metadata import read_metadata, request_id
 
 _BY_CODE: dict[str, type[ApiError]] = {
     "AUTHENTICATION_FAILED": AuthenticationFailed,
@@ -127,8 +126,9 @@ def error_for(status: int, headers: Mapping[str, str], body: bytes) -> ApiError:
     charged = Charged.NO if status in _NOT_PROCESSED and not named else Charged.UNKNOWN
     if code in NOT_BEGUN or (named and named.default_charged is Charged.NO):
         charged = Charged.NO
+    metadata = read_metadata(content)
     # What an account would need is named with a refusal too.
-    cost = None if kind is InsufficientBalance else _cost(content)
+    cost = None if kind is InsufficientBalance else metadata.cost
     if cost:
         charged = Charged.YES
     message = refusal.message
@@ -148,30 +148,8 @@ def error_for(status: int, headers: Mapping[str, str], body: bytes) -> ApiError:
         status=status,
         charged=charged,
         cost=cost,
-        currency=_currency(content),
+        currency=metadata.cost_currency,
     )
-
-
-def request_id(headers: Mapping[str, str]) -> str | None:
-    """The id under which the server logs this request, from an answer's headers."""
-    return next((headers[name][:120] for name in REQUEST_ID_HEADERS if headers.get(name)), None)
-
-
-def _metadata(body: Any) -> Mapping[str, Any]:
-    metadata = body.get("metadata") if isinstance(body, Mapping) else None
-    return metadata if isinstance(metadata, Mapping) else {}
-
-
-def _cost(body: Any) -> float | None:
-    cost = _metadata(body).get("cost")
-    if isinstance(cost, bool) or not isinstance(cost, (int, float)):
-        return None
-    return float(cost) if 0 <= cost < 1e6 else None
-
-
-def _currency(body: Any) -> str | None:
-    currency = _metadata(body).get("cost_currency")
-    return currency if isinstance(currency, str) else None
 
 
 def _detail(detail: Any) -> str:

@@ -15,8 +15,8 @@ import httpx
 from pydantic import BaseModel, ValidationError, WrapValidator
 
 from ..errors import Charged, LumenfallError
+from .metadata import Money, Text, or_none
 from .refusals import NOT_BEGUN
-from .responses import Money, Text, or_none
 
 Ask = Callable[[str, dict[str, str] | None], Awaitable[Any]]
 """Gives the JSON at an address, asked with query parameters. Raises LumenfallError."""

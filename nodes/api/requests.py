@@ -67,7 +67,7 @@ class ImageRequest:
     """Sent only where the model lists it; otherwise it only numbers the take."""
     may_shrink: bool = False
     """Whether a picture that is too large for the server may be scaled down, and the mask with it."""
-    asked: Question = field(default_factory=Question)
+    question: Question = field(default_factory=Question)
     """What the user asked, where that is not the request itself: it may depend on what is known of the model, or on
     this version's way of putting it.
     """
@@ -87,7 +87,7 @@ class WireRequest:
     notes: tuple[str, ...] = ()
 
 
-def write(
+def write_request(
     request: ImageRequest,
     flavour: Flavour,
     *,
@@ -110,7 +110,7 @@ def write(
     if request.endpoint == "generations":
         return WireRequest(path, {"json": body}, notes)
     files, changes = _files(request, flavour)
-    return WireRequest(path, {"data": form(body), "files": files}, (*notes, *changes))
+    return WireRequest(path, {"data": form_fields(body), "files": files}, (*notes, *changes))
 
 
 def _parameters(
@@ -151,7 +151,7 @@ def _reason(
     return None
 
 
-def form(body: Mapping[str, Any]) -> dict[str, str]:
+def form_fields(body: Mapping[str, Any]) -> dict[str, str]:
     """The fields of a form."""
     return {name: _text(value) for name, value in body.items()}
 

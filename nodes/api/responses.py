@@ -13,27 +13,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, FiniteFloat, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic import BaseModel, Field, FiniteFloat, ValidationError, WrapValidator
 
 from ..errors import AnswerError, Charged, ConnectionFailed, DryRunCharged
-from .refusals import error_for, find_refusal, request_id
+from .metadata import Text, or_none, read_metadata, request_id
+from .refusals import error_for, find_refusal
 from .salvage import complete_members
 
-
-def or_none(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
-    """For WrapValidator: None in place of a value of an unexpected type."""
-    try:
-        return handler(value)
-    except ValidationError:
-        return None
-
-
-Text = Annotated[str | None, WrapValidator(or_none)]
 Number = Annotated[FiniteFloat | None, WrapValidator(or_none)]
-Money = Annotated[Annotated[float, Field(ge=0, lt=1e6)] | None, WrapValidator(or_none)]
-"""An amount that can be one; anything else counts as not named."""
 Flag = Annotated[bool | None, WrapValidator(or_none)]
-Whole = Annotated[int | None, WrapValidator(or_none)]
 
 
 class _Item(BaseModel):
@@ -42,18 +30,9 @@ class _Item(BaseModel):
     revised_prompt: Text = None
 
 
-class _Metadata(BaseModel):
-    executed_model: Text = None
-    provider: Text = None
-    provider_name: Text = None
-    cost: Money = None
-    cost_currency: Text = None
-
-
 class _Answer(BaseModel):
     id: Text = None
     data: Annotated[list[Any] | None, WrapValidator(or_none)] = None
-    metadata: Annotated[_Metadata | None, WrapValidator(or_none)] = None
 
 
 @dataclass(frozen=True)
@@ -112,7 +91,7 @@ def read_answer(
     """
     content, notes = _decode_or_salvage(headers, body, broken)
     answer = _Answer.model_validate(content)
-    metadata = answer.metadata or _Metadata()
+    metadata = read_metadata(content)
     identity = request_id(headers) or answer.id
     pictures: list[Picture] = []
     prompts: list[str] = []

@@ -90,7 +90,7 @@ def telling() -> Iterator[None]:
         show_progress(current(), str(error) or "stopped" if stopped else f"{type(error).__name__}: {error}")
         raise
     except asyncio.CancelledError:
-        # ComfyUI cancels the tasks of a prompt when another node fails; a CancelledError that left a node would
+        # ComfyUI cancels the tasks of a run when another node fails; a CancelledError that left a node would
         # end its only worker thread.
         show_progress(current(), "stopped")
         raise current().interruption() from None

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from ..pixels import fit_to_first, match_channels, split_alpha
-from ..purchase.delivery import Delivery, Results, total_cost
-from ..purchase.plan import Outputs
+from ..purchase.delivery import Delivery
+from ..purchase.plan import Outputs, Results, total_cost
 
 
 def describe(model: str, results: Results, notes: Sequence[str], images: torch.Tensor) -> dict[str, Any]:

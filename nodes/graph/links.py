@@ -17,18 +17,16 @@ class Link:
     slot: int
 
 
-def link_of(value: Any) -> Link | None:
-    """``value`` as a link, ``["node id", slot]``; None where it is a literal."""
+def link_of(value: Any, graph: Mapping[str, Any] | None = None) -> Link | None:
+    """``value`` as a link, ``["node id", slot]``; None where it is a literal. Of a ``graph`` that nobody has checked it
+    leads to a node, whose id some tools write as a number.
+    """
     match value:
-        case [str(node), int(slot)] if not isinstance(slot, bool):
-            return Link(node, slot)
+        case [node, int(slot)] if not isinstance(slot, bool):
+            node = node if graph is None else str(node)
+            if isinstance(node, str) and (graph is None or node in graph):
+                return Link(node, slot)
     return None
-
-
-def source_of(value: Any, graph: Mapping[str, Any]) -> str | None:
-    """The node of ``graph`` that ``value`` leads to, for graphs that nobody has checked; else None."""
-    named = str(value[0]) if isinstance(value, list) and len(value) == 2 else None
-    return named if named in graph else None
 
 
 def upstream(graph: Mapping[str, Any], *node_ids: str) -> dict[str, Mapping[str, Any]]:
@@ -43,7 +41,7 @@ def upstream(graph: Mapping[str, Any], *node_ids: str) -> dict[str, Mapping[str,
         needed[name] = node
         inputs = node.get("inputs")
         values = inputs.values() if isinstance(inputs, Mapping) else ()
-        pending += [source for source in (source_of(value, graph) for value in values) if source is not None]
+        pending += [link.node for link in (link_of(value, graph) for value in values) if link is not None]
     return needed
 
 
@@ -66,9 +64,9 @@ def signature(graph: Mapping[str, Any], node_id: str) -> str:
             node = graph.get(name)
             inputs = dict(node.get("inputs") or {}) if isinstance(node, Mapping) else {}
             for key, value in inputs.items():
-                source = source_of(value, graph)
-                if source is not None:
-                    inputs[key] = [sign(source), value[1]]
+                link = link_of(value, graph)
+                if link is not None:
+                    inputs[key] = [sign(link.node), link.slot]
             kind = node.get("class_type") if isinstance(node, Mapping) else None
             text = json.dumps([kind, inputs], sort_keys=True, default=str)
             known[name] = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()

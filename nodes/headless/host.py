@@ -11,8 +11,7 @@ from typing import Any
 
 from PIL import Image
 
-from ..host import Place
-from ..host.bare import Bare
+from ..host import Bare, Place
 
 running_node: ContextVar[str | None] = ContextVar("lumenfall_running_node", default=None)
 """The id of the node that runs in this task. The executor sets it."""

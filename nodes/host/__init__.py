@@ -10,11 +10,11 @@ import sys
 from collections.abc import Iterator
 from contextvars import ContextVar
 
-from .base import Host, Interrupted, Place, Prepare
+from .base import Bare, Host, Interrupted, Place, Prepare, show_failure, show_preview, show_progress
 from .quiet import Quiet
-from .showing import show_failure, show_preview, show_progress
 
 __all__ = [
+    "Bare",
     "Host",
     "Interrupted",
     "Place",
@@ -49,6 +49,4 @@ def current() -> Host:
         from .comfyui import ComfyUI
 
         return ComfyUI()
-    from .bare import Bare
-
     return Bare()

@@ -1,7 +1,9 @@
-"""What a node needs of the program that it runs in."""
+"""What a node needs of the program that it runs in, and the least that gives it: a plain Python process."""
 
 from __future__ import annotations
 
+import logging
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
+
+log = logging.getLogger(__name__)
 
 
 class Interrupted(Exception):
@@ -21,7 +25,7 @@ Prepare = Callable[[Mapping[str, Any], dict[str, Any]], None]
 
 @dataclass(frozen=True)
 class Place:
-    """Where a node runs: the prompt that is being run, the node's id in it, the workflow's name, and when the run began
+    """Where a node runs: the id of the run, the node's in its graph, the workflow's name, and when the run began
     (seconds since 1970); None if unknown. ``sends_again``: the user has said, with this run, that what may have been
     charged before is to be sent again all the same.
     """
@@ -84,3 +88,46 @@ class Host(ABC):
     def free_nodes(self) -> Mapping[str, type[Any]]:
         """Class id -> class of the host's own nodes that may be run at any time: they cost, write and show nothing."""
         return {}
+
+
+class Bare(Host):
+    """The host of scripts and of the command line, which adds progress and Stop to it."""
+
+    def environ(self) -> Mapping[str, str]:
+        return os.environ
+
+    def data_dir(self) -> Path:
+        """``LUMENFALL_DATA_DIR``, else the platform's folder for user data."""
+        chosen = self.environ().get("LUMENFALL_DATA_DIR")
+        if chosen:
+            return Path(chosen)
+        from platformdirs import user_data_path
+
+        return user_data_path("lumenfall", appauthor=False)
+
+
+# Nothing of this raises: what is shown must not cost what is done.
+
+
+def show_progress(host: Host, text: str) -> None:
+    """Show one short line."""
+    try:
+        host.progress(text)
+    except Exception:
+        log.debug("Progress could not be shown", exc_info=True)
+
+
+def show_failure(host: Host, error: Mapping[str, Any], link: str | None) -> None:
+    """Show an error, as :meth:`Host.failure` takes it, where the user looks."""
+    try:
+        host.failure(error, link)
+    except Exception:
+        log.debug("The error could not be shown", exc_info=True)
+
+
+def show_preview(host: Host, draw: Callable[[], Image.Image]) -> None:
+    """Show the picture that ``draw`` gives."""
+    try:
+        host.preview(draw())
+    except Exception:
+        log.debug("The preview could not be shown", exc_info=True)

@@ -20,7 +20,7 @@ async def wait(work: Coroutine[Any, Any, T], host: Host, doing: Callable[[], str
     """The result of ``work``; meanwhile ``doing()`` is shown when it changes, and with the seconds once a second.
 
     Stop cancels ``work`` and raises the host's interruption; what ``work`` has handed to another loop goes on. So does
-    a cancellation from outside: ComfyUI cancels the tasks of a prompt when another node fails, and a
+    a cancellation from outside: ComfyUI cancels the tasks of a run when another node fails, and a
     CancelledError that left a node would end its only worker thread.
     """
     if host.interrupted():

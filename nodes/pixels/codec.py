@@ -16,8 +16,7 @@ import torch
 from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
 
 from ..errors import AnswerError, DecoderFault, InputError
-from .formats import ImageFormat, readable, sniff
-from .integrity import damage
+from .formats import ImageFormat, damage, readable, sniff
 
 MAX_BYTES = 256 * 2**20
 """Largest file that is decoded. An uncompressed 16-bit RGBA picture of 32 megapixels still fits."""

@@ -1,6 +1,4 @@
-"""Masks: checked and fitted before they cost money, written so that every server reads them alike, and used
-afterwards to keep what must not change.
-"""
+"""Masks: checked and fitted before they cost money, shown, and written so that every server reads them alike."""
 
 from __future__ import annotations
 
@@ -102,14 +100,3 @@ def encode_mask(mask: torch.Tensor) -> bytes:
     pixels[change, :3] = 255
     pixels[~change, 3] = 255
     return png(Image.fromarray(pixels))
-
-
-def composite(original: torch.Tensor, result: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """``result`` inside the mask, ``original`` outside; both ``[B, H, W, C]``, mask ``[B, H, W]``.
-
-    Where the mask is 0 the values of ``original`` are taken as they are, bit for bit; where it is 1, those of
-    ``result``; between, they are mixed.
-    """
-    weight = mask[..., None]
-    mixed = original * (1.0 - weight) + result * weight
-    return torch.where(weight == 0.0, original, torch.where(weight == 1.0, result, mixed))

@@ -6,10 +6,15 @@ from dataclasses import dataclass
 
 import torch
 
-from .colour import match_colour
-from .masks import composite
 from .registration import IDENTITY, register, undo
 from .sizes import match_channels, resize
+
+MIN_RING = 256
+"""Pixels that must have been kept for their statistics to mean anything."""
+
+_FLAT = 2.0 / 255.0
+_CLIPPED = 1.0 / 255.0
+_MAX_GAIN = 2.0
 
 _STRETCH = 0.02
 """Difference of proportions up to which an answer is taken for rounded, not for reframed."""
@@ -67,6 +72,38 @@ def stitch(original: torch.Tensor, answer: torch.Tensor, weight: torch.Tensor, m
         answer, matched = match_colour(answer, reference, ring)
     image = composite(original[None], answer[None], weight[None])[0]
     return Stitched(image, weight, (found.dx, found.dy), found.scale, matched, came, framing)
+
+
+def match_colour(answer: torch.Tensor, reference: torch.Tensor, trusted: torch.Tensor) -> tuple[torch.Tensor, bool]:
+    """``answer`` ``[H, W, C]`` with mean and spread of each colour as in ``reference`` ``[H, W, 3]``, both measured
+    where ``trusted`` ``[H, W]`` is true; and whether there was enough to measure.
+
+    Alpha stays as it is. Values are clamped to 0..1; a gain lies within 1/2..2.
+    """
+    if int(trusted.sum()) < MIN_RING:
+        return answer, False
+    matched = answer.clone()
+    for channel in range(3):
+        found, wanted = answer[..., channel][trusted], reference[..., channel][trusted]
+        # What is black or white in one of them says nothing of the other's light.
+        open_ended = (torch.minimum(found, wanted) > _CLIPPED) & (torch.maximum(found, wanted) < 1.0 - _CLIPPED)
+        if int(open_ended.sum()) >= MIN_RING:
+            found, wanted = found[open_ended], wanted[open_ended]
+        gain = float(wanted.std() / found.std()) if min(found.std(), wanted.std()) > _FLAT else 1.0
+        gain = min(max(gain, 1.0 / _MAX_GAIN), _MAX_GAIN)
+        matched[..., channel] = ((answer[..., channel] - found.mean()) * gain + wanted.mean()).clamp(0.0, 1.0)
+    return matched, True
+
+
+def composite(original: torch.Tensor, result: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """``result`` inside the mask, ``original`` outside; both ``[B, H, W, C]``, mask ``[B, H, W]``.
+
+    Where the mask is 0 the values of ``original`` are taken as they are, bit for bit; where it is 1, those of
+    ``result``; between, they are mixed.
+    """
+    weight = mask[..., None]
+    mixed = original * (1.0 - weight) + result * weight
+    return torch.where(weight == 0.0, original, torch.where(weight == 1.0, result, mixed))
 
 
 def _frame(reference: torch.Tensor, answer: torch.Tensor, ring: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, str]:

@@ -28,8 +28,8 @@ TEXT = "placeholder"
 """Stands in for a prompt that another node writes."""
 
 
-async def estimate_graph(prompt: Mapping[str, Any]) -> Estimate:
-    """What the paid nodes of ``prompt``, a graph in API format, would cost on the current host. Sends dry runs and
+async def estimate_graph(graph: Mapping[str, Any]) -> Estimate:
+    """What the paid nodes of ``graph``, in API format, would cost on the current host. Sends dry runs and
     orders nothing. What is wrong with a node becomes the error of its line. Stop raises the host's interruption.
     """
     here = host.current()
@@ -37,8 +37,8 @@ async def estimate_graph(prompt: Mapping[str, Any]) -> Estimate:
     paid = {name: node for name, node in classes.items() if issubclass(node, PaidNode)}
     free = {name: node for name, node in classes.items() if issubclass(node, FreeNode)}
     with host.use(host.Quiet(here)):
-        walk = _Walk(prompt, {**here.free_nodes(), **free}, paid)
-        return Estimate(tuple([await walk.line(node_id) for node_id in prompt if walk.class_of(node_id) in paid]))
+        walk = _Walk(graph, {**here.free_nodes(), **free}, paid)
+        return Estimate(tuple([await walk.line(node_id) for node_id in graph if walk.class_of(node_id) in paid]))
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ class _Made:
 
 
 class _Walk:
-    def __init__(self, prompt: Mapping[str, Any], free: Mapping[str, type], paid: Mapping[str, type]) -> None:
-        self._prompt = prompt
+    def __init__(self, graph: Mapping[str, Any], free: Mapping[str, type], paid: Mapping[str, type]) -> None:
+        self._graph = graph
         self._free = free
         self._paid = paid
         self._lines: dict[str, Line] = {}
@@ -60,7 +60,7 @@ class _Walk:
         self._path: list[str] = []
 
     def class_of(self, node_id: str) -> str:
-        return str(self._prompt[node_id].get("class_type"))
+        return str(self._graph[node_id].get("class_type"))
 
     async def line(self, node_id: str) -> Line:
         """The line of a paid node; afterwards what it gives is known too."""
@@ -86,7 +86,7 @@ class _Walk:
 
     async def _outputs(self, node_id: str) -> _Made | None:
         """What a node gives, None where only a run could tell. Raises LumenfallError where a run would fail here."""
-        if node_id not in self._prompt:
+        if node_id not in self._graph:
             raise _impossible(f"A link leads to node {node_id}, which does not exist.")
         if node_id in self._path:
             raise _impossible(f"The links form a cycle: {' -> '.join([*self._path, node_id])}.")
@@ -111,7 +111,7 @@ class _Walk:
 
     async def _inputs(self, node_id: str, node_class: type[Any]) -> _Inputs:
         """The arguments of a node. Raises LumenfallError for what can be neither known nor guessed."""
-        given = self._prompt[node_id].get("inputs", {})
+        given = self._graph[node_id].get("inputs", {})
         values: dict[str, Any] = {}
         guessed = []
         self._path.append(node_id)
@@ -157,7 +157,7 @@ class _Walk:
 
     def _title(self, node_id: str) -> str:
         # Estimates are shown and sent around; some paste the key into a title.
-        return Session(host.current()).without_key(str(title_of(self._prompt[node_id])))
+        return Session(host.current()).without_key(str(title_of(self._graph[node_id])))
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..api import Client, end_note, end_note_behind
+from ..api import Client, retirement_note, retirement_note_of_slug
 from ..errors import (
     AuthenticationFailed,
     Charged,
@@ -32,11 +32,11 @@ from ..spend import clean
 from . import background, ending
 from .checkout import Checkout
 from .consent import Consent
-from .delivery import Delivery, Results
+from .delivery import Delivery
 from .order import Order, Skipped, orders_of
 from .origin import HiddenInputs, began, caller
 from .outcome import surprise
-from .plan import Plan
+from .plan import Plan, Results
 from .receipts import hand_out_receipts
 from .recovery import look_after
 from .session import Session
@@ -60,7 +60,7 @@ async def ask(plan: Plan, hidden: HiddenInputs) -> Results:
     purchase = _Purchase(host, plan, hidden)
     try:
         results = await wait(purchase.results(), host, purchase.doing)
-        await wait(purchase.delivered(results), host, purchase.doing)
+        await wait(purchase.mark_delivered(results), host, purchase.doing)
         background.start(purchase.make_room())
     except Skipped:
         # The node still waits, so it is the process that ends.
@@ -85,7 +85,7 @@ class _Purchase:
         self._host = host
         self._plan = plan
         self._status: str | None = None
-        self._end_note: str | None = None
+        self._retirement: str | None = None
         self._total = 0
         self._done = 0
         self._failed = False
@@ -112,8 +112,9 @@ class _Purchase:
         if self._status:
             return self._status
         several = f", {self._done} of {self._total} done" if self._total > 1 else ""
+        # Some paste the key into whatever field has the focus.
         model = self._server.without_key(self._plan.terms.model)
-        return f"waiting for {model}{several}" + (f". {self._end_note}" if self._end_note else "")
+        return f"waiting for {model}{several}" + (f". {self._retirement}" if self._retirement else "")
 
     async def results(self) -> Results:
         """Run on the background's loop, and wait here."""
@@ -124,19 +125,19 @@ class _Purchase:
     async def _run(self) -> Results:
         async with Client(self._server, on_status=self._tell) as client:
             model = await self._catalogue.model(client, self._plan.terms.model)
-            self._end_note = end_note(model)
+            self._retirement = retirement_note(model)
             # Encoding large pictures takes a while; in a thread it does not hold up other calls.
             orders = await asyncio.to_thread(orders_of, self._plan, self._server, model, self._catalogue.latest)
             self._total = len(orders)
             checkout = self._checkout = Checkout(
                 client, self._journal, self._settings, self._caller, model, self._is_wanted, self._tell, self._consent
             )
-            if self._end_note:
-                log.warning(self._end_note)
+            if self._retirement:
+                log.warning(self._retirement)
             await asyncio.to_thread(self._journal.check_writable)
-            room = asyncio.Semaphore(self._settings.parallel)
+            slots = asyncio.Semaphore(self._settings.parallel)
             outcomes = await asyncio.gather(
-                *(self._one(checkout, room, *numbered) for numbered in enumerate(orders)), return_exceptions=True
+                *(self._one(checkout, slots, *numbered) for numbered in enumerate(orders)), return_exceptions=True
             )
         return self._results(outcomes)
 
@@ -147,17 +148,17 @@ class _Purchase:
                 raise outcome
         deliveries = tuple(outcome for outcome in outcomes if isinstance(outcome, Delivery))
         skipped = len(outcomes) - len(deliveries) - len(self._errors)
-        results = Results(deliveries, self._errors, skipped, notes=(self._end_note,) if self._end_note else ())
+        results = Results(deliveries, self._errors, skipped, notes=(self._retirement,) if self._retirement else ())
         if self._errors and not (self._keeps_going and deliveries):
             raise results.error()
         if skipped and not self._errors:
             raise Skipped
         return results
 
-    async def delivered(self, results: Results) -> None:
+    async def mark_delivered(self, results: Results) -> None:
         """Note that the node has the pictures."""
         calls = [delivery.call for delivery in results.deliveries]
-        await background.run(asyncio.to_thread(self._journal.delivered, calls))
+        await background.run(asyncio.to_thread(self._journal.mark_delivered, calls))
 
     async def make_room(self) -> None:
         """For the next pictures."""
@@ -169,13 +170,13 @@ class _Purchase:
     def _is_wanted(self) -> bool:
         return self.wanted and not self._failed and not background.is_closing()
 
-    async def _one(self, checkout: Checkout, room: asyncio.Semaphore, index: int, order: Order) -> Delivery | None:
+    async def _one(self, checkout: Checkout, slots: asyncio.Semaphore, index: int, order: Order) -> Delivery | None:
         """What ``order`` brought; None where that was an error, or where it was not sent any more."""
-        async with room:
+        async with slots:
             if not self._is_wanted():
                 return None
             try:
-                return replace(await checkout.deliver(order), index=index)
+                return replace(await checkout.fulfil(order), index=index)
             except Skipped:
                 return None
             except LumenfallError as error:
@@ -195,11 +196,11 @@ class _Purchase:
 
     def _explained(self, error: LumenfallError) -> LumenfallError:
         """``error``, which names the successor of a model that the server no longer has."""
-        ended = self._end_note
-        if ended is None and isinstance(error, ModelUnavailable):
-            ended = end_note_behind(self._plan.terms.model)
-        if ended and isinstance(error, (ModelUnavailable, InvalidRequest, NotFound)):
-            return error.replaced(hint=sentences(ended, error.hint))
+        note = self._retirement
+        if note is None and isinstance(error, ModelUnavailable):
+            note = retirement_note_of_slug(self._plan.terms.model)
+        if note and isinstance(error, (ModelUnavailable, InvalidRequest, NotFound)):
+            return error.replaced(hint=sentences(note, error.hint))
         return error
 
 

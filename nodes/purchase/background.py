@@ -1,6 +1,6 @@
 """The pack's own event loop, on which paid calls run to their end.
 
-A prompt's loop is torn down by Stop, or by another node's failure; the server finishes and bills the request all the
+A run's loop is torn down by Stop, or by another node's failure; the server finishes and bills the request all the
 same. So the call belongs to the process: the node stops waiting at once, and what was paid for is finished here. A
 process that comes to its end begins nothing new, and waits for what runs.
 """
@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from .crew import Crew
+from .daemon_threads import DaemonThreads
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ def _running_loop() -> asyncio.AbstractEventLoop:
         # Not alive either in a child that was forked.
         if _loop is None or _thread is None or not _thread.is_alive():
             loop = asyncio.new_event_loop()
-            loop.set_default_executor(Crew())
+            loop.set_default_executor(DaemonThreads())
             thread = threading.Thread(target=loop.run_forever, name="lumenfall-background", daemon=True)
             try:
                 thread.start()
@@ -94,18 +94,13 @@ async def run(work: Coroutine[Any, Any, T], *, is_free: bool = False) -> T:
     done = asyncio.Event()
 
     def wake(_: Any) -> None:
-        # The loop of a prompt that was stopped is closed by now.
+        # The loop of a run that was stopped is closed by now.
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(done.set)
 
     future.add_done_callback(wake)
     await done.wait()
     return future.result()
-
-
-def wait_until_idle(timeout: float | None = None) -> int:
-    """Wait until nothing runs any more, at most ``timeout`` seconds; how much still does."""
-    return len(concurrent.futures.wait(list(_running), timeout).not_done)
 
 
 def is_busy() -> bool:

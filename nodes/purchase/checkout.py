@@ -16,19 +16,18 @@ from dataclasses import asdict, dataclass, field, replace
 
 from ..api import Answer, Client, Model, Reply, Server, error_for, holds_pictures, pictures_asked, request_id
 from ..api.prices import Price, price
-from ..errors import BudgetExceeded, Charged, DecoderFault, DryRunCharged, LumenfallError, sentences
+from ..errors import BudgetExceeded, Charged, DryRunCharged, LumenfallError, sentences
 from ..settings import Settings
 from ..spend import Call, Caller, Journal, Limits, State, dearest, nanos, unconverted
 from ..spend.budget import require
 from .consent import Consent, give_up
-from .delivery import AGAIN, Delivery, can_fetch, fetch, is_new
+from .delivery import AGAIN, Delivery, fetch
 from .order import Order, Skipped, in_turn
 from .outcome import (
     UNRESOLVED,
     asked_for,
-    is_given_up,
     known_cost,
-    read,
+    read_paid_answer,
     resolve,
     surprise,
     unresolved,
@@ -36,6 +35,7 @@ from .outcome import (
     with_answer,
     with_logged_cost,
 )
+from .replay import equal_call, pictures_of
 from .session import limits_of
 from .unfit import is_unfit, mark_unfit
 
@@ -56,7 +56,7 @@ class Checkout:
     """How many requests may have left, and are not home yet."""
     _pricing: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
-    async def deliver(self, order: Order) -> Delivery:
+    async def fulfil(self, order: Order) -> Delivery:
         """The pictures of ``order``, from the store or from the server.
 
         Raises LumenfallError, whose ``charged`` is as true as can be known, and Skipped.
@@ -65,7 +65,7 @@ class Checkout:
         while True:
             async with in_turn(self.journal, keys, self.wanted, lambda: self.tell("waiting for an equal request")):
                 self.tell(None)
-                call = await asyncio.to_thread(earlier, self.journal, order, self.settings.replay)
+                call = await asyncio.to_thread(equal_call, self.journal, order, self.settings.replay)
                 if call is None or call.key in keys:
                     if call is not None and call.state in UNRESOLVED:
                         return await self._after(call, order)
@@ -88,7 +88,7 @@ class Checkout:
         """What ``call``, an equal request, brought before; None where one is to be bought."""
         if call is None or call.state is State.REFUSED:
             return None
-        return await kept(self.client, self.journal, call)
+        return await pictures_of(self.client, self.journal, call)
 
     async def _buy(self, order: Order, instead_of: Call | None = None) -> Delivery:
         """``instead_of`` is an equal call that is given up once this one is entered: consent that was not used, say for
@@ -186,7 +186,7 @@ class Checkout:
             await asyncio.to_thread(self.journal.records.keep_answer, call, reply.body)
         except OSError as error:
             notes.append(f"The answer could not be kept on disk: {error.strerror or error}.")
-        answer = await read(reply.status, reply.headers, reply.body, reply.broken, asked_for(call))
+        answer = await read_paid_answer(reply.status, reply.headers, reply.body, reply.broken, asked_for(call))
         call = with_answer(call, answer)
         if call.cost is None:
             call = await with_logged_cost(self.client, call)
@@ -288,50 +288,6 @@ class Checkout:
     def _check_wanted(self) -> None:
         if not self.wanted():
             raise Skipped
-
-
-def earlier(journal: Journal, order: Order, replay: bool) -> Call | None:
-    """The equal call that answers ``order``, or that keeps it from being sent; None where it is to be bought.
-
-    Blocks. Raises StoreError.
-    """
-    blocking = fetchable = None
-    calls = [call for call in journal.equal(*order.keys) if order.is_answered_by(call)]
-    for place, call in enumerate(calls):
-        if call.state in UNRESOLVED:
-            # What was bought anew after it speaks louder.
-            blocking = call if place == 0 and not is_given_up(call) else blocking
-        elif not replay and (call.delivered_at or _is_spoilt(journal, call)):
-            break
-        elif call.state in (State.ANSWERED, State.DOWNLOADED) or _is_here(journal, call):
-            return call
-        elif call.state is State.DONE and can_fetch(call):
-            fetchable = fetchable or call
-    return blocking or fetchable
-
-
-def _is_here(journal: Journal, call: Call) -> bool:
-    """Whether there is a file of it, be it damaged."""
-    return call.state is State.DONE and any(map(journal.files.is_there, call.pictures))
-
-
-def _is_spoilt(journal: Journal, call: Call) -> bool:
-    """Whether a picture of it was lost here, too long ago to be fetched again."""
-    return call.state is State.DONE and not is_new(call) and not all(map(journal.files.is_intact, call.pictures))
-
-
-async def kept(client: Client, journal: Journal, call: Call) -> Delivery | None:
-    """The pictures of ``call``, from the store or once more from the server; None where neither has any left, so that
-    they are to be bought. What is damaged here is not bought again by itself: raises DownloadError.
-    """
-    try:
-        return await fetch(client, journal, call, replayed=True)
-    except LumenfallError as error:
-        if isinstance(error, DecoderFault) or call.state is not State.DONE:
-            raise
-        if _is_here(journal, call) or can_fetch(call, error):
-            raise
-        return None
 
 
 def _entry(order: Order, server: Server) -> Call:

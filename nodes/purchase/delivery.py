@@ -7,14 +7,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 
 from ..api import LINK_EXPIRED, LINK_REFUSED, Client, Picture, read_answer
-from ..errors import AnswerError, Charged, DecoderFault, DownloadError, LumenfallError, sentences, worst_of
+from ..errors import AnswerError, DecoderFault, DownloadError, LumenfallError, sentences
 from ..pixels import decode, is_doubtful, sniff
 from ..spend import LINK_LIFE, LONGEST_LINK_LIFE, Call, Journal, State, Stored, clock
 from . import background
@@ -50,18 +49,11 @@ class Delivery:
     @property
     def cost(self) -> float | None:
         """What this run paid for it; None where the server named no cost."""
-        return 0.0 if self.replayed else self.call.price
+        return 0.0 if self.replayed else self.call.cost_in_units
 
     @property
     def seconds(self) -> float:
         return 0.0 if self.replayed else self.call.seconds or 0.0
-
-
-def total_cost(deliveries: Sequence[Delivery]) -> tuple[float | None, str | None]:
-    """The sum of the confirmed costs and its currency; None where the server named none."""
-    costs = [delivery.cost for delivery in deliveries if delivery.cost is not None]
-    currency = next((delivery.call.currency for delivery in deliveries if delivery.call.currency), None)
-    return (round(sum(costs), 9) if costs else None), currency
 
 
 def is_new(call: Call) -> bool:
@@ -338,50 +330,3 @@ def _is_lost(error: BaseException) -> bool:
 
 def _describe(error: BaseException) -> str:
     return error.message if isinstance(error, LumenfallError) else f"{type(error).__name__}: {error}"
-
-
-@dataclass(frozen=True)
-class Results:
-    """What became of the requests of a node: ``deliveries`` in their order, ``errors`` by the number of the request in
-    the order in which they happened, and how many were ``skipped``, which are those that were not sent any more.
-    """
-
-    deliveries: tuple[Delivery, ...]
-    errors: Mapping[int, LumenfallError] = field(default_factory=dict)
-    skipped: int = 0
-    notes: tuple[str, ...] = ()
-    """What holds for all of them."""
-
-    @property
-    def failures(self) -> list[dict[str, Any]]:
-        """The errors for the report, in the shape of LumenfallError.as_dict() with the ``index`` of the request."""
-        return [{"index": index, **error.as_dict()} for index, error in sorted(self.errors.items())]
-
-    def error(self) -> LumenfallError:
-        """The one error that speaks for all: that which may have cost most, with what became of the other requests."""
-        worst = worst_of(list(self.errors.values()))
-        hints, charged = [worst.hint], worst.charged
-        if self.deliveries:
-            count = len(self.deliveries) + len(self.errors) + self.skipped
-            hints.append(
-                f"{len(self.deliveries)} of the {count} requests of this node succeeded; their pictures are in the "
-                "store, so that the next run with the same inputs gets them for free."
-            )
-            if any(delivery.cost != 0 for delivery in self.deliveries):
-                charged = Charged.YES
-        if self.skipped:
-            hints.append(f"{self.skipped} of the requests {'was' if self.skipped == 1 else 'were'} not sent any more.")
-        return worst.replaced(hint=sentences(*hints), charged=charged)
-
-    @property
-    def summary(self) -> str:
-        """One short line, such as ``2 pictures in 3 s, 0.1 USD``."""
-        cost, currency = total_cost(self.deliveries)
-        count = sum(len(delivery.pictures) for delivery in self.deliveries)
-        pictures = f"{count} picture{'s' * (count != 1)}"
-        tail = "" if cost is None else f", {cost:.4g} {currency or 'USD'}"
-        if self.errors:
-            tail += f", {len(self.errors)} of {len(self.errors) + len(self.deliveries)} requests failed"
-        if all(delivery.replayed for delivery in self.deliveries):
-            return f"{pictures} replayed{tail}"
-        return f"{pictures} in {max(delivery.seconds for delivery in self.deliveries):.0f} s{tail}"

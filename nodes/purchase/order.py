@@ -22,10 +22,10 @@ from ..api import (
     bundled,
     canonical,
     ended,
-    form,
+    form_fields,
     formerly_canonical,
     spellings,
-    write,
+    write_request,
 )
 from ..pixels import fingerprint
 from ..spend import Call, Journal, former_key, request_key
@@ -83,7 +83,7 @@ def orders_of(plan: Plan, server: Server, model: Model, models: ModelList | None
 def order(typed: ImageRequest, server: Server, model: Model, models: ModelList | None = None) -> Order:
     """``typed`` written for ``server``, whose list is ``models``. Slow for large pictures. Raises InputError."""
     request = _respelled(typed, one_spelling)
-    wire = write(request, server.flavour, takes_seed=model.takes("seed"), accepts=model.accepts)
+    wire = write_request(request, server.flavour, takes_seed=model.takes("seed"), accepts=model.accepts)
     pictures = [fingerprint(image) for image in request.images]
     mask = None if request.mask is None else fingerprint(request.mask)
     shipped = bundled().find(request.model)
@@ -121,7 +121,7 @@ def _key(request: ImageRequest, server: str, slug: str, pictures: Sequence[str],
         pictures=pictures,
         mask=mask,
     )
-    question: Question = {**sent, **request.asked}
+    question: Question = {**sent, **request.question}
     return request_key(server=server, model=slug, seed=request.seed, **question)
 
 
@@ -131,18 +131,18 @@ def one_spelling(text: str) -> str:
 
 
 def _respelled(request: ImageRequest, spell: Callable[[str], str]) -> ImageRequest:
-    asked = request.asked
-    text = asked.get("prompt")
+    question = request.question
+    text = question.get("prompt")
     if text:
-        asked = {**asked, "prompt": spell(text)}
-    return replace(request, prompt=request.prompt and spell(request.prompt), asked=asked)
+        question = {**question, "prompt": spell(text)}
+    return replace(request, prompt=request.prompt and spell(request.prompt), question=question)
 
 
 def _former_keys(
     typed: ImageRequest, server: Server, slug: str, pictures: Sequence[str], mask: str | None
 ) -> Iterator[str]:
     """The prompt was hashed as it was typed, and the path of the address as it was written."""
-    spelled = one_spelling(typed.prompt or ""), one_spelling(typed.asked.get("prompt") or "")
+    spelled = one_spelling(typed.prompt or ""), one_spelling(typed.question.get("prompt") or "")
     requests = [typed, _respelled(typed, one_spelling)]
     if any("\n" in text for text in spelled):
         requests.append(_respelled(typed, lambda text: one_spelling(text).replace("\n", "\r\n")))
@@ -182,7 +182,7 @@ def _keys_of_0_1(
         body = {"model": slug, **({"prompt": prompt} if prompt else {})}
         parameters = {**seed, **request.parameters, **back}
         body.update({field: value for field, value in parameters.items() if fields is None or field in fields})
-        written = body if endpoint == "generations" else form(body)
+        written = body if endpoint == "generations" else form_fields(body)
         yield former_key(address, f"images/{endpoint}", written, request.seed, digests, mask)
 
 

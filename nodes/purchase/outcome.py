@@ -49,7 +49,7 @@ async def _from_disk(journal: Journal, call: Call) -> Call | None:
     """``call`` with the answer that its process had kept, but not entered any more; None where there is none."""
     try:
         body = await asyncio.to_thread(journal.records.answer, call)
-        return with_answer(call, await read(200, {}, body, None, asked_for(call)))
+        return with_answer(call, await read_paid_answer(200, {}, body, None, asked_for(call)))
     except OSError:
         return None
     except Exception as error:
@@ -59,10 +59,12 @@ async def _from_disk(journal: Journal, call: Call) -> Call | None:
 
 def asked_for(call: Call) -> int:
     """How many pictures ``call`` asked for."""
-    return pictures_asked(call.asked)
+    return pictures_asked(call.parameters)
 
 
-async def read(status: int, headers: Mapping[str, str], body: bytes, broken: str | None, most: int) -> Answer:
+async def read_paid_answer(
+    status: int, headers: Mapping[str, str], body: bytes, broken: str | None, most: int
+) -> Answer:
     """The answer, with at most so many pictures. Raises LumenfallError where it holds none, for whatever reason."""
     try:
         return await asyncio.to_thread(read_answer, status, headers, body, broken, most)
@@ -118,7 +120,7 @@ def _with(logged: Logged | None, call: Call) -> Call:
 def known_cost(call: Call) -> str:
     """What is known about the cost of ``call``, for people."""
     if call.charged is Charged.YES:
-        cost = "" if call.price is None else f" {call.price:.4g} {call.currency or 'USD'}"
+        cost = "" if call.cost_in_units is None else f" {call.cost_in_units:.4g} {call.currency or 'USD'}"
         known = f"The server has charged{cost} for it."
     else:
         known = "Whether it was charged is not known."

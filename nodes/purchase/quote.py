@@ -13,17 +13,18 @@ from typing import Literal
 
 import torch
 
-from ..api import Client, ImageRequest, Server, end_note, pictures_asked
+from ..api import Client, ImageRequest, Server, pictures_asked, retirement_note
 from ..errors import LumenfallError
 from ..host import Host, current
 from ..host.waiting import wait
 from ..spend import Call, Caller, State
 from . import background
-from .checkout import Checkout, earlier, kept
-from .delivery import Delivery, Results
+from .checkout import Checkout
+from .delivery import Delivery
 from .order import Order, orders_of
 from .outcome import UNRESOLVED
-from .plan import Plan
+from .plan import Plan, Results
+from .replay import equal_call, pictures_of
 from .session import Session
 
 Source = Literal["dry run", "your figure", "list price", "store", "unknown"]
@@ -78,7 +79,7 @@ class Quote:
         async with Client(server) as client:
             model = await session.catalogue.model(client, plan.terms.model)
             orders = await asyncio.to_thread(orders_of, plan, server, model, session.catalogue.latest)
-            note = end_note(model)
+            note = retirement_note(model)
             notes = () if note is None else (note,)
             self.notes += notes
             if self.inputs_known:
@@ -91,9 +92,9 @@ class Quote:
     async def _one(self, checkout: Checkout, order: Order) -> Delivery:
         name, count = order.request.model, pictures_asked(order.request.parameters)
         replay = checkout.settings.replay
-        call = await asyncio.to_thread(earlier, checkout.journal, order, replay) if self.inputs_known else None
+        call = await asyncio.to_thread(equal_call, checkout.journal, order, replay) if self.inputs_known else None
         if call is not None and call.state in (State.DOWNLOADED, State.DONE):
-            delivery = await kept(checkout.client, checkout.journal, call)
+            delivery = await pictures_of(checkout.client, checkout.journal, call)
             if delivery is not None:
                 pictures = sum(picture.shape[0] for picture in delivery.pictures)
                 self.requests.append(PricedRequest(name, pictures, source="store"))

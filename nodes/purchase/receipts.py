@@ -84,7 +84,7 @@ def receipt(call: Call) -> dict[str, Any]:
         "executed_model": call.executed_model,
         "provider": call.provider,
         "request_id": call.request_id,
-        "cost": call.price,
+        "cost": call.cost_in_units,
         "currency": call.currency,
         "key": call.key,
         "server": call.server,

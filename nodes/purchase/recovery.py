@@ -13,10 +13,11 @@ from ..host import Host, current, show_progress
 from ..host.waiting import wait
 from ..spend import Call, Journal, State, clock, newest
 from . import background
-from .delivery import Delivery, Results, can_fetch, fetch, is_new
+from .delivery import Delivery, can_fetch, fetch, is_new
 from .order import in_turn
 from .origin import HiddenInputs
 from .outcome import UNRESOLVED, resolve, unresolved
+from .plan import Results
 from .receipts import hand_out_receipts
 from .session import Session
 
@@ -36,7 +37,7 @@ async def recover(name: str, hidden: HiddenInputs) -> Results:
     recovery = _Recovery(host, name.strip())
     try:
         delivery = await wait(recovery.delivery(), host, lambda: recovery.status)
-        await wait(recovery.delivered(delivery), host, lambda: recovery.status)
+        await wait(recovery.mark_delivered(delivery), host, lambda: recovery.status)
     finally:
         recovery.wanted = False
     count = len(delivery.call.pictures)
@@ -66,9 +67,9 @@ class _Recovery:
             call = await asyncio.to_thread(self._journal.find, earlier.id) or earlier
             return await self._finish(call)
 
-    async def delivered(self, delivery: Delivery) -> None:
+    async def mark_delivered(self, delivery: Delivery) -> None:
         """Note that somebody has the pictures."""
-        await background.run(asyncio.to_thread(self._journal.delivered, [delivery.call]))
+        await background.run(asyncio.to_thread(self._journal.mark_delivered, [delivery.call]))
 
     def _find(self) -> Call:
         # Enters what the database missed.

@@ -45,7 +45,7 @@ def _spend(host: Host) -> dict[str, Any]:
 
 
 def _day(name: str, total: Total | None) -> dict[str, Any]:
-    return {"date": name, "cost": total.price if total else 0.0, "pictures": total.pictures if total else 0}
+    return {"date": name, "cost": total.cost_in_units if total else 0.0, "pictures": total.pictures if total else 0}
 
 
 async def balance(host: Host) -> dict[str, Any]:

@@ -16,6 +16,9 @@ from ..errors import Charged
 
 NANOS = 10**9
 
+_PARAMETERS = "asked"
+"""The name of a call's parameters in its row and record."""
+
 
 class State(str, Enum):
     """How far a call has come. Of two entries the later one in this order is true: who holds the pictures knows more
@@ -67,8 +70,8 @@ def this_machine() -> str:
 class Call:
     """A row of the journal. Costs are in nanos of ``currency``; times are seconds since 1970.
 
-    ``asked`` is what a person would want to know of the request: prompt and parameters. ``facts`` hold what the answer
-    said beside its pictures: ``entries``, how many were looked at; ``beyond``, how many more there were;
+    ``parameters`` are what a person would want to know of the request, its prompt among them. ``facts`` hold what the
+    answer said beside its pictures: ``entries``, how many were looked at; ``beyond``, how many more there were;
     ``revised_prompts``; ``notes``; and ``links``, one for each picture, None for one that came inside the answer.
     ``unasked`` tells how often, and with how many bytes, it was tried to fetch them while nobody asked;
     ``given_up`` when the user has said that equal requests are to be sent all the same.
@@ -78,7 +81,7 @@ class Call:
     server: str
     endpoint: str
     model: str
-    asked: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     state: State = State.SENT
     charged: Charged = Charged.UNKNOWN
@@ -105,7 +108,7 @@ class Call:
     """Keys of the same request under other names of the model, as they were known when it was sent."""
 
     @property
-    def price(self) -> float | None:
+    def cost_in_units(self) -> float | None:
         """The confirmed cost in units of ``currency``."""
         return None if self.cost is None else self.cost / NANOS
 
@@ -126,6 +129,7 @@ class Call:
         row = asdict(self)
         for name in ("pictures", "further_keys"):
             row.pop(name)
+        row[_PARAMETERS] = row.pop("parameters")
         row |= {"state": self.state.value, "charged": self.charged.value}
         # What a server sends must not keep a paid call from being entered; PostgreSQL takes no null characters.
         row["currency"] = self.currency and self.currency[:16].upper()
@@ -141,6 +145,7 @@ class Call:
         """The call in a row or a record. Raises ValueError, KeyError or TypeError for anything else."""
         known = {one.name for one in fields(cls)}
         values = {name: value for name, value in content.items() if name in known}
+        values["parameters"] = content.get(_PARAMETERS, {})
         values["state"] = State(values["state"])
         values["charged"] = Charged(values["charged"])
         values["pictures"] = tuple(Stored(**picture) for picture in content.get("pictures", ()))

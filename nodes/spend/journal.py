@@ -189,7 +189,7 @@ class Journal:
                 notes.append(error.message)
         return notes
 
-    def delivered(self, calls: Iterable[Call]) -> None:
+    def mark_delivered(self, calls: Iterable[Call]) -> None:
         """Note that a node has handed the pictures of ``calls`` on. Never raises."""
         import sqlalchemy as sa
 

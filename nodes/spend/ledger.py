@@ -49,7 +49,7 @@ class Total:
     seconds: float
 
     @property
-    def price(self) -> float:
+    def cost_in_units(self) -> float:
         """The cost in units of ``currency``."""
         return self.cost / NANOS
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import pytest
 import tenacity
 
-from nodes.api import Client, ImageRequest, Reply, Server, client, downloads, write
+from nodes.api import Client, ImageRequest, Reply, Server, client, downloads, write_request
 
 T = TypeVar("T")
 Answer = tuple[int, dict[str, str], bytes]
@@ -38,7 +38,7 @@ def using(server: Server, work: Callable[[Client], Awaitable[T]]) -> T:
 def send(server: Server, trace_id: str | None = None, **parameters: Any) -> Reply:
     """Order small pictures of a cat."""
     request = ImageRequest("generations", "gpt-image-2", "a cat", parameters={"size": "64x64", **parameters})
-    return using(server, lambda opened: opened.send(write(request, server.flavour), trace_id=trace_id))
+    return using(server, lambda opened: opened.send(write_request(request, server.flavour), trace_id=trace_id))
 
 
 @dataclass

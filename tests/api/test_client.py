@@ -13,7 +13,7 @@ import httpx
 import pytest
 import trustme
 
-from nodes.api import Client, ImageRequest, Server, client, error_for, write
+from nodes.api import Client, ImageRequest, Server, client, error_for, write_request
 from nodes.errors import AnswerError, Charged, ConnectionFailed, InputError, RateLimited
 from nodes.headless.sandbox import FAULTS, Sandbox
 from tests.api.conftest import odd_server, send, using
@@ -25,7 +25,7 @@ TRACE = "0af7651916cd43dd8448eb211c80319c"
 
 def test_dry_run_prices_and_makes_nothing(sandbox: Sandbox) -> None:
     server = Server(sandbox.base_url)
-    dry_run = using(server, lambda opened: opened.dry_run(write(REQUEST, server.flavour)))
+    dry_run = using(server, lambda opened: opened.dry_run(write_request(REQUEST, server.flavour)))
     assert dry_run.cost > 0 and dry_run.currency == "USD" and sandbox.bill == []
     send(server)
     assert dry_run.cost == pytest.approx(float(sandbox.billed))
@@ -35,14 +35,14 @@ def test_a_server_that_ignores_dry_run_is_not_believed() -> None:
     body = json.dumps({"data": [{"b64_json": "AAAA"}]}).encode()
     with odd_server(lambda _: (200, {}, body)) as odd, pytest.raises(AnswerError, match="with pictures"):
         server = Server(f"{odd.url}/openai/v1")
-        using(server, lambda opened: opened.dry_run(write(REQUEST, server.flavour)))
+        using(server, lambda opened: opened.dry_run(write_request(REQUEST, server.flavour)))
 
 
 def test_no_dry_run_where_it_would_be_a_real_one() -> None:
     with odd_server(lambda _: (200, {}, b"{}")) as odd:
         server = Server(f"{odd.url}/v1")
         with pytest.raises(InputError, match="no dry run"):
-            using(server, lambda opened: opened.dry_run(write(REQUEST, server.flavour)))
+            using(server, lambda opened: opened.dry_run(write_request(REQUEST, server.flavour)))
         assert odd.seen == []
 
 

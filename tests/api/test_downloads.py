@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from nodes.api import Server, downloads, read_answer
+from nodes.api.downloads import Partial
 from nodes.errors import Charged, DownloadError
 from nodes.headless.sandbox import Sandbox
 from tests.api.conftest import Answer, odd_server, send, using
@@ -315,3 +316,38 @@ def test_a_redirect_is_followed_without_the_key(tmp_path: Path) -> None:
         assert fetch(Server(f"{odd.url}/v1", KEY), f"{odd.url}/a", tmp_path / "1.image") == b"png"
         assert [path for _, path, _ in odd.seen] == ["/a", "/b"]
         assert all("authorization" not in headers for _, _, headers in odd.seen)
+
+
+# What a killed process leaves
+
+
+def test_the_next_process_goes_on_where_this_one_was_killed(tmp_path: Path) -> None:
+    path = tmp_path / "picture.part"
+    killed = Partial(path, 100)
+    killed.append(b"begin")  # and closes nothing
+    following = Partial(path, 100)
+    assert following.content == b"begin"
+    killed.close()
+    following.append(b"ning")
+    assert path.read_bytes() == b"beginning"
+    following.start_over()
+    following.append(b"new")
+    assert path.read_bytes() == following.content == b"new"
+    following.remove()
+    assert not path.exists()
+
+
+def test_a_beginning_that_is_too_large_is_no_beginning(tmp_path: Path) -> None:
+    path = tmp_path / "picture.part"
+    path.write_bytes(b"x" * 101)
+    assert Partial(path, 100).content == b""
+    path.write_bytes(b"x" * 100)
+    assert len(Partial(path, 100).content) == 100
+
+
+def test_a_disk_that_fails_costs_nothing_that_came(tmp_path: Path) -> None:
+    nowhere = Partial(tmp_path / "no such folder" / "picture.part", 100)
+    nowhere.append(b"all ")
+    nowhere.append(b"of it")
+    nowhere.remove()
+    assert nowhere.content == b"all of it"

@@ -19,7 +19,7 @@ import trustme
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nodes.api import Server, is_loopback, read_answer, write
+from nodes.api import Server, is_loopback, read_answer, write_request
 from nodes.api.no_proxy import NoProxy
 from nodes.api.proxies import Proxies
 from nodes.errors import Charged, DownloadError, InputError
@@ -67,7 +67,7 @@ def test_nothing_for_a_server_on_this_machine_reaches_a_proxy(
     through(monkeypatch, proxy.url, *variables)
     server = Server(sandbox.base_url.replace("127.0.0.1", name), KEY)
     link = read_answer(200, {}, send(server).body).pictures[0].url or ""
-    assert using(server, lambda opened: opened.dry_run(write(REQUEST, server.flavour))).cost
+    assert using(server, lambda opened: opened.dry_run(write_request(REQUEST, server.flavour))).cost
     assert using(server, lambda opened: opened.balance()).amount
     assert using(server, lambda opened: opened.get("models"))["data"]
     using(server, lambda opened: opened.look_up("req_1", "0" * 32, 0.0))

@@ -101,9 +101,11 @@ def test_without_a_code_the_status_decides(status: int, charged: Charged) -> Non
 
 
 @pytest.mark.parametrize("status", [200, 400, 403, 404, 422, 429, 500, 503])
-def test_an_error_that_names_its_cost_was_charged(status: int) -> None:
-    content = {"error": {"message": "blocked after painting", "code": "MODERATION_BLOCKED"}, "metadata": {"cost": 0.04}}
-    assert error_for(status, {}, body(content)).charged is YES
+@pytest.mark.parametrize("cost", [0.04, "0.04"])
+def test_an_error_that_names_its_cost_was_charged(status: int, cost: Any) -> None:
+    content = {"error": {"message": "blocked after painting", "code": "MODERATION_BLOCKED"}, "metadata": {"cost": cost}}
+    error = error_for(status, {}, body(content))
+    assert (error.charged, error.cost) == (YES, 0.04)
 
 
 def test_what_an_account_would_need_is_no_cost() -> None:

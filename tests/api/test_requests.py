@@ -11,7 +11,7 @@ import torch
 from openai.types import image_create_variation_params, image_edit_params, image_generate_params
 from PIL import Image
 
-from nodes.api import Endpoint, ImageRequest, write
+from nodes.api import Endpoint, ImageRequest, write_request
 from nodes.api.flavours import LUMENFALL, OPENAI, OTHER, Flavour, flavour_of
 from nodes.errors import InputError
 from nodes.pixels import encode_mask, fingerprint
@@ -41,20 +41,20 @@ def test_flavours_are_told_by_the_address(base_url: str, flavour: object) -> Non
 
 
 def test_only_what_the_user_changed_is_sent() -> None:
-    wire = write(ImageRequest("generations", "m", "a cat", seed=7), OTHER)
+    wire = write_request(ImageRequest("generations", "m", "a cat", seed=7), OTHER)
     assert wire.path == "images/generations"
     assert wire.content == {"json": {"model": "m", "prompt": "a cat"}}
 
 
 def test_lumenfall_is_asked_for_links_unless_the_user_chose() -> None:
-    assert write(ImageRequest("generations", "m", "p"), LUMENFALL).content["json"]["response_format"] == "url"
+    assert write_request(ImageRequest("generations", "m", "p"), LUMENFALL).content["json"]["response_format"] == "url"
     chosen = ImageRequest("generations", "m", "p", parameters={"response_format": "b64_json"})
-    assert write(chosen, LUMENFALL).content["json"]["response_format"] == "b64_json"
+    assert write_request(chosen, LUMENFALL).content["json"]["response_format"] == "b64_json"
 
 
 def test_openai_is_not_sent_what_only_lumenfall_has_and_the_user_is_told() -> None:
     parameters = {"quality": "low", "response_format": "url", "aspect_ratio": "1:1", "negative_prompt": "rain"}
-    wire = write(ImageRequest("generations", "m", "p", parameters=parameters), OPENAI, takes_seed=True)
+    wire = write_request(ImageRequest("generations", "m", "p", parameters=parameters), OPENAI, takes_seed=True)
     assert wire.content["json"] == {"model": "m", "prompt": "p", "quality": "low"}
     assert [note.split()[0] for note in wire.notes] == ["aspect_ratio", "negative_prompt", "response_format"]
 
@@ -81,7 +81,7 @@ def test_all_that_openais_own_library_knows_reaches_openai(endpoint: Endpoint, p
     fields = sdk_fields(params) - OWN_WAYS
     assert one_of_them in fields
     images = () if endpoint == "generations" else (PNG,)
-    wire = write(ImageRequest(endpoint, "m", None, images, parameters=dict.fromkeys(fields, "x")), OPENAI)
+    wire = write_request(ImageRequest(endpoint, "m", None, images, parameters=dict.fromkeys(fields, "x")), OPENAI)
     sent = wire.content["json"] if endpoint == "generations" else wire.content["data"]
     assert sent.keys() - {"model"} == fields and wire.notes == ()
 
@@ -89,7 +89,7 @@ def test_all_that_openais_own_library_knows_reaches_openai(endpoint: Endpoint, p
 def test_a_value_that_the_model_does_not_take_is_held_back_and_the_user_is_told() -> None:
     def sent(value: str, accepts: dict[str, list[str]]) -> tuple[str | None, tuple[str, ...]]:
         request = ImageRequest("edits", "m", "p", (PNG,), parameters={"input_fidelity": value})
-        wire = write(request, OPENAI, accepts=accepts)
+        wire = write_request(request, OPENAI, accepts=accepts)
         return wire.content["data"].get("input_fidelity"), wire.notes
 
     assert sent("high", {}) == ("high", ())
@@ -107,30 +107,30 @@ def test_a_value_that_the_model_does_not_take_is_held_back_and_the_user_is_told(
 @pytest.mark.parametrize("flavour", [LUMENFALL, OPENAI, OTHER])
 def test_how_close_to_keep_to_a_picture_is_not_asked_where_there_is_none(flavour: Flavour) -> None:
     request = ImageRequest("generations", "m", "p", parameters={"input_fidelity": "high"})
-    wire = write(request, flavour, accepts={"input_fidelity": ["high", "low"]})
+    wire = write_request(request, flavour, accepts={"input_fidelity": ["high", "low"]})
     assert "input_fidelity" not in wire.content["json"]
     assert wire.notes == ("input_fidelity was not sent: it is for the pictures of an edit.",)
 
 
 def test_openai_takes_no_ratio_as_size() -> None:
     with pytest.raises(InputError, match="16:9"):
-        write(ImageRequest("generations", "m", "p", parameters={"size": "16:9"}), OPENAI)
+        write_request(ImageRequest("generations", "m", "p", parameters={"size": "16:9"}), OPENAI)
 
 
 def test_the_seed_is_sent_only_where_the_model_takes_one() -> None:
     request = ImageRequest("generations", "m", "p", seed=7)
-    assert "seed" not in write(request, LUMENFALL).content["json"]
-    assert write(request, LUMENFALL, takes_seed=True).content["json"]["seed"] == 7
+    assert "seed" not in write_request(request, LUMENFALL).content["json"]
+    assert write_request(request, LUMENFALL, takes_seed=True).content["json"]["seed"] == 7
 
 
 def test_a_seed_in_extra_wins() -> None:
     request = ImageRequest("generations", "m", "p", parameters={"seed": 1}, seed=7)
-    assert write(request, LUMENFALL, takes_seed=True).content["json"]["seed"] == 1
+    assert write_request(request, LUMENFALL, takes_seed=True).content["json"]["seed"] == 1
 
 
 def test_edits_are_multipart_with_image_for_one() -> None:
     request = ImageRequest("edits", "m", "p", (PNG,), b"mask", {"n": 2, "flag": True, "deep": {"a": [1]}})
-    wire = write(request, OTHER)
+    wire = write_request(request, OTHER)
     assert wire.content["data"] == {"model": "m", "prompt": "p", "n": "2", "flag": "true", "deep": '{"a": [1]}'}
     assert wire.content["files"] == [
         ("image", ("image-1.png", PNG, "image/png")),
@@ -139,12 +139,14 @@ def test_edits_are_multipart_with_image_for_one() -> None:
 
 
 def test_several_pictures_repeat_image_brackets() -> None:
-    files = write(ImageRequest("edits", "m", "p", (PNG, b"2")), OTHER).content["files"]
+    files = write_request(ImageRequest("edits", "m", "p", (PNG, b"2")), OTHER).content["files"]
     assert [(name, content) for name, (_, content, _) in files] == [("image[]", PNG), ("image[]", b"2")]
 
 
 def test_variations_carry_no_prompt_and_nothing_the_endpoint_does_not_know() -> None:
-    wire = write(ImageRequest("variations", "m", None, (PNG,), parameters={"n": 2, "quality": "high"}), LUMENFALL)
+    wire = write_request(
+        ImageRequest("variations", "m", None, (PNG,), parameters={"n": 2, "quality": "high"}), LUMENFALL
+    )
     assert wire.content["data"] == {"model": "m", "n": "2", "response_format": "url"}
     assert wire.notes and "quality" in wire.notes[0]
 
@@ -155,8 +157,8 @@ def test_a_mask_too_large_is_compressed_again_and_else_refused_before_sending() 
     with Image.open(io.BytesIO(mask)) as picture:
         picture.save(loose, "PNG", compress_level=0)
     request = ImageRequest("edits", "m", "p", (PNG,), loose.getvalue())
-    wire = write(request, replace(LUMENFALL, max_mask_bytes=len(mask)))
+    wire = write_request(request, replace(LUMENFALL, max_mask_bytes=len(mask)))
     sent = dict(wire.content["files"])["mask"][1]
     assert len(sent) <= len(mask) and fingerprint(sent) == fingerprint(mask)
     with pytest.raises(InputError, match="MB"):
-        write(request, replace(LUMENFALL, max_mask_bytes=100))
+        write_request(request, replace(LUMENFALL, max_mask_bytes=100))

@@ -51,6 +51,7 @@ def test_a_full_answer_is_read() -> None:
         "text",
         [],
         {"cost": "n/a"},
+        {"cost": True},
         {"cost": float("inf")},
         {"cost": None, "provider": 5},
         {"executed_model": ["x"]},

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from nodes import errors
-from nodes.api import ImageRequest, write
+from nodes.api import ImageRequest, write_request
 from nodes.api.flavours import OTHER
 from nodes.pixels import encode, encode_mask
 
@@ -21,7 +21,7 @@ STRIPES[::3] = 0.5
 
 def sent(image: bytes, limit: int, **more: object) -> tuple[dict[str, tuple[str, bytes, str]], tuple[str, ...]]:
     request = replace(ImageRequest("edits", "m", "a hat", (image,)), **more)  # type: ignore[arg-type]
-    wire = write(request, replace(OTHER, max_image_bytes=limit))
+    wire = write_request(request, replace(OTHER, max_image_bytes=limit))
     return dict(wire.content["files"]), wire.notes
 
 

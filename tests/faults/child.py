@@ -36,8 +36,7 @@ import torch
 from PIL import Image
 
 from nodes.errors import LumenfallError
-from nodes.host import Host, Place, use
-from nodes.host.bare import Bare
+from nodes.host import Bare, Host, Place, use
 from nodes.spend import Call, Journal
 from nodes.table import NODE_CLASS_MAPPINGS
 

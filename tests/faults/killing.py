@@ -113,8 +113,8 @@ ROWS = [
     _home("when answered is recorded, before it is committed", ENTER, "before", "answered"),
     _home("in the transaction of answered", ENTER, "after", "answered"),
     *_home_twice("when answered is committed", SETTLE, "after", "answered"),
-    _home("in the middle of a download", "nodes.api.partial.Partial.append", "half"),
-    _home("when a download is through", "nodes.api.partial.Partial.append", "after"),
+    _home("in the middle of a download", "nodes.api.downloads.Partial.append", "half"),
+    _home("when a download is through", "nodes.api.downloads.Partial.append", "after"),
     *_home_twice("before the picture is a file", PUT, "before"),
     *_home_twice("when the picture is a file", PUT, "after"),
     *_of_three("when {} of 3 pictures are entered", SETTLE, "answered", 1, THREE),
@@ -126,5 +126,5 @@ ROWS = [
     _home("before done is recorded", RECORD, "before", "done"),
     _home("when done is recorded, before it is committed", ENTER, "before", "done"),
     _home("when done is committed", SETTLE, "after", "done"),
-    _home("before it is noted as delivered", "nodes.spend.journal.Journal.delivered", "before"),
+    _home("before it is noted as delivered", "nodes.spend.journal.Journal.mark_delivered", "before"),
 ]

@@ -214,7 +214,7 @@ def _killed(die: dict[str, Any], second: Expected, name: str, **more: Any) -> Ro
 
 
 AT_DOWNLOADED = {"target": SETTLE, "when": "after", "about": "downloaded", "count": 1}
-BEFORE_DELIVERED = {"target": "nodes.spend.journal.Journal.delivered", "when": "before", "about": None, "count": 1}
+BEFORE_DELIVERED = {"target": "nodes.spend.journal.Journal.mark_delivered", "when": "before", "about": None, "count": 1}
 UNKNOWN = fails(errors.Unresolved, Charged.UNKNOWN)
 
 ROWS = [

@@ -50,7 +50,7 @@ ROWS = [
         fails(errors.LumenfallError),
         bought(),
         (0, 1),
-        raising("nodes.purchase.checkout.earlier", RuntimeError("cannot start new thread")),
+        raising("nodes.purchase.checkout.equal_call", RuntimeError("cannot start new thread")),
     ),
     _odd(
         "before the request leaves",

@@ -16,7 +16,7 @@ from nodes.errors import Charged
 from nodes.headless.host import Headless
 from nodes.headless.sandbox import FAULTS
 from nodes.host import Interrupted, use
-from nodes.purchase import background
+from tests.conftest import wait_until_idle
 from tests.faults.child import Outcome, attempt, start
 from tests.faults.table import bought, fails, replayed
 from tests.faults.test_races import in_air, right
@@ -57,7 +57,7 @@ class Stopped:
 
 
 def comes_home(world: World, bills: int = 1) -> None:
-    assert background.wait_until_idle(10) == 0
+    assert wait_until_idle(10) == 0
     assert world.bills == bills
     world.check_ledger()
     replayed().check(world.run(), right(world))
@@ -91,7 +91,7 @@ def test_who_is_stopped_while_the_server_is_busy_orders_nothing_more(world: Worl
     node = Stopped(world)
     until(lambda: bool(world.orders))
     node.stop()
-    assert background.wait_until_idle(10) == 0
+    assert wait_until_idle(10) == 0
     assert (len(world.orders), world.bills) == (1, 0)
     world.check_ledger()
     bought().check(world.run(), right(world))
@@ -104,7 +104,7 @@ def test_what_is_in_the_air_and_fails_is_not_sent_again(world: World) -> None:
     gate.wait()
     node.stop()
     gate.break_off()
-    assert background.wait_until_idle(10) == 0
+    assert wait_until_idle(10) == 0
     fails(errors.Unresolved, Charged.YES).check(world.run(), ())
     assert world.bills == len(world.orders) == 1
     world.check_ledger()
@@ -187,7 +187,7 @@ def test_a_stopped_batch_buys_only_the_rest_next_time(world: World) -> None:
     node.stop()
     for gate in gates:
         gate.open()
-    assert background.wait_until_idle(10) == 0
+    assert wait_until_idle(10) == 0
     sent = world.bills
     assert 2 <= sent < 9
     world.check_ledger()

@@ -30,8 +30,9 @@ from nodes.api import prices as price
 from nodes.headless.host import Headless
 from nodes.headless.sandbox import Fault, Received, Sandbox, running
 from nodes.headless.sandbox.sending import reset
-from nodes.purchase import background, unfit
+from nodes.purchase import unfit
 from nodes.spend import Journal, database, nanos, tables
+from tests.conftest import wait_until_idle
 from tests.faults.child import Outcome, attempt, digest
 
 GENERATE = "LumenfallGenerate"
@@ -272,7 +273,7 @@ def check_promises(first: Outcome, again: Outcome, ordered: int, new_bills: int)
 
 def forget() -> None:
     """All that a process remembers of databases, prices and servers, once nothing of it is under way."""
-    assert background.wait_until_idle(10) == 0
+    assert wait_until_idle(10) == 0
     for opened in database._opened.values():
         opened.engine.dispose()
     for memory in (database._opened, price._known, unfit._marked, catalogue._failures):

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nodes.graph.links import Link, link_of, signature, source_of, title_of, upstream
+from nodes.graph.links import Link, link_of, signature, title_of, upstream
 
 GRAPH: dict[str, Any] = {
     "1": {"class_type": "Load", "inputs": {"image": "a.png"}},
@@ -22,8 +22,8 @@ def test_a_link_is_a_node_id_and_a_slot(literal: Any) -> None:
 
 
 def test_in_a_graph_that_nobody_checked_a_link_leads_to_one_of_its_nodes() -> None:
-    assert source_of([1, 0], GRAPH) == "1"  # some tools write ids as numbers
-    assert source_of(["9", 0], GRAPH) is source_of(["red", "blue"], GRAPH) is source_of("1", GRAPH) is None
+    assert link_of([1, 0], GRAPH) == Link("1", 0)  # some tools write ids as numbers
+    assert link_of(["9", 0], GRAPH) is link_of(["red", "blue"], GRAPH) is link_of("1", GRAPH) is None
 
 
 def test_upstream_is_the_node_and_what_leads_to_it() -> None:

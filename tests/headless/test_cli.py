@@ -23,6 +23,7 @@ from nodes.headless.commands.options import input_beside
 from nodes.headless.sandbox import Sandbox, running
 from nodes.purchase import background, repeated_signals
 from nodes.spend import Journal, State, entries, newest
+from tests.conftest import wait_until_idle
 from tests.faults.world import LONGEST, NO_LOG
 from tests.headless.conftest import Command
 from tests.purchase.test_ask import until
@@ -288,7 +289,7 @@ def test_a_stopped_run_waits_for_what_it_has_paid_until_the_next_ctrl_c(
         assert printed.json["seconds"] > 0 and "Waiting for paid calls" in printed.err
         (call,) = newest(journal, 1)
         assert call.state is (State.DONE if presses == 1 else State.SENT)
-    assert background.wait_until_idle(10) == 0
+    assert wait_until_idle(10) == 0
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="os.kill there ends the process")
@@ -304,7 +305,7 @@ def test_ctrl_c_also_ends_the_waiting_after_a_whole_run(
     assert (printed.code, printed.json["status"], out.done()) == (0, "success", False)
     done.set()
     thread.join()
-    assert background.wait_until_idle(10) == 0
+    assert wait_until_idle(10) == 0
 
 
 def test_the_ledger_names_the_workflow_after_its_file(command: Command, place: Path) -> None:

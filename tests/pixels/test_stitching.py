@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from nodes.headless.sandbox import FAULTS
 from nodes.pixels import composite, decode, encode, resize, stitch
-from nodes.pixels.colour import match_colour
+from nodes.pixels.stitching import match_colour
 from tests.pixels.test_registration import texture
 
 SEAM = 1.5 / 255

@@ -5,18 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
 from nodes import errors
 from nodes.headless.host import Headless
-from nodes.headless.sandbox import Sandbox, running
+from nodes.headless.sandbox import Sandbox
 from nodes.host import Interrupted, use
-from nodes.purchase import background
 from nodes.spend import Journal, nanos
-from tests.conftest import Nodes, Outcome
+from tests.conftest import Nodes, Outcome, wait_until_idle
 from tests.contract.test_nodes import options
 from tests.purchase.test_ask import SMALL, until
 from tests.spend.conftest import forget_databases
@@ -39,45 +37,6 @@ def ledger(nodes: Nodes) -> dict[str, int]:
         return {request_id: cost for request_id, cost in connection.execute(query)}
 
 
-def test_the_same_again_is_free_after_a_restart_and_without_links(sandbox: Sandbox, nodes: Nodes) -> None:
-    first = nodes("LumenfallGenerate", **SMALL, n=2, seed=5)
-    sandbox._shelf.purge("req_")
-    again = restarted(nodes)("LumenfallGenerate", **SMALL, n=2, seed=5)
-    assert torch.equal(first.images, again.images)
-    assert len(sandbox.bill) == 1
-    assert (first.report["replayed"], again.report["replayed"]) == (False, True)
-    assert (first.report["cost"], again.report["cost"]) == (float(sandbox.billed), 0.0)
-    same = ("model", "executed_model", "provider", "request_id", "sizes", "revised_prompts", "size", "count")
-    assert all(first.report[name] == again.report[name] for name in same)
-
-
-def test_a_replay_needs_no_server(nodes: Nodes) -> None:
-    with running() as gone:
-        there = Nodes(Headless({"LUMENFALL_BASE_URL": gone.base_url}))
-        first = there("LumenfallGenerate", **SMALL)
-    assert torch.equal(there("LumenfallGenerate", **SMALL).images, first.images)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [{"seed": 1}, {"prompt": "a dog"}, {"size": "128x64"}, {"n": 2}, {"model": "flux.2-pro"}],
-)
-def test_anything_else_is_another_picture(nodes: Nodes, sandbox: Sandbox, change: dict[str, Any]) -> None:
-    nodes("LumenfallGenerate", **SMALL)
-    assert not nodes("LumenfallGenerate", **{**SMALL, **change}).report["replayed"]
-    assert len(sandbox.bill) == 2
-
-
-def test_input_pictures_count_by_their_pixels(nodes: Nodes, sandbox: Sandbox) -> None:
-    picture = torch.rand(1, 64, 64, 3)
-    nodes("LumenfallVariations", image=picture)
-    assert nodes("LumenfallVariations", image=picture.double() + 1e-9).report["replayed"]
-    other = picture.clone()
-    other[0, 0, 0, 0] = 1.0 - other[0, 0, 0, 0].round()
-    assert not nodes("LumenfallVariations", image=other).report["replayed"]
-    assert len(sandbox.bill) == 2
-
-
 def test_two_equal_nodes_make_one_call(nodes: Nodes, sandbox: Sandbox) -> None:
     sandbox.latency = 0.3
 
@@ -88,13 +47,6 @@ def test_two_equal_nodes_make_one_call(nodes: Nodes, sandbox: Sandbox) -> None:
         one, two = asyncio.run(both())
     assert torch.equal(one.images, two.images) and len(sandbox.bill) == 1
     assert sorted([one.report["cost"], two.report["cost"]]) == [0.0, float(sandbox.billed)]
-
-
-def test_replaying_can_be_switched_off(nodes: Nodes, sandbox: Sandbox) -> None:
-    always = restarted(nodes, LUMENFALL_REPLAY="off")
-    for _ in range(2):
-        assert not always("LumenfallGenerate", **SMALL).report["replayed"]
-    assert len(sandbox.bill) == 2
 
 
 def test_stop_loses_no_picture(nodes: Nodes, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,7 +63,7 @@ def test_stop_loses_no_picture(nodes: Nodes, sandbox: Sandbox, monkeypatch: pyte
     with use(nodes.host), pytest.raises(Interrupted):
         asyncio.run(stopped())
     assert "a request was already sent and finishes in the background" in lines[-1]
-    assert background.wait_until_idle(10) == 0
+    assert wait_until_idle(10) == 0
     made = restarted(nodes)("LumenfallGenerate", **SMALL)
     assert made.report["replayed"] and len(sandbox.bill) == 1
 
@@ -129,7 +81,7 @@ def test_what_was_not_sent_when_stop_was_pressed_is_not_sent_later(nodes: Nodes,
 
     with use(nodes.host), pytest.raises(Interrupted):
         asyncio.run(stopped())
-    background.wait_until_idle(10)
+    wait_until_idle(10)
     assert 1 <= len(sandbox.bill) <= Settings().parallel
     assert sum(ledger(nodes).values()) == nanos(sandbox.billed)
 

@@ -17,12 +17,11 @@ from nodes.api import Client
 from nodes.api import prices as price
 from nodes.headless.host import Headless
 from nodes.headless.sandbox import FAULTS, Sandbox
-from nodes.host import Interrupted, use
-from nodes.host.bare import Bare
+from nodes.host import Bare, Interrupted, use
 from nodes.purchase import background
 from nodes.spend import Journal, State, database
 from tests.api.conftest import odd_server
-from tests.conftest import Nodes
+from tests.conftest import Nodes, wait_until_idle
 from tests.purchase.test_ask import SMALL
 from tests.purchase.test_checkout import ledger, restarted
 from tests.spend.conftest import forget_databases
@@ -58,7 +57,7 @@ def test_nothing_is_sent_after_stop(nodes: Nodes, sandbox: Sandbox, monkeypatch:
     with use(nodes.host), pytest.raises(Interrupted):
         asyncio.run(stopped())
     go_on.set()
-    assert background.wait_until_idle(10) == 0
+    assert wait_until_idle(10) == 0
     assert sandbox.bill == [] and not [one for one in sandbox.requests if one.method == "POST"]
 
 

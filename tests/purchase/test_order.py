@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from nodes.api import canonical, catalogue
-from nodes.errors import AnswerError, Charged
+from nodes.errors import Charged
 from nodes.headless.host import Headless
 from nodes.headless.sandbox import FAULTS, Fault, Sandbox
 from nodes.host import use
@@ -324,29 +324,7 @@ def test_variations_are_found_whichever_way_they_came(
     assert nodes(node, **inputs).report["replayed"] and not sandbox.bill
 
 
-# Several equal calls
-
-
-def test_a_whole_picture_is_found_behind_one_that_is_gone(nodes: Nodes, sandbox: Sandbox) -> None:
-    node, inputs = RUNS["generate"]
-    anew = Nodes(Headless({**nodes.host.environ(), "LUMENFALL_REPLAY": "off"}))
-    first = nodes(node, **inputs)
-    second = anew(node, **inputs)
-    assert len(sandbox.bill) == 2
-    files = [one.report["requests"][0]["originals"][0] for one in (first, second)]
-    if files[0] != files[1]:
-        (nodes.host.data_dir() / files[1]).unlink()
-    assert nodes(node, **inputs).report["replayed"] and len(sandbox.bill) == 2
-
-
-def test_a_lost_call_does_not_hide_a_picture_that_is_there(nodes: Nodes, sandbox: Sandbox) -> None:
-    node, inputs = RUNS["generate"]
-    anew = Nodes(Headless({**nodes.host.environ(), "LUMENFALL_REPLAY": "off"}))
-    nodes(node, **inputs)
-    sandbox.fail_next("empty-data")
-    with pytest.raises(AnswerError):
-        anew(node, **inputs)
-    assert nodes(node, **inputs).report["replayed"] and len(sandbox.bill) == 2
+# What came in part, or is still under way
 
 
 def test_what_came_in_part_can_be_recovered(nodes: Nodes, sandbox: Sandbox) -> None:

@@ -23,9 +23,8 @@ from nodes.errors import InputError, LumenfallError
 from nodes.headless.host import Headless
 from nodes.host import use
 from nodes.purchase import ask, quote
-from nodes.purchase.delivery import Results
 from nodes.purchase.order import Order, orders_of
-from nodes.purchase.plan import Plan, Plans, carry_out
+from nodes.purchase.plan import Plan, Plans, Results, carry_out
 from nodes.purchase.quote import Quote
 from nodes.table import NODE_CLASS_MAPPINGS
 

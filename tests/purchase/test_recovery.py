@@ -11,10 +11,10 @@ import pytest
 from nodes.api import Server
 from nodes.errors import Charged
 from nodes.headless.sandbox import Sandbox
-from nodes.purchase import background, recovery
+from nodes.purchase import recovery
 from nodes.purchase.recovery import look_after
 from nodes.spend import Journal, State, nanos
-from tests.conftest import Nodes
+from tests.conftest import Nodes, wait_until_idle
 from tests.purchase.test_ask import SMALL
 from tests.purchase.test_checkout import ledger, restarted
 
@@ -22,7 +22,7 @@ from tests.purchase.test_checkout import ledger, restarted
 def killed(nodes: Nodes, sandbox: Sandbox, state: State) -> Journal:
     """A call that was made, with its journal as a process left it that was killed in ``state``."""
     made = nodes("LumenfallGenerate", **SMALL)
-    background.wait_until_idle(10)
+    wait_until_idle(10)
     journal = Journal(nodes.host.data_dir())
     call = journal.find(made.report["request_id"])
     assert call
@@ -43,7 +43,7 @@ def killed(nodes: Nodes, sandbox: Sandbox, state: State) -> Journal:
 def test_a_picture_is_fetched_before_its_link_expires(nodes: Nodes, sandbox: Sandbox) -> None:
     journal = killed(nodes, sandbox, State.ANSWERED)
     restarted(nodes)("LumenfallGenerate", **SMALL, seed=99)
-    background.wait_until_idle(10)
+    wait_until_idle(10)
     call = journal.undelivered()
     assert call and call.state is State.DONE and journal.files.has(call.pictures[0])
     sandbox._shelf.purge("req_")
@@ -55,7 +55,7 @@ def test_what_was_charged_gets_into_the_ledger(nodes: Nodes, sandbox: Sandbox) -
     killed(nodes, sandbox, State.SENT)
     assert ledger(nodes) == {}
     restarted(nodes)("LumenfallGenerate", **SMALL, seed=99)
-    background.wait_until_idle(10)
+    wait_until_idle(10)
     assert sum(ledger(nodes).values()) == nanos(sandbox.billed) and len(ledger(nodes)) == 2
 
 

@@ -24,7 +24,7 @@ def bought(journal: Journal, number: int, content: bytes | None = None, *, run: 
 
 def delivered(journal: Journal, *calls: Call) -> None:
     for call in calls:
-        journal.delivered([call])
+        journal.mark_delivered([call])
 
 
 def left(journal: Journal, *calls: Call) -> list[bool]:

@@ -183,9 +183,9 @@ def test_a_full_disk_is_noticed_before_anything_is_ordered(journal: Journal, mon
 def test_the_newest_call_that_no_node_has_seen_is_offered(journal: Journal) -> None:
     first, second = done(journal, begun(journal)), done(journal, begun(journal, "cd" * 32))
     assert journal.undelivered() == second
-    journal.delivered([second])
+    journal.mark_delivered([second])
     assert journal.undelivered() == first
-    journal.delivered([first])
+    journal.mark_delivered([first])
     assert journal.undelivered() is None
 
 

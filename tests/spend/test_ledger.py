@@ -96,7 +96,7 @@ def test_sums_are_exact(journal: Journal) -> None:
         booked(journal, "0.1")
     booked(journal, "0.000000001")
     (whole,) = total(journal)
-    assert (whole.cost, whole.price, whole.currency) == (1_000_000_001, 1.000000001, "USD")
+    assert (whole.cost, whole.cost_in_units, whole.currency) == (1_000_000_001, 1.000000001, "USD")
     assert (whole.count, whole.pictures, whole.seconds) == (11, 11, 16.5)
 
 
@@ -123,8 +123,8 @@ def test_other_sums_begin_with_the_dearest(journal: Journal) -> None:
     booked(journal, "0.02", provider="fal", workflow="cats")
     booked(journal, "0.01", provider="google", workflow="dogs")
     booked(journal, "0.04", provider="google")
-    assert [(row.name, row.price) for row in totals(journal, "provider")] == [("google", 0.05), ("fal", 0.02)]
-    assert [(row.name, row.price) for row in totals(journal, "workflow")] == [
+    assert [(row.name, row.cost_in_units) for row in totals(journal, "provider")] == [("google", 0.05), ("fal", 0.02)]
+    assert [(row.name, row.cost_in_units) for row in totals(journal, "workflow")] == [
         (None, 0.04),
         ("cats", 0.02),
         ("dogs", 0.01),
@@ -135,7 +135,7 @@ def test_other_sums_begin_with_the_dearest(journal: Journal) -> None:
 def test_currencies_are_not_added(journal: Journal) -> None:
     booked(journal, "1", currency="USD")
     booked(journal, "2", currency="EUR")
-    assert [(row.currency, row.price) for row in total(journal)] == [("EUR", 2.0), ("USD", 1.0)]
+    assert [(row.currency, row.cost_in_units) for row in total(journal)] == [("EUR", 2.0), ("USD", 1.0)]
     assert [(row.name, row.currency) for row in totals(journal, "day")] == [
         ("2026-11-23", "EUR"),
         ("2026-11-23", "USD"),

@@ -57,7 +57,7 @@ def test_a_database_of_the_first_version_is_brought_up_to_this_one(tmp_path: Pat
     journal = Journal(tmp_path)
     assert [call.id for call in newest(journal, 10)] == ["b" * 32, "a" * 32]
     found = journal.find("req_1")
-    assert found is not None and (found.cost, found.asked, found.graph) == (53_000_000, {"prompt": "a kite"}, None)
+    assert found is not None and (found.cost, found.parameters, found.graph) == (53_000_000, {"prompt": "a kite"}, None)
     assert found.pictures == (Stored(1, "c" * 64, ".png", 7),) and found.state is State.DONE
     assert [call.id for call in uncertain(journal)] == ["b" * 32]
     # What is entered now goes on where the first version stopped.

@@ -278,7 +278,7 @@ def test_what_an_older_version_began_outlives_its_database(journal: Journal, reo
 def test_a_record_that_cannot_be_entered_is_named_without_what_was_asked(
     journal: Journal, reopened: Callable[[], Journal], caplog: pytest.LogCaptureFixture
 ) -> None:
-    odd = Call("k" * 64, "s", "e", None, asked={"prompt": "a secret"})  # type: ignore[arg-type]
+    odd = Call("k" * 64, "s", "e", None, parameters={"prompt": "a secret"})  # type: ignore[arg-type]
     journal.records.write(odd)
     assert reopened().equal(odd.key) == []
     assert odd.id in caplog.text and "IntegrityError" in caplog.text

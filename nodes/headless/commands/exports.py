@@ -51,7 +51,7 @@ def name(call: Call, stored: Stored) -> str:
     """Such as ``2026-11-23_214501_gpt-image-2_a-red-fox_1``; the time is local."""
     when = time.strftime("%Y-%m-%d_%H%M%S", time.localtime(call.sent_at))
     model = re.sub(r"[^\w.-]+", "-", call.model)[:WORDS].strip("-.")
-    return "_".join(part for part in (when, model, _words(call.asked.get("prompt")), str(stored.number)) if part)
+    return "_".join(part for part in (when, model, _words(call.parameters.get("prompt")), str(stored.number)) if part)
 
 
 def _words(prompt: object) -> str:

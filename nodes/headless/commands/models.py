@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ...api import Model, ModelList, end_note, ended
+from ...api import Model, ModelList, ended, retirement_note
 from ...errors import LumenfallError
 from ...host import use
 from .. import signals
@@ -63,7 +63,7 @@ def show(listed: ModelList, chosen: Sequence[Model]) -> None:
         table.add_row(model.id, model.name, ", ".join(sorted(model.modes)), price, ends)
     out = Console(markup=False, highlight=False)
     out.print(table)
-    for sentence in filter(None, map(end_note, [*chosen, *_ended(listed)])):
+    for sentence in filter(None, map(retirement_note, [*chosen, *_ended(listed)])):
         out.print(sentence, soft_wrap=True)
     out.print(f"{len(chosen)} models ({_source(listed)})")
 

@@ -70,10 +70,10 @@ def as_dict(call: Call) -> dict[str, Any]:
         "delivered": call.delivered_at is not None,
         "pictures": picture_count(call),
         "seconds": call.seconds,
-        "cost": call.price,
+        "cost": call.cost_in_units,
         "reserved": None if call.reserved is None else call.reserved / NANOS,
         "currency": call.currency or ("USD" if call.cost is not None or call.reserved is not None else None),
-        "prompt": call.asked.get("prompt"),
+        "prompt": call.parameters.get("prompt"),
     }
 
 

@@ -120,7 +120,7 @@ def _object(ledger: _Ledger) -> dict[str, Any]:
         "entries": (as_dict(call) for call in ledger.entries()),
         "by": by,
         "totals": [_sum_dict(row) for row in ledger.totals(by)],
-        "total": (sums[0].price if sums else 0.0) if len(sums) < 2 else None,
+        "total": (sums[0].cost_in_units if sums else 0.0) if len(sums) < 2 else None,
         "currency": (sums[0].currency if sums else "USD") if len(sums) < 2 else None,
         "uncertain": (as_dict(call) for call in uncertain(ledger.journal, ledger.since)),
         "limits": {period: getattr(ledger.limits, period) for period in PERIODS},
@@ -134,7 +134,7 @@ def _sum_dict(row: Total) -> dict[str, Any]:
         "count": row.count,
         "pictures": row.pictures,
         "seconds": row.seconds,
-        "cost": row.price,
+        "cost": row.cost_in_units,
         "currency": row.currency,
     }
 
@@ -195,7 +195,7 @@ def _call_table(ledger: _Ledger, last: int) -> Table:
         names = (call.model, call.provider, call.request_id, call.node_title, call.workflow)
         seconds = "" if call.seconds is None else f"{call.seconds:.1f}"
         cells = [one_line(name or "", 60) for name in names]
-        table.add_row(clock(call.sent_at), *cells, seconds, _price(call.cost, call.currency))
+        table.add_row(clock(call.sent_at), *cells, seconds, _amount(call.cost, call.currency))
     return table
 
 
@@ -207,18 +207,18 @@ def _sum_table(rows: Sequence[Total], by: By) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         numbers = (str(row.count), str(row.pictures), f"{row.seconds:.1f}")
-        table.add_row(one_line(row.name or "-"), *numbers, _price(row.cost, row.currency))
+        table.add_row(one_line(row.name or "-"), *numbers, _amount(row.cost, row.currency))
     return table
 
 
-def _price(amount: int | None, currency: str | None) -> str:
+def _amount(amount: int | None, currency: str | None) -> str:
     return f"{money(amount)} {currency or 'USD'}"
 
 
 def _closing(ledger: _Ledger, listed: int | None) -> list[str]:
     sums = ledger.total()
     calls, pictures = sum(row.count for row in sums), sum(row.pictures for row in sums)
-    amounts = " and ".join(_price(row.cost, row.currency) for row in sums) or "0.00 USD"
+    amounts = " and ".join(_amount(row.cost, row.currency) for row in sums) or "0.00 USD"
     lines = [f"Total: {amounts} for {_several(calls, 'call')} with {_several(pictures, 'picture')}"]
     if listed is not None and listed < calls:
         lines.insert(0, f"The newest {listed} of {calls} calls; --last lists more, --csv and --json have all.")

@@ -62,7 +62,7 @@ def list_calls(
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("state")
     for call in calls:
-        words = [one_line(call.model, 40), one_line(call.asked.get("prompt") or "", 40)]
+        words = [one_line(call.model, 40), one_line(call.parameters.get("prompt") or "", 40)]
         amounts = [str(picture_count(call)), size_text(_size(call)), money(call.cost)]
         table.add_row(call.id[:8], clock(call.sent_at), *words, *amounts, _state(call))
     if calls:
@@ -148,7 +148,7 @@ def everything(journal: Journal, call: Call) -> dict[str, Any]:
         **as_dict(call),
         "key": call.key,
         "endpoint": call.endpoint,
-        "asked": dict(call.asked),
+        "asked": dict(call.parameters),
         "facts": facts,
         "error": call.error,
         "used_at": iso_time(call.used_at),

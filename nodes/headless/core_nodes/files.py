@@ -15,8 +15,7 @@ from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
 from ...errors import InputError
-from ...host import current
-from ...host.bare import Bare
+from ...host import Bare, current
 from ...host.writing import create
 from ...purchase.session import Session
 from ..folders import Folders, destination, next_name

@@ -8,9 +8,8 @@ import pytest
 
 from nodes import errors
 from nodes.headless.sandbox import Sandbox
-from nodes.purchase import background
 from nodes.spend import Journal, newest
-from tests.conftest import Nodes
+from tests.conftest import Nodes, wait_until_idle
 from tests.contract.test_nodes import options
 from tests.headless.conftest import Command
 from tests.purchase.test_ask import SMALL
@@ -78,4 +77,4 @@ def test_nothing_is_taken_that_could_not_be_written(
     printed = command("recover", "--output", "out")
     assert printed.code == 1 and "cannot be written" in printed.err
     (call,) = newest(journal, 1)
-    assert call.delivered_at is None and background.wait_until_idle(10) == 0
+    assert call.delivered_at is None and wait_until_idle(10) == 0

@@ -16,11 +16,11 @@ FOX = {"prompt": "A red fox: jumping, over /the/ lazy dog and far away", "seed":
 
 def fox(journal: Journal, **columns: object) -> Call:
     when = str(columns.pop("when", "2026-11-23 21:45"))
-    return booked(journal, "0.04", when=when, asked=FOX, model="gpt-image-2", **columns)  # type: ignore[arg-type]
+    return booked(journal, "0.04", when=when, parameters=FOX, model="gpt-image-2", **columns)  # type: ignore[arg-type]
 
 
 def delivered(journal: Journal, *calls: Call) -> None:
-    journal.delivered(calls)
+    journal.mark_delivered(calls)
 
 
 def names(folder: Path) -> list[str]:
@@ -79,7 +79,7 @@ def test_an_unknown_id_exits_1(command: Command) -> None:
 
 
 def test_what_others_wrote_cannot_steer_the_terminal(command: Command, journal: Journal) -> None:
-    call = replace(fox(journal), asked={"prompt": "a\x1b[2Jb\nc"})
+    call = replace(fox(journal), parameters={"prompt": "a\x1b[2Jb\nc"})
     journal.settle(call)
     for printed in (command("store", "list"), command("store", "show", call.id)):
         assert "\x1b" not in printed.out and "[2Jb c" in printed.out
@@ -118,7 +118,7 @@ def test_nothing_is_overwritten_and_nothing_copied_twice(command: Command, journ
 
 @pytest.mark.parametrize("prompt", ["../../etc/passwd", "C:\\con", "", "\u4f60\u597d\u2028\x00", "x" * 500])
 def test_no_prompt_leads_out_of_the_folder(command: Command, journal: Journal, tmp_path: Path, prompt: str) -> None:
-    call = replace(fox(journal), asked={"prompt": prompt}, model="fal/flux.2-pro")
+    call = replace(fox(journal), parameters={"prompt": prompt}, model="fal/flux.2-pro")
     journal.settle(call)
     assert command("store", "export", "out").code == 0
     (name,) = names(tmp_path / "out")

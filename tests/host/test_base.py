@@ -7,8 +7,7 @@ from typing import Any
 
 from PIL import Image
 
-from nodes.host import show_failure, show_preview, show_progress
-from nodes.host.bare import Bare
+from nodes.host import Bare, show_failure, show_preview, show_progress
 
 
 class Broken(Bare):

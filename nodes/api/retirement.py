@@ -14,7 +14,7 @@ SOON = timedelta(days=31)
 """How long before a model's end its users are told."""
 
 
-def end_note(model: Model, today: date | None = None) -> str | None:
+def retirement_note(model: Model, today: date | None = None) -> str | None:
     """A sentence or two for users of ``model`` where it has ended or ends soon, else None; ``today`` is in UTC."""
     left = None if model.ends is None else model.ends - (today or datetime.now(timezone.utc).date())
     if left is None or left > SOON:
@@ -25,7 +25,7 @@ def end_note(model: Model, today: date | None = None) -> str | None:
     return told if model.listed else f"{told} It is not in the server's list."
 
 
-def end_note_behind(slug: str) -> str | None:
+def retirement_note_of_slug(slug: str) -> str | None:
     """The same for a slug that the server has refused, although its list tells of no end."""
     known = ended().find(slug) or bundled().find(slug)
-    return None if known is None else end_note(known)
+    return None if known is None else retirement_note(known)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from nodes.api import Catalogue, Client, Model, ModelList, Server, bundled, end_note, ended, read_models
+from nodes.api import Catalogue, Client, Model, ModelList, Server, bundled, ended, read_models, retirement_note
 from tests.api.conftest import odd_server
 from tests.api.test_catalogue import REMOTE, fetched
 
@@ -63,7 +63,7 @@ def test_what_the_server_does_not_list_is_known_from_the_bundled_list(tmp_path: 
         catalogue = Catalogue(tmp_path, odd.url)
         model, new = asyncio.run(models_of(catalogue, odd.url, known.id, "unheard-of"))
     assert model == known.model_copy(update={"listed": False}) and not new.listed
-    assert end_note(model, known.ends) == (
+    assert retirement_note(model, known.ends) == (
         f"{known.id} ends on {known.ends}. Its successor is {' or '.join(known.successors)}. "
         "It is not in the server's list."
     )
@@ -99,12 +99,12 @@ def test_a_snapshot_is_known_by_its_model_but_orders_another_picture() -> None:
     ],
 )
 def test_an_end_is_told_from_a_month_before(days_before: int, told: str | None) -> None:
-    assert end_note(LEAVING, END - timedelta(days=days_before)) == told
+    assert retirement_note(LEAVING, END - timedelta(days=days_before)) == told
 
 
 def test_nothing_is_told_of_models_that_stay() -> None:
-    assert end_note(Model(id="new")) is None
-    assert end_note(Model(id="old", ends=END), END) == "old ends on 2026-12-01."
+    assert retirement_note(Model(id="new")) is None
+    assert retirement_note(Model(id="old", ends=END), END) == "old ends on 2026-12-01."
 
 
 def test_the_bundled_lists_agree_with_each_other() -> None:

@@ -18,7 +18,7 @@ SIZE = min(32, (os.cpu_count() or 1) + 4)
 _Work = tuple["Future[Any]", Callable[[], Any]]
 
 
-class Crew(ThreadPoolExecutor):
+class DaemonThreads(ThreadPoolExecutor):
     """A pool of daemon threads.
 
     Python's own pools are shut before its exit handlers run: an answer that comes while the process waits for it could
@@ -44,7 +44,7 @@ class Crew(ThreadPoolExecutor):
             if self._count == SIZE:
                 return
             try:
-                threading.Thread(target=self._serve, name="lumenfall-crew", daemon=True).start()
+                threading.Thread(target=self._serve, name="lumenfall-background-work", daemon=True).start()
             except RuntimeError:
                 # None can be started any more; those that there are take the work in turn.
                 if not self._count:

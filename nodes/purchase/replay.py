@@ -1,0 +1,54 @@
+"""Whether an equal request that came before answers an order, keeps it from being sent, or leaves it to be bought."""
+
+from __future__ import annotations
+
+from ..api import Client
+from ..errors import DecoderFault, LumenfallError
+from ..spend import Call, Journal, State
+from .delivery import Delivery, can_fetch, fetch, is_new
+from .order import Order
+from .outcome import UNRESOLVED, is_given_up
+
+
+def equal_call(journal: Journal, order: Order, replay: bool) -> Call | None:
+    """The equal call that answers ``order``, or that keeps it from being sent; None where it is to be bought.
+
+    Blocks. Raises StoreError.
+    """
+    blocking = fetchable = None
+    calls = [call for call in journal.equal(*order.keys) if order.is_answered_by(call)]
+    for place, call in enumerate(calls):
+        if call.state in UNRESOLVED:
+            # What was bought anew after it speaks louder.
+            blocking = call if place == 0 and not is_given_up(call) else blocking
+        elif not replay and (call.delivered_at or _is_spoilt(journal, call)):
+            break
+        elif call.state in (State.ANSWERED, State.DOWNLOADED) or _is_here(journal, call):
+            return call
+        elif call.state is State.DONE and can_fetch(call):
+            fetchable = fetchable or call
+    return blocking or fetchable
+
+
+def _is_here(journal: Journal, call: Call) -> bool:
+    """Whether there is a file of it, be it damaged."""
+    return call.state is State.DONE and any(map(journal.files.is_there, call.pictures))
+
+
+def _is_spoilt(journal: Journal, call: Call) -> bool:
+    """Whether a picture of it was lost here, too long ago to be fetched again."""
+    return call.state is State.DONE and not is_new(call) and not all(map(journal.files.is_intact, call.pictures))
+
+
+async def pictures_of(client: Client, journal: Journal, call: Call) -> Delivery | None:
+    """The pictures of ``call``, from the store or once more from the server; None where neither has any left, so that
+    they are to be bought. What is damaged here is not bought again by itself: raises DownloadError.
+    """
+    try:
+        return await fetch(client, journal, call, replayed=True)
+    except LumenfallError as error:
+        if isinstance(error, DecoderFault) or call.state is not State.DONE:
+            raise
+        if _is_here(journal, call) or can_fetch(call, error):
+            raise
+        return None
