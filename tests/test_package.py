@@ -160,6 +160,8 @@ TESTED_WITH: dict[str, str] = {
     "tests/faults/test_stop.py": "purchase/background purchase/daemon_threads",
     "tests/headless/commands/test_recover.py": "headless/commands/exports",
     "tests/headless/commands/test_spend.py": "headless/commands/chart headless/commands/printing",
+    "tests/headless/core_nodes/test_advanced.py": "headless/core_nodes/formats",
+    "tests/headless/core_nodes/test_comfyui_values.py": "headless/core_nodes/compositing headless/core_nodes/joining",
     "tests/headless/core_nodes/test_core_nodes.py": "headless/core_nodes/masks headless/core_nodes/pictures "
     "headless/core_nodes/scaling headless/folders",
     "tests/headless/playground/test_files.py": "headless/playground/folders",

@@ -7,6 +7,7 @@ only nodes that some output node needs are held to this; unlike ComfyUI, one bad
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
@@ -18,6 +19,8 @@ from ..graph.links import Link, link_of, title_of, upstream
 from ..graph.validation import Validator
 from .problems import NeedsComfyUI, Problem, WorkflowError
 from .workflow import Prompt, override
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,7 @@ async def build(
         message = "The workflow has no output node; add a SaveImage or a PreviewImage."
         raise WorkflowError([Problem("prompt_no_outputs", message)])
 
+    outputs = await _without_idle(outputs, prompt, table)
     needed = upstream(prompt, *outputs)
     checks = [_Check(node_id, prompt, table) for node_id in prompt if node_id in needed]
     nodes = {check.node_id: await check.run() for check in checks}
@@ -79,6 +83,21 @@ async def build(
     if problems:
         raise WorkflowError(problems)
     return Graph(prompt, {node_id: nodes[node_id] for node_id in order})
+
+
+async def _without_idle(outputs: list[str], prompt: Prompt, table: Mapping[str, type[Any]]) -> list[str]:
+    """``outputs`` without faulty nodes that would only show something: they keep nothing else from running."""
+    for node_id in [*outputs]:
+        others = [output for output in outputs if output != node_id]
+        only_shows = getattr(table[prompt[node_id]["class_type"]], "ONLY_SHOWS", False)
+        if not only_shows or not others or node_id in upstream(prompt, *others):
+            continue
+        check = _Check(node_id, prompt, table)
+        await check.run()
+        if check.problems:
+            log.warning("Left out, as it would only show something: %s", check.problems[0])
+            outputs = others
+    return outputs
 
 
 @dataclass

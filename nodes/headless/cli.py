@@ -16,7 +16,7 @@ from . import signals
 from .commands.estimate import estimate
 from .commands.limits import limits
 from .commands.models import models
-from .commands.options import EXIT_CODES
+from .commands.options import CORE_NODES, EXIT_CODES
 from .commands.playground import playground
 from .commands.receipt import receipt
 from .commands.recover import recover
@@ -91,11 +91,11 @@ def _options(
     pass
 
 
-app.command(epilog=EXIT_CODES)(run)
+app.command(epilog=f"{CORE_NODES}\n\n{EXIT_CODES}")(run)
 app.command()(estimate)
 app.command()(sandbox)
 app.command()(models)
-app.command()(playground)
+app.command(epilog=CORE_NODES)(playground)
 app.command()(spend)
 app.command()(limits)
 app.add_typer(store, name="store")

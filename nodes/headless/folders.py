@@ -44,22 +44,28 @@ def destination(folder: Path, prefix: str) -> tuple[Path, str]:
     subfolder, stem = os.path.split(os.path.normpath(prefix))
     if not within(folder, folder / subfolder):
         raise InputError(f"The filename prefix {prefix!r} leads out of the output folder.")
+    if os.path.isabs(subfolder):
+        subfolder = os.path.relpath(os.path.realpath(subfolder), os.path.realpath(folder))
     return folder / subfolder, stem
 
 
-def next_name(folder: Path, prefix: str, width: int, height: int) -> tuple[Path, str, int]:
-    """Where a SaveImage with this prefix goes on: directory (made if missing), file stem and first free number.
-
-    ``prefix`` may name subfolders, ``%width%``, ``%height%`` in pixels, and ``%year%`` to ``%second%`` of now.
-    Raises InputError if it leads out of ``folder``.
-    """
+def filled(prefix: str, width: int, height: int) -> str:
+    """``prefix`` with ``%width%``, ``%height%`` in pixels, and ``%year%`` to ``%second%`` of now filled in."""
     now = time.localtime()
     known = {"width": str(width), "height": str(height), "year": str(now.tm_year), "month": f"{now.tm_mon:02}"}
     known |= {"day": f"{now.tm_mday:02}", "hour": f"{now.tm_hour:02}"}
     known |= {"minute": f"{now.tm_min:02}", "second": f"{now.tm_sec:02}"}
     for variable, value in known.items():
         prefix = prefix.replace(f"%{variable}%", value)
-    directory, stem = destination(folder, prefix)
+    return prefix
+
+
+def next_name(folder: Path, prefix: str, width: int, height: int) -> tuple[Path, str, int]:
+    """Where a SaveImage with this prefix goes on: directory (made if missing), file stem and first free number.
+
+    ``prefix`` may name subfolders, and what :func:`filled` fills in. Raises InputError if it leads out of ``folder``.
+    """
+    directory, stem = destination(folder, filled(prefix, width, height))
     directory.mkdir(parents=True, exist_ok=True)
     taken = [_number(path.name, stem) for path in directory.iterdir()]
     return directory, stem, max(taken, default=0) + 1

@@ -66,7 +66,8 @@ def override(prompt: Prompt, table: Mapping[str, type[Any]], settings: Iterable[
     """A copy of ``prompt`` with each ``NODE.INPUT=VALUE`` written in.
 
     NODE is an id, else a title, else a class, whichever names exactly one node. VALUE is read as JSON where the
-    input is a number or a boolean, else taken as text. Only nodes of ``table`` can be changed. Raises WorkflowError.
+    input is a number or a boolean, else taken as text; ``@FILE`` is the text in that file, and ``@@`` stands for an @.
+    Only nodes of ``table`` can be changed. Raises WorkflowError.
     """
     changed = copy.deepcopy(prompt)
     problems: list[Problem] = []
@@ -92,10 +93,10 @@ def _refused(message: str) -> WorkflowError:
 
 def _parsed(prompt: Prompt, table: Mapping[str, type[Any]], setting: str) -> tuple[str, str, Any]:
     address, equals, text = setting.partition("=")
-    place, dot, name = address.rpartition(".")  # a title may have dots, an input's name has none
+    place, dot, name = address.rpartition(".")
     if not (equals and dot and place and name):
         raise ValueError("expected NODE.INPUT=VALUE")
-    node_id = _found(prompt, place)
+    node_id, name = _addressed(prompt, place, name)
     kind = prompt[node_id]["class_type"]
     if kind not in table:
         raise ValueError(f"node {node_id} is a {kind}, which only ComfyUI knows")
@@ -103,6 +104,17 @@ def _parsed(prompt: Prompt, table: Mapping[str, type[Any]], setting: str) -> tup
     if name not in fields:
         raise ValueError(f"node {node_id} has no input {name!r}; it has: {', '.join(fields)}")
     return node_id, name, _value(fields[name], text)
+
+
+def _addressed(prompt: Prompt, place: str, name: str) -> tuple[str, str]:
+    """Id and input. A title may have dots, and so has the name of an input that belongs to another one's choice."""
+    try:
+        return _found(prompt, place), name
+    except ValueError:
+        wider, dot, first = place.rpartition(".")
+        if dot and wider in (*prompt, *map(title_of, prompt.values()), *(it["class_type"] for it in prompt.values())):
+            return _found(prompt, wider), f"{first}.{name}"
+        raise
 
 
 def _found(prompt: Prompt, place: str) -> str:
@@ -124,7 +136,7 @@ def _value(field: Field, text: str) -> Any:
     if field.kind not in COERCIONS:
         raise ValueError(f"{field.kind} comes over a link and cannot be set from the command line")
     if field.kind == "STRING":
-        return text
+        return _text(text)
     try:
         value = json.loads(text)
     except ValueError:
@@ -134,3 +146,16 @@ def _value(field: Field, text: str) -> Any:
     if field.kind == "INT" and value != int(value):
         raise ValueError(f"{text!r} does not read as {field.kind}")
     return value
+
+
+def _text(text: str) -> str:
+    if not text.startswith("@"):
+        return text
+    if text.startswith("@@"):
+        return text[1:]
+    try:
+        return Path(text[1:]).read_text(encoding="utf-8-sig").removesuffix("\n")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text in UTF-8"
+        advice = "to begin a text with @, write @@"
+        raise ValueError(f"the file {text[1:]!r} cannot be read: {reason}; {advice}") from None

@@ -17,7 +17,12 @@ class Knobs:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {"count": ("INT", {}), "strength": ("FLOAT", {}), "on": ("BOOLEAN", {})},
-            "optional": {"text": ("STRING", {}), "size": ([1, 2, "auto"],), "image": ("IMAGE",)},
+            "optional": {
+                "text": ("STRING", {}),
+                "size": ([1, 2, "auto"],),
+                "image": ("IMAGE",),
+                "shape.width": ("INT", {}),
+            },
         }
 
 
@@ -47,6 +52,11 @@ def prompt() -> dict[str, dict[str, Any]]:
         ("3.size=auto", "3", "size", "auto"),
         ("3.size=new", "3", "size", "new"),
         ("6.text=plain", "6", "text", "plain"),
+        ("6.text=@@home", "6", "text", "@home"),
+        ("6.text=me@home", "6", "text", "me@home"),
+        ("3.shape.width=7", "3", "shape.width", 7),
+        ("Other.shape.width=7", "6", "shape.width", 7),
+        ("v1.5 twin.shape.width=7", "3", "shape.width", 7),
     ],
 )
 def test_a_setting_is_written_as_the_input_wants_it(setting: str, node_id: str, name: str, value: Any) -> None:
@@ -71,9 +81,15 @@ def test_the_given_workflow_stays_as_it_is() -> None:
         ("3.count=3.5", "does not read as INT"),
         ("3.on=1", "does not read as BOOLEAN"),
         ("3.image=cat.png", "IMAGE comes over a link"),
-        ("3.cuont=1", "no input 'cuont'; it has: count, strength, on, text, size, image"),
+        ("3.cuont=1", "no input 'cuont'; it has: count, strength, on, text, size, image, shape.width"),
         ("twin.count=1", "names several nodes, use an id: 4 (twin), 5 (twin)"),
         ("Knobs.count=1", "names several nodes, use an id: 3 (v1.5 twin), 4 (twin), 5 (twin)"),
+        ("9.shape.width=1", "'9.shape' names no node"),
+        (
+            "3.text=@missing.txt",
+            "the file 'missing.txt' cannot be read: No such file or directory; to begin a text with @, write @@",
+        ),
+        ("3.text=@", "the file '' cannot be read"),
         ("9.count=1", "names no node: 3 (v1.5 twin), 4 (twin), 5 (twin), 6 (Other)"),
     ],
 )
@@ -81,6 +97,16 @@ def test_a_setting_that_cannot_be_meant_is_refused(setting: str, reason: str) ->
     with pytest.raises(WorkflowError) as caught:
         override(prompt(), TABLE, [setting])
     assert reason in caught.value.message
+
+
+def test_a_setting_may_be_the_text_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes("\ufeffTwo\nlines \u00e4\r\n".encode())
+    (tmp_path / "b").write_bytes(b"\xff\xfe")
+    assert override(prompt(), TABLE, [f"3.text=@{tmp_path / 'a.txt'}"])["3"]["inputs"]["text"] == "Two\nlines \u00e4"
+    with pytest.raises(WorkflowError, match="it is no text in UTF-8"):
+        override(prompt(), TABLE, [f"3.text=@{tmp_path / 'b'}"])
+    with pytest.raises(WorkflowError, match="cannot be read"):
+        override(prompt(), TABLE, [f"3.text=@{tmp_path}"])
 
 
 def test_all_bad_settings_are_told_together() -> None:

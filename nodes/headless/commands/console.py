@@ -53,12 +53,14 @@ class Rows:
 
 
 def show(summary: Summary) -> None:
-    """Saved files, cost and notes on stdout; errors on stderr."""
+    """Saved files, texts, cost and notes on stdout; errors on stderr."""
     out = Console(soft_wrap=True, markup=False, highlight=False)
     err = Console(soft_wrap=True, markup=False, highlight=False, stderr=True)
     for output in summary["outputs"].values():
-        for path in output["images"]:
+        for path in (*output["images"], *output.get("files", ())):
             out.print(path)
+        for text in output.get("texts", ()):
+            out.print(f"{output['title']}: {text}")
     if summary["reports"]:
         out.print(f"Cost: {cost_text(summary['cost'], summary['currency'])}, {summary['seconds']} s")
     for node_id, report in summary["reports"].items():

@@ -18,11 +18,26 @@ Exit codes:
   130  interrupted: by Ctrl-C; 143 by SIGTERM, 129 by SIGHUP"""
 
 
+CORE_NODES = """\b
+Beside the nodes of this pack it knows these of ComfyUI:
+  LoadImage LoadImageMask SaveImage SaveImageAdvanced SaveText PreviewImage
+  PreviewAny ImageCompare ImageScale ImageScaleBy ImageScaleToTotalPixels
+  GetImageSize EmptyImage ImageBatch BatchImagesNode ImageStitch
+  JoinImageWithAlpha SplitImageWithAlpha ImageCompositeMasked InvertMask
+  ImageToMask MaskToImage SolidMask GrowMask PrimitiveString
+  PrimitiveStringMultiline PrimitiveInt PrimitiveFloat PrimitiveBoolean
+  StringConcatenate"""
+
+
 WorkflowFile = Annotated[Path, typer.Argument(metavar="WORKFLOW.json", help="A workflow in API format.")]
 
 Settings = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="NODE.INPUT=VALUE", help="Change an input. NODE is an id, a title or a class."),
+    typer.Option(
+        "--set",
+        metavar="NODE.INPUT=VALUE",
+        help="Change an input. NODE is an id, a title or a class; VALUE may be @FILE, the text in it (@@ is an @).",
+    ),
 ]
 
 InputFolder = Annotated[

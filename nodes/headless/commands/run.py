@@ -114,15 +114,15 @@ def _run(
     """Check and run; raises LumenfallError for what keeps the run from starting."""
     from ...table import NODE_CLASS_MAPPINGS
     from ..core_nodes import free, table
+    from ..core_nodes.prefixes import check_writable
     from ..folders import Folders
 
     try:
         output_folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=output_folder):
-            pass
     except OSError as error:
         reason = error.strerror or error
         raise InputError(f"Pictures cannot be written to the output folder {output_folder}: {reason}.") from error
+    check_writable(output_folder)
     with contextlib.ExitStack() as stack:
         overrides: dict[str, str | None] = {}
         if in_sandbox:

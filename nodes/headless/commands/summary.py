@@ -1,7 +1,8 @@
 """How a run ended, as the one JSON object that ``--json`` prints and the console reads from.
 
 status      "success", "error" or "interrupted"
-outputs     node id -> {"title", "class_type", "images": [absolute paths]}
+outputs     node id -> {"title", "class_type", "images": [absolute paths]}, and where a node has them, "files": [paths
+            of other files] and "texts": [what it shows]
 reports     node id -> the report of a node of this pack
 cost        sum of the known costs in `currency`, or null
 seconds     of the whole run
@@ -27,10 +28,10 @@ Summary = dict[str, Any]
 def of_result(graph: Graph, result: Result, folders: Folders) -> Summary:
     """The summary of a graph that ran, wholly or in part."""
     outputs = {}
-    for node_id, images in result.images.items():
-        node = graph.nodes[node_id]
-        paths = [str(folders.locate(image)) for image in images]
-        outputs[node_id] = {"title": node.title, "class_type": node.class_type, "images": paths}
+    for node_id, node in graph.nodes.items():
+        shown = _shown(result.ui.get(node_id, {}), folders)
+        if any(shown.values()):
+            outputs[node_id] = {"title": node.title, "class_type": node.class_type, **shown}
     errors = []
     for node_id, facts in result.errors.items():
         node = graph.nodes[node_id]
@@ -44,6 +45,14 @@ def of_result(graph: Graph, result: Result, folders: Folders) -> Summary:
         "seconds": round(result.seconds, 2),
         "errors": errors,
     }
+
+
+def _shown(ui: Mapping[str, Any], folders: Folders) -> dict[str, list[str]]:
+    pictures = [picture for name in ("images", "a_images", "b_images") for picture in ui.get(name, ())]
+    shown = {"images": [str(folders.locate(picture)) for picture in pictures]}
+    if ui.get("files"):
+        return {**shown, "files": [str(folders.locate(file)) for file in ui["files"]]}
+    return {**shown, "texts": list(ui["text"])} if ui.get("text") else shown
 
 
 def of_error(error: LumenfallError) -> Summary:

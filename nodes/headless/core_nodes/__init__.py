@@ -1,6 +1,6 @@
 """The core image nodes of ComfyUI that the pack's graphs use, with the same ids, inputs and pixels.
 
-Matches ComfyUI 0.33 (its ``nodes.py`` and ``comfy_extras/nodes_mask.py``).
+Matches ComfyUI 0.33 (its ``nodes.py`` and ``comfy_extras``).
 """
 
 from __future__ import annotations
@@ -9,24 +9,41 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..folders import Folders
+from .advanced import SaveImageAdvanced
+from .compositing import ImageCompositeMasked, JoinImageWithAlpha, SplitImageWithAlpha
 from .files import LoadImage, LoadImageMask, PreviewImage, SaveImage
+from .joining import BatchImagesNode, ImageStitch
 from .masks import GrowMask, ImageToMask, InvertMask, MaskToImage, SolidMask
-from .pictures import EmptyImage, ImageBatch, ImageScale, ImageScaleBy
+from .pictures import EmptyImage, GetImageSize, ImageBatch, ImageScale, ImageScaleBy, ImageScaleToTotalPixels
+from .showing import ImageCompare, PreviewAny
+from .texts import (
+    PrimitiveBoolean,
+    PrimitiveFloat,
+    PrimitiveInt,
+    PrimitiveString,
+    PrimitiveStringMultiline,
+    SaveText,
+    StringConcatenate,
+)
 
 
 def table(folders: Folders) -> dict[str, type[Any]]:
     """Class id -> node class; those that touch files are bound to ``folders``."""
     bound = [
         type(node.__name__, (node,), {"folders": folders})
-        for node in (LoadImage, LoadImageMask, SaveImage, PreviewImage)
+        for node in (LoadImage, LoadImageMask, SaveImage, SaveImageAdvanced, SaveText, PreviewImage, ImageCompare)
     ]
     pure = [
-        *(ImageScale, ImageScaleBy, ImageBatch, EmptyImage),
+        *(ImageScale, ImageScaleBy, ImageScaleToTotalPixels, GetImageSize, EmptyImage),
+        *(ImageBatch, BatchImagesNode, ImageStitch),
+        *(JoinImageWithAlpha, SplitImageWithAlpha, ImageCompositeMasked),
         *(InvertMask, ImageToMask, MaskToImage, SolidMask, GrowMask),
+        *(PrimitiveString, PrimitiveStringMultiline, PrimitiveInt, PrimitiveFloat, PrimitiveBoolean),
+        *(StringConcatenate, PreviewAny),
     ]
     return {node.__name__: node for node in (*bound, *pure)}
 
 
 def free(nodes: Mapping[str, type[Any]]) -> dict[str, type[Any]]:
-    """Those of ``nodes`` that write and show nothing, so that an estimate may run them."""
-    return {name: node for name, node in nodes.items() if not getattr(node, "OUTPUT_NODE", False)}
+    """Those of ``nodes`` that write nothing, so that an estimate may run them."""
+    return {name: node for name, node in nodes.items() if node is PreviewAny or not getattr(node, "OUTPUT_NODE", False)}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import json
 import mimetypes
 import secrets
 from pathlib import Path
@@ -12,13 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
-from PIL.PngImagePlugin import PngInfo
 
 from ...errors import InputError
-from ...host import Bare, current
-from ...host.writing import create
-from ...purchase.session import Session
-from ..folders import Folders, destination, next_name
+from ..folders import Folders
+from .formats import png8
+from .prefixes import objection
+from .saving import save, texts
 
 Inputs = dict[str, dict[str, Any]]
 
@@ -73,8 +70,8 @@ class SaveImage:
 
     folders: Folders
 
-    RETURN_TYPES = ("IMAGE",)
-    RETURN_NAMES = ("images",)
+    RETURN_TYPES: tuple[str, ...] = ("IMAGE",)
+    RETURN_NAMES: tuple[str, ...] = ("images",)
     FUNCTION = "save_images"
     OUTPUT_NODE = True
     CATEGORY = "image"
@@ -89,11 +86,7 @@ class SaveImage:
     @classmethod
     def VALIDATE_INPUTS(cls, filename_prefix: str | None = None) -> bool | str:
         # ComfyUI finds this out when it saves; here the picture is not even paid for.
-        try:
-            destination(cls.folders.output, filename_prefix or "")
-        except InputError as error:
-            return error.message
-        return True
+        return objection(cls.folders.output, filename_prefix) or True
 
     def save_images(
         self,
@@ -120,9 +113,15 @@ class PreviewImage(SaveImage):
         prompt: Any = None,
         extra_pnginfo: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
-        prefix = f"{filename_prefix}_temp_{secrets.token_hex(3)}"
+        return {"ui": {"images": self.preview(images, filename_prefix, prompt, extra_pnginfo)}, "result": (images,)}
+
+    def preview(
+        self, images: torch.Tensor, prefix: str, prompt: Any, extra_pnginfo: dict[str, Any] | None
+    ) -> list[dict[str, str]]:
+        """What the browser is told of the files."""
+        prefix = f"{prefix}_temp_{secrets.token_hex(3)}"
         written = write(self.folders.temp, prefix, images, prompt, extra_pnginfo, compression=1)
-        return {"ui": {"images": [{**image, "type": "temp"} for image in written]}, "result": (images,)}
+        return [{**image, "type": "temp"} for image in written]
 
 
 def decode(path: Path) -> tuple[torch.Tensor, torch.Tensor]:
@@ -156,30 +155,9 @@ def _pixels(frame: Image.Image, mode: str) -> np.ndarray[Any, np.dtype[np.float3
 def write(
     folder: Path, prefix: str, images: torch.Tensor, prompt: Any, extra: dict[str, Any] | None, *, compression: int
 ) -> list[dict[str, str]]:
-    """Write [B,H,W,3|4] as 8 bit PNGs with ``prompt`` and ``extra`` in text chunks, where nobody finds the key; their
-    names and subfolders.
-
-    Values are cut, not rounded, to 8 bit: that is what ComfyUI does, and pixels that came from 8 bit survive it.
+    """Write [B,H,W,1|3|4] as 8 bit PNGs with ``prompt`` and ``extra`` in text chunks, where nobody finds the key; their
+    names and subfolders. Raises what :func:`.saving.save` does.
     """
-    directory, stem, number = next_name(folder, prefix, images.shape[2], images.shape[1])
-    subfolder = directory.relative_to(folder).as_posix()
-    texts = {**({} if prompt is None else {"prompt": prompt}), **(extra or {})}
-    # A run on the sandbox has no key, but whoever tries it has one.
-    for host in (current(), Bare()):
-        texts = Session(host).without_key(texts)
-    written = []
-    for index, image in enumerate(images):
-        metadata = PngInfo()
-        for key, value in texts.items():
-            metadata.add_text(key, json.dumps(value))
-        pixels = np.clip(255.0 * image.cpu().numpy(), 0, 255).astype(np.uint8)
-        png = io.BytesIO()
-        Image.fromarray(pixels).save(png, "PNG", pnginfo=metadata, compress_level=compression)
-        start = stem.replace("%batch_num%", str(index))
-        # Another process may count in the same folder.
-        while not create(directory / f"{start}_{number:05}_.png", png.getvalue()):
-            number += 1
-        name = f"{start}_{number:05}_.png"
-        written.append({"filename": name, "subfolder": "" if subfolder == "." else subfolder})
-        number += 1
-    return written
+    said = list(texts(prompt, extra))
+    contents = (png8(image, said, compression) for image in images)
+    return save(folder, prefix, contents, "_.png", extra, width=images.shape[2], height=images.shape[1])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
 
+from ...errors import InputError
 from .scaling import METHODS, scale
 
 MAX_SIDE = 16384
@@ -64,6 +66,56 @@ class ImageScaleBy:
     def upscale(self, image: torch.Tensor, upscale_method: str, scale_by: float) -> tuple[torch.Tensor]:
         height, width = (round(side * scale_by) for side in image.shape[1:3])
         return (scale(image, width, height, upscale_method),)
+
+
+class ImageScaleToTotalPixels:
+    """Resize to about so many pixels, a megapixel being 1024 x 1024, each side a multiple of ``resolution_steps``."""
+
+    RETURN_TYPES = ("IMAGE",)
+    FUNCTION = "upscale"
+    CATEGORY = "image/upscaling"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> Inputs:
+        return {
+            "required": {
+                "image": ("IMAGE",),
+                "upscale_method": (list(METHODS),),
+                "megapixels": ("FLOAT", {"default": 1.0, "min": 0.01, "max": 16.0, "step": 0.01}),
+            },
+            # Graphs of earlier versions of ComfyUI do not have it.
+            "optional": {"resolution_steps": ("INT", {"default": 1, "min": 1, "max": 256, "advanced": True})},
+        }
+
+    def upscale(
+        self, image: torch.Tensor, upscale_method: str, megapixels: float, resolution_steps: int = 1
+    ) -> tuple[torch.Tensor]:
+        sides = image.shape[1:3]
+        factor = math.sqrt(megapixels * 1024 * 1024 / (sides[0] * sides[1]))
+        height, width = (round(side * factor / resolution_steps) * resolution_steps for side in sides)
+        if not height or not width:
+            raise InputError(
+                f"ImageScaleToTotalPixels: of {sides[1]} x {sides[0]} pixels, {width} x {height} would be left.",
+                hint="Set resolution_steps to less, or megapixels to more.",
+            )
+        return (scale(image, width, height, upscale_method),)
+
+
+class GetImageSize:
+    """Width and height in pixels, and the number of pictures."""
+
+    RETURN_TYPES = ("INT", "INT", "INT")
+    RETURN_NAMES = ("width", "height", "batch_size")
+    FUNCTION = "size"
+    CATEGORY = "image"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> Inputs:
+        return {"required": {"image": ("IMAGE",)}}
+
+    def size(self, image: torch.Tensor) -> tuple[int, int, int]:
+        count, height, width = image.shape[:3]
+        return width, height, count
 
 
 class ImageBatch:

@@ -22,16 +22,33 @@ CORE_TITLES = {
     "LoadImage": "Load Image",
     "LoadImageMask": "Load Image (as Mask)",
     "SaveImage": "Save Image",
+    "SaveImageAdvanced": "Save Image (Advanced)",
+    "SaveText": "Save Text",
     "PreviewImage": "Preview Image",
     "ImageScale": "Upscale Image",
     "ImageScaleBy": "Upscale Image By",
+    "ImageScaleToTotalPixels": "Scale Image to Total Pixels",
+    "GetImageSize": "Get Image Size",
     "ImageBatch": "Batch Images",
+    "BatchImagesNode": "Batch Images",
+    "ImageStitch": "Stitch Images",
+    "ImageCompare": "Compare Images",
     "EmptyImage": "Empty Image",
+    "JoinImageWithAlpha": "Join Image with Alpha",
+    "SplitImageWithAlpha": "Split Image with Alpha",
+    "ImageCompositeMasked": "Image Composite Masked",
     "InvertMask": "Invert Mask",
     "ImageToMask": "Convert Image to Mask",
     "MaskToImage": "Convert Mask to Image",
     "SolidMask": "Create Solid Mask",
     "GrowMask": "Grow Mask",
+    "PrimitiveString": "Text",
+    "PrimitiveStringMultiline": "Text (Multiline)",
+    "PrimitiveInt": "Int",
+    "PrimitiveFloat": "Float",
+    "PrimitiveBoolean": "Boolean",
+    "StringConcatenate": "Concatenate Text",
+    "PreviewAny": "Preview as Text",
 }
 TITLES = {**CORE_TITLES, **NODE_DISPLAY_NAME_MAPPINGS}
 
@@ -75,7 +92,8 @@ class Descriptions:
 
 def describe(name: str, node: type[Any]) -> dict[str, Any]:
     """A node class of the V1 contract as the frontend wants it."""
-    inputs = node.INPUT_TYPES()
+    # What the browser grows or changes as it is used is declared otherwise there than in a graph in API format.
+    inputs = getattr(node, "BROWSER_INPUT_TYPES", node.INPUT_TYPES)()
     about = {
         "input": inputs,
         "input_order": {group: list(names) for group, names in inputs.items()},

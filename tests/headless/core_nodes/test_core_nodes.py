@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from nodes.errors import InputError
+from nodes.headless.commands.options import CORE_NODES
 from nodes.headless.core_nodes import table
+from nodes.headless.core_nodes.compositing import ImageCompositeMasked
+from nodes.headless.core_nodes.joining import ImageStitch
 from nodes.headless.core_nodes.masks import GrowMask, ImageToMask, InvertMask, MaskToImage, SolidMask
-from nodes.headless.core_nodes.pictures import EmptyImage, ImageBatch, ImageScale, ImageScaleBy
+from nodes.headless.core_nodes.pictures import (
+    EmptyImage,
+    ImageBatch,
+    ImageScale,
+    ImageScaleBy,
+    ImageScaleToTotalPixels,
+)
 from nodes.headless.core_nodes.scaling import METHODS
 from nodes.headless.folders import Folders
 
@@ -28,6 +40,9 @@ def images(channels: st.SearchStrategy[int]) -> st.SearchStrategy[Any]:
     return st.tuples(st.integers(1, 3), sides, sides, channels).flatmap(
         lambda shape: arrays(np.float32, shape, elements=st.floats(0, 1, width=32))
     )
+
+
+OF_FORMAT = ["format.bit_depth", "format.input_color_space"]
 
 
 def test_ids_input_names_and_orders_are_comfyuis(tmp_path: Path) -> None:
@@ -47,7 +62,32 @@ def test_ids_input_names_and_orders_are_comfyuis(tmp_path: Path) -> None:
         "MaskToImage": (["mask"], ("IMAGE",)),
         "SolidMask": (["value", "width", "height"], ("MASK",)),
         "GrowMask": (["mask", "expand", "tapered_corners"], ("MASK",)),
+        "SaveImageAdvanced": (["images", "filename_prefix", "format", *OF_FORMAT], ("IMAGE",)),
+        "SaveText": (["text", "filename_prefix", "format"], ("STRING",)),
+        "ImageCompare": ([], ()),
+        "PreviewAny": (["source"], ("STRING",)),
+        "BatchImagesNode": (["images.image0"], ("IMAGE",)),
+        "ImageStitch": (["image1", "direction", "match_image_size", "spacing_width", "spacing_color"], ("IMAGE",)),
+        "GetImageSize": (["image"], ("INT", "INT", "INT")),
+        "JoinImageWithAlpha": (["image", "alpha"], ("IMAGE",)),
+        "SplitImageWithAlpha": (["image"], ("IMAGE", "MASK")),
+        "ImageCompositeMasked": (["destination", "source", "x", "y", "resize_source"], ("IMAGE",)),
+        "ImageScaleToTotalPixels": (["image", "upscale_method", "megapixels"], ("IMAGE",)),
+        "PrimitiveString": (["value"], ("STRING",)),
+        "PrimitiveStringMultiline": (["value"], ("STRING",)),
+        "PrimitiveInt": (["value"], ("INT",)),
+        "PrimitiveFloat": (["value"], ("FLOAT",)),
+        "PrimitiveBoolean": (["value"], ("BOOLEAN",)),
+        "StringConcatenate": (["string_a", "string_b", "delimiter"], ("STRING",)),
     }
+
+
+def test_help_and_readme_list_them_all(tmp_path: Path) -> None:
+    names = table(Folders(tmp_path, tmp_path, tmp_path)).keys()
+    assert set(CORE_NODES.partition(":")[2].split()) == names
+    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    listed = readme.partition("results to the bit:")[2].partition("A graph with a checkpoint")[0]
+    assert set(re.findall(r"`(\w+)`", listed)) == names
 
 
 @given(masks)
@@ -127,6 +167,29 @@ def test_empty_image_and_solid_mask() -> None:
     assert (image * 255).round()[3, 1, 2].tolist() == [255, 128, 0]
     (mask,) = SolidMask().solid(0.25, 3, 2)
     assert torch.equal(mask, torch.full((1, 2, 3), 0.25))
+
+
+@pytest.mark.parametrize(
+    ("node", "inputs", "reason"),
+    [
+        (ImageStitch, {"image2": torch.zeros(1, 100, 1, 3), "match_image_size": True}, "would have no pixel left"),
+        (ImageScaleToTotalPixels, {"megapixels": 0.01, "resolution_steps": 256}, "256 x 0 would be left"),
+        (ImageCompositeMasked, {"source": torch.zeros(1, 2, 2, 1)}, "1 channels, the destination 3"),
+    ],
+)
+def test_what_cannot_be_made_is_told(node: type[Any], inputs: dict[str, Any], reason: str) -> None:
+    shared = {"image": torch.zeros(1, 33, 100, 3), "image1": torch.zeros(1, 4, 6, 3), "upscale_method": "area"}
+    shared |= {"destination": torch.zeros(1, 4, 6, 3), "x": 0, "y": 0, "resize_source": False}
+    shared |= {"direction": "right", "spacing_width": 0, "spacing_color": "red"}
+    function = getattr(node(), node.FUNCTION)
+    wanted = {name: value for name, value in {**shared, **inputs}.items() if name in signature(function).parameters}
+    with pytest.raises(InputError, match=reason):
+        function(**wanted)
+
+
+def test_an_older_graph_scales_to_total_pixels_without_steps() -> None:
+    (scaled,) = ImageScaleToTotalPixels().upscale(torch.zeros(1, 64, 64, 3), "area", 0.01)
+    assert scaled.shape == (1, 102, 102, 3)
 
 
 def test_grow_mask_makes_a_diamond_or_a_square_and_shrinks_back() -> None:

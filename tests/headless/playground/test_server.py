@@ -65,6 +65,15 @@ def test_nodes_are_described_as_comfyui_does(http: httpx.Client) -> None:
     assert known["LumenfallInpaint"]["output_name"] == ["images", "mask", "report"]
     assert known["SaveImage"]["output_node"] and known["SaveImage"]["python_module"] == "nodes"
     assert http.get("/api/object_info/LoadImage").json() == {"LoadImage": known["LoadImage"]}
+    # What grows or changes in the browser is told as ComfyUI tells it.
+    (kind, options) = known["BatchImagesNode"]["input"]["required"]["images"]
+    assert (kind, options["template"]["prefix"], options["template"]["max"]) == ("COMFY_AUTOGROW_V3", "image", 50)
+    (kind, options) = known["SaveImageAdvanced"]["input"]["required"]["format"]
+    assert kind == "COMFY_DYNAMICCOMBO_V3"
+    assert {one["key"]: list(one["inputs"]["required"]) for one in options["options"]} == {
+        key: ["bit_depth", "input_color_space"] for key in ("png", "exr")
+    }
+    assert list(known["ImageCompare"]["input"]["required"]) == ["compare_view"]
     choices, options = known["LoadImage"]["input"]["required"]["image"]
     assert "balloon.png" in choices and options == {"image_upload": True}
 
