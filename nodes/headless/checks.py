@@ -14,10 +14,11 @@ from typing import Any
 
 from ..graph.call import is_output_node
 from ..graph.fields import Field, Misfit, declared
-from ..graph.links import Link, link_of, title_of, upstream
+from ..graph.links import Link, link_of, source_of, title_of, upstream
 from ..graph.validation import Validator
 from .problems import NeedsComfyUI, Problem, WorkflowError
-from .workflow import Prompt, override
+from .reading import Prompt
+from .workflow import override
 
 
 @dataclass(frozen=True)
@@ -48,21 +49,26 @@ async def build(
     table: Mapping[str, type[Any]],
     settings: Iterable[str] = (),
     targets: Collection[str] | None = None,
+    dead_ends: Collection[str] = (),
 ) -> Graph:
     """Check ``prompt``, with ``settings`` (see :func:`.workflow.override`) written in, against the node ``table``.
 
-    ``targets`` are the ids of the output nodes that are wanted, None for all of them. Raises NeedsComfyUI for classes
-    outside the table, else WorkflowError with every problem.
+    ``targets`` are the ids of the output nodes that are wanted, None for all of them; ``dead_ends`` nodes that are known
+    to be none, though their classes are not. Raises NeedsComfyUI for classes outside the table that some output needs,
+    or that may be outputs themselves, else WorkflowError with every problem.
     """
-    unknown = {node_id: node["class_type"] for node_id, node in prompt.items() if node["class_type"] not in table}
-    if unknown:
-        raise NeedsComfyUI(unknown)
-    prompt = override(prompt, table, settings)
     outputs = [
         node_id
         for node_id, node in prompt.items()
-        if is_output_node(table[node["class_type"]]) and (targets is None or node_id in targets)
+        if is_output_node(table.get(node["class_type"])) and (targets is None or node_id in targets)
     ]
+    unknown = {node_id: node["class_type"] for node_id, node in prompt.items() if node["class_type"] not in table}
+    ends = [node_id for node_id in _ends(prompt, unknown) if node_id not in dead_ends] if targets is None else []
+    wanted = upstream(prompt, *outputs, *ends) if outputs else prompt
+    unknown = {node_id: class_type for node_id, class_type in unknown.items() if node_id in wanted}
+    if unknown:
+        raise NeedsComfyUI(unknown, _packs(prompt))
+    prompt = override(prompt, table, settings)
     if not outputs:
         message = "The workflow has no output node; add a SaveImage or a PreviewImage."
         raise WorkflowError([Problem("prompt_no_outputs", message)])
@@ -79,6 +85,22 @@ async def build(
     if problems:
         raise WorkflowError(problems)
     return Graph(prompt, {node_id: nodes[node_id] for node_id in order})
+
+
+def _ends(prompt: Prompt, unknown: Collection[str]) -> list[str]:
+    """The nodes of unknown classes that may be there for their own sake: they are given something, and nobody is given
+    what they make.
+    """
+    sources = {node_id: {source_of(value, prompt) for value in node["inputs"].values()} for node_id, node in prompt.items()}
+    used = set().union(*sources.values())
+    return [node_id for node_id in unknown if sources[node_id] - {None} and node_id not in used]
+
+
+def _packs(prompt: Prompt) -> dict[str, str]:
+    """What newer browsers write of the pack that a node comes from."""
+    facts = {node_id: node.get("_meta", {}) for node_id, node in prompt.items()}
+    named = {node_id: meta.get("cnr_id") or meta.get("aux_id") for node_id, meta in facts.items()}
+    return {node_id: str(pack) for node_id, pack in named.items() if pack and pack != "comfy-core"}
 
 
 @dataclass

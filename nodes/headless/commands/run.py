@@ -33,8 +33,9 @@ from .options import (
 )
 
 if TYPE_CHECKING:
+    from ...graph.converting import Converted
     from ..folders import Folders
-    from ..workflow import Prompt
+    from ..reading import Content
     from .console import Rows
     from .summary import Summary
 
@@ -59,7 +60,7 @@ def run(
     ] = False,
 ) -> None:
     """Run a workflow. Ctrl-C, SIGTERM or SIGHUP stops it and waits for what is paid; the next one breaks it off."""
-    from ..workflow import browser_form, load
+    from ..reading import name_of, read
     from .summary import of_break_off, of_error
 
     input_folder = input_folder or input_beside(workflow)
@@ -67,15 +68,24 @@ def run(
     clear = Session(Headless()).without_key
     try:
         # Before torch is waited for.
-        prompt = load(workflow)
-        # With --set the browser's form would no longer say what was run; the prompt still does.
-        drawn = None if settings else browser_form(workflow)
+        content = read(workflow)
         with signals.held():
             from ... import table  # noqa: F401
+            from ..workflow import browser_form
             from .console import Rows
         with Rows(silent=as_json, clear=clear) as rows:
+            drawn = content.drawn or browser_form(workflow)
             summary = _run(
-                workflow.stem, prompt, drawn, settings or [], input_folder, output_folder, sandbox, send_again, rows
+                name_of(workflow),
+                content,
+                # With --set the browser's form would no longer say what was run; the prompt still does.
+                None if settings else drawn,
+                settings or [],
+                input_folder,
+                output_folder,
+                sandbox,
+                send_again,
+                rows,
             )
         code = {"success": DONE, "error": FAILED, "interrupted": signals.exit_code()}[summary["status"]]
         signals.ignore()
@@ -102,7 +112,7 @@ def run(
 
 def _run(
     name: str,
-    prompt: Prompt,
+    content: Content,
     drawn: Mapping[str, Any] | None,
     settings: list[str],
     input_folder: Path,
@@ -112,9 +122,10 @@ def _run(
     rows: Rows,
 ) -> Summary:
     """Check and run; raises LumenfallError for what keeps the run from starting."""
-    from ...table import NODE_CLASS_MAPPINGS
-    from ..core_nodes import free, table
+    from ...table import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS
+    from ..core_nodes import CORE_TITLES, free, table
     from ..folders import Folders
+    from ..workflow import load
 
     try:
         output_folder.mkdir(parents=True, exist_ok=True)
@@ -133,16 +144,17 @@ def _run(
         folders = Folders(input_folder, output_folder, Path(stack.enter_context(_previews())))
         core = table(folders)
         nodes = {**core, **NODE_CLASS_MAPPINGS}
+        loaded = load(content, nodes, {**CORE_TITLES, **NODE_DISPLAY_NAME_MAPPINGS})
         host = Headless(overrides, rows.say, name, nodes=nodes, free_nodes=free(core), sends_again=send_again)
         stack.enter_context(signals.asking(host.stop))
-        summary = asyncio.run(_execute(prompt, drawn, settings, folders, host, rows))
+        summary = asyncio.run(_execute(loaded, drawn, settings, folders, host, rows))
         # Stopped nodes leave calls in the air, which would be lost with this process.
         signals.wait_for_what_is_paid()
         return summary
 
 
 async def _execute(
-    prompt: Prompt,
+    loaded: Converted,
     drawn: Mapping[str, Any] | None,
     settings: list[str],
     folders: Folders,
@@ -154,7 +166,7 @@ async def _execute(
     from .summary import of_result
 
     with use(host):
-        graph = await build(prompt, host.node_classes(), settings)
+        graph = await build(loaded.prompt, host.node_classes(), settings, dead_ends=loaded.dead_ends)
         return of_result(graph, await execute(graph, host, workflow=drawn, notify=rows.show), folders)
 
 

@@ -14,6 +14,23 @@ from .masks import GrowMask, ImageToMask, InvertMask, MaskToImage, SolidMask
 from .pictures import EmptyImage, ImageBatch, ImageScale, ImageScaleBy
 
 
+CORE_TITLES = {
+    "LoadImage": "Load Image",
+    "LoadImageMask": "Load Image (as Mask)",
+    "SaveImage": "Save Image",
+    "PreviewImage": "Preview Image",
+    "ImageScale": "Upscale Image",
+    "ImageScaleBy": "Upscale Image By",
+    "ImageBatch": "Batch Images",
+    "EmptyImage": "Empty Image",
+    "InvertMask": "Invert Mask",
+    "ImageToMask": "Convert Image to Mask",
+    "MaskToImage": "Convert Mask to Image",
+    "SolidMask": "Create Solid Mask",
+    "GrowMask": "Grow Mask",
+}
+
+
 def table(folders: Folders) -> dict[str, type[Any]]:
     """Class id -> node class; those that touch files are bound to ``folders``."""
     bound = [

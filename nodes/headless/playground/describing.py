@@ -11,6 +11,7 @@ import torch
 from aiohttp import web
 
 from ...table import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS
+from ..core_nodes import CORE_TITLES
 from .folders import PACK
 from .messages import FEATURES
 from .playground import Playground
@@ -18,21 +19,6 @@ from .playground import Playground
 COMFYUI = "0.33.0"
 """The ComfyUI whose routes and core nodes are followed here; the frontend compares versions with it."""
 
-CORE_TITLES = {
-    "LoadImage": "Load Image",
-    "LoadImageMask": "Load Image (as Mask)",
-    "SaveImage": "Save Image",
-    "PreviewImage": "Preview Image",
-    "ImageScale": "Upscale Image",
-    "ImageScaleBy": "Upscale Image By",
-    "ImageBatch": "Batch Images",
-    "EmptyImage": "Empty Image",
-    "InvertMask": "Invert Mask",
-    "ImageToMask": "Convert Image to Mask",
-    "MaskToImage": "Convert Mask to Image",
-    "SolidMask": "Create Solid Mask",
-    "GrowMask": "Grow Mask",
-}
 TITLES = {**CORE_TITLES, **NODE_DISPLAY_NAME_MAPPINGS}
 
 
