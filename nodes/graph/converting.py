@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from .drawing import BYPASSED, INPUT_NODE, MUTED, DrawnNode, DrawnWorkflow, Drawing, NotDrawn, Wire
+from .drawing import BYPASSED, INPUT_NODE, MUTED, Drawing, DrawnNode, DrawnWorkflow, NotDrawn, Wire
 from .promoting import Place, Values, widget_at
 from .texts import PREFIXED, chosen, filled_in
 from .widgets import text_of
@@ -90,6 +90,9 @@ class _Input:
     type: Any
     wire: Wire | None
 
+
+_Found = tuple[str, int] | _Literal | None
+"""What an input is given in the end: an output (node id and number), a value, or nothing."""
 
 _Visited = frozenset[tuple[str, str, int]]
 
@@ -173,10 +176,12 @@ class _Export:
     def _lookup(self, name: str, widget: str) -> str | None:
         nodes = [(drawing, node) for drawing in self._everywhere() for node in drawing.nodes.values()]
         aliased = [found for found in nodes if self._alias(found[1]) == name]
-        for drawing, node in aliased or [found for found in nodes if self._title(found[1]) == name]:
-            held = self.values.held.get((drawing.id, node.id), {})
-            return text_of(held[widget]) if widget in held else None
-        return None
+        matches = aliased or [found for found in nodes if self._title(found[1]) == name]
+        if not matches:
+            return None
+        drawing, node = matches[0]
+        held = self.values.held.get((drawing.id, node.id), {})
+        return text_of(held[widget]) if widget in held else None
 
     def _everywhere(self) -> list[Drawing]:
         return [self.workflow.root, *self.workflow.subgraphs.values()]
@@ -223,12 +228,8 @@ class _Export:
             ]
         return self._inputs[place]
 
-    def _into(
-        self, level: _Level, node: DrawnNode, slot: int, visited: _Visited, kind: Any = None
-    ) -> tuple[str, int] | _Literal | None:
-        """What an input is given in the end: an output, a value, or nothing. ``kind`` is the type that is wanted, where
-        it is not the input's own.
-        """
+    def _into(self, level: _Level, node: DrawnNode, slot: int, visited: _Visited, kind: Any = None) -> _Found:
+        """What an input is given. ``kind`` is the type that is wanted, where it is not the input's own."""
         step = (level.id_of(node), "in", slot)
         if step in visited:
             raise NotDrawn(f"the links of node {step[0]} form a circle through nodes that are bypassed or only drawn")
@@ -256,9 +257,7 @@ class _Export:
             return _Literal(above[name])
         return _Literal(held[name]) if name in held else None
 
-    def _out_of(
-        self, level: _Level, node: DrawnNode, slot: int, kind: Any, visited: _Visited
-    ) -> tuple[str, int] | _Literal | None:
+    def _out_of(self, level: _Level, node: DrawnNode, slot: int, kind: Any, visited: _Visited) -> _Found:
         """What really comes out of an output."""
         step = (level.id_of(node), "out", slot)
         if step in visited:
@@ -271,15 +270,23 @@ class _Export:
             return None if at is None else self._into(level, node, at, visited)
         subgraph = self.workflow.subgraphs.get(node.type)
         if subgraph is not None:
-            wire = subgraph.to_output(slot)
-            inside = self._inside(level, node, subgraph)
-            if wire is not None and wire.origin == INPUT_NODE:
-                return self._into(level, node, wire.origin_slot, visited)
-            inner = None if wire is None else subgraph.nodes.get(wire.origin)
-            return None if wire is None or inner is None else self._out_of(inside, inner, wire.origin_slot, kind, visited)
+            return self._out_of_subgraph(level, node, subgraph, slot, kind, visited)
         if node.type in ONLY_DRAWN:
             return self._into(level, node, slot, visited, kind)
         return level.id_of(node), slot
+
+    def _out_of_subgraph(
+        self, level: _Level, node: DrawnNode, subgraph: Drawing, slot: int, kind: Any, visited: _Visited
+    ) -> _Found:
+        wire = subgraph.to_output(slot)
+        if wire is None:
+            return None
+        if wire.origin == INPUT_NODE:
+            return self._into(level, node, wire.origin_slot, visited)
+        inner = subgraph.nodes.get(wire.origin)
+        if inner is None:
+            return None
+        return self._out_of(self._inside(level, node, subgraph), inner, wire.origin_slot, kind, visited)
 
     def _dead_ends(
         self, prompt: Mapping[str, Mapping[str, Any]], exported: list[tuple[_Level, DrawnNode]]

@@ -32,8 +32,8 @@ class Socket:
 
 @dataclass(frozen=True)
 class DrawnNode:
-    """``values`` are those of its widgets as saved: by position, by name, or None. ``named`` are the same by name, which
-    newer browsers write too.
+    """``values`` are those of its widgets as saved: by position, by name, or None. ``named`` are the same by name, as
+    newer browsers write them too.
     """
 
     id: str

@@ -6,8 +6,11 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .drawing import INPUT_NODE, DrawnNode, DrawnWorkflow, Drawing
+from .drawing import INPUT_NODE, Drawing, DrawnNode, DrawnWorkflow
 from .widgets import Widgets, widgets_of
+
+Source = tuple[str, str]
+"""A widget, by the id of its node and its own name."""
 
 Place = tuple[str | None, str]
 """A node, by the id of the definition that it lies in and its own. A definition is shared by all that stand for it."""
@@ -21,7 +24,7 @@ class Values:
         self._widgets: dict[Place, Widgets] = {}
         self.held: dict[Place, dict[str, Any]] = {}
         """By node, then by widget; for a node that stands for a subgraph, by the subgraph's input."""
-        self.promoted: dict[Place, dict[str, Any]] = {}
+        self.promoted: dict[Place, dict[Source, Any]] = {}
         """By node that stands for a subgraph: values for (node, widget) inside, of widgets that no input leads to."""
         for drawing in (*workflow.subgraphs.values(), workflow.root):
             for node in drawing.nodes.values():
@@ -48,25 +51,26 @@ class Values:
             source = self._source(inner, slot, (*above, node.type))
             if source is not None:
                 sources[socket.name] = source
-        held = self.held[place] = {name: self.held[inner.id, source][widget] for name, (source, widget) in sources.items()}
-        if isinstance(node.values, list):
-            held.update((name, value) for name, value in zip(sources, node.values) if value is not None)
+        saved = node.values if isinstance(node.values, list) else []
+        held = {name: self.held[inner.id, source_id][widget] for name, (source_id, widget) in sources.items()}
+        held.update((name, value) for name, value in zip(sources, saved, strict=False) if value is not None)
+        self.held[place] = held
         self.promoted[place] = {}
         for index, (source_id, widget) in enumerate(_proxies(node)):
-            value = node.values[index] if isinstance(node.values, list) and index < len(node.values) else None
+            value = saved[index] if index < len(saved) else None
             self._migrate(place, inner, sources, (source_id, widget), value)
         return held
 
-    def _source(self, inner: Drawing, slot: int, above: tuple[str, ...]) -> Place | None:
+    def _source(self, inner: Drawing, slot: int, above: tuple[str, ...]) -> Source | None:
         """The first widget that an input of a subgraph leads to: the node inside, and the widget's name."""
         for wire in inner.from_input(slot):
             target = inner.nodes.get(wire.target)
             if target is None:
                 continue
             if target.type in self._workflow.subgraphs:
-                name = self._input_name(target, wire.target_slot)
-                if name in self._host(inner, target, above):
-                    return target.id, name
+                promoted = self._input_name(target, wire.target_slot)
+                if promoted in self._host(inner, target, above):
+                    return target.id, promoted
             else:
                 name = widget_at(target, wire, inner, self._widgets[inner.id, target.id])
                 if name is not None and name in self.held[inner.id, target.id]:
@@ -76,9 +80,7 @@ class Values:
     def _input_name(self, node: DrawnNode, slot: int) -> str:
         return node.inputs[slot].name if slot < len(node.inputs) else ""
 
-    def _migrate(
-        self, place: Place, inner: Drawing, sources: Mapping[str, Place], proxy: tuple[str, str], value: Any
-    ) -> None:
+    def _migrate(self, place: Place, inner: Drawing, sources: Mapping[str, Source], proxy: Source, value: Any) -> None:
         """What a frontend before 1.5x promoted by the property ``proxyWidgets``, with its value in the same order."""
         source_id, widget = proxy
         linked = next((name for name, source in sources.items() if source == proxy), None)
@@ -93,9 +95,11 @@ class Values:
             return
         if target.type == "PrimitiveNode":
             for wire in inner.wires.values():
-                if wire.origin == target.id and (end := inner.nodes.get(wire.target)) is not None:
-                    name = end.inputs[wire.target_slot].widget if wire.target_slot < len(end.inputs) else None
-                    self.promoted[place][end.id, name] = value
+                end = inner.nodes.get(wire.target)
+                if wire.origin == target.id and end is not None and (inner.id, end.id) in self._widgets:
+                    name = widget_at(end, wire, inner, self._widgets[inner.id, end.id])
+                    if name is not None:
+                        self.promoted[place][end.id, name] = value
         else:
             stripped = _without_prefixes(widget, self.held.get((inner.id, source_id), {}))
             if stripped in self.held.get((inner.id, source_id), {}):

@@ -93,7 +93,9 @@ class Spec:
         """The further inputs that a dynamic combo has when ``choice`` is chosen."""
         options = self.options.get("options") or []
         chosen = next((each for each in options if isinstance(each, Mapping) and each.get("key") == choice), {})
-        return [Spec(f"{self.name}.{spec.name}", spec.type, spec.options) for spec in _specs(chosen.get("inputs") or {})]
+        return [
+            Spec(f"{self.name}.{spec.name}", spec.type, spec.options) for spec in _specs(chosen.get("inputs") or {})
+        ]
 
     def held(self, value: Any) -> Any:
         """What the widget holds when ``value`` is put in."""
@@ -223,7 +225,7 @@ def _without_dummies(saved: list[Any], declared: Sequence[Spec]) -> list[Any]:
             dummies += [forced, False] if spec.options.get("control_after_generate") else [forced]
     if len(saved) != len(dummies):
         return saved
-    return [value for value, is_dummy in zip(saved, dummies) if not is_dummy]
+    return [value for value, is_dummy in zip(saved, dummies, strict=True) if not is_dummy]
 
 
 def _ordered(definition: Mapping[str, Any]) -> Iterator[Spec]:

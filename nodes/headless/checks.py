@@ -18,7 +18,7 @@ from ..graph.links import Link, link_of, source_of, title_of, upstream
 from ..graph.validation import Validator
 from .problems import NeedsComfyUI, Problem, WorkflowError
 from .reading import Prompt
-from .workflow import override
+from .workflow import override, packs_of
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,9 @@ async def build(
 ) -> Graph:
     """Check ``prompt``, with ``settings`` (see :func:`.workflow.override`) written in, against the node ``table``.
 
-    ``targets`` are the ids of the output nodes that are wanted, None for all of them; ``dead_ends`` nodes that are known
-    to be none, though their classes are not. Raises NeedsComfyUI for classes outside the table that some output needs,
-    or that may be outputs themselves, else WorkflowError with every problem.
+    ``targets`` are the ids of the output nodes that are wanted, None for all of them; ``dead_ends`` nodes of unknown
+    classes that are known to be none. Raises NeedsComfyUI for classes outside the table that some output needs, or that
+    may be outputs themselves, else WorkflowError with every problem.
     """
     outputs = [
         node_id
@@ -67,7 +67,7 @@ async def build(
     wanted = upstream(prompt, *outputs, *ends) if outputs else prompt
     unknown = {node_id: class_type for node_id, class_type in unknown.items() if node_id in wanted}
     if unknown:
-        raise NeedsComfyUI(unknown, _packs(prompt))
+        raise NeedsComfyUI(unknown, packs_of(prompt))
     prompt = override(prompt, table, settings)
     if not outputs:
         message = "The workflow has no output node; add a SaveImage or a PreviewImage."
@@ -91,16 +91,12 @@ def _ends(prompt: Prompt, unknown: Collection[str]) -> list[str]:
     """The nodes of unknown classes that may be there for their own sake: they are given something, and nobody is given
     what they make.
     """
-    sources = {node_id: {source_of(value, prompt) for value in node["inputs"].values()} for node_id, node in prompt.items()}
-    used = set().union(*sources.values())
-    return [node_id for node_id in unknown if sources[node_id] - {None} and node_id not in used]
-
-
-def _packs(prompt: Prompt) -> dict[str, str]:
-    """What newer browsers write of the pack that a node comes from."""
-    facts = {node_id: node.get("_meta", {}) for node_id, node in prompt.items()}
-    named = {node_id: meta.get("cnr_id") or meta.get("aux_id") for node_id, meta in facts.items()}
-    return {node_id: str(pack) for node_id, pack in named.items() if pack and pack != "comfy-core"}
+    given = {
+        node_id: {source_of(value, prompt) for value in node["inputs"].values()} - {None}
+        for node_id, node in prompt.items()
+    }
+    used = {source for sources in given.values() for source in sources}
+    return [node_id for node_id in unknown if given[node_id] and node_id not in used]
 
 
 @dataclass

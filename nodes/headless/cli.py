@@ -13,6 +13,7 @@ import typer
 
 from ..purchase import background
 from . import signals
+from .commands.convert import convert
 from .commands.estimate import estimate
 from .commands.limits import limits
 from .commands.models import models
@@ -93,6 +94,7 @@ def _options(
 
 app.command(epilog=EXIT_CODES)(run)
 app.command()(estimate)
+app.command()(convert)
 app.command()(sandbox)
 app.command()(models)
 app.command()(playground)

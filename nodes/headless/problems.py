@@ -44,8 +44,8 @@ class WorkflowError(InputError):
 
 
 class NeedsComfyUI(InputError):
-    """The graph has nodes that only ComfyUI has. ``unknown`` maps node ids to their class, ``packs`` to the pack that the
-    class comes from, as far as the file tells.
+    """The graph has nodes that only ComfyUI has. ``unknown`` maps node ids to their class, ``packs`` to the pack that
+    it comes from, as far as the file tells.
     """
 
     default_code = "NEEDS_COMFYUI"

@@ -88,7 +88,9 @@ def _unwrapped(content: Any) -> dict[str, Any]:
 
 def _checked(prompt: Any, name: str) -> Prompt:
     if not isinstance(prompt, dict) or not prompt:
-        raise refused(f"{name} is no workflow: it must be one object, with a list of nodes, or with a node for each id.")
+        raise refused(
+            f"{name} is no workflow: it must be one object, with a list of nodes, or with a node for each id."
+        )
     problems = [
         Problem("missing_node_type", "is not a node: it needs a class_type and inputs", node_id)
         for node_id, node in prompt.items()

@@ -54,6 +54,13 @@ def browser_form(path: Path) -> dict[str, Any] | None:
     return content if is_drawing(content) else None
 
 
+def packs_of(prompt: Prompt) -> dict[str, str]:
+    """What newer browsers write of the pack that a node comes from."""
+    facts = {node_id: node.get("_meta", {}) for node_id, node in prompt.items()}
+    named = {node_id: meta.get("cnr_id") or meta.get("aux_id") for node_id, meta in facts.items()}
+    return {node_id: str(pack) for node_id, pack in named.items() if pack and pack != "comfy-core"}
+
+
 def override(prompt: Prompt, table: Mapping[str, type[Any]], settings: Iterable[str]) -> Prompt:
     """A copy of ``prompt`` with each ``NODE.INPUT=VALUE`` written in.
 

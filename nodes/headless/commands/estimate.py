@@ -41,13 +41,13 @@ def estimate_file(workflow: Path, settings: list[str], input_folder: Path, *, in
     content = read(workflow)
     with signals.held():
         # torch is waited for where there is something to estimate.
-        from ...table import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS
-        from ..core_nodes import CORE_TITLES, free, table
+        from ...table import NODE_CLASS_MAPPINGS
+        from ..core_nodes import TITLES, free, table
 
     output_folder = Path("output")  # where a run would write
     core = table(Folders(input_folder, output_folder, output_folder))
     nodes = {**core, **NODE_CLASS_MAPPINGS}
-    loaded = load(content, nodes, {**CORE_TITLES, **NODE_DISPLAY_NAME_MAPPINGS})
+    loaded = load(content, nodes, TITLES)
     with _environment(in_sandbox) as overrides:
         host = Headless(overrides, nodes=nodes, free_nodes=free(core))
         with signals.asking(host.stop):

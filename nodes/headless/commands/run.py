@@ -122,8 +122,8 @@ def _run(
     rows: Rows,
 ) -> Summary:
     """Check and run; raises LumenfallError for what keeps the run from starting."""
-    from ...table import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS
-    from ..core_nodes import CORE_TITLES, free, table
+    from ...table import NODE_CLASS_MAPPINGS
+    from ..core_nodes import TITLES, free, table
     from ..folders import Folders
     from ..workflow import load
 
@@ -144,7 +144,7 @@ def _run(
         folders = Folders(input_folder, output_folder, Path(stack.enter_context(_previews())))
         core = table(folders)
         nodes = {**core, **NODE_CLASS_MAPPINGS}
-        loaded = load(content, nodes, {**CORE_TITLES, **NODE_DISPLAY_NAME_MAPPINGS})
+        loaded = load(content, nodes, TITLES)
         host = Headless(overrides, rows.say, name, nodes=nodes, free_nodes=free(core), sends_again=send_again)
         stack.enter_context(signals.asking(host.stop))
         summary = asyncio.run(_execute(loaded, drawn, settings, folders, host, rows))

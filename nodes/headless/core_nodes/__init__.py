@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ...table import NODE_DISPLAY_NAME_MAPPINGS
 from ..folders import Folders
 from .files import LoadImage, LoadImageMask, PreviewImage, SaveImage
 from .masks import GrowMask, ImageToMask, InvertMask, MaskToImage, SolidMask
 from .pictures import EmptyImage, ImageBatch, ImageScale, ImageScaleBy
-
 
 CORE_TITLES = {
     "LoadImage": "Load Image",
@@ -29,6 +29,8 @@ CORE_TITLES = {
     "SolidMask": "Create Solid Mask",
     "GrowMask": "Grow Mask",
 }
+TITLES = {**CORE_TITLES, **NODE_DISPLAY_NAME_MAPPINGS}
+"""What people see of each class, those of this pack too."""
 
 
 def table(folders: Folders) -> dict[str, type[Any]]:

@@ -10,16 +10,14 @@ from typing import Any
 import torch
 from aiohttp import web
 
-from ...table import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS
-from ..core_nodes import CORE_TITLES
+from ...table import NODE_CLASS_MAPPINGS
+from ..core_nodes import TITLES
 from .folders import PACK
 from .messages import FEATURES
 from .playground import Playground
 
 COMFYUI = "0.33.0"
 """The ComfyUI whose routes and core nodes are followed here; the frontend compares versions with it."""
-
-TITLES = {**CORE_TITLES, **NODE_DISPLAY_NAME_MAPPINGS}
 
 
 class Descriptions:
