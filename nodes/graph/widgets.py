@@ -7,7 +7,7 @@ place among the values but is no input; the choice of a dynamic combo brings inp
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -125,26 +125,55 @@ def widgets_of(node: DrawnNode, definition: Mapping[str, Any] | None) -> Widgets
 
 
 def _described(node: DrawnNode, definition: Mapping[str, Any]) -> Widgets:
+    declared = list(_ordered(definition))
+    named = node.values if isinstance(node.values, Mapping) else node.named
     values: dict[str, Any] = {}
     specs: dict[str, Spec] = {}
-    declared = list(_ordered(definition))
-    saved = _Saved(node, declared)
+    fits = False
+    if not isinstance(node.values, Mapping):
+        values, specs, fits = _by_place(declared, _without_dummies(list(node.values or ()), declared))
+    if named is not None and not fits:
+        # The class has changed since. Where it has not, the frontend goes by place, and so does who edits a file.
+        values, specs = _by_name(declared, named)
+    return Widgets(values, specs, _sockets(node, declared, specs))
+
+
+def _by_place(declared: Sequence[Spec], saved: list[Any]) -> tuple[dict[str, Any], dict[str, Spec], bool]:
+    """Values and inputs by name, and whether there was one saved value for each place."""
+    count = 0
+
+    def take(spec: Spec) -> Any:
+        nonlocal count
+        place, count = count, count + 1 + spec.followers
+        return saved[place] if place < len(saved) else spec.default
+
+    values, specs = _filled(declared, take)
+    return values, specs, count == len(saved)
+
+
+def _by_name(declared: Sequence[Spec], named: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Spec]]:
+    return _filled(declared, lambda spec: named.get(spec.name, spec.default))
+
+
+def _filled(declared: Sequence[Spec], take: Callable[[Spec], Any]) -> tuple[dict[str, Any], dict[str, Spec]]:
+    """Values and inputs by name, where ``take`` gives the saved value of each widget, in order."""
+    values: dict[str, Any] = {}
+    specs: dict[str, Spec] = {}
 
     def put(spec: Spec) -> None:
-        kind = spec.widget_type
         specs[spec.name] = spec
-        if kind is None or kind in SILENT:
+        if spec.widget_type is None or spec.widget_type in SILENT:
             return
-        value = saved.take(spec)
-        if kind not in BUTTONS:
+        value = take(spec)
+        if spec.widget_type not in BUTTONS:
             values[spec.name] = spec.held(value)
-        if kind == "COMFY_DYNAMICCOMBO_V3":
+        if spec.widget_type == "COMFY_DYNAMICCOMBO_V3":
             for each in spec.inputs_of(value):
                 put(each)
 
     for spec in declared:
         put(spec)
-    return Widgets(values, specs, _sockets(node, declared, specs))
+    return values, specs
 
 
 def _sockets(node: DrawnNode, declared: Sequence[Spec], specs: Mapping[str, Spec]) -> tuple[Socket, ...]:
@@ -196,24 +225,6 @@ def _undescribed(node: DrawnNode) -> Widgets:
 
 def _is_follower(name: str, value: Any) -> bool:
     return name.endswith("control_after_generate") and value in AFTER_A_RUN
-
-
-class _Saved:
-    """The saved values of a node, taken one after the other."""
-
-    def __init__(self, node: DrawnNode, declared: Sequence[Spec]) -> None:
-        mapping = node.named if node.named is not None else node.values
-        self._named = mapping if isinstance(mapping, Mapping) else None
-        self._left = [] if self._named is not None else _without_dummies(list(node.values or ()), declared)
-
-    def take(self, spec: Spec) -> Any:
-        if self._named is not None:
-            return self._named.get(spec.name, spec.default)
-        if not self._left:
-            return spec.default
-        value = self._left[0]
-        del self._left[: 1 + spec.followers]
-        return value
 
 
 def _without_dummies(saved: list[Any], declared: Sequence[Spec]) -> list[Any]:
