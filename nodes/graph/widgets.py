@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from .drawing import DrawnNode, Socket
@@ -271,11 +272,7 @@ def text_of(value: Any) -> str:
 
 
 def _number(value: float) -> str:
-    if value == int(value) if abs(value) < 1e21 else False:
-        return str(int(value))
+    if value == 0 or 1e-6 <= abs(value) < 1e21:
+        return format(Decimal(repr(value)).normalize(), "f").removeprefix("-" if value == 0 else "")
     mantissa, _, exponent = repr(value).partition("e")
-    if not exponent:
-        return mantissa
-    if -7 <= int(exponent) < 0:
-        return f"{value:.{-int(exponent) + len(mantissa.replace('-', '').replace('.', '')) - 1}f}"
     return f"{mantissa}e{int(exponent):+d}"

@@ -60,5 +60,5 @@ class NeedsComfyUI(InputError):
 def _class(name: str, unknown: Mapping[str, str], packs: Mapping[str, str]) -> str:
     nodes = [node_id for node_id, class_type in unknown.items() if class_type == name]
     origin = sorted({packs[node_id] for node_id in nodes if node_id in packs})
-    place = f"node {', '.join(nodes)}" + (f", of {' or '.join(origin)}" if origin else "")
+    place = f"node{'s' * (len(nodes) > 1)} {', '.join(nodes)}" + (f", of {' or '.join(origin)}" if origin else "")
     return f"{name} ({place})"
