@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from .drawing import BYPASSED, INPUT_NODE, MUTED, Drawing, DrawnNode, DrawnWorkflow, NotDrawn, Wire
+from .numbering import renumbered
 from .promoting import Place, Values, widget_at
 from .texts import PREFIXED, chosen, filled_in
 from .widgets import text_of
@@ -60,7 +61,7 @@ def to_api(
             f"it has group nodes, which came before subgraphs: {names}. Open it in ComfyUI, where each becomes a "
             "subgraph (or choose Convert to Subgraph in its menu) and save it anew, or use Export (API)"
         )
-    return _Export(workflow, definitions, now, choose).run()
+    return _Export(renumbered(workflow), definitions, now, choose).run()
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,9 @@ from typing import Any
 MUTED, BYPASSED = 2, 4
 """Modes of a node that does not run; what follows a bypassed one gets what that was given."""
 
+PROMOTED = "proxyWidgets"
+"""The property of a node that stands for a subgraph by which older browsers name promoted widgets inside it."""
+
 INPUT_NODE, OUTPUT_NODE = "-10", "-20"
 """The ids that links inside a subgraph name for its own inputs and outputs."""
 
@@ -89,6 +92,8 @@ class DrawnWorkflow:
 
     root: Drawing
     subgraphs: Mapping[str, Drawing]
+    last_id: int = 0
+    """The highest number that the browser has given to a node."""
 
     def every_node(self) -> Iterator[DrawnNode]:
         """The nodes of the workflow and of each subgraph, once for each node that stands for it."""
@@ -109,8 +114,11 @@ def is_drawing(content: Any) -> bool:
 def read(content: Mapping[str, Any]) -> DrawnWorkflow:
     """Raises NotDrawn where something is not as it must be."""
     try:
-        subgraphs = {str(each["id"]): _drawing(each, str(each["id"])) for each in _definitions(content)}
-        return DrawnWorkflow(_drawing(content, None), subgraphs)
+        subgraphs: dict[str, Drawing] = {}
+        for each in _definitions(content):
+            subgraphs.setdefault(str(each["id"]), _drawing(each, str(each["id"])))
+        last = content.get("last_node_id") or (content.get("state") or {}).get("lastNodeId") or 0
+        return DrawnWorkflow(_drawing(content, None), subgraphs, int(last))
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise NotDrawn(f"{type(error).__name__}: {error}") from error
 
@@ -122,12 +130,12 @@ def _definitions(content: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def _drawing(content: Mapping[str, Any], name: str | None) -> Drawing:
-    nodes = [_node(node) for node in content["nodes"]]
+    nodes: dict[str, DrawnNode] = {}
+    for node in map(_node, content["nodes"]):
+        nodes.setdefault(node.id, node)
     wires = dict(_wire(link) for link in content.get("links") or () if link)
     inputs, outputs = ([] if name is None else content.get(side) or [] for side in ("inputs", "outputs"))
-    return Drawing(
-        name, {node.id: node for node in nodes}, wires, tuple(map(_socket, inputs)), tuple(map(_socket, outputs))
-    )
+    return Drawing(name, nodes, wires, tuple(map(_socket, inputs)), tuple(map(_socket, outputs)))
 
 
 def _node(content: Mapping[str, Any]) -> DrawnNode:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .drawing import INPUT_NODE, Drawing, DrawnNode, DrawnWorkflow
+from .drawing import INPUT_NODE, PROMOTED, Drawing, DrawnNode, DrawnWorkflow
 from .widgets import Widgets, widgets_of
 
 Source = tuple[str, str]
@@ -115,7 +115,7 @@ def widget_at(node: DrawnNode, wire: Any, drawing: Drawing, widgets: Widgets) ->
 
 
 def _proxies(node: DrawnNode) -> Iterator[tuple[str, str]]:
-    for entry in node.properties.get("proxyWidgets") or ():
+    for entry in node.properties.get(PROMOTED) or ():
         if isinstance(entry, list) and len(entry) >= 2:
             yield str(entry[0]), str(entry[1])
 

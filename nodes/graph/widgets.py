@@ -28,8 +28,11 @@ SPECIAL = frozenset(
 BUTTONS = frozenset(("IMAGEUPLOAD", "AUDIOUPLOAD"))
 """Types whose widget is a button: it has a place among the values, but is no input."""
 
-SILENT = frozenset(("AUDIO_UI", "IMAGECOMPARE", "PREVIEW_3D", "RESOLUTION_PREVIEW"))
+SILENT = frozenset(("AUDIO_UI", "PREVIEW_3D", "RESOLUTION_PREVIEW"))
 """Types whose widget only shows something."""
+
+FIXED = {"IMAGECOMPARE": ["", ""]}
+"""Types whose widget has no place among the values, and what the browser sends for it."""
 
 AFTER_A_RUN = ("fixed", "increment", "decrement", "randomize", "increment-wrap")
 """What may become of a seed after a run."""
@@ -57,7 +60,7 @@ class Spec:
     def widget_type(self) -> Any:
         """The type of its widget, None where only a link can fill it."""
         kind = self.options.get("widgetType", self.type)
-        known = kind in PLAIN or kind in SPECIAL or kind in BUTTONS or kind in SILENT
+        known = kind in PLAIN or kind in SPECIAL or kind in BUTTONS or kind in SILENT or kind in FIXED
         if self.options.get("forceInput") or not (known or kind in ("COMBO", "COMFY_DYNAMICCOMBO_V3")):
             return None
         return kind
@@ -163,7 +166,9 @@ def _filled(declared: Sequence[Spec], take: Callable[[Spec], Any]) -> tuple[dict
 
     def put(spec: Spec) -> None:
         specs[spec.name] = spec
-        if spec.widget_type is None or spec.widget_type in SILENT:
+        if spec.widget_type in FIXED:
+            values[spec.name] = FIXED[spec.widget_type]
+        if spec.widget_type is None or spec.widget_type in SILENT or spec.widget_type in FIXED:
             return
         value = take(spec)
         if spec.widget_type not in BUTTONS:
