@@ -18,7 +18,13 @@ Exit codes:
   130  interrupted: by Ctrl-C; 143 by SIGTERM, 129 by SIGHUP"""
 
 
-WorkflowFile = Annotated[Path, typer.Argument(metavar="WORKFLOW.json", help="A workflow in API format.")]
+WorkflowFile = Annotated[
+    Path,
+    typer.Argument(
+        metavar="WORKFLOW",
+        help="A workflow as the browser saves it or in API format, a picture that carries one (PNG, WebP, JPEG), or -.",
+    ),
+]
 
 Settings = Annotated[
     list[str] | None,
