@@ -55,14 +55,14 @@ def test_an_example_makes_pictures_without_a_key(
 def test_the_file_that_people_share_and_the_picture_that_it_makes_run_alike(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    made = [EXAMPLES / "api" / "inpaint.json", EXAMPLES / "inpaint.json"]
+    made = [EXAMPLES / "api" / "generate.json", EXAMPLES / "generate.json"]
     for number in range(3):
         _, printed = run(made[number], tmp_path, monkeypatch, capsys, "--input", str(EXAMPLES / "input"))
         ((path,),) = [output["images"] for output in printed["outputs"].values()]
         made.append(Path(path))
     pictures = [Image.open(path) for path in made[2:]]
     assert len({picture.tobytes() for picture in pictures}) == 1
-    assert [json.loads(picture.info["workflow"]) for picture in pictures] == [ui("inpaint")] * 3
+    assert [json.loads(picture.info["workflow"]) for picture in pictures] == [ui("generate")] * 3
 
 
 def test_the_inpainted_example_is_untouched_outside_its_mask(

@@ -133,13 +133,15 @@ def _drawing(content: Mapping[str, Any], name: str | None) -> Drawing:
     nodes: dict[str, DrawnNode] = {}
     for node in map(_node, content["nodes"]):
         nodes.setdefault(node.id, node)
-    wires = dict(_wire(link) for link in content.get("links") or () if link)
+    links = dict(_wire(link) for link in content.get("links") or () if link)
+    wires = {number: wire for number, wire in links.items() if min(wire.origin_slot, wire.target_slot) >= 0}
     inputs, outputs = ([] if name is None else content.get(side) or [] for side in ("inputs", "outputs"))
     return Drawing(name, nodes, wires, tuple(map(_socket, inputs)), tuple(map(_socket, outputs)))
 
 
 def _node(content: Mapping[str, Any]) -> DrawnNode:
     values, named = content.get("widgets_values"), content.get("widgets_values_named")
+    properties = content.get("properties")
     return DrawnNode(
         str(content["id"]),
         str(content["type"]),
@@ -149,7 +151,7 @@ def _node(content: Mapping[str, Any]) -> DrawnNode:
         tuple(map(_socket, content.get("outputs") or ())),
         values if isinstance(values, (list, Mapping)) else None,
         named if isinstance(named, Mapping) else None,
-        content.get("properties") or {},
+        properties if isinstance(properties, Mapping) else {},
     )
 
 

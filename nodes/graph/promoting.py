@@ -115,7 +115,8 @@ def widget_at(node: DrawnNode, wire: Any, drawing: Drawing, widgets: Widgets) ->
 
 
 def _proxies(node: DrawnNode) -> Iterator[tuple[str, str]]:
-    for entry in node.properties.get(PROMOTED) or ():
+    promoted = node.properties.get(PROMOTED)
+    for entry in promoted if isinstance(promoted, list) else ():
         if isinstance(entry, list) and len(entry) >= 2:
             yield str(entry[0]), str(entry[1])
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
+import json
+from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -133,11 +138,47 @@ def test_what_is_no_graph_is_refused(content: dict[str, Any]) -> None:
         read(content)
 
 
+HARD = [json.loads(path.read_text()) for path in sorted((Path(__file__).parent / "workflows").glob("*.json"))]
+JUNK: list[Any] = [None, 0, -1, 2.5, "x", "", [], {}, [1], {"a": 1}, True, ["1", "y"], [["a", "b"]], 10**30]
+DAMAGE = st.tuples(st.integers(0, 10_000), st.sampled_from(JUNK))
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The ways to all that is in ``value``."""
+    if path:
+        yield path
+    for key in value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
+        yield from places(value[key], (*path, key))
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.sampled_from(HARD), st.lists(st.tuples(st.integers(0, 10_000), st.sampled_from(JUNK)), min_size=1, max_size=3)
+)
+def test_a_damaged_file_is_converted_or_refused(content: dict[str, Any], damages: list[tuple[int, Any]]) -> None:
+    content = copy.deepcopy(content)
+    for number, junk in damages:
+        paths = list(places(content))
+        *above, last = paths[number % len(paths)]
+        inside: Any = content
+        for key in above:
+            inside = inside[key]
+        inside[last] = copy.deepcopy(junk)
+    with contextlib.suppress(NotDrawn):
+        converted(content)
+
+
+INSIDE = 100
+"""Where the ids of a subgraph's nodes begin."""
+
 KINDS = st.tuples(st.sampled_from([0, 0, 0, 2, 4]), st.sampled_from([*SOCKETS, "S"]))
 NUMBER = st.integers(0, 6)
 LINKS = st.lists(st.tuples(NUMBER, st.integers(0, 2), NUMBER, st.integers(0, 2)), max_size=12)
 INNER_LINKS = st.lists(
-    st.tuples(st.integers(-10, 3), st.integers(0, 2), st.sampled_from([-20, 0, 1, 2, 3]), st.integers(0, 2)), max_size=8
+    st.tuples(
+        st.sampled_from([-10, 0, 1, 2, 3]), st.integers(0, 2), st.sampled_from([-20, 0, 1, 2, 3]), st.integers(0, 2)
+    ),
+    max_size=8,
 )
 
 
@@ -151,6 +192,10 @@ def test_of_any_drawing_only_nodes_that_run_are_left_and_links_that_lead_somewhe
 ) -> None:
     sockets = [{"name": name, "type": "IMAGE"} for name in ("p", "q")]
     definition = {"id": "S", **drawn(inner, inner_wires), "inputs": sockets, "outputs": sockets}
+    for node in definition["nodes"]:
+        node["id"] += INSIDE
+    for link in definition["links"]:
+        link[1], link[3] = (end + INSIDE if end >= 0 else end for end in (link[1], link[3]))
     content = drawn(kinds, wires, definitions={"subgraphs": [definition]})
     for node in content["nodes"]:
         if node["type"] == "S":
@@ -163,7 +208,8 @@ def test_of_any_drawing_only_nodes_that_run_are_left_and_links_that_lead_somewhe
         assert "circle" in str(error)
         return
     for node_id, node in made.prompt.items():
-        mode, kind = (kinds if ":" not in node_id else inner)[int(node_id.rpartition(":")[2])]
+        number = int(node_id.rpartition(":")[2])
+        mode, kind = kinds[number] if number < INSIDE else inner[number - INSIDE]
         assert mode == 0 and kind == node["class_type"] and kind not in (*ONLY_DRAWN, "S")
     for sources in links(made).values():
         assert all(source in made.prompt and isinstance(slot, int) for source, slot in sources.values())
