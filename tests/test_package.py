@@ -161,7 +161,7 @@ TESTED_WITH: dict[str, str] = {
     "tests/faults/test_stop.py": "purchase/background purchase/crew",
     "tests/headless/commands/test_recover.py": "headless/commands/exports",
     "tests/headless/commands/test_spend.py": "headless/commands/chart headless/commands/printing",
-    "tests/graph/test_converting.py": "graph/drawing graph/promoting",
+    "tests/graph/test_converting.py": "graph/drawing graph/numbering graph/promoting",
     "tests/headless/core_nodes/test_core_nodes.py": "headless/core_nodes/masks headless/core_nodes/pictures "
     "headless/core_nodes/scaling headless/folders",
     "tests/headless/playground/test_files.py": "headless/playground/folders",

@@ -43,6 +43,13 @@ class WorkflowError(InputError):
         super().__init__(lines[0] if len(lines) == 1 else "\n".join([f"{len(lines)} problems:", *lines]))
 
 
+class NoWorkflow(WorkflowError):
+    """The file holds no workflow. Says nothing of what is in it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__([Problem("invalid_workflow", message)])
+
+
 class NeedsComfyUI(InputError):
     """The graph has nodes that only ComfyUI has. ``unknown`` maps node ids to their class, ``packs`` to the pack that
     it comes from, as far as the file tells.

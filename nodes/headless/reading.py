@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..graph.drawing import is_drawing
-from .problems import Problem, WorkflowError
+from .problems import NoWorkflow, Problem, WorkflowError
 
 Prompt = dict[str, dict[str, Any]]
 """API format: node id -> {"class_type", "inputs", "_meta": {"title"}}. A link is ``["id", slot]``."""
@@ -44,19 +44,15 @@ def read(path: Path) -> Content:
     try:
         data = sys.stdin.buffer.read() if path == STDIN else path.read_bytes()
     except OSError as error:
-        raise refused(f"{path} cannot be read: {error.strerror or error}") from error
+        raise NoWorkflow(f"{path} cannot be read: {error.strerror or error}") from error
     name = name_of(path) if path == STDIN else str(path)
     if _is_picture(data):
         return _content(dict(_carried(data)), name)
     try:
         content = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise refused(f"{name} is neither JSON nor a PNG, WebP or JPEG: {error}") from error
+        raise NoWorkflow(f"{name} is neither JSON nor a PNG, WebP or JPEG: {error}") from error
     return _content(_unwrapped(content), name)
-
-
-def refused(message: str) -> WorkflowError:
-    return WorkflowError([Problem("invalid_workflow", message)])
 
 
 def _content(found: Mapping[str, Any], name: str) -> Content:
@@ -67,7 +63,7 @@ def _content(found: Mapping[str, Any], name: str) -> Content:
     if not is_drawing(drawn):
         drawn = None
     if prompt is None and drawn is None:
-        raise refused(f"{name} carries no workflow. Many programs and sites drop it when they convert a picture.")
+        raise NoWorkflow(f"{name} carries no workflow. Many programs and sites drop it when they convert a picture.")
     return Content(None if prompt is None else _checked(prompt, name), drawn)
 
 
@@ -88,7 +84,7 @@ def _unwrapped(content: Any) -> dict[str, Any]:
 
 def _checked(prompt: Any, name: str) -> Prompt:
     if not isinstance(prompt, dict) or not prompt:
-        raise refused(
+        raise NoWorkflow(
             f"{name} is no workflow: it must be one object, with a list of nodes, or with a node for each id."
         )
     problems = [

@@ -14,8 +14,8 @@ from ..graph.converting import Converted, to_api
 from ..graph.drawing import NotDrawn, is_drawing
 from ..graph.fields import COERCIONS, Field, declared
 from ..graph.links import title_of
-from .problems import Problem, WorkflowError
-from .reading import Content, Prompt, refused
+from .problems import NoWorkflow, Problem, WorkflowError
+from .reading import Content, Prompt
 
 
 def load(content: Content, table: Mapping[str, type[Any]], titles: Mapping[str, str]) -> Converted:
@@ -36,9 +36,10 @@ def load(content: Content, table: Mapping[str, type[Any]], titles: Mapping[str, 
         }
         made = to_api(workflow, definitions, datetime.now())
     except NotDrawn as error:
-        raise refused(f"The workflow cannot be exported: {error}.") from error
+        problem = Problem("invalid_workflow", f"The workflow cannot be exported: {error}.")
+        raise WorkflowError([problem]) from error
     if not made.prompt:
-        raise refused("The workflow has no node that runs.")
+        raise NoWorkflow("The workflow has no node that runs.")
     return made
 
 

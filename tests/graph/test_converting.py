@@ -138,7 +138,7 @@ def test_what_is_no_graph_is_refused(content: dict[str, Any]) -> None:
         read(content)
 
 
-HARD = [json.loads(path.read_text()) for path in sorted((Path(__file__).parent / "workflows").glob("*.json"))]
+HARD = [json.loads(path.read_text("utf-8")) for path in sorted((Path(__file__).parent / "workflows").glob("*.json"))]
 JUNK: list[Any] = [None, 0, -1, 2.5, "x", "", [], {}, [1], {"a": 1}, True, ["1", "y"], [["a", "b"]], 10**30]
 DAMAGE = st.tuples(st.integers(0, 10_000), st.sampled_from(JUNK))
 
@@ -174,6 +174,7 @@ INSIDE = 100
 KINDS = st.tuples(st.sampled_from([0, 0, 0, 2, 4]), st.sampled_from([*SOCKETS, "S"]))
 NUMBER = st.integers(0, 6)
 LINKS = st.lists(st.tuples(NUMBER, st.integers(0, 2), NUMBER, st.integers(0, 2)), max_size=12)
+INNER_ENDS = st.sampled_from([0, 1, 2, 3])
 INNER_LINKS = st.lists(
     st.tuples(
         st.sampled_from([-10, 0, 1, 2, 3]), st.integers(0, 2), st.sampled_from([-20, 0, 1, 2, 3]), st.integers(0, 2)

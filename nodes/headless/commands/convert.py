@@ -13,6 +13,7 @@ from .. import signals
 from ..problems import NeedsComfyUI
 from ..reading import Content, Prompt, read
 from .options import DONE, NEEDS_COMFYUI, WRONG, InputFolder, WorkflowFile, input_beside
+from .summary import without_key
 
 
 def convert(
@@ -34,7 +35,7 @@ def convert(
         else:
             _write(output, text)
     except LumenfallError as error:
-        typer.echo(str(error), err=True)
+        typer.echo(without_key(str(error), error), err=True)
         code = NEEDS_COMFYUI if isinstance(error, NeedsComfyUI) else WRONG
     raise typer.Exit(code)
 

@@ -21,7 +21,6 @@ from ...errors import LumenfallError
 from ...graph.converting import Converted
 from ...host import Interrupted, use
 from ...pricing.result import Estimate
-from ...purchase.session import Session
 from .. import signals
 from ..checks import build
 from ..folders import Folders
@@ -30,7 +29,7 @@ from ..problems import NeedsComfyUI
 from ..reading import read
 from ..workflow import load, override
 from .options import DONE, FAILED, WRONG, AsJson, InputFolder, InSandbox, Settings, WorkflowFile, input_beside
-from .summary import of_error
+from .summary import of_error, without_key
 
 
 def estimate_file(workflow: Path, settings: list[str], input_folder: Path, *, in_sandbox: bool) -> Estimate:
@@ -108,14 +107,15 @@ def estimate(
     Exit codes: 0 all is known, 1 a node cannot be estimated, 2 the workflow or the command line is wrong.
     """
     text = "Stopped."
+    failure: LumenfallError | None = None
     try:
         made = estimate_file(workflow, settings or [], input_folder or input_beside(workflow), in_sandbox=sandbox)
         summary, text, code = as_dict(made), made.text, FAILED if made.unknown else DONE
     except LumenfallError as error:
-        summary, text, code = no_estimate(error), str(error), WRONG
+        summary, text, code, failure = no_estimate(error), str(error), WRONG, error
     except (Interrupted, KeyboardInterrupt):
         summary, code = no_estimate(None), signals.exit_code()
-    summary, text = Session(Headless()).without_key((summary, text))
+    summary, text = without_key((summary, text), failure)
     if as_json:
         print(json.dumps(summary))
     else:

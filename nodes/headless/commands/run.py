@@ -15,7 +15,6 @@ import typer
 
 from ...errors import Charged, InputError, LumenfallError
 from ...host import use
-from ...purchase.session import Session
 from .. import signals
 from ..host import Headless, sandboxed
 from ..problems import NeedsComfyUI
@@ -61,19 +60,19 @@ def run(
 ) -> None:
     """Run a workflow. Ctrl-C, SIGTERM or SIGHUP stops it and waits for what is paid; the next one breaks it off."""
     from ..reading import name_of, read
-    from .summary import of_break_off, of_error
+    from .summary import of_break_off, of_error, without_key
 
     input_folder = input_folder or input_beside(workflow)
-    # Some paste the key into a title or a prompt.
-    clear = Session(Headless()).without_key
+    failure: LumenfallError | None = None
     try:
         # Before torch is waited for.
         content = read(workflow)
         with signals.held():
             from ... import table  # noqa: F401
+            from ...purchase.session import Session
             from ..workflow import browser_form
             from .console import Rows
-        with Rows(silent=as_json, clear=clear) as rows:
+        with Rows(silent=as_json, clear=Session(Headless()).without_key) as rows:
             drawn = content.drawn or browser_form(workflow)
             summary = _run(
                 name_of(workflow),
@@ -91,6 +90,7 @@ def run(
         signals.ignore()
     except LumenfallError as error:
         summary, code = of_error(error), NEEDS_COMFYUI if isinstance(error, NeedsComfyUI) else WRONG
+        failure = error
     except KeyboardInterrupt:
         signals.ignore()
         summary, code = of_break_off(), signals.exit_code()
@@ -98,7 +98,7 @@ def run(
         log.exception("This is a bug of the command line")
         message = f"{type(error).__name__}: {error}"
         summary, code = of_error(LumenfallError(message, code="UNEXPECTED", charged=Charged.UNKNOWN)), FAILED
-    summary = clear(summary)
+    summary = without_key(summary, failure)
     if as_json:
         print(json.dumps(summary))
     else:
