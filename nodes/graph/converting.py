@@ -35,7 +35,7 @@ Definitions = Mapping[str, Mapping[str, Any]]
 @dataclass(frozen=True)
 class Converted:
     """``prompt`` is the graph in API format. ``nameless`` are the nodes with values that are left out since nobody told
-    their names, ``dead_ends`` those of no known class whose outputs lead nowhere, both by id.
+    their names, ``dead_ends`` those of no known class that lead nowhere, both by id.
     """
 
     prompt: dict[str, dict[str, Any]]
@@ -293,7 +293,10 @@ class _Export:
         self, prompt: Mapping[str, Mapping[str, Any]], exported: list[tuple[_Level, DrawnNode]]
     ) -> frozenset[str]:
         open_ended = {
-            level.id_of(node) for level, node in exported if node.outputs and node.type not in self.definitions
+            level.id_of(node)
+            for level, node in exported
+            if node.type not in self.definitions
+            and (node.outputs or not any(socket.link for socket in node.inputs))  # else it saves or shows something
         }
         dead: set[str] = set()
         while True:

@@ -88,15 +88,9 @@ async def build(
 
 
 def _ends(prompt: Prompt, unknown: Collection[str]) -> list[str]:
-    """The nodes of unknown classes that may be there for their own sake: they are given something, and nobody is given
-    what they make.
-    """
-    given = {
-        node_id: {source_of(value, prompt) for value in node["inputs"].values()} - {None}
-        for node_id, node in prompt.items()
-    }
-    used = {source for sources in given.values() for source in sources}
-    return [node_id for node_id in unknown if given[node_id] and node_id not in used]
+    """The nodes of unknown classes that may be there for their own sake: nobody is given what they make."""
+    given = {source_of(value, prompt) for node in prompt.values() for value in node["inputs"].values()}
+    return [node_id for node_id in unknown if node_id not in given]
 
 
 @dataclass

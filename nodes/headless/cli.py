@@ -110,6 +110,9 @@ def prepared() -> typer.Typer:
 
 
 def _add(app: typer.Typer, name: str) -> None:
+    # Typer imports it when it reads the arguments, where a signal would not wait for that.
+    import pydantic  # noqa: F401
+
     command: Any = getattr(importlib.import_module(f".commands.{name}", __package__), name)
     if isinstance(command, typer.Typer):
         app.add_typer(command, name=name)

@@ -85,7 +85,8 @@ def _unwrapped(content: Any) -> dict[str, Any]:
 def _checked(prompt: Any, name: str) -> Prompt:
     if not isinstance(prompt, dict) or not prompt:
         raise NoWorkflow(
-            f"{name} is no workflow: it must be one object, with a list of nodes, or with a node for each id."
+            f"{name} is not a workflow in API format, nor as the browser saves it: there must be a node for each id, "
+            "or a list of nodes."
         )
     problems = [
         Problem("missing_node_type", "is not a node: it needs a class_type and inputs", node_id)

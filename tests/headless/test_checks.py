@@ -173,7 +173,7 @@ def test_no_output_node_is_a_problem() -> None:
 
 def test_all_unknown_classes_are_listed_before_anything_else() -> None:
     workflow = prompt(count=99)
-    workflow["8"] = {"class_type": "KSampler", "inputs": {"positive": ["9", 0]}}
+    workflow["8"] = {"class_type": "KSampler", "inputs": {}}
     workflow["9"] = {"class_type": "CLIPTextEncode", "inputs": {}, "_meta": {"title": "Text", "cnr_id": "some-pack"}}
     workflow["10"] = {"class_type": "KSampler", "inputs": {"positive": ["9", 0]}}
     with pytest.raises(NeedsComfyUI) as caught:

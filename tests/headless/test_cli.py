@@ -472,3 +472,15 @@ def test_what_needs_no_nodes_waits_for_none(arguments: list[str], tmp_path: Path
     )
     printed = subprocess.check_output([sys.executable, "-c", code], cwd=tmp_path, text=True, stderr=subprocess.DEVNULL)
     assert printed.splitlines()[-1] == f"{2 if 'w.json' in arguments else 0} []"
+
+
+def test_what_leads_nowhere_is_left_out_and_named(place: Path) -> None:
+    nodes = [
+        {"id": 1, "type": "EmptyImage", "outputs": [{"name": "IMAGE", "type": "IMAGE"}]},
+        {"id": 2, "type": "SaveImage", "inputs": [{"name": "images", "type": "IMAGE", "link": 1}]},
+        {"id": 3, "type": "VAELoader", "outputs": [{"name": "VAE", "type": "VAE"}]},
+    ]
+    (place / "drawn.json").write_text(json.dumps({"nodes": nodes, "links": [[1, 1, 0, 2, 0, "IMAGE"]]}))
+    done = spawned(place, "run", "drawn.json", "--json")
+    assert (done.returncode, list(json.loads(done.stdout)["outputs"])) == (0, ["2"])
+    assert "VAELoader (node 3)" in done.stderr

@@ -64,6 +64,7 @@ def run(
 
     input_folder = input_folder or input_beside(workflow)
     failure: LumenfallError | None = None
+    has_begun = False
     try:
         # Before torch is waited for.
         content = read(workflow)
@@ -74,6 +75,7 @@ def run(
             from .console import Rows
         with Rows(silent=as_json, clear=Session(Headless()).without_key) as rows:
             drawn = content.drawn or browser_form(workflow)
+            has_begun = True
             summary = _run(
                 name_of(workflow),
                 content,
@@ -101,6 +103,8 @@ def run(
     summary = without_key(summary, failure)
     if as_json:
         print(json.dumps(summary))
+    elif summary["status"] == "interrupted" and not has_begun:
+        typer.echo("Interrupted before anything was sent.", err=True)
     else:
         from .console import show
 
@@ -145,6 +149,9 @@ def _run(
         core = table(folders)
         nodes = {**core, **NODE_CLASS_MAPPINGS}
         loaded = load(content, nodes, TITLES)
+        if loaded.dead_ends:
+            left = ", ".join(f"{loaded.prompt[name]['class_type']} (node {name})" for name in sorted(loaded.dead_ends))
+            typer.echo(f"Left out, since nothing follows them and only ComfyUI knows them: {left}.", err=True)
         host = Headless(overrides, rows.say, name, nodes=nodes, free_nodes=free(core), sends_again=send_again)
         stack.enter_context(signals.asking(host.stop))
         summary = asyncio.run(_execute(loaded, drawn, settings, folders, host, rows))

@@ -34,8 +34,11 @@ def test_it_writes_a_file_where_one_is_named(command: Command, tmp_path: Path) -
 
 
 def test_what_only_comfyui_can_name_is_no_graph(command: Command, tmp_path: Path) -> None:
-    node = {"id": 4, "type": "Odd", "widgets_values": [1, 2], "properties": {"aux_id": "some/pack"}}
-    (tmp_path / "w.json").write_text(json.dumps({"nodes": [node], "links": []}))
+    nodes = [
+        {"id": 4, "type": "Odd", "widgets_values": [1, 2], "properties": {"aux_id": "some/pack"}},
+        {"id": 5, "type": "SaveImage", "inputs": [{"name": "images", "type": "IMAGE", "link": 1}]},
+    ]
+    (tmp_path / "w.json").write_text(json.dumps({"nodes": nodes, "links": [[1, 4, 0, 5, 0, "IMAGE"]]}))
     printed = command("convert", "w.json")
     assert (printed.code, printed.out) == (3, "") and "Odd (node 4, of some/pack)" in printed.err
 
@@ -43,4 +46,4 @@ def test_what_only_comfyui_can_name_is_no_graph(command: Command, tmp_path: Path
 def test_what_is_no_workflow_is_told(command: Command, tmp_path: Path) -> None:
     (tmp_path / "w.json").write_text("{}")
     printed = command("convert", "w.json")
-    assert (printed.code, printed.out) == (2, "") and "no workflow" in printed.err
+    assert (printed.code, printed.out) == (2, "") and "not a workflow" in printed.err
