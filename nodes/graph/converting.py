@@ -28,6 +28,9 @@ ALIAS = "Node name for S&R"
 REPLACES = "Run widget replace on values"
 PACK_FACTS = ("cnr_id", "aux_id", "ver")
 
+MAX_DEPTH, MAX_SUBGRAPHS = 50, 10_000
+"""More is in no graph that somebody drew; a few lines could unfold into millions of nodes."""
+
 Definitions = Mapping[str, Mapping[str, Any]]
 """Class -> what ComfyUI's /object_info says of it: ``input``, and where there is one ``display_name``."""
 
@@ -61,7 +64,10 @@ def to_api(
             f"it has group nodes, which came before subgraphs: {names}. Open it in ComfyUI, where each becomes a "
             "subgraph (or choose Convert to Subgraph in its menu) and save it anew, or use Export (API)"
         )
-    return _Export(renumbered(workflow), definitions, now, choose).run()
+    try:
+        return _Export(renumbered(workflow), definitions, now, choose).run()
+    except RecursionError:
+        raise NotDrawn("it is nested, or linked through nodes that do nothing, too deeply") from None
 
 
 @dataclass(frozen=True)
@@ -105,6 +111,7 @@ class _Export:
     now: datetime
     choose: Callable[[Sequence[str]], str]
     _inputs: dict[Place, list[_Input]] = field(default_factory=dict)
+    _opened: int = 0
 
     def run(self) -> Converted:
         self.values = Values(self.workflow, self.definitions)
@@ -130,11 +137,14 @@ class _Export:
                 if node.runs and node.type not in ONLY_DRAWN:
                     yield level, node
             elif node.runs or level.above is not None:
+                self._opened += 1
+                if self._opened > MAX_SUBGRAPHS:
+                    raise NotDrawn(f"its subgraphs stand for more than {MAX_SUBGRAPHS} subgraphs")
                 # A muted subgraph inside another still runs what is in it: so does the browser.
                 yield from self._exported(self._inside(level, node, subgraph))
 
     def _inside(self, level: _Level, node: DrawnNode, subgraph: Drawing) -> _Level:
-        if len(level.path) > 50:
+        if len(level.path) > MAX_DEPTH:
             raise NotDrawn(f"the subgraph of node {level.path[0]} contains itself")
         return _Level(subgraph, (*level.path, node.id), level, node)
 

@@ -96,14 +96,14 @@ class DrawnWorkflow:
     """The highest number that the browser has given to a node."""
 
     def every_node(self) -> Iterator[DrawnNode]:
-        """The nodes of the workflow and of each subgraph, once for each node that stands for it."""
-        yield from self._nodes_of(self.root, ())
-
-    def _nodes_of(self, drawing: Drawing, above: tuple[str | None, ...]) -> Iterator[DrawnNode]:
-        for node in drawing.nodes.values():
-            yield node
-            if node.type in self.subgraphs and node.type not in above:
-                yield from self._nodes_of(self.subgraphs[node.type], (*above, node.type))
+        """The nodes of the workflow, and those of each subgraph that it uses."""
+        pending, seen = [self.root], {self.root.id}
+        while pending:
+            for node in pending.pop().nodes.values():
+                yield node
+                if node.type in self.subgraphs and node.type not in seen:
+                    seen.add(node.type)
+                    pending.append(self.subgraphs[node.type])
 
 
 def is_drawing(content: Any) -> bool:

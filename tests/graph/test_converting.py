@@ -122,6 +122,15 @@ def test_what_leads_back_into_itself_is_refused(name: str) -> None:
         converted(drawn([(0, "S")], [], definitions=definitions))
 
 
+def test_what_would_unfold_without_end_is_refused() -> None:
+    doubled = [{"id": str(depth), **drawn([(0, str(depth + 1))] * 2, [])} for depth in range(40)]
+    with pytest.raises(NotDrawn, match="10000 subgraphs"):
+        converted(drawn([(0, "0")], [], definitions={"subgraphs": doubled}))
+    chain = [(number, 0, number + 1, 0) for number in range(2000)]
+    with pytest.raises(NotDrawn, match="too deeply"):
+        converted(drawn([(0, "Load"), *[(0, "Reroute")] * 1999, (0, "SaveImage")], chain))
+
+
 @pytest.mark.parametrize(
     "content",
     [
