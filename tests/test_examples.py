@@ -27,10 +27,11 @@ def api(name: str) -> dict[str, Any]:
 
 
 def run(
-    name: str, output: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *more: str
+    source: str | Path, output: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *more: str
 ) -> tuple[int, dict[str, Any]]:
-    """What `lumenfall run` returns and prints for an example."""
-    command = ["lumenfall", "run", str(EXAMPLES / "api" / f"{name}.json"), "--sandbox", "--json", *more]
+    """What `lumenfall run` returns and prints for an example, or a file."""
+    path = EXAMPLES / "api" / f"{source}.json" if isinstance(source, str) else source
+    command = ["lumenfall", "run", str(path), "--sandbox", "--json", *more]
     monkeypatch.setattr("sys.argv", [*command, "--output", str(output)])
     with pytest.raises(SystemExit) as stop:
         cli.main()
@@ -49,6 +50,19 @@ def test_an_example_makes_pictures_without_a_key(
     with Image.open(paths[0]) as picture:
         assert json.loads(picture.info["prompt"]) == api(name)
         assert json.loads(picture.info["workflow"]) == ui(name)
+
+
+def test_the_file_that_people_share_and_the_picture_that_it_makes_run_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = [EXAMPLES / "api" / "generate.json", EXAMPLES / "generate.json"]
+    for number in range(3):
+        _, printed = run(made[number], tmp_path, monkeypatch, capsys, "--input", str(EXAMPLES / "input"))
+        ((path,),) = [output["images"] for output in printed["outputs"].values()]
+        made.append(Path(path))
+    pictures = [Image.open(path) for path in made[2:]]
+    assert len({picture.tobytes() for picture in pictures}) == 1
+    assert [json.loads(picture.info["workflow"]) for picture in pictures] == [ui("generate")] * 3
 
 
 def test_the_inpainted_example_is_untouched_outside_its_mask(
@@ -73,8 +87,10 @@ def test_a_changed_input_leaves_out_the_drawing_that_no_longer_tells_the_truth(
 def test_the_example_with_local_models_is_sent_to_comfyui(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, printed = run("mix-with-local-models", tmp_path, monkeypatch, capsys)
-    assert code == 3 and "KSampler" in printed["errors"][0]["message"] and "ComfyUI" in printed["errors"][0]["hint"]
+    for source in ("mix-with-local-models", EXAMPLES / "mix-with-local-models.json"):
+        code, printed = run(source, tmp_path, monkeypatch, capsys)
+        assert code == 3 and "ComfyUI" in printed["errors"][0]["hint"]
+        assert "KSampler (node 7), UpscaleModelLoader (node 11)" in printed["errors"][0]["message"]
 
 
 @pytest.mark.parametrize("name", NAMES)

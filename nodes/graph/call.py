@@ -32,8 +32,8 @@ def gives_lists(node_class: type[Any]) -> bool:
     return True in getattr(node_class, "OUTPUT_IS_LIST", ())
 
 
-def is_output_node(node_class: type[Any]) -> bool:
-    """Whether a graph is run for this node's sake."""
+def is_output_node(node_class: type[Any] | None) -> bool:
+    """Whether a graph is run for this node's sake; False for a class that is not known."""
     return getattr(node_class, "OUTPUT_NODE", False) is True
 
 

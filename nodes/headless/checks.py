@@ -18,7 +18,8 @@ from ..graph.fields import Field, Misfit, declared
 from ..graph.links import Link, link_of, title_of, upstream
 from ..graph.validation import Validator
 from .problems import NeedsComfyUI, Problem, WorkflowError
-from .workflow import Prompt, override
+from .reading import Prompt
+from .workflow import override, packs_of
 
 log = logging.getLogger(__name__)
 
@@ -51,21 +52,26 @@ async def build(
     table: Mapping[str, type[Any]],
     settings: Iterable[str] = (),
     targets: Collection[str] | None = None,
+    dead_ends: Collection[str] = (),
 ) -> Graph:
     """Check ``prompt``, with ``settings`` (see :func:`.workflow.override`) written in, against the node ``table``.
 
-    ``targets`` are the ids of the output nodes that are wanted, None for all of them. Raises NeedsComfyUI for classes
-    outside the table, else WorkflowError with every problem.
+    ``targets`` are the ids of the output nodes that are wanted, None for all of them; ``dead_ends`` nodes of unknown
+    classes that are known to be none. Raises NeedsComfyUI for classes outside the table that some output needs, or that
+    may be outputs themselves, else WorkflowError with every problem.
     """
-    unknown = {node_id: node["class_type"] for node_id, node in prompt.items() if node["class_type"] not in table}
-    if unknown:
-        raise NeedsComfyUI(unknown)
-    prompt = override(prompt, table, settings)
     outputs = [
         node_id
         for node_id, node in prompt.items()
-        if is_output_node(table[node["class_type"]]) and (targets is None or node_id in targets)
+        if is_output_node(table.get(node["class_type"])) and (targets is None or node_id in targets)
     ]
+    unknown = {node_id: node["class_type"] for node_id, node in prompt.items() if node["class_type"] not in table}
+    ends = [node_id for node_id in _ends(prompt, unknown) if node_id not in dead_ends] if targets is None else []
+    wanted = upstream(prompt, *outputs, *ends) if outputs else prompt
+    unknown = {node_id: class_type for node_id, class_type in unknown.items() if node_id in wanted}
+    if unknown:
+        raise NeedsComfyUI(unknown, packs_of(prompt))
+    prompt = override(prompt, table, settings)
     if not outputs:
         message = "The workflow has no output node; add a SaveImage or a PreviewImage."
         raise WorkflowError([Problem("prompt_no_outputs", message)])
@@ -98,6 +104,13 @@ async def _without_idle(outputs: list[str], prompt: Prompt, table: Mapping[str, 
             log.warning("Left out, as it would only show something: %s", check.problems[0])
             outputs = others
     return outputs
+
+
+def _ends(prompt: Prompt, unknown: Collection[str]) -> list[str]:
+    """The nodes of unknown classes that may be there for their own sake: nobody is given what they make."""
+    links = (link_of(value, prompt) for node in prompt.values() for value in node["inputs"].values())
+    given = {link.node for link in links if link is not None}
+    return [node_id for node_id in unknown if node_id not in given]
 
 
 @dataclass

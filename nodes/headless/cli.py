@@ -1,49 +1,50 @@
 """The command line, ``lumenfall``: its commands (each in a file of its own), and how it ends.
 
-torch and the nodes take a while to import, so commands import what they use.
+What commands are made of takes a while to import, so only the one that is asked for is imported, and it imports torch
+and the nodes where it uses them.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
-from ..purchase import background
 from . import signals
-from .commands.estimate import estimate
-from .commands.limits import limits
-from .commands.models import models
 from .commands.options import CORE_NODES, EXIT_CODES
-from .commands.playground import playground
-from .commands.receipt import receipt
-from .commands.recover import recover
-from .commands.run import run
-from .commands.sandbox import sandbox
-from .commands.spend import spend
-from .commands.store import store
 from .streams import forgive
 from .version import sentence
 
-app = typer.Typer(
-    help="Lumenfall image workflows without ComfyUI.",
-    add_completion=False,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
+COMMANDS = {
+    "run": "Run a workflow.",
+    "estimate": "Tell what a workflow would cost.",
+    "convert": "Print a workflow in API format.",
+    "sandbox": "Serve a stand-in for the API: no key, no cost.",
+    "models": "List the image models of the server.",
+    "playground": "Serve the pack in ComfyUI's browser frontend, without ComfyUI.",
+    "spend": "Show what was spent.",
+    "limits": "Show or set what may be spent.",
+    "store": "Look at, copy and clear the store of pictures.",
+    "recover": "Fetch pictures that were paid for and never arrived.",
+    "receipt": "Tell what a saved picture cost.",
+}
+"""Each is a file of its name in commands/, with a function of its name, or a Typer with further commands."""
+
+EPILOGS = {"run": f"{CORE_NODES}\n\n{EXIT_CODES}", "playground": CORE_NODES}
+"""What stands below the help of a command."""
 
 
 def main() -> None:
     """The command line for who has imported it: the console script of earlier installations, and tests."""
     forgive()
     with signals.heard():
-        start()
+        start(prepared())
 
 
-def start() -> NoReturn:
+def start(app: typer.Typer) -> NoReturn:
     """Run the command that ``sys.argv`` names, and leave with its exit code. Signals are heard by now."""
     try:
         app(prog_name="lumenfall")
@@ -63,6 +64,8 @@ def start() -> NoReturn:
         break_off()
     finally:
         if signals.count() > 1:
+            from ..purchase import background
+
             background.leave()
 
 
@@ -82,7 +85,6 @@ def _tell_version(is_asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Show the version and exit.")
@@ -91,13 +93,31 @@ def _options(
     pass
 
 
-app.command(epilog=f"{CORE_NODES}\n\n{EXIT_CODES}")(run)
-app.command()(estimate)
-app.command()(sandbox)
-app.command()(models)
-app.command(epilog=CORE_NODES)(playground)
-app.command()(spend)
-app.command()(limits)
-app.add_typer(store, name="store")
-app.command()(recover)
-app.command()(receipt)
+def prepared() -> typer.Typer:
+    """The commands: the one that ``sys.argv`` names, else the names of all."""
+    app = typer.Typer(
+        help="Lumenfall image workflows without ComfyUI.",
+        add_completion=False,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    app.callback()(_options)
+    asked = next((argument for argument in sys.argv[1:] if not argument.startswith("-")), None)
+    for name, line in COMMANDS.items():
+        if asked not in COMMANDS:
+            app.command(name, help=line)(lambda: None)
+        elif name == asked:
+            _add(app, name)
+    return app
+
+
+def _add(app: typer.Typer, name: str) -> None:
+    # Typer imports it when it reads the arguments, where a signal would not wait for that.
+    import pydantic  # noqa: F401
+
+    command: Any = getattr(importlib.import_module(f".commands.{name}", __package__), name)
+    if isinstance(command, typer.Typer):
+        app.add_typer(command, name=name)
+    else:
+        app.command(epilog=EPILOGS.get(name))(command)

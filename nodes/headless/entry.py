@@ -27,8 +27,10 @@ def main() -> None:
                     return
                 _require_packages()
                 from . import cli
+
+                app = cli.prepared()
             has_begun = True
-            cli.start()
+            cli.start(app)
         except KeyboardInterrupt:
             from .cli import break_off
 

@@ -43,13 +43,29 @@ class WorkflowError(InputError):
         super().__init__(lines[0] if len(lines) == 1 else "\n".join([f"{len(lines)} problems:", *lines]))
 
 
+class NoWorkflow(WorkflowError):
+    """The file holds no workflow. Says nothing of what is in it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__([Problem("invalid_workflow", message)])
+
+
 class NeedsComfyUI(InputError):
-    """The graph has nodes that only ComfyUI has. ``unknown`` maps node ids to their class."""
+    """The graph has nodes that only ComfyUI has. ``unknown`` maps node ids to their class, ``packs`` to the pack that
+    it comes from, as far as the file tells.
+    """
 
     default_code = "NEEDS_COMFYUI"
     default_hint = "Run this graph in ComfyUI, or send it to one with `comfy run` of comfy-cli."
 
-    def __init__(self, unknown: Mapping[str, str]) -> None:
+    def __init__(self, unknown: Mapping[str, str], packs: Mapping[str, str] | None = None) -> None:
         self.unknown = dict(unknown)
-        classes = ", ".join(sorted(set(unknown.values())))
+        classes = ", ".join(_class(name, self.unknown, packs or {}) for name in sorted(set(unknown.values())))
         super().__init__(f"The command line knows this pack and the core image nodes, but not: {classes}.")
+
+
+def _class(name: str, unknown: Mapping[str, str], packs: Mapping[str, str]) -> str:
+    nodes = [node_id for node_id, class_type in unknown.items() if class_type == name]
+    origin = sorted({packs[node_id] for node_id in nodes if node_id in packs})
+    place = f"node{'s' * (len(nodes) > 1)} {', '.join(nodes)}" + (f", of {' or '.join(origin)}" if origin else "")
+    return f"{name} ({place})"

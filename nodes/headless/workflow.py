@@ -1,53 +1,46 @@
-"""Workflow files, and the values that ``--set`` writes into them."""
+"""A workflow in API format, whatever it was read from, and the values that ``--set`` writes into it."""
 
 from __future__ import annotations
 
 import copy
 import json
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from ..graph import drawing
+from ..graph.converting import Converted, to_api
+from ..graph.drawing import NotDrawn, is_drawing
 from ..graph.fields import COERCIONS, Field, declared
 from ..graph.links import title_of
-from .problems import Problem, WorkflowError
-
-Prompt = dict[str, dict[str, Any]]
-"""API format: node id -> {"class_type", "inputs", "_meta": {"title"}}. A link is ``["id", slot]``."""
+from .problems import NoWorkflow, Problem, WorkflowError
+from .reading import Content, Prompt
 
 
-def load(path: Path) -> Prompt:
-    """Read an API-format workflow; raises WorkflowError if it is anything else."""
+def load(content: Content, table: Mapping[str, type[Any]], titles: Mapping[str, str]) -> Converted:
+    """``content`` in API format: what really ran where the file tells, else what the browser would export now.
+
+    ``table`` has the classes whose saved values can be told apart by their place, ``titles`` how they are called.
+    Raises WorkflowError.
+    """
+    if content.prompt is not None:
+        return Converted(content.prompt)
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise _refused(f"{path} cannot be read: {error.strerror or error}") from error
-    except ValueError as error:
-        raise _refused(f"{path} is not JSON: {error}") from error
-    if isinstance(content, dict) and isinstance(content.get("prompt"), dict) and "class_type" not in content["prompt"]:
-        content = content["prompt"]  # the body of a POST /prompt
-    if not isinstance(content, dict) or not content:
-        raise _refused(f"{path} is not a workflow in API format: it must be one object with a node for each id.")
-    if _is_browser_form(content):
-        twin = path.parent / "api" / path.name
-        advice = f"Run {twin} instead." if twin.is_file() else "Use Export (API) in ComfyUI's workflow menu."
-        raise _refused(
-            f"{path} is a workflow as the browser saves it, not in API format. {advice} "
-            "The examples of this pack have a twin of the same name in example_workflows/api/."
-        )
-    problems = [
-        Problem("missing_node_type", "is not a node: it needs a class_type and inputs", node_id)
-        for node_id, node in content.items()
-        if not (
-            isinstance(node, dict)
-            and isinstance(node.get("class_type"), str)
-            and isinstance(node.get("inputs"), dict)
-            and isinstance(node.get("_meta", {}), dict)
-        )
-    ]
-    if problems:
-        raise WorkflowError(problems)
-    return content
+        workflow = drawing.read(content.drawn or {})
+        used = {node.type for node in workflow.every_node()}
+        definitions = {
+            name: {"input": node.INPUT_TYPES(), "display_name": titles.get(name)}
+            for name, node in table.items()
+            if name in used
+        }
+        made = to_api(workflow, definitions, datetime.now())
+    except NotDrawn as error:
+        problem = Problem("invalid_workflow", f"The workflow cannot be exported: {error}.")
+        raise WorkflowError([problem]) from error
+    if not made.prompt:
+        raise NoWorkflow("The workflow has no node that runs.")
+    return made
 
 
 def browser_form(path: Path) -> dict[str, Any] | None:
@@ -59,7 +52,14 @@ def browser_form(path: Path) -> dict[str, Any] | None:
         content = json.loads((path.resolve().parent.parent / path.name).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return content if _is_browser_form(content) else None
+    return content if is_drawing(content) else None
+
+
+def packs_of(prompt: Prompt) -> dict[str, str]:
+    """What newer browsers write of the pack that a node comes from."""
+    facts = {node_id: node.get("_meta", {}) for node_id, node in prompt.items()}
+    named = {node_id: meta.get("cnr_id") or meta.get("aux_id") for node_id, meta in facts.items()}
+    return {node_id: str(pack) for node_id, pack in named.items() if pack and pack != "comfy-core"}
 
 
 def override(prompt: Prompt, table: Mapping[str, type[Any]], settings: Iterable[str]) -> Prompt:
@@ -81,14 +81,6 @@ def override(prompt: Prompt, table: Mapping[str, type[Any]], settings: Iterable[
     if problems:
         raise WorkflowError(problems)
     return changed
-
-
-def _is_browser_form(content: Any) -> bool:
-    return isinstance(content, dict) and isinstance(content.get("nodes"), list) and "links" in content
-
-
-def _refused(message: str) -> WorkflowError:
-    return WorkflowError([Problem("invalid_workflow", message)])
 
 
 def _parsed(prompt: Prompt, table: Mapping[str, type[Any]], setting: str) -> tuple[str, str, Any]:

@@ -174,12 +174,28 @@ def test_no_output_node_is_a_problem() -> None:
 def test_all_unknown_classes_are_listed_before_anything_else() -> None:
     workflow = prompt(count=99)
     workflow["8"] = {"class_type": "KSampler", "inputs": {}}
-    workflow["9"] = {"class_type": "CLIPTextEncode", "inputs": {}}
+    workflow["9"] = {"class_type": "CLIPTextEncode", "inputs": {}, "_meta": {"title": "Text", "cnr_id": "some-pack"}}
+    workflow["10"] = {"class_type": "KSampler", "inputs": {"positive": ["9", 0]}}
     with pytest.raises(NeedsComfyUI) as caught:
         built(workflow, "no such.setting=1")
-    assert caught.value.unknown == {"8": "KSampler", "9": "CLIPTextEncode"}
-    assert "CLIPTextEncode, KSampler" in caught.value.message
+    assert caught.value.unknown == {"8": "KSampler", "9": "CLIPTextEncode", "10": "KSampler"}
+    assert "CLIPTextEncode (node 9, of some-pack), KSampler (nodes 8, 10)" in caught.value.message
     assert "comfy-cli" in str(caught.value)
+
+
+def test_unknown_nodes_that_no_output_needs_refuse_nothing() -> None:
+    workflow = prompt()
+    workflow["8"] = {"class_type": "CheckpointLoaderSimple", "inputs": {}}
+    workflow["9"] = {"class_type": "VAEDecode", "inputs": {"vae": ["8", 2]}}
+    assert "2" in asyncio.run(build(workflow, TABLE, dead_ends={"9"})).nodes
+    with pytest.raises(NeedsComfyUI) as caught:
+        built(workflow)  # of an API graph nobody can tell whether the last node saves something
+    assert caught.value.unknown == {"8": "CheckpointLoaderSimple", "9": "VAEDecode"}
+
+
+def test_a_graph_whose_outputs_are_all_unknown_needs_comfyui() -> None:
+    with pytest.raises(NeedsComfyUI, match="DrawAndSave"):
+        built({"1": {"class_type": "DrawAndSave", "inputs": {"text": "x"}}})
 
 
 def test_settings_are_in_the_prompt_that_runs() -> None:

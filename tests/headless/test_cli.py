@@ -448,3 +448,40 @@ def test_what_may_have_been_charged_is_sent_again_where_the_user_says_so(
     unknown = "may have been charged"
     assert codes == [[("HTTP_500", "The cat ***", unknown)], [("SENT_BEFORE", "The cat ***", unknown)], [], []]
     assert len(sandbox.bill) == 1
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_each_command_that_help_lists_is_there(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["lumenfall", name, "--help"])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 0 and f"Usage: lumenfall {name}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["run", "--help"], ["run", "w.json"]])
+def test_what_needs_no_nodes_waits_for_none(arguments: list[str], tmp_path: Path) -> None:
+    (tmp_path / "w.json").write_text("no workflow")
+    code = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r}); sys.argv[1:] = {arguments!r}\n"
+        "from nodes.headless import entry\n"
+        "try: entry.main()\n"
+        "except SystemExit as stop: code = stop.code\n"
+        "else: code = 0\n"
+        "print(code, sorted({'torch', 'numpy', 'httpx', 'sqlalchemy', 'aiohttp'} & set(sys.modules)))"
+    )
+    printed = subprocess.check_output([sys.executable, "-c", code], cwd=tmp_path, text=True, stderr=subprocess.DEVNULL)
+    assert printed.splitlines()[-1] == f"{2 if 'w.json' in arguments else 0} []"
+
+
+def test_what_leads_nowhere_is_left_out_and_named(place: Path) -> None:
+    nodes = [
+        {"id": 1, "type": "EmptyImage", "outputs": [{"name": "IMAGE", "type": "IMAGE"}]},
+        {"id": 2, "type": "SaveImage", "inputs": [{"name": "images", "type": "IMAGE", "link": 1}]},
+        {"id": 3, "type": "VAELoader", "outputs": [{"name": "VAE", "type": "VAE"}]},
+    ]
+    (place / "drawn.json").write_text(json.dumps({"nodes": nodes, "links": [[1, 1, 0, 2, 0, "IMAGE"]]}))
+    done = spawned(place, "run", "drawn.json", "--json")
+    assert (done.returncode, list(json.loads(done.stdout)["outputs"])) == (0, ["2"])
+    assert "VAELoader (node 3)" in done.stderr

@@ -1,15 +1,15 @@
-"""Workflow files and ``--set``."""
+"""Workflows in API format and ``--set``."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from nodes.headless.problems import WorkflowError
-from nodes.headless.workflow import load, override
+from nodes.headless.reading import Content
+from nodes.headless.workflow import browser_form, load, override
 
 
 class Knobs:
@@ -115,33 +115,32 @@ def test_all_bad_settings_are_told_together() -> None:
     assert len(caught.value.problems) == 2
 
 
-def test_an_api_workflow_is_loaded(tmp_path: Path) -> None:
-    path = tmp_path / "w.json"
-    path.write_text("\ufeff" + json.dumps(prompt()), encoding="utf-8")
-    assert load(path) == prompt()
+def test_what_ran_is_taken_as_it_is() -> None:
+    assert load(Content(prompt(), {"nodes": []}), TABLE, {}).prompt == prompt()
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"1": 2}', '{"1": {"class_type": "X"}}', "\xff"])
-def test_what_is_no_workflow_is_refused(tmp_path: Path, content: str) -> None:
-    path = tmp_path / "w.json"
-    path.write_bytes(content.encode("latin-1"))
-    with pytest.raises(WorkflowError):
-        load(path)
+def test_what_the_browser_saved_is_converted() -> None:
+    node = {"id": 3, "type": "Knobs", "mode": 0, "widgets_values": [7, 0.5, True, "words", "auto"]}
+    made = load(Content(None, {"nodes": [node], "links": []}), TABLE, {"Knobs": "All the Knobs"})
+    inputs = {"count": 7, "strength": 0.5, "on": True, "text": "words", "size": "auto"}
+    assert made.prompt == {"3": {"class_type": "Knobs", "inputs": inputs, "_meta": {"title": "All the Knobs"}}}
 
 
-def test_a_browser_workflow_is_sent_to_export_or_to_its_twin(tmp_path: Path) -> None:
-    path = tmp_path / "w.json"
-    path.write_text('{"nodes": [], "links": []}')
-    with pytest.raises(WorkflowError, match=r"Export \(API\)"):
-        load(path)
+@pytest.mark.parametrize(
+    ("nodes", "reason"),
+    [
+        ([{"id": 1, "type": "workflow>Pair"}], "group nodes"),
+        ([{"id": 1}], "KeyError: 'type'"),
+        ([{"id": 1, "type": "Note"}], "no node that runs"),
+    ],
+)
+def test_what_cannot_be_converted_says_why(nodes: list[Any], reason: str) -> None:
+    with pytest.raises(WorkflowError, match=reason):
+        load(Content(None, {"nodes": nodes}), TABLE, {})
+
+
+def test_the_drawing_of_an_example_lies_one_folder_up(tmp_path: Path) -> None:
     (tmp_path / "api").mkdir()
-    (tmp_path / "api" / "w.json").write_text("{}")
-    with pytest.raises(WorkflowError) as caught:
-        load(path)
-    assert f"Run {tmp_path / 'api' / 'w.json'} instead" in caught.value.message
-
-
-def test_the_body_of_a_post_to_comfyui_is_taken_too(tmp_path: Path) -> None:
-    path = tmp_path / "body.json"
-    path.write_text(json.dumps({"client_id": "x", "prompt": prompt()}))
-    assert load(path) == prompt()
+    assert browser_form(tmp_path / "api" / "w.json") is None
+    (tmp_path / "w.json").write_text('{"nodes": [], "links": []}')
+    assert browser_form(tmp_path / "api" / "w.json") == {"nodes": [], "links": []}

@@ -18,17 +18,18 @@ from typing import Any
 import typer
 
 from ...errors import LumenfallError
+from ...graph.converting import Converted
 from ...host import Interrupted, use
 from ...pricing.result import Estimate
-from ...purchase.session import Session
 from .. import signals
 from ..checks import build
 from ..folders import Folders
 from ..host import Headless, sandboxed
 from ..problems import NeedsComfyUI
-from ..workflow import Prompt, load, override
+from ..reading import read
+from ..workflow import load, override
 from .options import DONE, FAILED, WRONG, AsJson, InputFolder, InSandbox, Settings, WorkflowFile, input_beside
-from .summary import of_error
+from .summary import of_error, without_key
 
 
 def estimate_file(workflow: Path, settings: list[str], input_folder: Path, *, in_sandbox: bool) -> Estimate:
@@ -36,18 +37,20 @@ def estimate_file(workflow: Path, settings: list[str], input_folder: Path, *, in
 
     Raises WorkflowError where the workflow or a setting cannot be used.
     """
-    prompt = load(workflow)
+    content = read(workflow)
     with signals.held():
         # torch is waited for where there is something to estimate.
         from ...table import NODE_CLASS_MAPPINGS
-        from ..core_nodes import free, table
+        from ..core_nodes import TITLES, free, table
 
     output_folder = Path("output")  # where a run would write
-    nodes = table(Folders(input_folder, output_folder, output_folder))
+    core = table(Folders(input_folder, output_folder, output_folder))
+    nodes = {**core, **NODE_CLASS_MAPPINGS}
+    loaded = load(content, nodes, TITLES)
     with _environment(in_sandbox) as overrides:
-        host = Headless(overrides, nodes={**nodes, **NODE_CLASS_MAPPINGS}, free_nodes=free(nodes))
+        host = Headless(overrides, nodes=nodes, free_nodes=free(core))
         with signals.asking(host.stop):
-            return asyncio.run(_estimate(prompt, settings, host))
+            return asyncio.run(_estimate(loaded, settings, host))
 
 
 def as_dict(made: Estimate) -> dict[str, Any]:
@@ -61,13 +64,13 @@ def no_estimate(error: LumenfallError | None) -> dict[str, Any]:
     return {"status": "interrupted" if error is None else "error", **Estimate(()).as_dict(), "errors": errors}
 
 
-async def _estimate(prompt: Prompt, settings: list[str], host: Headless) -> Estimate:
+async def _estimate(loaded: Converted, settings: list[str], host: Headless) -> Estimate:
     nodes = host.node_classes()
     try:
-        prompt = dict((await build(prompt, nodes, settings)).prompt)
+        prompt = (await build(loaded.prompt, nodes, settings, dead_ends=loaded.dead_ends)).prompt
     except NeedsComfyUI:
         # Only ComfyUI can check and run it. It can be priced, with stand-ins for what the unknown nodes make.
-        prompt = override(prompt, nodes, settings)
+        prompt = override(loaded.prompt, nodes, settings)
     with use(host):
         from ...pricing.estimate import estimate_graph
 
@@ -104,14 +107,15 @@ def estimate(
     Exit codes: 0 all is known, 1 a node cannot be estimated, 2 the workflow or the command line is wrong.
     """
     text = "Stopped."
+    failure: LumenfallError | None = None
     try:
         made = estimate_file(workflow, settings or [], input_folder or input_beside(workflow), in_sandbox=sandbox)
         summary, text, code = as_dict(made), made.text, FAILED if made.unknown else DONE
     except LumenfallError as error:
-        summary, text, code = no_estimate(error), str(error), WRONG
+        summary, text, code, failure = no_estimate(error), str(error), WRONG, error
     except (Interrupted, KeyboardInterrupt):
         summary, code = no_estimate(None), signals.exit_code()
-    summary, text = Session(Headless()).without_key((summary, text))
+    summary, text = without_key((summary, text), failure)
     if as_json:
         print(json.dumps(summary))
     else:

@@ -29,7 +29,13 @@ Beside the nodes of this pack it knows these of ComfyUI:
   StringConcatenate"""
 
 
-WorkflowFile = Annotated[Path, typer.Argument(metavar="WORKFLOW.json", help="A workflow in API format.")]
+WorkflowFile = Annotated[
+    Path,
+    typer.Argument(
+        metavar="WORKFLOW",
+        help="A workflow as the browser saves it or in API format, a picture that carries one (PNG, WebP, JPEG), or -.",
+    ),
+]
 
 Settings = Annotated[
     list[str] | None,

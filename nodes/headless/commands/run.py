@@ -15,7 +15,6 @@ import typer
 
 from ...errors import Charged, InputError, LumenfallError
 from ...host import use
-from ...purchase.session import Session
 from .. import signals
 from ..host import Headless, sandboxed
 from ..problems import NeedsComfyUI
@@ -33,8 +32,9 @@ from .options import (
 )
 
 if TYPE_CHECKING:
+    from ...graph.converting import Converted
     from ..folders import Folders
-    from ..workflow import Prompt
+    from ..reading import Content
     from .console import Rows
     from .summary import Summary
 
@@ -59,28 +59,40 @@ def run(
     ] = False,
 ) -> None:
     """Run a workflow. Ctrl-C, SIGTERM or SIGHUP stops it and waits for what is paid; the next one breaks it off."""
-    from ..workflow import browser_form, load
-    from .summary import of_break_off, of_error
+    from ..reading import name_of, read
+    from .summary import of_break_off, of_error, without_key
 
     input_folder = input_folder or input_beside(workflow)
-    # Some paste the key into a title or a prompt.
-    clear = Session(Headless()).without_key
+    failure: LumenfallError | None = None
+    has_begun = False
     try:
         # Before torch is waited for.
-        prompt = load(workflow)
-        # With --set the browser's form would no longer say what was run; the prompt still does.
-        drawn = None if settings else browser_form(workflow)
+        content = read(workflow)
         with signals.held():
             from ... import table  # noqa: F401
+            from ...purchase.session import Session
+            from ..workflow import browser_form
             from .console import Rows
-        with Rows(silent=as_json, clear=clear) as rows:
+        with Rows(silent=as_json, clear=Session(Headless()).without_key) as rows:
+            drawn = content.drawn or browser_form(workflow)
+            has_begun = True
             summary = _run(
-                workflow.stem, prompt, drawn, settings or [], input_folder, output_folder, sandbox, send_again, rows
+                name_of(workflow),
+                content,
+                # With --set the browser's form would no longer say what was run; the prompt still does.
+                None if settings else drawn,
+                settings or [],
+                input_folder,
+                output_folder,
+                sandbox,
+                send_again,
+                rows,
             )
         code = {"success": DONE, "error": FAILED, "interrupted": signals.exit_code()}[summary["status"]]
         signals.ignore()
     except LumenfallError as error:
         summary, code = of_error(error), NEEDS_COMFYUI if isinstance(error, NeedsComfyUI) else WRONG
+        failure = error
     except KeyboardInterrupt:
         signals.ignore()
         summary, code = of_break_off(), signals.exit_code()
@@ -88,9 +100,11 @@ def run(
         log.exception("This is a bug of the command line")
         message = f"{type(error).__name__}: {error}"
         summary, code = of_error(LumenfallError(message, code="UNEXPECTED", charged=Charged.UNKNOWN)), FAILED
-    summary = clear(summary)
+    summary = without_key(summary, failure)
     if as_json:
         print(json.dumps(summary))
+    elif summary["status"] == "interrupted" and not has_begun:
+        typer.echo("Interrupted before anything was sent.", err=True)
     else:
         from .console import show
 
@@ -102,7 +116,7 @@ def run(
 
 def _run(
     name: str,
-    prompt: Prompt,
+    content: Content,
     drawn: Mapping[str, Any] | None,
     settings: list[str],
     input_folder: Path,
@@ -113,9 +127,10 @@ def _run(
 ) -> Summary:
     """Check and run; raises LumenfallError for what keeps the run from starting."""
     from ...table import NODE_CLASS_MAPPINGS
-    from ..core_nodes import free, table
+    from ..core_nodes import TITLES, free, table
     from ..core_nodes.prefixes import check_writable
     from ..folders import Folders
+    from ..workflow import load
 
     try:
         output_folder.mkdir(parents=True, exist_ok=True)
@@ -133,16 +148,20 @@ def _run(
         folders = Folders(input_folder, output_folder, Path(stack.enter_context(_previews())))
         core = table(folders)
         nodes = {**core, **NODE_CLASS_MAPPINGS}
+        loaded = load(content, nodes, TITLES)
+        if loaded.dead_ends:
+            left = ", ".join(f"{loaded.prompt[name]['class_type']} (node {name})" for name in sorted(loaded.dead_ends))
+            typer.echo(f"Left out, since nothing follows them and only ComfyUI knows them: {left}.", err=True)
         host = Headless(overrides, rows.say, name, nodes=nodes, free_nodes=free(core), sends_again=send_again)
         stack.enter_context(signals.asking(host.stop))
-        summary = asyncio.run(_execute(prompt, drawn, settings, folders, host, rows))
+        summary = asyncio.run(_execute(loaded, drawn, settings, folders, host, rows))
         # Stopped nodes leave calls in the air, which would be lost with this process.
         signals.wait_for_what_is_paid()
         return summary
 
 
 async def _execute(
-    prompt: Prompt,
+    loaded: Converted,
     drawn: Mapping[str, Any] | None,
     settings: list[str],
     folders: Folders,
@@ -154,7 +173,7 @@ async def _execute(
     from .summary import of_result
 
     with use(host):
-        graph = await build(prompt, host.node_classes(), settings)
+        graph = await build(loaded.prompt, host.node_classes(), settings, dead_ends=loaded.dead_ends)
         return of_result(graph, await execute(graph, host, workflow=drawn, notify=rows.show), folders)
 
 

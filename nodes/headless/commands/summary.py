@@ -12,10 +12,11 @@ errors      [{"node_id", "node_title", "class_type", "code", "message", "hint", 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...errors import Charged, LumenfallError
-from ..problems import Problem, WorkflowError
+from ..host import Headless
+from ..problems import NoWorkflow, Problem, WorkflowError
 
 if TYPE_CHECKING:
     from ..checks import Graph
@@ -23,6 +24,19 @@ if TYPE_CHECKING:
     from ..folders import Folders
 
 Summary = dict[str, Any]
+
+T = TypeVar("T")
+
+
+def without_key(content: T, error: LumenfallError | None = None) -> T:
+    """``content`` as it may be shown: some paste the key into a title or a prompt. That a file holds no
+    workflow, ``error``, is told at once: nothing of the file is in it, and settings take a while to load.
+    """
+    if isinstance(error, NoWorkflow):
+        return content
+    from ...purchase.session import Session
+
+    return Session(Headless()).without_key(content)
 
 
 def of_result(graph: Graph, result: Result, folders: Folders) -> Summary:

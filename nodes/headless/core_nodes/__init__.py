@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ...table import NODE_DISPLAY_NAME_MAPPINGS
 from ..folders import Folders
 from .advanced import SaveImageAdvanced
 from .compositing import ImageCompositeMasked, JoinImageWithAlpha, SplitImageWithAlpha
@@ -25,6 +26,41 @@ from .texts import (
     SaveText,
     StringConcatenate,
 )
+
+CORE_TITLES = {
+    "LoadImage": "Load Image",
+    "LoadImageMask": "Load Image (as Mask)",
+    "SaveImage": "Save Image",
+    "SaveImageAdvanced": "Save Image (Advanced)",
+    "SaveText": "Save Text",
+    "PreviewImage": "Preview Image",
+    "ImageScale": "Upscale Image",
+    "ImageScaleBy": "Upscale Image By",
+    "ImageScaleToTotalPixels": "Scale Image to Total Pixels",
+    "GetImageSize": "Get Image Size",
+    "ImageBatch": "Batch Images",
+    "BatchImagesNode": "Batch Images",
+    "ImageStitch": "Stitch Images",
+    "ImageCompare": "Compare Images",
+    "EmptyImage": "Empty Image",
+    "JoinImageWithAlpha": "Join Image with Alpha",
+    "SplitImageWithAlpha": "Split Image with Alpha",
+    "ImageCompositeMasked": "Image Composite Masked",
+    "InvertMask": "Invert Mask",
+    "ImageToMask": "Convert Image to Mask",
+    "MaskToImage": "Convert Mask to Image",
+    "SolidMask": "Create Solid Mask",
+    "GrowMask": "Grow Mask",
+    "PrimitiveString": "Text",
+    "PrimitiveStringMultiline": "Text (Multiline)",
+    "PrimitiveInt": "Int",
+    "PrimitiveFloat": "Float",
+    "PrimitiveBoolean": "Boolean",
+    "StringConcatenate": "Concatenate Text",
+    "PreviewAny": "Preview as Text",
+}
+TITLES = {**CORE_TITLES, **NODE_DISPLAY_NAME_MAPPINGS}
+"""What people see of each class, those of this pack too."""
 
 
 def table(folders: Folders) -> dict[str, type[Any]]:

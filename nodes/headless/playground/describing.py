@@ -10,47 +10,14 @@ from typing import Any
 import torch
 from aiohttp import web
 
-from ...table import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS
+from ...table import NODE_CLASS_MAPPINGS
+from ..core_nodes import TITLES
 from .folders import PACK
 from .messages import FEATURES
 from .playground import Playground
 
 COMFYUI = "0.33.0"
 """The ComfyUI whose routes and core nodes are followed here; the frontend compares versions with it."""
-
-CORE_TITLES = {
-    "LoadImage": "Load Image",
-    "LoadImageMask": "Load Image (as Mask)",
-    "SaveImage": "Save Image",
-    "SaveImageAdvanced": "Save Image (Advanced)",
-    "SaveText": "Save Text",
-    "PreviewImage": "Preview Image",
-    "ImageScale": "Upscale Image",
-    "ImageScaleBy": "Upscale Image By",
-    "ImageScaleToTotalPixels": "Scale Image to Total Pixels",
-    "GetImageSize": "Get Image Size",
-    "ImageBatch": "Batch Images",
-    "BatchImagesNode": "Batch Images",
-    "ImageStitch": "Stitch Images",
-    "ImageCompare": "Compare Images",
-    "EmptyImage": "Empty Image",
-    "JoinImageWithAlpha": "Join Image with Alpha",
-    "SplitImageWithAlpha": "Split Image with Alpha",
-    "ImageCompositeMasked": "Image Composite Masked",
-    "InvertMask": "Invert Mask",
-    "ImageToMask": "Convert Image to Mask",
-    "MaskToImage": "Convert Mask to Image",
-    "SolidMask": "Create Solid Mask",
-    "GrowMask": "Grow Mask",
-    "PrimitiveString": "Text",
-    "PrimitiveStringMultiline": "Text (Multiline)",
-    "PrimitiveInt": "Int",
-    "PrimitiveFloat": "Float",
-    "PrimitiveBoolean": "Boolean",
-    "StringConcatenate": "Concatenate Text",
-    "PreviewAny": "Preview as Text",
-}
-TITLES = {**CORE_TITLES, **NODE_DISPLAY_NAME_MAPPINGS}
 
 
 class Descriptions:

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from ..checks import Graph, build
 from ..problems import NeedsComfyUI, Problem, WorkflowError
-from ..workflow import Prompt
+from ..reading import Prompt
 from . import jobs
 from .playground import Playground
 from .queue import Job

@@ -55,6 +55,11 @@ def test_the_estimate_is_what_the_run_then_costs(lumenfall: Command, sandbox: Sa
     assert code == 0 and "store" in out and "Total: about 0 USD for 3 pictures, 3 replayed" in out
 
 
+def test_the_file_that_people_share_is_priced_like_its_twin(lumenfall: Command) -> None:
+    priced = [lumenfall("estimate", folder / "compare.json", "--json") for folder in (EXAMPLES, EXAMPLES.parent)]
+    assert priced[0] == priced[1] and priced[0][0] == 0
+
+
 def test_people_get_a_row_for_each_paid_node(lumenfall: Command) -> None:
     code, out, _ = lumenfall("estimate", EXAMPLES / "generate.json", "--set", "Generate Image.n=4")
     row, total = out.splitlines()

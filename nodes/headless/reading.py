@@ -1,0 +1,155 @@
+"""What a workflow file holds: the graph as the browser saves it, the graph in API format, or both.
+
+Taken are JSON of either form, the body of a POST to ComfyUI's /prompt, the input of a RunPod worker, and pictures that
+carry a graph (PNG in its texts, WebP and JPEG in their EXIF). Knows no nodes, and imports no torch.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..graph.drawing import is_drawing
+from .problems import NoWorkflow, Problem, WorkflowError
+
+Prompt = dict[str, dict[str, Any]]
+"""API format: node id -> {"class_type", "inputs", "_meta": {"title"}}. A link is ``["id", slot]``."""
+
+STDIN = Path("-")
+
+EXIF_IFD = 0x8769
+
+
+@dataclass(frozen=True)
+class Content:
+    """At least one of the two is there. Where both are, ``prompt`` is what really ran, and ``drawn`` its drawing."""
+
+    prompt: Prompt | None
+    drawn: dict[str, Any] | None
+
+
+def name_of(path: Path) -> str:
+    """The name of a workflow, for people."""
+    return "standard input" if path == STDIN else path.stem
+
+
+def read(path: Path) -> Content:
+    """Read a file, or standard input for ``-``. Raises WorkflowError where it holds no workflow."""
+    try:
+        data = sys.stdin.buffer.read() if path == STDIN else path.read_bytes()
+    except OSError as error:
+        raise NoWorkflow(f"{path} cannot be read: {error.strerror or error}") from error
+    name = name_of(path) if path == STDIN else str(path)
+    if _is_picture(data):
+        return _content(dict(_carried(data)), name)
+    try:
+        content = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise NoWorkflow(f"{name} is neither JSON nor a PNG, WebP or JPEG: {error}") from error
+    return _content(_unwrapped(content), name)
+
+
+def _content(found: Mapping[str, Any], name: str) -> Content:
+    """``found`` has the two forms by ComfyUI's names for them, ``prompt`` and ``workflow``."""
+    prompt, drawn = found.get("prompt"), found.get("workflow")
+    if is_drawing(prompt):
+        prompt, drawn = None, prompt
+    if not is_drawing(drawn):
+        drawn = None
+    if prompt is None and drawn is None:
+        raise NoWorkflow(f"{name} carries no workflow. Many programs and sites drop it when they convert a picture.")
+    return Content(None if prompt is None else _checked(prompt, name), drawn)
+
+
+def _unwrapped(content: Any) -> dict[str, Any]:
+    """The two forms in what a JSON file holds, which may be one of them, or a request with one of them in it."""
+    if is_drawing(content):
+        return {"workflow": content}
+    if isinstance(content, dict):
+        wrapped, body = content.get("input"), content.get("prompt")
+        if isinstance(wrapped, dict) and isinstance(wrapped.get("workflow"), dict):
+            return _unwrapped(wrapped["workflow"])
+        if isinstance(body, dict) and "class_type" not in body:
+            extra = content.get("extra_data")
+            png_info = extra.get("extra_pnginfo") if isinstance(extra, dict) else None
+            return {"prompt": body, "workflow": png_info.get("workflow") if isinstance(png_info, dict) else None}
+    return {"prompt": content}
+
+
+def _checked(prompt: Any, name: str) -> Prompt:
+    if not isinstance(prompt, dict) or not prompt:
+        raise NoWorkflow(
+            f"{name} is not a workflow in API format, nor as the browser saves it: there must be a node for each id, "
+            "or a list of nodes."
+        )
+    problems = [
+        Problem("missing_node_type", "is not a node: it needs a class_type and inputs", node_id)
+        for node_id, node in prompt.items()
+        if not (
+            isinstance(node, dict)
+            and isinstance(node.get("class_type"), str)
+            and isinstance(node.get("inputs"), dict)
+            and isinstance(node.get("_meta", {}), dict)
+        )
+    ]
+    if problems:
+        raise WorkflowError(problems)
+    return prompt
+
+
+def _is_picture(data: bytes) -> bool:
+    is_webp = data[:4] == b"RIFF" and data[8:12] == b"WEBP"
+    return is_webp or data.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"))
+
+
+def _carried(data: bytes) -> Iterator[tuple[str, Any]]:
+    """The graphs in a picture, by name. What cannot be read is as good as absent."""
+    for name, text in _texts(data):
+        if name in ("prompt", "workflow"):
+            try:
+                yield name, json.loads(text)
+            except (ValueError, RecursionError):
+                continue
+
+
+def _texts(data: bytes) -> Iterator[tuple[str, str]]:
+    from PIL import JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            # Image.open would refuse very large pictures, which is for those who decode them.
+            if data.startswith(b"\x89PNG"):
+                with PngImagePlugin.PngImageFile(io.BytesIO(data)) as png:
+                    yield from _png_texts(png)
+                return
+            reader = JpegImagePlugin.JpegImageFile if data[:1] == b"\xff" else WebPImagePlugin.WebPImageFile
+            with reader(io.BytesIO(data)) as picture:
+                exif = picture.getexif()
+                for value in (*exif.values(), *exif.get_ifd(EXIF_IFD).values()):
+                    name, _, text = _plain(value).partition(":")
+                    yield name.strip().lower(), text.rstrip("\0")
+        except Exception:
+            # A file that somebody sent may be made to break any reader of it. Pillow bounds its texts.
+            return
+
+
+def _png_texts(png: Any) -> Iterator[tuple[str, str]]:
+    before = {name: text for name, text in png.info.items() if isinstance(text, str)}
+    yield from before.items()
+    if not before.keys() & {"prompt", "workflow"}:
+        # Some programs write them after the pixels, which have to be read for that.
+        yield from png.text.items()
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bytes):
+        # A comment begins with the name of its character set, in eight bytes.
+        value = value.removeprefix(b"ASCII\0\0\0").removeprefix(b"UNICODE\0").decode("utf-8", "replace")
+    return value if isinstance(value, str) else ""
