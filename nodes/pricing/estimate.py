@@ -181,7 +181,7 @@ def _line(
     return Line(
         node_id,
         title,
-        model=requests[0].model if requests else None,
+        model=", ".join(sorted({request.model for request in requests})) or None,
         requests=len(requests),
         pictures=sum(request.pictures for request in requests),
         replayed=sum(request.pictures for request in requests if request.source == "store"),

@@ -13,7 +13,8 @@ if TYPE_CHECKING:  # that module needs torch, and the command line is to start q
 
 @dataclass(frozen=True)
 class Line:
-    """One paid node. ``price`` is the sum of its known prices, in ``currency``; ``source`` that of the least certain.
+    """One paid node, with all its models. ``price`` is the sum of its known prices, in ``currency``; ``source`` that of
+    the least certain.
 
     ``pictures`` counts those that would come, ``replayed`` those of them that the store has. ``approximate``: its
     inputs are not known yet. ``error``, in the shape of LumenfallError.as_dict(), says why it cannot be estimated.

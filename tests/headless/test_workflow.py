@@ -120,9 +120,9 @@ def test_what_ran_is_taken_as_it_is() -> None:
 
 
 def test_what_the_browser_saved_is_converted() -> None:
-    node = {"id": 3, "type": "Knobs", "mode": 0, "widgets_values": [7, 0.5, True, "words", "auto"]}
+    node = {"id": 3, "type": "Knobs", "mode": 0, "widgets_values": [7, 0.5, True, "words", "auto", 3]}
     made = load(Content(None, {"nodes": [node], "links": []}), TABLE, {"Knobs": "All the Knobs"})
-    inputs = {"count": 7, "strength": 0.5, "on": True, "text": "words", "size": "auto"}
+    inputs = {"count": 7, "strength": 0.5, "on": True, "text": "words", "size": "auto", "shape.width": 3}
     assert made.prompt == {"3": {"class_type": "Knobs", "inputs": inputs, "_meta": {"title": "All the Knobs"}}}
 
 
