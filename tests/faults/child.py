@@ -20,6 +20,7 @@ import sqlite3
 import sys
 import time
 import traceback
+import uuid
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -141,7 +142,8 @@ class Telling(Bare):
 
     def __init__(self, say: Callable[[str], None], sends_again: bool) -> None:
         self.progress = say  # type: ignore[method-assign]
-        self._place = Place(began=time.time(), sends_again=sends_again)
+        # Not that of the process, which would be the same in all forks.
+        self._place = Place(uuid.uuid4().hex, sends_again=sends_again)
 
     def place(self) -> Place:
         return self._place

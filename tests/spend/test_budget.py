@@ -192,7 +192,9 @@ def test_a_day_begins_once_where_clocks_change_at_midnight(
 
 def test_a_limit_that_is_reached_says_so_and_no_false_figure(journal: Journal) -> None:
     order(journal, 1, Limits(), 0.08)
-    with pytest.raises(BudgetExceeded, match=r"The limit per day of 0\.05 USD is reached: 0\.08 are spent or reserved\."):
+    with pytest.raises(
+        BudgetExceeded, match=r"The limit per day of 0\.05 USD is reached: 0\.08 are spent or reserved\."
+    ):
         order(journal, 2, Limits(day=0.05), 0.000000001)
     with pytest.raises(BudgetExceeded, match=r"is 0\.08004 USD: 0\.08 are spent or reserved, 0\.000041 would be"):
         order(journal, 3, Limits(day=0.08004), 0.000041)
