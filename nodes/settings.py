@@ -6,8 +6,11 @@ Nothing here can be set by a workflow. Keys and the base URL are read in :mod:`.
 
 from __future__ import annotations
 
+import difflib
 import json
-from collections.abc import Callable, Iterator, Mapping
+import logging
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -17,6 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .errors import InputError
 from .host.writing import write_durably
+
+log = logging.getLogger(__name__)
 
 SETTINGS_FILE = "settings.json"
 """In the pack's private folder. Beside the settings it may hold ``api_key`` and ``base_url``."""
@@ -38,6 +43,8 @@ class Variable:
 
 class LimitSettings(BaseModel):
     """US dollars; None: no limit."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     run: Annotated[Amount | None, Variable("LUMENFALL_LIMIT_RUN")] = None
     day: Annotated[Amount | None, Variable("LUMENFALL_LIMIT_DAY")] = None
@@ -82,14 +89,64 @@ def _variables(model: type[BaseModel], parents: tuple[str, ...] = ()) -> Iterato
             yield from _variables(type(field.default), place)
 
 
+SERVER_SETTINGS = {"api_key", "base_url"}
+"""What the settings file holds besides."""
+
+_MEANT_AS_LIMIT = re.compile(
+    r"limit|budget|spend|(max|cap)\w*(cost|usd|price)|^(per_?)?(run|day|daily|month|monthly|week|weekly|hour|hourly)$"
+)
+
+
 def read_settings(environ: Mapping[str, str], data_dir: Path) -> Settings:
-    """The settings. Raises InputError, which names what is wrong, before anything is sent."""
+    """The settings. Raises InputError, which names what is wrong, before anything is sent; also for a name that is no
+    setting, and seems to be meant for a limit. Other such names are told in the log, once.
+    """
     values = _read_file(data_dir / SETTINGS_FILE)
+    _check_names(values, environ)
     for variable, path in variables().items():
         text = environ.get(variable, "").strip()
         if text:
             _put(values, path, text)
     return _validated(values)
+
+
+def _check_names(values: Mapping[str, Any], environ: Mapping[str, str]) -> None:
+    known = Settings.model_fields.keys() | SERVER_SETTINGS
+    for name in values.keys() - known:
+        if _MEANT_AS_LIMIT.search(name.lower()):
+            raise _no_limit(f"{name} in {SETTINGS_FILE} is no setting", '{"limits": {"run": 1, "day": 5, "month": 50}}')
+        _tell_once(name)
+    limits = [variable for variable, place in variables().items() if place[0] == "limits"]
+    for variable in environ.keys() - variables().keys():
+        prefix, name = variable[: len(_PREFIX)].upper(), variable[len(_PREFIX) :].lower()
+        if prefix == _PREFIX and _MEANT_AS_LIMIT.search(name) and environ[variable].strip():
+            raise _no_limit(f"The environment variable {variable} is no setting", _listed(limits))
+
+
+_PREFIX = "LUMENFALL_"
+
+
+def _no_limit(what: str, instead: str) -> InputError:
+    return InputError(
+        f"{what}, so it would limit nothing.", code="SETTINGS", hint=f"Limits are {instead}. Nothing was sent."
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+_told: set[str] = set()
+
+
+def _tell_once(name: str) -> None:
+    if name in _told:
+        return
+    _told.add(name)
+    # Some paste the key into whatever there is, and everybody may read the log.
+    shown = name if re.fullmatch(r"\w{1,30}", name) else "A name"
+    close = difflib.get_close_matches(name, Settings.model_fields, n=1)
+    log.warning("%s in %s is no setting%s", shown, SETTINGS_FILE, f"; is {close[0]} meant?" if close else "")
 
 
 def _put(values: dict[str, Any], path: tuple[str, ...], text: str) -> None:
@@ -108,6 +165,10 @@ def _validated(values: Mapping[str, Any]) -> Settings:
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            raise _no_limit(
+                f"{place} in {SETTINGS_FILE} is no setting", f"per {_listed([*LimitSettings.model_fields])}"
+            ) from None
         named = f"{place} in {SETTINGS_FILE}"
         named += "".join(f" (or {name})" for name, path in variables().items() if ".".join(path) == place)
         raise InputError(

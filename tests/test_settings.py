@@ -40,6 +40,23 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
         ({}, '{"limits": 5}', "limits"),
         ({}, '{"prices": {"m": "cheap"}}', "prices.m"),
         ({}, "{", "settings.json"),
+        # What is meant for a limit must not limit nothing.
+        ({}, '{"limits": {"daily": 1}}', "limits.daily"),
+        ({}, '{"limits": {"Day": 1}}', "limits.Day"),
+        ({}, '{"limits": {"day": 5, "week": 1}}', "limits.week"),
+        ({}, '{"limit": {"day": 1}}', "limit in"),
+        ({}, '{"Limits": {"day": 1}}', "Limits in"),
+        ({}, '{"limits.day": 1}', "limits.day in"),
+        ({}, '{"limit_day": 1}', "limit_day in"),
+        ({}, '{"max_spend": 1}', "max_spend in"),
+        ({}, '{"Budget": 1}', "Budget in"),
+        ({}, '{"day": 1}', "day in"),
+        ({}, '{"per_month": 1}', "per_month in"),
+        ({"LUMENFALL_LIMIT_DAILY": "1"}, "{}", "LUMENFALL_LIMIT_DAILY"),
+        ({"LUMENFALL_LIMIT": "1"}, "{}", "LUMENFALL_LIMIT "),
+        ({"LUMENFALL_LIMITS_DAY": "1"}, "{}", "LUMENFALL_LIMITS_DAY"),
+        ({"lumenfall_limit_day": "1"}, "{}", "lumenfall_limit_day"),
+        ({"LUMENFALL_MAX_SPEND": "1"}, "{}", "LUMENFALL_MAX_SPEND"),
     ],
 )
 def test_a_setting_that_cannot_be_used_is_named(
@@ -49,6 +66,24 @@ def test_a_setting_that_cannot_be_used_is_named(
     with pytest.raises(InputError) as caught:
         read_settings(environ, tmp_path)
     assert named in caught.value.message and caught.value.code == "SETTINGS"
+
+
+def test_a_name_that_is_no_limit_is_told_with_those_that_are(tmp_path: Path) -> None:
+    (tmp_path / "settings.json").write_text('{"limits": {"daily": 1}}')
+    with pytest.raises(InputError, match="run, day and month"):
+        read_settings({}, tmp_path)
+    with pytest.raises(InputError, match="LUMENFALL_LIMIT_RUN, LUMENFALL_LIMIT_DAY and LUMENFALL_LIMIT_MONTH"):
+        read_settings({"LUMENFALL_LIMIT_WEEK": "1"}, tmp_path / "none")
+
+
+def test_other_names_that_are_no_settings_are_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """They may be those of another version."""
+    content = {"paralel": 2, "api_key": "k", "base_url": "http://x", "lmnfl_kid0123456789.SECRETsecretSECRET42": 1}
+    (tmp_path / "settings.json").write_text(json.dumps(content))
+    for _ in range(2):
+        assert read_settings({"LUMENFALL_LIMIT_DAILY": " ", "LUMENFALL_LATER": "1"}, tmp_path).parallel == 4
+    assert caplog.text.count("paralel") == 1 and "parallel" in caplog.text
+    assert "api_key" not in caplog.text and "base_url" not in caplog.text and "SECRET" not in caplog.text
 
 
 def test_the_databases_password_is_not_shown(tmp_path: Path) -> None:

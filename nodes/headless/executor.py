@@ -21,6 +21,7 @@ from ..graph.call import call_each, collected, merged
 from ..graph.fields import hidden
 from ..graph.links import Link
 from ..host import Interrupted, use
+from ..purchase import consent
 from .checks import Graph, Node
 from .host import Headless, running_node
 
@@ -88,6 +89,7 @@ async def execute(
     """
     png_info = {**(texts or {}), **({} if workflow is None else {"workflow": workflow})}
     with torch.inference_mode(), use(host):
+        await asyncio.to_thread(consent.begin, host)
         return await _Run(graph, host, png_info, notify or (lambda event: None)).finish()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 import uuid
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
@@ -52,7 +51,6 @@ class Headless(Bare):
     ) -> None:
         self._run_id = run_id or uuid.uuid4().hex
         self._workflow = workflow
-        self._began = time.time()
         self._sends_again = sends_again
         self._nodes = dict(nodes or {})
         self._free_nodes = dict(free_nodes or {})
@@ -67,7 +65,7 @@ class Headless(Bare):
         return {name: value for name, value in merged.items() if value is not None}
 
     def place(self) -> Place:
-        return Place(self._run_id, running_node.get(), self._workflow, self._began, self._sends_again)
+        return Place(self._run_id, running_node.get(), self._workflow, self._sends_again)
 
     def progress(self, text: str) -> None:
         node_id = running_node.get()

@@ -25,15 +25,14 @@ Prepare = Callable[[Mapping[str, Any], dict[str, Any]], None]
 
 @dataclass(frozen=True)
 class Place:
-    """Where a node runs: the id of the run, the node's in its graph, the workflow's name, and when the run began
-    (seconds since 1970); None if unknown. ``sends_again``: the user has said, with this run, that what may have been
-    charged before is to be sent again all the same.
+    """Where a node runs: the id of the run, the node's in its graph, and the workflow's name; None if unknown.
+    ``sends_again``: the user has said, with this run, that what may have been charged before is to be sent again all
+    the same.
     """
 
     run_id: str | None = None
     node_id: str | None = None
     workflow: str | None = None
-    began: float | None = None
     sends_again: bool = False
 
 

@@ -31,10 +31,10 @@ from ..pixels import highlight
 from ..spend import clean
 from . import background, ending
 from .checkout import Checkout
-from .consent import Consent
+from .consent import consent, is_given
 from .delivery import Delivery
 from .order import Order, Skipped, orders_of
-from .origin import HiddenInputs, began, caller
+from .origin import HiddenInputs, caller, run_of
 from .outcome import surprise
 from .plan import Plan, Results
 from .receipts import hand_out_receipts
@@ -97,10 +97,7 @@ class _Purchase:
         self._keeps_going = (plan.terms.on_failure or self._settings.on_failure) == "keep"
         self._caller = caller(hidden)
         place = host.place()
-        since = began(self._caller.run_id, place)
-        # Who switches replay off has said that equal inputs are to be bought again.
-        consents = place.sends_again or not self._settings.replay
-        self._consent = Consent(self._caller.run_id, since) if consents else None
+        self._consenting = run_of(place) if is_given(place, self._settings) else None
 
     @property
     def in_air(self) -> int:
@@ -129,8 +126,11 @@ class _Purchase:
             # Encoding large pictures takes a while; in a thread it does not hold up other calls.
             orders = await asyncio.to_thread(orders_of, self._plan, self._server, model, self._catalogue.latest)
             self._total = len(orders)
+            consented = None
+            if self._consenting is not None:
+                consented = await asyncio.to_thread(consent, self._journal, self._consenting)
             checkout = self._checkout = Checkout(
-                client, self._journal, self._settings, self._caller, model, self._is_wanted, self._tell, self._consent
+                client, self._journal, self._settings, self._caller, model, self._is_wanted, self._tell, consented
             )
             if self._retirement:
                 log.warning(self._retirement)

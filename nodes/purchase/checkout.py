@@ -20,7 +20,7 @@ from ..errors import BudgetExceeded, Charged, DryRunCharged, LumenfallError, sen
 from ..settings import Settings
 from ..spend import Call, Caller, Journal, Limits, State, dearest, nanos, unconverted
 from ..spend.budget import require
-from .consent import Consent, give_up
+from .consent import Consent, give_up_bought
 from .delivery import AGAIN, Delivery, fetch
 from .order import Order, Skipped, in_turn
 from .outcome import (
@@ -62,38 +62,44 @@ class Checkout:
         Raises LumenfallError, whose ``charged`` is as true as can be known, and Skipped.
         """
         keys = order.turn
+        refused: set[str] = set()
         while True:
             async with in_turn(self.journal, keys, self.wanted, lambda: self.tell("waiting for an equal request")):
                 self.tell(None)
-                call = await asyncio.to_thread(equal_call, self.journal, order, self.settings.replay)
+                call = await asyncio.to_thread(equal_call, self.journal, order, self.settings.replay, refused)
                 if call is None or call.key in keys:
-                    if call is not None and call.state in UNRESOLVED:
+                    if call is None or call.state not in UNRESOLVED:
+                        return await self._replay(call) or await self._buy(order)
+                    # Whoever holds the lock and finds one that is unfinished knows that its process is gone.
+                    call = await resolve(self.client, self.journal, call)
+                    if call.state is not State.REFUSED:
                         return await self._after(call, order)
-                    return await self._replay(call) or await self._buy(order)
+                    # One that came before it may keep this order from being sent.
+                    refused.add(call.id)
+                    continue
             # Found under a former key, which somebody may still be at work on.
             keys = (*order.turn, call.key)
 
     async def _after(self, call: Call, order: Order) -> Delivery:
-        """What comes of ``call``, an equal request that is unfinished: whoever holds the lock and finds one knows that
-        its process is gone. Where that is nothing, or where the user consents, ``order`` is bought.
+        """What comes of ``call``, an equal request that was unfinished: where that is nothing, and the user consents,
+        ``order`` is bought.
         """
-        call = await resolve(self.client, self.journal, call)
         if call.state is not State.LOST:
             return await self._replay(call) or await self._buy(order)
-        if self.consent is None or not self.consent.covers(call):
+        if self.consent is None or not await asyncio.to_thread(self.consent.covers, self.journal, call):
             raise unresolved(call)
-        return await self._buy(order, instead_of=call)
+        try:
+            return await self._buy(order)
+        finally:
+            await asyncio.to_thread(give_up_bought, self.journal, call, order.keys)
 
     async def _replay(self, call: Call | None) -> Delivery | None:
         """What ``call``, an equal request, brought before; None where one is to be bought."""
-        if call is None or call.state is State.REFUSED:
+        if call is None:
             return None
         return await pictures_of(self.client, self.journal, call)
 
-    async def _buy(self, order: Order, instead_of: Call | None = None) -> Delivery:
-        """``instead_of`` is an equal call that is given up once this one is entered: consent that was not used, say for
-        want of money, is not kept for another run.
-        """
+    async def _buy(self, order: Order) -> Delivery:
         self._check_wanted()
         try:
             limits, needed = await self._reservation(order)
@@ -104,8 +110,6 @@ class Checkout:
         if not self.wanted():
             await self._settle(replace(call, state=State.REFUSED, charged=Charged.NO))
             raise Skipped
-        if instead_of is not None:
-            await asyncio.to_thread(give_up, self.journal, instead_of)
         self.in_air += 1
         try:
             return await self._send(order, call)

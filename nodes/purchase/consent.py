@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from ..api import Client
-from ..errors import InputError, StoreError
+from ..errors import InputError, LumenfallError, StoreError
+from ..host import Host, Place
+from ..settings import Settings
 from ..spend import Call, Journal, State
+from .origin import run_of
 from .outcome import UNRESOLVED, is_given_up, resolve
 from .session import Session
 
@@ -18,15 +24,61 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Consent:
-    """What the user has said by starting a run: what was sent ``before`` it (seconds since 1970) may be sent again. It
-    covers nothing that the run ``run_id`` has sent itself, however often an equal request comes up in it.
+    """What the user has said by starting a run: what was sent before it may be sent again. ``latest`` is the id of the
+    last call that was entered then: the journal has one order for all, whatever their clocks say. It covers nothing
+    that the run ``run_id`` has sent itself, however often an equal request comes up in it.
     """
 
-    run_id: str | None
-    before: float
+    run_id: str
+    latest: str | None
 
-    def covers(self, call: Call) -> bool:
-        return call.run_id != self.run_id and call.sent_at < self.before
+    def covers(self, journal: Journal, call: Call) -> bool:
+        """Blocks. Raises StoreError."""
+        return call.run_id != self.run_id and self.latest is not None and journal.is_as_old(call.id, self.latest)
+
+
+MAX_KNOWN_RUNS = 1000
+
+_latest: dict[str, str | None] = {}
+"""By run, as it was when that was first heard of."""
+_beginning = threading.Lock()
+
+
+def consent(journal: Journal, run_id: str) -> Consent:
+    """That of who started the run. Blocks. Raises StoreError."""
+    with _beginning:
+        if run_id not in _latest:
+            journal.open()
+            _latest[run_id] = journal.latest()
+        while len(_latest) > MAX_KNOWN_RUNS:
+            del _latest[next(iter(_latest))]
+        return Consent(run_id, _latest[run_id])
+
+
+def is_given(place: Place, settings: Settings) -> bool:
+    """Whether the user has said so: who switches replay off wants equal inputs to be bought again."""
+    return place.sends_again or not settings.replay
+
+
+def begin(host: Host) -> None:
+    """A run begins; where a host does not say when, it begins with its first paid node. Blocks. Never raises: what is
+    wrong here is told by the node that needs it.
+    """
+    with contextlib.suppress(LumenfallError):
+        session, place = Session(host), host.place()
+        if is_given(place, session.settings):
+            consent(session.journal, run_of(place))
+
+
+def give_up_bought(journal: Journal, call: Call, keys: Iterable[str]) -> None:
+    """Give ``call`` up where an equal request, by any of ``keys``, that was sent after it has brought something. One
+    that has not may turn out to have cost nothing, and then ``call`` keeps equal ones from being sent as before.
+    Blocks. Never raises.
+    """
+    with contextlib.suppress(StoreError):
+        latest = next(iter(journal.equal(*keys)), call)
+        if latest.id != call.id and latest.state not in UNRESOLVED:
+            give_up(journal, call)
 
 
 def give_up(journal: Journal, call: Call) -> Call:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,31 +26,20 @@ class HiddenInputs:
 _PROCESS = uuid.uuid4().hex
 
 
+def run_of(place: host.Place) -> str:
+    """The run's id; where runs are not told apart, all of a process are one, and so is their limit."""
+    return place.run_id or _PROCESS
+
+
 def caller(hidden: HiddenInputs) -> Caller:
     """The node that runs in this task."""
     place = host.current().place()
     return Caller(
-        # Where runs are not told apart, the limit per run is one for the process.
-        place.run_id or _PROCESS,
+        run_of(place),
         title_of(hidden.graph.get(place.node_id)) if isinstance(hidden.graph, Mapping) else None,
         _workflow(hidden.png_info, place),
         _fragment(hidden.graph, place.node_id),
     )
-
-
-MAX_KNOWN_RUNS = 1000
-
-_first_seen: dict[str, float] = {}
-
-
-def began(run_id: str | None, place: host.Place) -> float:
-    """When the run began (seconds since 1970); where the host does not say, when it was first heard of here."""
-    if place.began is not None:
-        return place.began
-    first = _first_seen.setdefault(run_id or _PROCESS, time.time())
-    while len(_first_seen) > MAX_KNOWN_RUNS:
-        del _first_seen[next(iter(_first_seen))]
-    return first
 
 
 MAX_KEPT_NODES = 40

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 from ..api import Client
 from ..errors import DecoderFault, LumenfallError
 from ..spend import Call, Journal, State
@@ -10,13 +12,14 @@ from .order import Order
 from .outcome import UNRESOLVED, is_given_up
 
 
-def equal_call(journal: Journal, order: Order, replay: bool) -> Call | None:
+def equal_call(journal: Journal, order: Order, replay: bool, refused: Container[str] = ()) -> Call | None:
     """The equal call that answers ``order``, or that keeps it from being sent; None where it is to be bought.
+    ``refused`` are the ids of those that are known to have cost nothing, be that entered or not.
 
     Blocks. Raises StoreError.
     """
     blocking = fetchable = None
-    calls = [call for call in journal.equal(*order.keys) if order.is_answered_by(call)]
+    calls = [call for call in journal.equal(*order.keys) if order.is_answered_by(call) and call.id not in refused]
     for place, call in enumerate(calls):
         if call.state in UNRESOLVED:
             # What was bought anew after it speaks louder.

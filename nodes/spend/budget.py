@@ -85,10 +85,14 @@ def require(connection: Connection, limits: Limits, call: Call, needed: int | No
         if spent.currencies:
             raise unconverted(spent.currencies[0], f"what was spent in this {period} cannot be compared with it")
         if spent.amount + (needed or 0) > nanos(limit):
-            ahead = "" if period == "run" else _ahead(connection, call, limits)
+            used = f"{_dollars(spent.amount)} are spent or reserved"
+            used += "" if period == "run" else _ahead(connection, call, limits)
+            # Where nothing is left, it is not asked what the next one would cost.
+            is_reached = spent.amount >= nanos(limit)
             raise BudgetExceeded(
-                f"The limit per {period} is {limit:.2f} USD: {_dollars(spent.amount)} are spent or reserved"
-                f"{ahead}, {_dollars(needed or 0)} would be needed.",
+                f"The limit per {period} of {_limit(limit)} USD is reached: {used}."
+                if is_reached
+                else f"The limit per {period} is {_limit(limit)} USD: {used}, {_dollars(needed or 0)} would be needed.",
                 hint=f"Nothing was sent. Raise the limit per {period} in the settings (lumenfall limits shows where it "
                 "comes from), or choose a cheaper model.",
             )
@@ -100,7 +104,7 @@ def _ahead(connection: Connection, call: Call, limits: Limits) -> str:
 
     from .tables import sums
 
-    today = datetime.fromtimestamp(max(call.sent_at, time.time())).replace(hour=0, minute=0, second=0, microsecond=0)
+    today = _midnight(max(call.sent_at, time.time()))
     later = since(ALL, (today + timedelta(days=1)).timestamp())
     amount = _spent(connection, later, limits).amount
     if not amount:
@@ -171,9 +175,25 @@ def _in_run(run_id: str) -> ColumnElement[bool]:
 
 def _starts(now: float) -> tuple[float, float]:
     """Where the day and the month of ``now`` begin."""
-    midnight = datetime.fromtimestamp(now).replace(hour=0, minute=0, second=0, microsecond=0)
+    midnight = _midnight(now)
     return midnight.timestamp(), midnight.replace(day=1).timestamp()
 
 
+def _midnight(moment: float) -> datetime:
+    """Where the local day of ``moment`` begins: with the first of two midnights, and where clocks go forward then, with
+    the hour after it.
+    """
+    return datetime.fromtimestamp(moment).replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+
+
+def _limit(limit: float) -> str:
+    return f"{limit:.2f}" if round(limit, 2) == limit else _exact(nanos(limit))
+
+
 def _dollars(amount: int) -> str:
-    return f"{amount / NANOS:.4f}".rstrip("0").rstrip(".") or "0"
+    """To four digits after the point, where that leaves two that count."""
+    return _exact(round(amount, -5) if abs(amount) >= NANOS // 1000 else amount)
+
+
+def _exact(amount: int) -> str:
+    return f"{Decimal(amount).scaleb(-9):.9f}".rstrip("0").rstrip(".")

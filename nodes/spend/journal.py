@@ -229,6 +229,24 @@ class Journal:
             query = sa.select(calls).where(found, calls.c.state != State.REFUSED.value)
             return read_calls(connection, query.order_by(calls.c.number.desc()))
 
+    def latest(self) -> str | None:
+        """The id of the call that was entered last. Raises StoreError."""
+        call = self._first()
+        return None if call is None else call.id
+
+    def is_as_old(self, call_id: str, other: str) -> bool:
+        """Whether the first of these calls was entered no later than the other, whatever the clocks said; not where one
+        of them is not known. Raises StoreError.
+        """
+        import sqlalchemy as sa
+
+        from .tables import calls
+
+        query = sa.select(calls.c.id, calls.c.number).where(calls.c.id.in_([call_id, other]))
+        with self._database().read() as connection:
+            numbers = {row.id: row.number for row in connection.execute(query)}
+        return {call_id, other} == numbers.keys() and numbers[call_id] <= numbers[other]
+
     def find(self, name: str) -> Call | None:
         """The call with this request id, or with a call id that begins so (8 digits at least). Raises StoreError."""
         from .tables import calls

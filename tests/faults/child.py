@@ -20,8 +20,9 @@ import sqlite3
 import sys
 import time
 import traceback
+import uuid
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ from PIL import Image
 
 from nodes.errors import LumenfallError
 from nodes.host import Bare, Host, Place, use
-from nodes.spend import Call, Journal
+from nodes.spend import Call
 from nodes.table import NODE_CLASS_MAPPINGS
 
 QUICK: dict[str, Any] = {
@@ -141,7 +142,8 @@ class Telling(Bare):
 
     def __init__(self, say: Callable[[str], None], sends_again: bool) -> None:
         self.progress = say  # type: ignore[method-assign]
-        self._place = Place(began=time.time(), sends_again=sends_again)
+        # Not that of the process, which would be the same in all forks.
+        self._place = Place(uuid.uuid4().hex, sends_again=sends_again)
 
     def place(self) -> Place:
         return self._place
@@ -177,14 +179,8 @@ def _is_about(arg: object, about: str) -> bool:
 
 
 def shift_clock(seconds: float) -> None:
-    real, begin = time.time, Journal.begin
+    real = time.time
     assign("time.time", lambda: real() + seconds)
-
-    def begin_then(journal: Journal, call: Call, *args: Any) -> Call:
-        # The class took hold of the real clock when it was made.
-        return begin(journal, replace(call, sent_at=call.sent_at + seconds, used_at=call.used_at + seconds), *args)
-
-    assign("nodes.spend.journal.Journal.begin", begin_then)
 
 
 def hold_database(path: str, say: Callable[[str], None]) -> None:
@@ -199,6 +195,7 @@ def work(order: dict[str, Any], say: Callable[[str], None]) -> None:
     say(str(os.getpid()))
     os.environ.clear()
     os.environ.update(order["env"])
+    time.tzset()
     if order.get("hold"):
         hold_database(order["hold"], say)
     for name, value in {**QUICK, **order["settings"]}.items():

@@ -18,7 +18,7 @@ from tests.faults.answers import SHORT, without_log
 from tests.faults.child import Outcome, attempt
 from tests.faults.databases import database, garbage
 from tests.faults.killing import NOT_KNOWN, in_the_air
-from tests.faults.limits import ONE_A_DAY, TOO_DEAR
+from tests.faults.limits import DAY, ONE_A_DAY, TOO_DEAR, at
 from tests.faults.table import KILLED, PAID_FOR, Act, Expected, Row, both, bought, do, fails, replayed
 from tests.faults.world import GENERATE, World, forget
 
@@ -88,6 +88,23 @@ ROWS = [
     _row("with the button", between=both(without_log, give_up)),
     _row("with the button, and the database lost", between=both(without_log, give_up, database(garbage))),
     _row("by nobody", NOT_KNOWN, (1, 1)),
+    # Whose clock was right when is no matter: the journal has an order of its own.
+    *(
+        _row(
+            f"by a run, a call of a clock that was {name}",
+            faults=("reset-before-headers",),
+            provoke=do(lambda world: None),
+            first=fails(errors.ConnectionFailed, Charged.YES),
+            **{"between": do(lambda world: None), "runs": at(clock), "again": send_again, **more},
+        )
+        for name, clock, more in (
+            ("a day ahead", DAY, {}),
+            ("a day behind", -DAY, {}),
+            ("right, while that of the run is a day behind", 0, {"again": at(-DAY, sends_again=True)}),
+            ("a day ahead, without replay", DAY, {"again": World.run, "between": replay_off}),
+            ("a day ahead, and the database is lost then", DAY, {"after": database(garbage)}),
+        )
+    ),
     _row(
         "a plain 500", bills=(0, 1), faults=("plain-500",), first=fails(errors.ServerFault, UNKNOWN), again=send_again
     ),

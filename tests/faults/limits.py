@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -25,9 +27,28 @@ ONE_A_MONTH = {"LUMENFALL_LIMIT_MONTH": "0.04"}
 TOO_DEAR = fails(errors.BudgetExceeded)
 
 
-def at(clock: float) -> Callable[[World], Outcome]:
+def at(clock: float, **inputs: Any) -> Callable[[World], Outcome]:
     """A run in a process whose clock is wrong by so many seconds."""
-    return lambda world: world.start(clock=clock).outcome()
+    return lambda world: world.start(clock=clock, **inputs).outcome()
+
+
+def _then(moment: str, **inputs: Any) -> Callable[[World], Outcome]:
+    """A run at that moment."""
+    return lambda world: at(datetime.fromisoformat(moment).timestamp() - time.time(), **inputs)(world)
+
+
+def _two_midnights(name: str, zone: str, first: str, second: str, limit: dict[str, str]) -> Row:
+    """Clocks go back from 01:00 to 00:00 of the same day."""
+    return Row(
+        f"limit reached before the second midnight {name}",
+        bought(),
+        TOO_DEAR,
+        (1, 1),
+        env={**limit, "TZ": zone},
+        runs=_then(first),
+        again=_then(second, seed=5),
+        after=do(lambda world: [world.env.pop(variable) for variable in limit]),
+    )
 
 
 def _another(expected: Expected) -> Act:
@@ -79,6 +100,20 @@ ROWS = [
             runs=at(seconds),
         )
         for name, seconds in (("a day behind", -DAY), ("a day ahead", DAY))
+    ),
+    _two_midnights(
+        "of a day",
+        "<-01>1<+00>,M3.5.0/0,M10.5.0/1",  # the Azores
+        "2026-10-25T00:30+00:00",
+        "2026-10-25T00:30-01:00",
+        ONE_A_DAY,
+    ),
+    _two_midnights(
+        "of a month",
+        "CST5CDT,M3.2.0/0,M11.1.0/1",  # Havana
+        "2026-11-01T00:30-04:00",
+        "2026-11-01T00:30-05:00",
+        ONE_A_MONTH,
     ),
     _limited("limit reached", bought(), replayed(), (1, 1)),
     _limited("limit reached, by the month", bought(), replayed(), (1, 1), env=ONE_A_MONTH),

@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
 from nodes import errors
+from nodes.api import Logged
 from nodes.errors import Charged, InputError
+from nodes.headless.checks import build
+from nodes.headless.core_nodes import table
+from nodes.headless.executor import Result, execute
+from nodes.headless.folders import Folders
 from nodes.headless.host import Headless
 from nodes.host import use
-from nodes.purchase.consent import release
+from nodes.purchase.consent import begin, release
 from nodes.purchase.session import Session
 from nodes.spend import State, newest
+from nodes.table import NODE_CLASS_MAPPINGS
 from tests.faults.answers import SHORT, without_log
 from tests.faults.child import Outcome, attempt, failed, start, succeeded
 from tests.faults.giving_up import LOST, send_again
 from tests.faults.killing import NOT_KNOWN
-from tests.faults.table import bought, fails, replayed
+from tests.faults.limits import DAY
+from tests.faults.table import KILLED, PAID_FOR, Act, bought, do, fails, replayed
 from tests.faults.test_races import in_air, in_line, right
 from tests.faults.world import GENERATE, World, forget
 
@@ -80,13 +88,115 @@ def test_equal_pictures_of_a_batch_are_not_sent_again(unheard: World) -> None:
     assert len(unheard.orders) == 1
 
 
-def test_what_was_sent_after_a_run_began_is_not_covered(unheard: World) -> None:
-    """By another run, that is; whoever began this one could not have meant it."""
+@pytest.mark.parametrize("clock", [0, -DAY, DAY])
+@pytest.mark.parametrize(("env", "sends_again"), WORDS)
+def test_what_was_sent_after_a_run_began_is_not_covered(
+    unheard: World, env: dict[str, str], sends_again: bool, clock: float
+) -> None:
+    """By another run, that is, whatever its clock says; whoever began this one could not have meant it."""
+    assert len(unheard.run(seed=9).pictures) == 1
+    host = Headless({**unheard.env, **env}, sends_again=sends_again)
+    begin(host)
+    unheard.sandbox.fail_next("reset-before-headers")
+    fails(errors.ConnectionFailed, Charged.YES).check(unheard.start(clock=clock).outcome(), ())
+    PAID_FOR.check(attempt(host, GENERATE, unheard.inputs), ())
+    assert len(unheard.orders) == 2
+
+
+def test_a_run_of_the_command_line_begins_before_its_first_node(
+    unheard: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While that waits for another, an equal request is sent, and lost."""
+    assert len(unheard.run(seed=9).pictures) == 1
+
+    class Slow:
+        RETURN_TYPES = ("STRING",)
+        FUNCTION = "make"
+
+        @classmethod
+        def INPUT_TYPES(cls) -> dict[str, Any]:
+            return {"required": {}}
+
+        def make(self) -> tuple[str]:
+            unheard.sandbox.fail_next("reset-before-headers")
+            fails(errors.ConnectionFailed, Charged.YES).check(unheard.start().outcome(), ())
+            return (unheard.inputs["prompt"],)
+
+    prompt = {
+        "1": {"class_type": "Slow", "inputs": {}},
+        "2": {"class_type": GENERATE, "inputs": {**unheard.inputs, "n": 1, "seed": 0, "prompt": ["1", 0]}},
+        "3": {"class_type": "PreviewImage", "inputs": {"images": ["2", 0]}},
+    }
+    nodes = {**table(Folders(tmp_path, tmp_path, tmp_path)), **NODE_CLASS_MAPPINGS, "Slow": Slow}
     host = Headless(unheard.env, sends_again=True)
+
+    async def go() -> Result:
+        return await execute(await build(prompt, nodes, []), host)
+
+    with use(host):
+        result = asyncio.run(go())
+    assert result.errors["2"]["code"] == "SENT_BEFORE"
+    assert len(unheard.orders) == 2
+
+
+def nobody(world: World, patch: pytest.MonkeyPatch) -> None:
+    world.stop_server()
+    fails(errors.ConnectionFailed).check(send_again(world), ())
+    world.start_server()
+
+
+def refused(world: World, patch: pytest.MonkeyPatch) -> None:
+    world.sandbox.fail_next("status-400")
+    fails(errors.InvalidRequest).check(send_again(world), ())
+
+
+def free_in_the_end(world: World, patch: pytest.MonkeyPatch) -> None:
+    """Lost too, until the log says that it was not charged."""
+    world.sandbox.fail_next("html-502")
+    fails(errors.ServerFault, Charged.UNKNOWN).check(send_again(world), ())
+    (call,) = newest(Session(world.host()).journal, 1)
+
+    async def say(*args: Any) -> Logged | None:
+        is_asked_for = call.id in args or call.request_id in args
+        return Logged("req_2", "upstream_failure", 0.0) if is_asked_for else None
+
+    patch.setattr("nodes.api.request_log.by_id", say)
+    patch.setattr("nodes.api.request_log.by_trace", say)
+
+
+def killed(*moment: str) -> Act:
+    die = dict(zip(("target", "when"), moment, strict=True)) | {"about": None, "count": 1}
+    return do(lambda world: KILLED.check(world.start(die, sends_again=True).outcome(), ()))
+
+
+@pytest.mark.parametrize(
+    "use_up",
+    [
+        pytest.param(nobody, id="no server"),
+        pytest.param(refused, id="refused"),
+        pytest.param(free_in_the_end, id="free in the end"),
+        pytest.param(killed("nodes.api.client.Client.send", "before"), id="killed before it leaves"),
+        pytest.param(killed("nodes.spend.records.Records.prepare", "before"), id="killed before it is entered"),
+    ],
+)
+def test_consent_that_was_of_no_use_is_not_kept(unheard: World, use_up: Act, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was given for a run that brought nothing; days later a plain one must not send by it."""
     unheard.sandbox.fail_next("hang")
     LOST.check(unheard.run(), ())
-    NOT_KNOWN.check(attempt(host, GENERATE, unheard.inputs), ())
-    assert len(unheard.orders) == 1
+    use_up(unheard, monkeypatch)
+    ordered = len(unheard.orders)
+    for _ in range(2):
+        assert unheard.run().code == "SENT_BEFORE"
+    assert len(unheard.orders) == ordered
+    bought().check(send_again(unheard), right(unheard))
+
+
+def test_what_was_bought_by_consent_is_replayed_by_whom_it_was_not_entered(unheard: World) -> None:
+    unheard.sandbox.fail_next("hang")
+    LOST.check(unheard.run(), ())
+    killed("nodes.purchase.consent.give_up", "before")(unheard, pytest.MonkeyPatch())
+    replayed().check(unheard.run(), right(unheard))
+    assert len(unheard.orders) == 2
 
 
 def test_consent_is_for_once(unheard: World) -> None:

@@ -137,3 +137,64 @@ def test_another_currency_is_converted_by_the_users_figure_or_stops_the_next(jou
     with pytest.raises(BudgetExceeded, match=r"0\.55 are spent"):
         order(journal, 3, Limits(day=0.6, rates={"EUR": 1.1}), 0.1)
     order(journal, 4, Limits(day=0.65, rates={"EUR": 1.1}), 0.1)
+
+
+AZORES = "<-01>1<+00>,M3.5.0/0,M10.5.0/1"
+"""Goes back from 01:00 to 00:00, so that a day has two midnights; in Havana it is the first of a month."""
+HAVANA = "CST5CDT,M3.2.0/0,M11.1.0/1"
+BEIRUT = "EET-2EEST,M3.5.0/0,M10.5.0/0"
+"""Goes forward from 00:00 to 01:00, so that a day has no midnight, and back from 00:00 to 23:00."""
+
+
+@pytest.mark.parametrize(
+    ("zone", "first", "second", "is_same_day", "is_same_month"),
+    [
+        (AZORES, "2026-10-25T00:30+00:00", "2026-10-25T00:30-01:00", True, True),
+        (AZORES, "2026-10-25T00:00+00:00", "2026-10-25T23:45-01:00", True, True),
+        (AZORES, "2026-10-24T23:45+00:00", "2026-10-25T00:30-01:00", False, True),
+        (HAVANA, "2026-11-01T00:30-04:00", "2026-11-01T00:30-05:00", True, True),
+        (HAVANA, "2026-10-31T23:45-04:00", "2026-11-01T00:30-05:00", False, False),
+        (BEIRUT, "2026-03-29T01:00+03:00", "2026-03-29T23:45+03:00", True, True),
+        (BEIRUT, "2026-03-28T23:45+02:00", "2026-03-29T01:00+03:00", False, True),
+        (BEIRUT, "2026-10-24T23:30+03:00", "2026-10-24T23:30+02:00", True, True),
+        (BEIRUT, "2026-10-24T23:45+02:00", "2026-10-25T00:00+02:00", False, True),
+    ],
+)
+def test_a_day_begins_once_where_clocks_change_at_midnight(
+    journal: Journal,
+    monkeypatch: pytest.MonkeyPatch,
+    zone: str,
+    first: str,
+    second: str,
+    is_same_day: bool,
+    is_same_month: bool,
+) -> None:
+    if not hasattr(time, "tzset"):
+        pytest.skip("the time zone of a process cannot be changed here")
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        for number, moment in enumerate((first, second)):
+            now = datetime.fromisoformat(moment).timestamp()
+            monkeypatch.setattr(time, "time", lambda now=now: now)
+            if number == 0:
+                order(journal, number, Limits(), 0.04)
+        for number, (limits, counts) in enumerate(
+            [(Limits(day=0.05), is_same_day), (Limits(month=0.05), is_same_month)], start=1
+        ):
+            with pytest.raises(BudgetExceeded) if counts else contextlib.nullcontext():
+                call = order(journal, number, limits, 0.04)
+                journal.settle(replace(call, state=State.REFUSED, charged=Charged.NO))
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_a_limit_that_is_reached_says_so_and_no_false_figure(journal: Journal) -> None:
+    order(journal, 1, Limits(), 0.08)
+    with pytest.raises(
+        BudgetExceeded, match=r"The limit per day of 0\.05 USD is reached: 0\.08 are spent or reserved\."
+    ):
+        order(journal, 2, Limits(day=0.05), 0.000000001)
+    with pytest.raises(BudgetExceeded, match=r"is 0\.08004 USD: 0\.08 are spent or reserved, 0\.000041 would be"):
+        order(journal, 3, Limits(day=0.08004), 0.000041)
