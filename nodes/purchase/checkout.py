@@ -68,8 +68,10 @@ class Checkout:
                 self.tell(None)
                 call = await asyncio.to_thread(equal_call, self.journal, order, self.settings.replay, refused)
                 if call is None or call.key in keys:
-                    if call is None or call.state not in UNRESOLVED:
-                        return await self._replay(call) or await self._buy(order)
+                    if call is None:
+                        return await self._buy(order)
+                    if call.state not in UNRESOLVED:
+                        return await self._replay(call, order)
                     # Whoever holds the lock and finds one that is unfinished knows that its process is gone.
                     call = await resolve(self.client, self.journal, call)
                     if call.state is not State.REFUSED:
@@ -85,19 +87,28 @@ class Checkout:
         ``order`` is bought.
         """
         if call.state is not State.LOST:
-            return await self._replay(call) or await self._buy(order)
+            return await self._replay(call, order)
+        return await self._buy_again(order, call, unresolved(call))
+
+    async def _replay(self, call: Call, order: Order) -> Delivery:
+        """What ``call``, an equal request, brought before; where none of that is left, ``order`` is bought. So it is
+        where it cannot be had, and the user consents.
+        """
+        try:
+            return await pictures_of(self.client, self.journal, call) or await self._buy(order)
+        except LumenfallError as error:
+            if error.call != call.id:
+                raise
+            return await self._buy_again(order, call, error)
+
+    async def _buy_again(self, order: Order, call: Call, error: LumenfallError) -> Delivery:
+        """``call`` was, or may have been, charged, and brought nothing. Raises ``error`` unless the user consents."""
         if self.consent is None or not await asyncio.to_thread(self.consent.covers, self.journal, call):
-            raise unresolved(call)
+            raise error
         try:
             return await self._buy(order)
         finally:
             await asyncio.to_thread(give_up_bought, self.journal, call, order.keys)
-
-    async def _replay(self, call: Call | None) -> Delivery | None:
-        """What ``call``, an equal request, brought before; None where one is to be bought."""
-        if call is None:
-            return None
-        return await pictures_of(self.client, self.journal, call)
 
     async def _buy(self, order: Order) -> Delivery:
         self._check_wanted()

@@ -15,6 +15,7 @@ from ..errors import InputError, LumenfallError, StoreError
 from ..host import Host, Place
 from ..settings import Settings
 from ..spend import Call, Journal, State
+from .delivery import fetch
 from .origin import run_of
 from .outcome import UNRESOLVED, is_given_up, resolve
 from .session import Session
@@ -94,7 +95,7 @@ def give_up(journal: Journal, call: Call) -> Call:
 
 async def release(session: Session, call_id: str) -> Call:
     """Give the call with this id up, unless the server turns out to know what became of it: what was never charged, or
-    has come after all, keeps nothing from being sent. The call as it is now.
+    comes after all, keeps nothing from being sent. The call as it is now.
 
     Raises InputError with the code NOT_FOUND where there is none, and IN_THE_AIR where somebody waits for it still;
     StoreError where it cannot be entered.
@@ -108,11 +109,13 @@ async def release(session: Session, call_id: str) -> Call:
     try:
         # Whoever held the lock may have brought it further.
         call = await _found(journal, call_id)
-        if call.state in UNRESOLVED:
-            async with Client(session.server_of(call.server)) as client:
+        async with Client(session.server_of(call.server)) as client:
+            if call.state in UNRESOLVED:
                 call = await resolve(client, journal, call)
-        if call.state is not State.LOST or is_given_up(call):
-            return call
+            if call.state is State.REFUSED or is_given_up(call):
+                return call
+            if call.state is not State.LOST and await _has_come(client, journal, call):
+                return await _found(journal, call_id)
         await asyncio.to_thread(give_up, journal, call)
         call = await _found(journal, call_id)
         if not is_given_up(call):
@@ -120,6 +123,17 @@ async def release(session: Session, call_id: str) -> Call:
         return call
     finally:
         await asyncio.to_thread(lock.release)
+
+
+async def _has_come(client: Client, journal: Journal, call: Call) -> bool:
+    """Whether pictures of ``call`` are here, or may still be had. Raises LumenfallError of what keeps them away."""
+    try:
+        await fetch(client, journal, call, replayed=True, patient=lambda: False)
+    except LumenfallError as error:
+        if error.call != call.id:
+            raise
+        return False
+    return True
 
 
 async def _found(journal: Journal, call_id: str) -> Call:

@@ -12,18 +12,19 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from ..api import LINK_EXPIRED, LINK_REFUSED, Client, Picture, read_answer
+from ..api import LINK_EXPIRED, LINK_PRIVATE, LINK_REFUSED, Client, Picture, read_answer
 from ..errors import AnswerError, DecoderFault, DownloadError, LumenfallError, sentences
 from ..pixels import decode, is_doubtful, sniff
 from ..spend import LINK_LIFE, LONGEST_LINK_LIFE, Call, Journal, State, Stored, clock
 from . import background
-from .outcome import ANOTHER, asked_for, surprise
+from .outcome import asked_for, surprise, ways_on
 
 AGAIN = "Run again, it is free: the picture is paid for."
 FETCHED_AGAIN = "Running again fetches it once more, for nothing."
 
 BOUGHT_AGAIN = (
-    "To buy it again, change the seed, or run once with replay switched off (in the settings, or LUMENFALL_REPLAY=off)."
+    "To buy it again, change the seed, or run once with --send-again, or with replay switched off (in the settings, or "
+    "LUMENFALL_REPLAY=off)."
 )
 
 PICTURE_LOST = "PICTURE_LOST"
@@ -88,7 +89,7 @@ async def fetch(
     patient: Callable[[], bool] = _patient,
 ) -> Delivery:
     """Fetch what ``call`` still lacks, or has lost, and decode its pictures. Raises LumenfallError, which says where
-    they lie.
+    they lie; where another try will hardly bring them it names the ``call``, which the user may send again.
 
     ``pictures`` are those of the answer, where it is at hand; otherwise they come from the disk. A new link that is
     refused is tried for a while, as long as there is somebody ``patient``.
@@ -295,12 +296,14 @@ class _Collection:
         names = ", ".join(files.name(stored) for stored in self._call.pictures if stored.number in self._intact)
         where = f"What came is kept in the pack's private folder: {names}." if names else ""
         # The hint of a decoder's fault says it all.
-        again = "" if isinstance(error, DecoderFault) else self._way_on(error)
+        is_fault = isinstance(error, DecoderFault)
+        again = "" if is_fault else self._way_on(error)
         notes = [note for note in self._notes if not note.endswith(error.message)]
         return error.replaced(
             hint=sentences(error.hint, *notes, where, again),
             request_id=error.request_id or self._call.request_id,
             charged=self._call.charged,
+            call=None if is_fault or self._may_come(error) else self._call.id,
         )
 
     def _way_on(self, error: LumenfallError) -> str:
@@ -308,15 +311,18 @@ class _Collection:
             return AGAIN if isinstance(error, DownloadError) else FETCHED_AGAIN
         if _is_lost(error):
             return BOUGHT_AGAIN
-        if error.code == LINK_EXPIRED or not any(self._call.facts.get("links", ())):
-            return ANOTHER
+        final = (LINK_EXPIRED, LINK_PRIVATE)
+        if error.code in final or not any(self._call.facts.get("links", ())):
+            return ways_on(self._call)
         old = f"Its link is from {clock(self._call.sent_at)}, and links live for about an hour"
         if error.code == LINK_REFUSED:
-            return f"{old}: the picture is gone from the server. {ANOTHER}"
-        return f"{old}. Running again tries it once more, for nothing; if it is gone, another seed orders another."
+            return f"{old}: the picture is gone from the server. {ways_on(self._call)}"
+        return f"{old}. Running again tries it once more, for nothing. {ways_on(self._call)}"
 
     def _may_come(self, error: LumenfallError) -> bool:
         """Whether another run may well get the pictures, for nothing."""
+        if error.code == LINK_PRIVATE:
+            return False
         if any(self._call.facts.get("links", ())):
             is_lost = self._call.state is State.DONE and not isinstance(error, DownloadError)
             is_soon = self._call.state is State.DONE or is_new(self._call)

@@ -170,6 +170,3 @@ def surprise(error: Exception) -> LumenfallError:
         code="UNEXPECTED",
         charged=Charged.UNKNOWN,
     )
-
-
-ANOTHER = "The same inputs are not sent again; change the seed to order another picture."

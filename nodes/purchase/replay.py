@@ -13,7 +13,8 @@ from .outcome import UNRESOLVED, is_given_up
 
 
 def equal_call(journal: Journal, order: Order, replay: bool, refused: Container[str] = ()) -> Call | None:
-    """The equal call that answers ``order``, or that keeps it from being sent; None where it is to be bought.
+    """The equal call that answers ``order``, or that keeps it from being sent; None where it is to be bought, as what
+    the user has given up is.
     ``refused`` are the ids of those that are known to have cost nothing, be that entered or not.
 
     Blocks. Raises StoreError.
@@ -24,6 +25,8 @@ def equal_call(journal: Journal, order: Order, replay: bool, refused: Container[
         if call.state in UNRESOLVED:
             # What was bought anew after it speaks louder.
             blocking = call if place == 0 and not is_given_up(call) else blocking
+        elif is_given_up(call) and not _is_whole(journal, call):
+            continue
         elif not replay and (call.delivered_at or _is_spoilt(journal, call)):
             break
         elif call.state in (State.ANSWERED, State.DOWNLOADED) or _is_here(journal, call):
@@ -36,6 +39,11 @@ def equal_call(journal: Journal, order: Order, replay: bool, refused: Container[
 def _is_here(journal: Journal, call: Call) -> bool:
     """Whether there is a file of it, be it damaged."""
     return call.state is State.DONE and any(map(journal.files.is_there, call.pictures))
+
+
+def _is_whole(journal: Journal, call: Call) -> bool:
+    """Whether all of it came after all."""
+    return call.state is State.DONE and bool(call.pictures) and all(map(journal.files.is_intact, call.pictures))
 
 
 def _is_spoilt(journal: Journal, call: Call) -> bool:

@@ -19,11 +19,14 @@ from tests.faults.child import Outcome, attempt
 from tests.faults.databases import database, garbage
 from tests.faults.killing import NOT_KNOWN, in_the_air
 from tests.faults.limits import DAY, ONE_A_DAY, TOO_DEAR, at
+from tests.faults.links import PRIVATE, at_host
 from tests.faults.table import KILLED, PAID_FOR, Act, Expected, Row, both, bought, do, fails, replayed
 from tests.faults.world import GENERATE, World, forget
 
 UNKNOWN = Charged.UNKNOWN
 LOST = fails(errors.ConnectionFailed, UNKNOWN)
+
+at_private = at_host("10.0.0.1")
 
 
 def send_again(world: World, **inputs: Any) -> Outcome:
@@ -160,6 +163,26 @@ ROWS = [
         first=fails(errors.ServerFault, UNKNOWN),
         provoke=logged("upstream_failure", None),
         between=logged("upstream_failure", 0.0),
+    ),
+    # What was paid for, and cannot be had.
+    *(
+        _row(
+            f"{name}, a picture on a private machine",
+            second,
+            (1, bills),
+            faults=(),
+            provoke=at_private,
+            first=PRIVATE,
+            says="send it again",
+            after=do(lambda world: None),
+            **more,
+        )
+        for name, second, bills, more in (
+            ("by a run", bought(), 2, {"again": send_again, "between": do(lambda world: None)}),
+            ("by a run without replay", bought(), 2, {"between": replay_off}),
+            ("with the button", bought(), 2, {"between": give_up}),
+            ("by nobody", PRIVATE, 1, {"between": do(lambda world: None)}),
+        )
     ),
     # What is paid for and there is not bought again by the way.
     Row("given up, and nothing was wrong", bought(), replayed(), (1, 1), again=send_again),

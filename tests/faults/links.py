@@ -34,7 +34,7 @@ def _linked(change: Callable[[str], str]) -> Act:
     return _spoilt(lambda data: [{**entry, "url": change(entry["url"])} for entry in data])
 
 
-def _at(host: str) -> Act:
+def at_host(host: str) -> Act:
     """The same picture under another name of its machine."""
     return _linked(lambda url: url.replace(urlsplit(url).hostname or "", host))
 
@@ -109,15 +109,15 @@ def _answered(name: str, second: Expected, between: Act, **more: Any) -> Row:
 
 
 ROWS = [
-    _found("another name of this machine", _at("localhost")),
-    _found("an address of this machine, mapped", _at("[::ffff:127.0.0.1]")),
-    _found("a name that leads to this machine", _at("box.example"), _names("127.0.0.1")),
-    _found("a name that leads elsewhere the second time", _at("box.example"), _names("127.0.0.1", "10.0.0.1")),
+    _found("another name of this machine", at_host("localhost")),
+    _found("an address of this machine, mapped", at_host("[::ffff:127.0.0.1]")),
+    _found("a name that leads to this machine", at_host("box.example"), _names("127.0.0.1")),
+    _found("a name that leads elsewhere the second time", at_host("box.example"), _names("127.0.0.1", "10.0.0.1")),
     _found("relative, from the root", _linked(lambda url: urlsplit(url).path)),
     _found("relative, below the base URL", _linked(lambda url: f"../..{urlsplit(url).path}")),
     _found("without a scheme", _linked(lambda url: url.partition(":")[2])),
     *(
-        _refused(f"private, {host}", _at(host))
+        _refused(f"private, {host}", at_host(host))
         for host in ("10.0.0.1", "[64:ff9b::10.0.0.1]", "[2002:a00:1::1]", "[::ffff:10.0.0.1]", "[64:ff9b:1::10.0.0.1]")
     ),
     Row(
@@ -125,7 +125,7 @@ ROWS = [
         PRIVATE,
         replayed(),
         (1, 1),
-        provoke=both(_at("box.example"), _names("10.0.0.1")),
+        provoke=both(at_host("box.example"), _names("10.0.0.1")),
         between=_names("127.0.0.1"),
         says="a private machine",
     ),

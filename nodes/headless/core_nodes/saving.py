@@ -8,9 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ...errors import Charged, InputError, LumenfallError, sentences
+from ...errors import Charged, InputError, LumenfallError, StoreError, sentences
 from ...host import Bare, current
 from ...host.writing import create
+from ...purchase.origin import run_of
 from ...purchase.receipts import RECEIPTS
 from ...purchase.session import Session
 from ..folders import next_name
@@ -90,17 +91,25 @@ def _kept(extra: Mapping[str, Any] | None) -> tuple[Charged, str]:
         return Charged.NO, ""
     host = current()
     session = Session(host)
+    names = list(dict.fromkeys(receipt["request_id"] for receipt in receipts if receipt["request_id"]))
     ways = []
     if session.settings.replay:
         ways.append("run the same again with the same seed, which takes it from there for nothing")
     if host.data_dir() == Bare().data_dir():
-        names = list(dict.fromkeys(receipt["request_id"] for receipt in receipts if receipt["request_id"]))
         ways += [f"`lumenfall recover {name} --output DIR`" for name in names[:MOST_NAMED]]
         ways += ["`lumenfall store export DIR`"] if len(names) != 1 else []
-    began = host.place().began or 0.0
-    paid_now = any(receipt["sent_at"] >= began for receipt in receipts)
+    paid_now = any(_run_of(session, name) == run_of(host.place()) for name in names)
     how = f"To get it: {', or '.join(ways)}." if ways else ""
     return Charged.YES if paid_now else Charged.NO, sentences("What was paid for is safe in the store.", how)
+
+
+def _run_of(session: Session, request_id: str) -> str | None:
+    """The run that ordered it."""
+    try:
+        call = session.journal.find(request_id)
+    except StoreError:
+        return None
+    return call.run_id if call else None
 
 
 MOST_NAMED = 3
