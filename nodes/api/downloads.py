@@ -268,7 +268,10 @@ class Partial:
         self._file: BinaryIO | None = None
         self._disk_works = True
         try:
-            if path.is_file() and path.stat().st_size <= limit:
+            if not path.is_file():
+                # Nobody reads from a pipe what is written to it.
+                path.unlink(missing_ok=True)
+            elif path.stat().st_size <= limit:
                 self.content += path.read_bytes()
         except OSError:
             self._disk_works = False

@@ -26,7 +26,7 @@ def hand_out_receipts(calls: Sequence[Call], hidden: HiddenInputs) -> None:
     plans. So what it hands out is added up as long as the run is the same.
 
     A later run may take a node's result from ComfyUI's cache, so that the node never hears of it: its receipts are
-    remembered by what the result depends on, and put there when such a run is queued.
+    remembered by what the result depends on, and put there when such a run is queued, or once they are there.
     """
     try:
         _hand_out([receipt(call) for call in calls], hidden)
@@ -45,7 +45,11 @@ def _hand_out(receipts: list[dict[str, Any]], hidden: HiddenInputs) -> None:
     if isinstance(hidden.png_info, dict):
         hidden.png_info.setdefault(RECEIPTS, {})[node_id] = receipts
     if isinstance(hidden.graph, Mapping):
-        _remember(_handed_out, signature(hidden.graph, node_id), receipts)
+        name = signature(hidden.graph, node_id)
+        _remember(_handed_out, name, receipts)
+        for queued, its_node, texts in tuple(_queued):
+            if queued == name:
+                texts[its_node] = receipts
 
 
 def _remember(known: dict[K, list[dict[str, Any]]], name: K, receipts: list[dict[str, Any]]) -> None:
@@ -60,17 +64,24 @@ def prepare_receipts() -> None:
 
 
 MAX_REMEMBERED = 1000
+MAX_QUEUED = 10_000
 
 _handed_out: dict[str, list[dict[str, Any]]] = {}
 _in_run: dict[tuple[str | None, str], list[dict[str, Any]]] = {}
 """By run and node."""
+_queued: list[tuple[str, str, dict[str, Any]]] = []
+"""Of each node of ours that was queued: what its result depends on, its id, and the receipts that its run will save,
+which the host takes along as they are. Those that have run are among them, where they do no harm.
+"""
 
 
 def _put_known_receipts(graph: Mapping[str, Any], png_info: dict[str, Any]) -> None:
-    ours = [node_id for node_id, node in graph.items() if _is_ours(node)]
+    ours = {node_id: signature(graph, node_id) for node_id, node in graph.items() if _is_ours(node)}
     if ours:
-        known = {node_id: _handed_out.get(signature(graph, node_id)) for node_id in ours}
-        png_info[RECEIPTS] = {node_id: receipts for node_id, receipts in known.items() if receipts}
+        texts = {node_id: _handed_out[name] for node_id, name in ours.items() if _handed_out.get(name)}
+        png_info[RECEIPTS] = texts
+        _queued.extend((name, node_id, texts) for node_id, name in ours.items())
+        del _queued[:-MAX_QUEUED]
 
 
 def _is_ours(node: Any) -> bool:

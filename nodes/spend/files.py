@@ -6,15 +6,23 @@ import contextlib
 import hashlib
 import json
 import os
+import secrets
+import stat
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..host.reading import read_file
 from ..host.writing import write_durably
 from .calls import Stored
 
 LEFT_AFTER = 3600.0
 """Seconds after which a file that is being written belongs to a process that was killed."""
+
+
+LARGEST = 2**30
+"""Bytes; no answer is as large. A file that is was made so by something else, and is not to cost all the others their
+place."""
 
 
 class DamagedFile(OSError):
@@ -38,12 +46,20 @@ class Files:
         path = self.path(stored)
         if not self.is_intact(stored):
             path.parent.mkdir(parents=True, exist_ok=True)
+            if path.is_dir() and not path.is_symlink():
+                # It may hold somebody's things.
+                path.replace(path.with_name(f"{path.name}.{secrets.token_hex(4)}.aside"))
             write_durably(path, content)
         return stored
 
     def get(self, stored: Stored) -> bytes:
         """The bytes of a picture. Raises OSError where the file is gone; DamagedFile where it was changed since."""
-        content = self.path(stored).read_bytes()
+        try:
+            content = read_file(self.path(stored), stored.size)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise DamagedFile(f"{self.name(stored)} cannot be read ({error.strerror or error})") from error
         if hashlib.sha256(content).hexdigest() != stored.sha256:
             raise DamagedFile(f"{self.name(stored)} is damaged")
         return content
@@ -63,7 +79,8 @@ class Files:
     def has(self, stored: Stored) -> bool:
         """Whether the file is there, in its full length."""
         try:
-            return self.path(stored).stat().st_size == stored.size
+            found = self.path(stored).stat()
+            return stat.S_ISREG(found.st_mode) and found.st_size == stored.size
         except OSError:
             return False
 
@@ -120,5 +137,7 @@ def _size(folder: Path) -> int:
     with os.scandir(folder) as entries:
         for entry in entries:
             with contextlib.suppress(OSError):
-                size += entry.stat().st_size
+                found = entry.stat()
+                if stat.S_ISREG(found.st_mode) and found.st_size <= LARGEST:
+                    size += found.st_size
     return size

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..host.reading import read_file
 from ..host.writing import sync_folder, write_durably
 from .calls import Call
 
@@ -65,7 +66,7 @@ class Records:
 
     def answer(self, call: Call) -> bytes:
         """The raw answer. Raises OSError where it is gone, or was never here."""
-        return self._answer(call).read_bytes()
+        return read_file(self._answer(call))
 
     def has(self, call: Call) -> bool:
         """Whether ``call`` is unfinished, and was begun in this folder."""
@@ -103,7 +104,7 @@ class Records:
     def _read(self, folder: Path) -> Iterator[Call]:
         for path in sorted(folder.glob("*.json")):
             try:
-                yield Call.from_dict(json.loads(path.read_bytes()))
+                yield Call.from_dict(json.loads(read_file(path)))
             except FileNotFoundError:
                 continue  # finished meanwhile
             except (OSError, ValueError, KeyError, TypeError):

@@ -81,6 +81,28 @@ def test_saved_pictures_carry_receipts_also_from_the_hosts_cache(comfyui: ComfyU
     assert first["1040"][0]["request_id"] == comfyui.sandbox.bill[-1].request_id
 
 
+def test_what_is_queued_while_an_equal_node_is_in_the_air_carries_its_receipt(comfyui: ComfyUI) -> None:
+    """By the time that it runs, ComfyUI has the node's result in its cache, and asks nobody."""
+    billed = len(comfyui.sandbox.bill)
+    comfyui.sandbox.latency = 2.0
+    first, second = generate(111), generate(111)
+    second["2110"], second["2111"] = second.pop("1110"), second.pop("1111")
+    second["2111"]["inputs"] = {"images": ["2110", 0], "filename_prefix": "elsewhere"}
+    begun = comfyui.queue(first)
+    until(lambda: bool(paid(comfyui)), 20)
+    waiting = [
+        comfyui.queue(second),
+        comfyui.queue(
+            first | {"1111": second["2111"] | {"inputs": {"images": ["1110", 0], "filename_prefix": "third"}}}
+        ),
+    ]
+    (receipt,) = receipts(comfyui, comfyui.finished(begun))["1110"]
+    entries = [comfyui.finished(prompt_id) for prompt_id in waiting]
+    assert receipt["request_id"] == comfyui.sandbox.bill[-1].request_id
+    assert [receipts(comfyui, entry) for entry in entries] == [{"2110": [receipt]}, {"1110": [receipt]}]
+    assert len(comfyui.sandbox.bill) == billed + 1
+
+
 def test_a_node_that_is_called_for_each_item_of_a_list_hands_out_every_receipt(comfyui: ComfyUI) -> None:
     billed = len(comfyui.sandbox.bill)
     size = {"width": 64, "height": 64, "batch_size": 1}
@@ -95,7 +117,7 @@ def test_a_node_that_is_called_for_each_item_of_a_list_hands_out_every_receipt(c
     }
     first = receipts(comfyui, comfyui.run(graph))["1080"]
     ordered = [charge.request_id for charge in comfyui.sandbox.bill[billed:]]
-    assert [receipt["request_id"] for receipt in first] == ordered and len(ordered) == 2
+    assert sorted(receipt["request_id"] for receipt in first) == sorted(ordered) and len(ordered) == 2
     graph["1085"]["inputs"]["filename_prefix"] = "elsewhere"
     again = comfyui.run(graph)
     assert "1080" in messages(again)["execution_cached"]["nodes"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -51,6 +53,28 @@ def _folder(path: Path) -> None:
     path.mkdir()
 
 
+def _full_folder(path: Path) -> None:
+    _folder(path)
+    (path / "thing").write_bytes(b"of somebody's")
+
+
+def _pipe(path: Path) -> None:
+    """Who reads it waits for ever."""
+    path.unlink()
+    os.mkfifo(path)
+
+
+def _endless(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("/dev/zero")
+
+
+def _grown(path: Path) -> None:
+    """To more than any memory holds; it takes no room on the disk."""
+    with path.open("r+b") as file:
+        file.truncate(40 * 2**30)
+
+
 def _emptied(path: Path) -> None:
     path.write_bytes(b"")
 
@@ -75,6 +99,10 @@ def _header(path: Path) -> None:
 DAMAGES = {
     "truncated": _half,
     "replaced by a folder": _folder,
+    "replaced by a full folder": _full_folder,
+    "replaced by a pipe": _pipe,
+    "replaced by a link to what never ends": _endless,
+    "grown": _grown,
     "emptied": _emptied,
     "overwritten": _same_size,
     "flipped in a bit": _flipped,
@@ -101,13 +129,20 @@ def _replayed_later(world: World, patch: pytest.MonkeyPatch) -> None:
     assert world.run().replayed is True and world.bills == bills
 
 
+def _mended(world: World) -> None:
+    """Each file is what its name says, and what stood in its place has not taken somebody's things with it."""
+    files = sorted(world.folder.glob("store/*/*.png"))
+    assert len(files) == 1 and all(hashlib.sha256(file.read_bytes()).hexdigest() == file.stem for file in files)
+    assert all(thing.read_bytes() for thing in world.folder.glob("store/*/*/thing"))
+
+
 def _damaged(name: str, change: Callable[[Path], object]) -> list[Row]:
     """A link that lives brings it once more; otherwise it is not bought again by itself."""
     asks = told("store is damaged", "To buy it again", never="it is free")
     lost = fails(errors.DownloadError, YES)
     act = _pictures(change)
     return [
-        _again(f"picture {name}", replayed(), act, after=do(World.run)),
+        _again(f"picture {name}", replayed(), act, after=do(_mended)),
         _again(f"picture {name}, link expired", lost, both(act, _expire_links), again=asks, after=_bought_knowingly),
         _again(f"picture {name}, in base64", lost, act, again=asks, inputs=B64, after=_bought_knowingly),
         _again(
@@ -256,6 +291,14 @@ ROWS = [
     _unfinished("partial download goes on", replayed(), do(lambda world: None)),
     _unfinished(
         "partial download deleted", replayed(), do(lambda w: next(w.folder.glob("calls/open/*.part")).unlink())
+    ),
+    _unfinished(
+        "partial download replaced by a pipe",
+        replayed(),
+        do(lambda w: [_pipe(part) for part in w.folder.glob("calls/open/*.part")]),
+    ),
+    _again(
+        "a pipe among the records", replayed(), do(lambda world: os.mkfifo(world.folder / "calls" / "open" / "x.json"))
     ),
     _unfinished("partial download of nothing", replayed(), _with_part(lambda world: b"")),
     _unfinished("partial download of garbage", replayed(), _with_part(lambda world: b"garbage")),

@@ -130,6 +130,18 @@ def test_a_result_from_the_hosts_cache_keeps_its_receipt(keyed: Sandbox, tmp_pat
     assert another == {RECEIPTS: {}}
 
 
+def test_what_was_queued_meanwhile_is_given_what_comes(keyed: Sandbox, tmp_path: Path) -> None:
+    """A node that is called for each item of a list brings its receipts one after the other."""
+    waiting: dict[str, Any] = {"workflow": {}}
+    _put_known_receipts({"7": listed()["1"], "0": listed()["0"]}, waiting)
+    assert waiting[RECEIPTS] == {}
+    first = requests_of(run(keyed, tmp_path, listed()))
+    assert [receipt["request_id"] for receipt in waiting[RECEIPTS]["7"]] == first and len(first) == 3
+    # What it is given last is true: that is the result in the host's cache.
+    anew = requests_of(run(keyed, tmp_path, listed(), LUMENFALL_REPLAY="off"))
+    assert [receipt["request_id"] for receipt in waiting[RECEIPTS]["7"]] == anew != first
+
+
 def requests_of(file: Path) -> list[str]:
     """Which requests a saved picture says that it came from."""
     with Image.open(file) as picture:
@@ -151,9 +163,11 @@ def test_every_request_of_a_node_has_its_receipt(keyed: Sandbox, tmp_path: Path,
 
 def test_what_is_remembered_is_bounded(keyed: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(receipts, "MAX_REMEMBERED", 2)
+    monkeypatch.setattr(receipts, "MAX_QUEUED", 2)
     for seed in range(4):
         run(keyed, tmp_path, graph(seed))
-    assert len(receipts._handed_out) == 2
+        _put_known_receipts(graph(seed), {})
+    assert len(receipts._handed_out) == len(receipts._queued) == 2
 
 
 def test_a_graph_that_is_none_is_no_reason_to_fail() -> None:

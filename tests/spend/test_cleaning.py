@@ -95,3 +95,12 @@ def test_a_full_store_is_cleaned_page_by_page(journal: Journal, monkeypatch: pyt
     assert clean(journal, 2 * KILOBYTE).calls == 8
     lock.release()
     assert left(journal, *calls) == [number in (2, 9) for number in range(10)]
+
+
+def test_a_file_that_grew_beyond_any_picture_costs_no_other_its_place(journal: Journal) -> None:
+    calls = [bought(journal, number) for number in range(3)]
+    delivered(journal, *calls)
+    with journal.files.path(calls[1].pictures[0]).open("r+b") as file:
+        file.truncate(40 * 2**30)
+    assert clean(journal, 3 * KILOBYTE).calls == 0
+    assert left(journal, *calls) == [True, False, True]
