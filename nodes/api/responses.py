@@ -110,11 +110,11 @@ def read_answer(
             prompts.append(item.revised_prompt)
     refusal = find_refusal(content)
     if refusal and not pictures:
-        charged = Charged.UNKNOWN if answer.data else None
-        if metadata.cost is not None:
-            charged = Charged.YES if metadata.cost else Charged.NO
+        charged = Charged.YES if metadata.cost else None
+        if answer.data and metadata.cost is None:
+            charged = Charged.UNKNOWN
         raise error_for(status, headers, body).replaced(
-            charged=charged, cost=metadata.cost, currency=metadata.cost_currency
+            charged=charged, cost=metadata.cost or None, currency=metadata.cost_currency
         )
     reported = "" if 200 <= status < 300 else f" an error ({status})"
     if refusal or reported:
@@ -128,7 +128,7 @@ def read_answer(
             hint="Look the request up in the dashboard before you send it again.",
             request_id=identity,
             charged=Charged.YES if metadata.cost else Charged.UNKNOWN,
-            cost=metadata.cost,
+            cost=metadata.cost or None,
             currency=metadata.cost_currency,
         )
     return Answer(
