@@ -59,6 +59,10 @@ class Logged:
         return self.status in _UNDERWAY
 
     @property
+    def has_failed(self) -> bool:
+        return self.status in _FAILED
+
+    @property
     def has_worked(self) -> bool:
         """Whether the server took the request on, and did not fail: it was not refused then, whatever was answered."""
         return self.charged is Charged.YES or self.is_under_way or self.status == "completed"

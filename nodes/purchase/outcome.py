@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 import traceback
 from collections.abc import Mapping
 from dataclasses import replace
@@ -19,6 +20,9 @@ log = logging.getLogger(__name__)
 
 DASHBOARD = "https://lumenfall.ai/app/requests?open="
 """Where a person sees one request, and perhaps its pictures (Lumenfall's agent skill)."""
+
+FINAL_AFTER = 1800.0
+"""Seconds after which a failed request that names no cost has none: longer than any exchange may take."""
 
 UNRESOLVED = (State.SENT, State.LOST)
 """The states of a call that brought no pictures, and may have been charged."""
@@ -142,12 +146,16 @@ async def _doubted(client: Client, call: Call) -> Call:
 def _with(logged: Logged | None, call: Call) -> Call:
     if logged is None:
         return call
+    call = replace(call, request_id=logged.request_id)
+    if logged.has_failed and logged.cost is None and time.time() - call.sent_at > FINAL_AFTER:
+        return replace(call, charged=Charged.NO)
     if logged.charged is Charged.UNKNOWN:
         # Still at work: what it will cost is not known yet.
-        return replace(call, request_id=logged.request_id)
-    cost = call.cost if logged.cost is None else nanos(logged.cost)
-    currency = call.currency or logged.currency
-    return replace(call, request_id=logged.request_id, charged=logged.charged, cost=cost, currency=currency)
+        return call
+    if logged.cost is not None:
+        # Both from one source.
+        call = replace(call, cost=nanos(logged.cost), currency=logged.currency or "USD")
+    return replace(call, charged=logged.charged)
 
 
 def known_cost(call: Call) -> str:

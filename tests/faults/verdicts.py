@@ -67,12 +67,18 @@ def unlogged_runs(run: Callable[[World], Outcome] = World.run) -> Callable[[Worl
     return alone
 
 
-def _named_free(answer: str) -> str:
-    body = json.loads(answer)
-    return json.dumps({**body, "metadata": {**body["metadata"], "cost": 0}})
+def _costs(**metadata: Any) -> Act:
+    """The next answer says this about its cost."""
+
+    def spoil(answer: str) -> str:
+        body = json.loads(answer)
+        return json.dumps({**body, "metadata": {**body["metadata"], **metadata}})
+
+    return do(lambda world: world.sandbox.fail_next(Fault("costs", "another cost", spoil_text=spoil)))
 
 
-CALLED_FREE = do(lambda world: world.sandbox.fail_next(Fault("free", "pictures for 0", spoil_text=_named_free)))
+CALLED_FREE = _costs(cost=0)
+UNPRICED = _costs(cost=None)
 
 STOPS: dict[str, Any] = {"env": ONE_A_DAY, "after": _another(TOO_DEAR)}
 
@@ -117,6 +123,39 @@ ROWS = [
     # A zero beside pictures that have a price
     Row("pictures for no cost", bought(), replayed(), (1, 1), provoke=CALLED_FREE, **STOPS),
     Row("pictures for no cost, with no limit", bought(), replayed(), (1, 1), provoke=CALLED_FREE),
+    # The log knows it later
+    *(
+        Row(
+            f"pictures {name}, and a log that knows no cost yet",
+            bought(),
+            replayed(),
+            (1, 1),
+            provoke=both(act, log_has(status="processing", cost=None)),
+            ledger_late=True,
+            **STOPS,
+        )
+        for name, act in (("for no cost", CALLED_FREE), ("of which no cost is named", UNPRICED))
+    ),
+    Row(
+        "pictures of which no cost is named, and no log for the next run either",
+        bought(),
+        replayed(),
+        (1, 1),
+        provoke=both(UNPRICED, without_log),
+        between=without_log,
+        ledger_late=True,
+        after=do(lambda world: world.run(seed=5)),
+    ),
+    # A failure of which the log names no cost, ever
+    Row(
+        "failed for no known cost, and half an hour later",
+        fails(errors.ServerFault, UNKNOWN),
+        bought(),
+        (0, 1),
+        provoke=both(_not_made(502, "Bad Gateway"), log_has(status="upstream_failure", cost=None)),
+        between=both(log_has(status="upstream_failure", cost=None), do(lambda world: world.let_pass(1800))),
+        ledger_late=True,
+    ),
     # A refusal, and a log that knows better
     _billed(
         "502 that speaks of providers",
