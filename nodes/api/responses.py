@@ -57,7 +57,7 @@ class Answer:
     entries: int
     """How many pictures of the answer were looked at, readable or not."""
     beyond: int = 0
-    """How many more it had than were asked for; they were not looked at."""
+    """How many more it had than could be wanted; they were not looked at."""
     request_id: str | None = None
     executed_model: str | None = None
     provider: str | None = None
@@ -131,7 +131,7 @@ def read_answer(
         notes.append(f"The server also reported{reported}: {refusal.message if refusal else 'it did not say which.'}")
     beyond = len(answer.data or []) - entries
     if beyond and pictures:
-        notes.append(f"The answer held {beyond} more than the {most} that were asked for; they were not fetched.")
+        notes.append(f"The answer held {beyond} more than {entries} pictures; they were not fetched.")
     if not pictures:
         raise AnswerError(
             " ".join(["The server reported success but sent no usable picture.", *notes]),

@@ -36,8 +36,8 @@ from .delivery import AGAIN, Delivery, fetch
 from .order import Order, Skipped, in_turn
 from .outcome import (
     UNRESOLVED,
-    asked_for,
     known_cost,
+    most_pictures,
     read_paid_answer,
     resolve,
     surprise,
@@ -197,7 +197,7 @@ class Checkout:
             await asyncio.to_thread(self.journal.records.keep_answer, call, reply.body)
         except OSError as error:
             notes.append(f"The answer could not be kept on disk: {error.strerror or error}.")
-        answer = await read_paid_answer(reply.status, reply.headers, reply.body, reply.broken, asked_for(call))
+        answer = await read_paid_answer(reply.status, reply.headers, reply.body, reply.broken, most_pictures(call))
         call = with_answer(call, answer)
         if not call.cost:
             is_priced = any((call.reserved, self.model.price, self.settings.prices.get(call.model)))

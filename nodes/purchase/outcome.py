@@ -62,7 +62,7 @@ async def _from_disk(journal: Journal, call: Call) -> Call | None:
     """``call`` with the answer that its process had kept, but not entered any more; None where there is none."""
     try:
         body = await asyncio.to_thread(journal.records.answer, call)
-        return with_answer(call, await read_paid_answer(200, {}, body, None, asked_for(call)))
+        return with_answer(call, await read_paid_answer(200, {}, body, None, most_pictures(call)))
     except OSError:
         return None
     except Exception as error:
@@ -70,9 +70,15 @@ async def _from_disk(journal: Journal, call: Call) -> Call | None:
         return None
 
 
-def asked_for(call: Call) -> int:
-    """How many pictures ``call`` asked for."""
-    return pictures_asked(call.parameters)
+MOST_UNASKED = 10
+"""Pictures that are taken in where fewer were asked for, as far as anybody knows: makers of models have words of their
+own for their number. More is a flood.
+"""
+
+
+def most_pictures(call: Call) -> int:
+    """How many pictures of the answer to ``call`` are taken in at most."""
+    return max(pictures_asked(call.parameters), MOST_UNASKED)
 
 
 async def read_paid_answer(
