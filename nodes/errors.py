@@ -80,7 +80,7 @@ class LumenfallError(RuntimeError):
         self.status = status
         self.call = call
         self.charged = self.default_charged if charged is None else charged
-        # What the answer itself says that the request has cost.
+        # What the answer itself says that the request has cost. None where it says nothing, or that it cost nothing.
         self.cost = cost
         self.currency = currency
         super().__init__(message)

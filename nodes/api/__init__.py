@@ -19,7 +19,7 @@ from .downloads import LINK_EXPIRED, LINK_REFUSED, Meter
 from .exchange import Reply
 from .flavours import OPENAI
 from .metadata import request_id
-from .refusals import error_for
+from .refusals import error_for, is_doubtful
 from .request_log import Logged
 from .requests import (
     Endpoint,
@@ -69,6 +69,7 @@ __all__ = [
     "form_fields",
     "formerly_canonical",
     "holds_pictures",
+    "is_doubtful",
     "is_loopback",
     "known_key",
     "pictures_asked",

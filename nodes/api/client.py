@@ -52,6 +52,8 @@ DEADLINE = 1200.0
 """Seconds for one paid exchange in all; without it an answer that only drips would never end."""
 
 FREE_DEADLINE = 60.0
+LONGEST_FETCH = 6 * 3600.0
+"""Seconds for a download with all its tries, each of which has a limit of its own."""
 
 MAX_ANSWER_BYTES = 512 * 2**20
 """Ten 4K pictures as base64 stay far below this."""
@@ -122,12 +124,20 @@ class Client:
     Proxies (:class:`Proxies` says which one when) and certificates (``SSL_CERT_FILE``) come from the environment.
     Raises InputError, code NETWORK_SETTINGS, where they cannot be used.
     ``on_status`` receives a short line when something other than waiting for the answer goes on, else None. ``meter``
-    counts what downloads bring.
+    counts what downloads bring. Beyond ``deadline``, a time of :func:`time.monotonic`, nothing that is free is waited
+    for.
     """
 
-    def __init__(self, server: Server, on_status: Callable[[str | None], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        server: Server,
+        on_status: Callable[[str | None], None] = lambda _: None,
+        *,
+        deadline: float = math.inf,
+    ) -> None:
         self.server = server
         self.meter = downloads.Meter()
+        self._deadline = deadline
         self._on_status = on_status
         if server.exposure and server.base_url not in _warned:
             _warned.add(server.base_url)
@@ -257,7 +267,7 @@ class Client:
         refused link is tried again after growing pauses, as long as there is somebody ``patient``.
         """
         try:
-            return await downloads.download(
+            fetching = downloads.download(
                 self._media,
                 self.server,
                 url,
@@ -267,11 +277,17 @@ class Client:
                 patient=patient,
                 tell=self._on_status,
             )
+            return await asyncio.wait_for(fetching, self._at_most(LONGEST_FETCH))
+        except asyncio.TimeoutError:
+            raise DownloadError("The download took too long for now.") from None
         except InputError as error:
             # The picture's host needs a proxy that the server, reached directly, did not.
             raise DownloadError(error.message, code=error.code, hint=error.hint) from error
         except DownloadError as error:
             raise error.replaced(message=self._redact(error.message)) from error.__cause__
+
+    def _at_most(self, seconds: float) -> float:
+        return min(seconds, max(0.0, self._deadline - time.monotonic()))
 
     def _redact(self, text: str) -> str:
         return self._proxies.redact(text.encode("utf-8", "replace")).decode("utf-8", "replace")
@@ -329,8 +345,9 @@ class Client:
 
     async def _free(self, method: str, url: str, *, whole: bool = True, **content: Any) -> Reply:
         try:
+            seconds = self._at_most(FREE_DEADLINE)
             reply = await exchange(
-                self._api, self.server, method, url, deadline=FREE_DEADLINE, limit=MAX_ANSWER_BYTES, **content
+                self._api, self.server, method, url, deadline=seconds, limit=MAX_ANSWER_BYTES, **content
             )
         except (NotSent, httpx.HTTPError, asyncio.TimeoutError, OSError) as error:
             raise self._unreachable(error) from error

@@ -11,6 +11,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
+MAX_NAME = 120
+"""Characters of an id or a name that are kept."""
+
 REQUEST_ID_HEADERS = ("x-lumenfall-request-id", "x-request-id")
 
 
@@ -47,4 +50,4 @@ def read_metadata(content: Any) -> Metadata:
 
 def request_id(headers: Mapping[str, str]) -> str | None:
     """The id under which the server logs this request, from an answer's headers."""
-    return next((headers[name][:120] for name in REQUEST_ID_HEADERS if headers.get(name)), None)
+    return next((headers[name][:MAX_NAME] for name in REQUEST_ID_HEADERS if headers.get(name)), None)

@@ -75,6 +75,13 @@ _NO_PROVIDER = re.compile(r"no available (channel|provider)", re.IGNORECASE)
 _LONGEST_QUOTE = 600
 
 
+def is_doubtful(status: int) -> bool:
+    """Whether a refusal with this status may come after the work, whatever it says: those of the server itself, and
+    403 and redirects, which others on the way give too.
+    """
+    return status == 403 or not 400 <= status < 500
+
+
 @dataclass(frozen=True)
 class Refusal:
     """The parts of an error body that could be read."""
@@ -111,13 +118,15 @@ def _find(body: Mapping[str, Any]) -> Refusal | None:
 def error_for(status: int, headers: Mapping[str, str], body: bytes) -> ApiError:
     """The exception for an error answer: an error status, or a 200 whose body is an error.
 
-    It is charged where the body names a cost; not charged where the code, or else the status, says that nothing was
-    made; else that is not known.
+    It is charged where the body names a cost; not charged where the code, or else the status, or else the text, says
+    that nothing was made; else that is not known: a cost of nothing is no word on that, for the bill may come later.
     """
     content = _json(body)
     refusal = find_refusal(content) or Refusal(_describe(headers, body, content), None)
     code = refusal.code.upper() if refusal.code else None
-    named = ModelUnavailable if _NO_PROVIDER.search(refusal.message) else _BY_CODE.get(code or "")
+    named = _BY_CODE.get(code or "")
+    if not named and code not in NOT_BEGUN and status not in _BY_STATUS and _NO_PROVIDER.search(refusal.message):
+        named = ModelUnavailable
     by_proxy = not named and (status == 407 or "proxy-authenticate" in headers)
     kind = named or _BY_STATUS.get(status) or (ServerFault if status >= 500 else ApiError)
     if by_proxy:
@@ -128,7 +137,7 @@ def error_for(status: int, headers: Mapping[str, str], body: bytes) -> ApiError:
         charged = Charged.NO
     metadata = read_metadata(content)
     # What an account would need is named with a refusal too.
-    cost = None if kind is InsufficientBalance else metadata.cost
+    cost = None if kind is InsufficientBalance else metadata.cost or None
     if cost:
         charged = Charged.YES
     message = refusal.message

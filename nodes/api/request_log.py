@@ -46,13 +46,26 @@ class Logged:
         """Whether it cost money. A cost of nothing is believed only of a request that has failed: the bill of one
         that was completed may come later.
         """
-        if self.status in _UNDERWAY:
+        if self.is_under_way:
             return Charged.UNKNOWN
         if self.cost:
             return Charged.YES
         if self.cost is None:
             return Charged.NO if self.status == "rejected" else Charged.UNKNOWN
         return Charged.NO if self.status in _FAILED else Charged.UNKNOWN
+
+    @property
+    def is_under_way(self) -> bool:
+        return self.status in _UNDERWAY
+
+    @property
+    def has_failed(self) -> bool:
+        return self.status in _FAILED
+
+    @property
+    def has_worked(self) -> bool:
+        """Whether the server took the request on, and did not fail: it was not refused then, whatever was answered."""
+        return self.charged is Charged.YES or self.is_under_way or self.status == "completed"
 
 
 class _Entry(BaseModel):

@@ -25,8 +25,12 @@ _COUNTS = ("n", "num_images", "num_outputs", "number_of_images", "max_images", "
 
 
 def pictures_asked(parameters: Mapping[str, Any]) -> int:
-    """How many pictures a request with these parameters asks for: the most that any of them says."""
-    return max([1, *(_count(parameters[name]) for name in _COUNTS if name in parameters)])
+    """How many pictures a request with these parameters asks for: the most that any of them says, or of those inside
+    ``parameters``, where Google's models look for theirs.
+    """
+    inner = parameters.get("parameters")
+    groups = [parameters, inner] if isinstance(inner, Mapping) else [parameters]
+    return max([1, *(_count(group[name]) for group in groups for name in _COUNTS if name in group)])
 
 
 def _count(value: Any) -> int:

@@ -16,9 +16,15 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, FiniteFloat, ValidationError, WrapValidator
 
 from ..errors import AnswerError, Charged, ConnectionFailed, DryRunCharged
-from .metadata import Text, or_none, read_metadata, request_id
+from .metadata import MAX_NAME, Text, or_none, read_metadata, request_id
 from .refusals import error_for, find_refusal
 from .salvage import complete_members
+
+MAX_ENTRIES = 1000
+"""How many entries of an answer are looked at, whatever is in them."""
+
+MAX_PROMPT = 20_000
+"""Characters of a revised prompt that are kept."""
 
 Number = Annotated[FiniteFloat | None, WrapValidator(or_none)]
 Flag = Annotated[bool | None, WrapValidator(or_none)]
@@ -51,7 +57,7 @@ class Answer:
     entries: int
     """How many pictures of the answer were looked at, readable or not."""
     beyond: int = 0
-    """How many more it had than were asked for; they were not looked at."""
+    """How many more it had than could be wanted; they were not looked at."""
     request_id: str | None = None
     executed_model: str | None = None
     provider: str | None = None
@@ -92,11 +98,12 @@ def read_answer(
     content, notes = _decode_or_salvage(headers, body, broken)
     answer = _Answer.model_validate(content)
     metadata = read_metadata(content)
-    identity = request_id(headers) or answer.id
+    identity = request_id(headers) or (answer.id and answer.id[:MAX_NAME])
     pictures: list[Picture] = []
     prompts: list[str] = []
+    unusable: list[str] = []
     entries = 0
-    for number, entry in enumerate(answer.data or [], start=1):
+    for number, entry in enumerate((answer.data or [])[:MAX_ENTRIES], start=1):
         if most is not None and len(pictures) >= most:
             break
         entries = number
@@ -104,31 +111,34 @@ def read_answer(
             item = _Item.model_validate(entry)
             pictures.append(_picture(item))
         except ValueError as error:
-            notes.append(f"Picture {number} of the answer cannot be used: {_reason(error)}.")
+            unusable.append(f"Picture {number} of the answer cannot be used: {_reason(error)}.")
             continue
         if item.revised_prompt:
-            prompts.append(item.revised_prompt)
+            prompts.append(item.revised_prompt[:MAX_PROMPT])
+    notes += unusable[:1]
+    if len(unusable) > 1:
+        notes.append(f"Nor can {len(unusable) - 1} more.")
     refusal = find_refusal(content)
     if refusal and not pictures:
-        charged = Charged.UNKNOWN if answer.data else None
-        if metadata.cost is not None:
-            charged = Charged.YES if metadata.cost else Charged.NO
+        charged = Charged.YES if metadata.cost else None
+        if answer.data and metadata.cost is None:
+            charged = Charged.UNKNOWN
         raise error_for(status, headers, body).replaced(
-            charged=charged, cost=metadata.cost, currency=metadata.cost_currency
+            charged=charged, cost=metadata.cost or None, currency=metadata.cost_currency
         )
     reported = "" if 200 <= status < 300 else f" an error ({status})"
     if refusal or reported:
         notes.append(f"The server also reported{reported}: {refusal.message if refusal else 'it did not say which.'}")
     beyond = len(answer.data or []) - entries
     if beyond and pictures:
-        notes.append(f"The answer held {beyond} more than the {most} that were asked for; they were not fetched.")
+        notes.append(f"The answer held {beyond} more than {entries} pictures; they were not fetched.")
     if not pictures:
         raise AnswerError(
             " ".join(["The server reported success but sent no usable picture.", *notes]),
             hint="Look the request up in the dashboard before you send it again.",
             request_id=identity,
             charged=Charged.YES if metadata.cost else Charged.UNKNOWN,
-            cost=metadata.cost,
+            cost=metadata.cost or None,
             currency=metadata.cost_currency,
         )
     return Answer(
@@ -136,13 +146,17 @@ def read_answer(
         entries=entries,
         beyond=beyond,
         request_id=identity,
-        executed_model=metadata.executed_model or headers.get("x-lumenfall-model"),
-        provider=metadata.provider_name or metadata.provider or headers.get("x-lumenfall-provider"),
+        executed_model=_name(metadata.executed_model, headers.get("x-lumenfall-model")),
+        provider=_name(metadata.provider_name, metadata.provider, headers.get("x-lumenfall-provider")),
         cost=metadata.cost,
         currency=metadata.cost_currency or ("USD" if metadata.cost is not None else None),
         revised_prompts=tuple(prompts),
         notes=tuple(notes),
     )
+
+
+def _name(*names: str | None) -> str | None:
+    return next((name[:MAX_NAME] for name in names if name), None)
 
 
 def holds_pictures(body: bytes) -> bool:
@@ -153,7 +167,7 @@ def holds_pictures(body: bytes) -> bool:
         content = _decode_json({}, body)
     except AnswerError:
         content = complete_members(body)
-    return any(_is_usable(entry) for entry in _Answer.model_validate(content).data or [])
+    return any(_is_usable(entry) for entry in (_Answer.model_validate(content).data or [])[:MAX_ENTRIES])
 
 
 def _is_usable(entry: Any) -> bool:

@@ -14,7 +14,18 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 
-from ..api import Answer, Client, Model, Reply, Server, error_for, holds_pictures, pictures_asked, request_id
+from ..api import (
+    Answer,
+    Client,
+    Model,
+    Reply,
+    Server,
+    error_for,
+    holds_pictures,
+    is_doubtful,
+    pictures_asked,
+    request_id,
+)
 from ..api.prices import Price, price
 from ..errors import BudgetExceeded, Charged, DryRunCharged, LumenfallError, sentences
 from ..settings import Settings
@@ -25,8 +36,8 @@ from .delivery import AGAIN, Delivery, fetch
 from .order import Order, Skipped, in_turn
 from .outcome import (
     UNRESOLVED,
-    asked_for,
     known_cost,
+    most_pictures,
     read_paid_answer,
     resolve,
     surprise,
@@ -201,10 +212,11 @@ class Checkout:
             await asyncio.to_thread(self.journal.records.keep_answer, call, reply.body)
         except OSError as error:
             notes.append(f"The answer could not be kept on disk: {error.strerror or error}.")
-        answer = await read_paid_answer(reply.status, reply.headers, reply.body, reply.broken, asked_for(call))
+        answer = await read_paid_answer(reply.status, reply.headers, reply.body, reply.broken, most_pictures(call))
         call = with_answer(call, answer)
-        if call.cost is None:
-            call = await with_logged_cost(self.client, call)
+        if not call.cost:
+            is_priced = any((call.reserved, self.model.price, self.settings.prices.get(call.model)))
+            call = await with_logged_cost(self.client, call, is_priced=is_priced)
         return call, answer, notes + await self._settle(call)
 
     async def _failed(self, call: Call, error: LumenfallError, *, is_verdict: bool = True) -> LumenfallError:
@@ -218,10 +230,11 @@ class Checkout:
             request_id=error.request_id or call.request_id,
             error=self.client.server.without_key(error.message),
         )
-        if error.cost is not None:
+        if error.cost:
             call = replace(call, cost=nanos(error.cost), currency=error.currency or "USD")
         try:
-            call = await resolve(self.client, self.journal, call, has_read=is_verdict)
+            doubtful = error.status is not None and is_doubtful(error.status)
+            call = await resolve(self.client, self.journal, call, has_read=is_verdict, is_doubtful=doubtful)
         except Exception as failure:
             # What the journal has of it keeps equal requests from being sent, and the next run asks again.
             surprise(failure)

@@ -17,7 +17,7 @@ from ..errors import AnswerError, DecoderFault, DownloadError, LumenfallError, s
 from ..pixels import decode, is_doubtful, sniff
 from ..spend import LINK_LIFE, LONGEST_LINK_LIFE, Call, Journal, State, Stored, clock
 from . import background
-from .outcome import asked_for, surprise, ways_on
+from .outcome import most_pictures, surprise, ways_on
 
 AGAIN = "Run again, it is free: the picture is paid for."
 FETCHED_AGAIN = "Running again fetches it once more, for nothing."
@@ -108,7 +108,7 @@ def _announced(journal: Journal, call: Call) -> Sequence[Picture]:
     """The pictures of the raw answer; of the links in the journal where it is gone, or not whole any more."""
     links = tuple(Picture(url=link) for link in call.facts.get("links", ()))
     try:
-        found = read_answer(200, {}, journal.records.answer(call), most=asked_for(call)).pictures
+        found = read_answer(200, {}, journal.records.answer(call), most=most_pictures(call)).pictures
     except (OSError, LumenfallError):
         return links
     return found if len(found) >= len(links) else links

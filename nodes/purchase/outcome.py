@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 import traceback
 from collections.abc import Mapping
 from dataclasses import replace
@@ -20,6 +21,9 @@ log = logging.getLogger(__name__)
 DASHBOARD = "https://lumenfall.ai/app/requests?open="
 """Where a person sees one request, and perhaps its pictures (Lumenfall's agent skill)."""
 
+FINAL_AFTER = 1800.0
+"""Seconds after which a failed request that names no cost has none: longer than any exchange may take."""
+
 UNRESOLVED = (State.SENT, State.LOST)
 """The states of a call that brought no pictures, and may have been charged."""
 
@@ -29,16 +33,25 @@ def is_given_up(call: Call) -> bool:
     return "given_up" in call.facts
 
 
-async def resolve(client: Client, journal: Journal, call: Call, *, has_read: bool = False) -> Call:
+async def resolve(
+    client: Client, journal: Journal, call: Call, *, has_read: bool = False, is_doubtful: bool = False
+) -> Call:
     """Enter ``call``, which is sent or lost and belongs to nobody any more, as far as it can be brought: answered, if
     its answer lies on disk and can be read, which it ``has_read`` in vain or not; else refused or lost, by what the
-    server's request log says about its cost.
+    server's request log says about its cost. The log is asked about a refusal too where that ``is_doubtful``.
     """
+    if call.state in UNRESOLVED:
+        # As earlier versions took a cost of nothing at its word.
+        call = replace(call, cost=call.cost or None)
     answered = await _from_disk(journal, call) if call.state in UNRESOLVED and not has_read else None
     if answered is not None:
         call = answered
-    if call.state is not State.REFUSED and None in (call.cost, call.request_id):
-        call = await with_logged_cost(client, call)
+    if call.state is State.REFUSED:
+        call = await _doubted(client, call) if is_doubtful else call
+    elif not call.cost or call.request_id is None:
+        # Without a log, a price that nobody knows stays unknown for ever.
+        is_priced = bool(call.reserved) or client.server.flavour.native
+        call = await with_logged_cost(client, call, is_priced=is_priced)
     if call.state in UNRESOLVED:
         call = replace(call, state=State.REFUSED if call.charged is Charged.NO else State.LOST)
     await asyncio.to_thread(journal.settle, call)
@@ -49,7 +62,7 @@ async def _from_disk(journal: Journal, call: Call) -> Call | None:
     """``call`` with the answer that its process had kept, but not entered any more; None where there is none."""
     try:
         body = await asyncio.to_thread(journal.records.answer, call)
-        return with_answer(call, await read_paid_answer(200, {}, body, None, asked_for(call)))
+        return with_answer(call, await read_paid_answer(200, {}, body, None, most_pictures(call)))
     except OSError:
         return None
     except Exception as error:
@@ -57,9 +70,15 @@ async def _from_disk(journal: Journal, call: Call) -> Call | None:
         return None
 
 
-def asked_for(call: Call) -> int:
-    """How many pictures ``call`` asked for."""
-    return pictures_asked(call.parameters)
+MOST_UNASKED = 10
+"""Pictures that are taken in where fewer were asked for, as far as anybody knows: makers of models have words of their
+own for their number. More is a flood.
+"""
+
+
+def most_pictures(call: Call) -> int:
+    """How many pictures of the answer to ``call`` are taken in at most."""
+    return max(pictures_asked(call.parameters), MOST_UNASKED)
 
 
 async def read_paid_answer(
@@ -96,25 +115,53 @@ def with_answer(call: Call, answer: Answer) -> Call:
     )
 
 
-async def with_logged_cost(client: Client, call: Call) -> Call:
-    """``call`` with what the server's request log says about its cost, if it says anything. Never raises."""
+async def with_logged_cost(client: Client, call: Call, *, is_priced: bool) -> Call:
+    """``call`` with what the server's request log says about its cost, if it says anything. Never raises.
+
+    Pictures that the answer gave away are believed to be free only where the log agrees, or where nobody had named a
+    price (``is_priced``).
+    """
     try:
-        return _with(await client.look_up(call.request_id, call.id, call.sent_at), call)
+        logged = await client.look_up(call.request_id, call.id, call.sent_at)
+        if call.cost == 0 and not _is_free(logged, is_priced):
+            return _with(logged, replace(call, cost=None, charged=Charged.YES))
+        return _with(logged, call)
     except Exception as error:
         # An answer that is there already must not be lost over a log that says something odd.
         log.warning("The server's request log could not be read (%s)", type(error).__name__)
         return call
 
 
+def _is_free(logged: Logged | None, is_priced: bool) -> bool:
+    if logged is None or logged.cost is None:
+        return not is_priced
+    return logged.cost == 0 and not logged.is_under_way
+
+
+async def _doubted(client: Client, call: Call) -> Call:
+    """``call``, which was refused, unless the server's request log says that it was taken on. Never raises."""
+    try:
+        logged = await client.look_up(call.request_id, call.id, call.sent_at)
+        if logged is not None and logged.has_worked:
+            return _with(logged, replace(call, state=State.LOST, charged=Charged.UNKNOWN))
+    except Exception as error:
+        log.warning("The server's request log could not be read (%s)", type(error).__name__)
+    return call
+
+
 def _with(logged: Logged | None, call: Call) -> Call:
     if logged is None:
         return call
+    call = replace(call, request_id=logged.request_id)
+    if logged.has_failed and logged.cost is None and time.time() - call.sent_at > FINAL_AFTER:
+        return replace(call, charged=Charged.NO)
     if logged.charged is Charged.UNKNOWN:
         # Still at work: what it will cost is not known yet.
-        return replace(call, request_id=logged.request_id)
-    cost = call.cost if logged.cost is None else nanos(logged.cost)
-    currency = call.currency or logged.currency
-    return replace(call, request_id=logged.request_id, charged=logged.charged, cost=cost, currency=currency)
+        return call
+    if logged.cost is not None:
+        # Both from one source.
+        call = replace(call, cost=nanos(logged.cost), currency=logged.currency or "USD")
+    return replace(call, charged=logged.charged)
 
 
 def known_cost(call: Call) -> str:

@@ -16,7 +16,7 @@ from . import background
 from .delivery import Delivery, can_fetch, fetch, is_new
 from .order import in_turn
 from .origin import HiddenInputs
-from .outcome import UNRESOLVED, resolve, unresolved
+from .outcome import UNRESOLVED, resolve, unresolved, with_logged_cost
 from .plan import Results
 from .receipts import hand_out_receipts
 from .session import Session
@@ -136,26 +136,66 @@ RESOLVE_WITHIN = 3600.0
 """Seconds for which the server's request log is asked again about a call of which it knew nothing."""
 
 
+PRICE_WITHIN = 7 * 24 * 3600.0
+"""Seconds for which it is asked what pictures have cost of which the answer named no cost."""
+
+MOST_LOOKS = 10
+"""How often the log is asked for such a cost."""
+
+PATIENCE = 15.0
+"""Seconds that a run spends on the calls of earlier ones; so much longer does a process live for them at most."""
+
+MOST_CALLS = 20
+"""How many it takes up; what is left over is for a later run, as nothing is lost by waiting."""
+
+AT_ONCE = 4
+
+
 async def look_after(server: Server, journal: Journal) -> None:
-    """Finish what can be finished of the calls to ``server``, free of charge. Failures are left for later."""
+    """Finish what can be finished of the calls to ``server``, free of charge and in measure. Failures are left for
+    later.
+    """
+    deadline = time.monotonic() + PATIENCE
     with contextlib.suppress(LumenfallError):
-        calls = await asyncio.to_thread(_neglected, journal, server.base_url)
-        if calls:
-            async with Client(server) as client:
-                for call in calls:
+        calls = await asyncio.to_thread(_neglected, journal, server)
+        left = iter(calls[:MOST_CALLS])
+
+        async def work() -> None:
+            async with Client(server, deadline=deadline) as client:
+                for call in left:
+                    if time.monotonic() >= deadline:
+                        return
                     await _finish(client, journal, call)
 
+        workers = [work() for _ in range(min(AT_ONCE, len(calls)))]
+        for outcome in await asyncio.gather(*workers, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
 
-def _neglected(journal: Journal, server: str) -> list[Call]:
+
+def _neglected(journal: Journal, server: Server) -> list[Call]:
+    """Those that were looked up least often first, and of these the newest."""
     journal.open()
-    now = time.time()
-    return [
+    now, names = time.time(), spellings(server.base_url)
+    calls = [
         call
-        for call in journal.unresolved(spellings(server), since=now - MAX_AGE)
+        for call in journal.unresolved(names, since=now - MAX_AGE)
         if call.state is not State.LOST or now - _asked_at(call) < RESOLVE_WITHIN
         # Pictures belong where they were ordered, should machines share the database but not the folder.
         if call.state in UNRESOLVED or journal.records.has(call)
     ]
+    if server.flavour.native:
+        unpriced = journal.unpriced(names, since=now - PRICE_WITHIN)
+        calls += [call for call in unpriced if _looks(call) < MOST_LOOKS and journal.records.knows(call)]
+    return sorted(calls, key=lambda call: (_looks(call), -call.sent_at))
+
+
+def _looks(call: Call) -> int:
+    return int(call.facts.get("looks", 0))
+
+
+def _looked_up(call: Call) -> Call:
+    return replace(call, facts={**call.facts, "looks": _looks(call) + 1})
 
 
 def _asked_at(call: Call) -> float:
@@ -170,11 +210,21 @@ async def _finish(client: Client, journal: Journal, earlier: Call) -> None:
     try:
         call = await asyncio.to_thread(journal.find, earlier.id) or earlier
         if call.state in UNRESOLVED:
-            call = await resolve(client, journal, call)
+            call = await resolve(client, journal, _looked_up(call))
         if call.state in (State.ANSWERED, State.DOWNLOADED):
             await _fetch_unasked(client, journal, call)
+        elif call.state is not State.LOST and call.cost is None:
+            await _price(client, journal, call)
     finally:
         await asyncio.to_thread(lock.release)
+
+
+async def _price(client: Client, journal: Journal, call: Call) -> None:
+    """Learn what the pictures of ``call`` have cost, from the server's request log."""
+    logged = await with_logged_cost(client, call, is_priced=True)
+    latest = await asyncio.to_thread(journal.find, call.id) or call
+    costs = {name: getattr(logged, name) for name in ("cost", "currency", "charged", "request_id")}
+    await asyncio.to_thread(journal.settle, _looked_up(replace(latest, **costs)))
 
 
 MOST_TRIES = 3
@@ -193,15 +243,16 @@ async def _fetch_unasked(client: Client, journal: Journal, call: Call) -> None:
     call = _with_effort(call, tries + 1, size)
     await asyncio.to_thread(journal.settle, call)
     client.meter = Meter(MOST_BYTES - size)
-    final = False
+    final, began = False, time.monotonic()
     try:
         await fetch(client, journal, call, replayed=True, patient=lambda: False)
     except LumenfallError as error:
         final = error.code in (LINK_EXPIRED, LINK_PRIVATE) or (error.code == LINK_REFUSED and not is_new(call))
     latest = await asyncio.to_thread(journal.find, call.id)
     if latest is not None and latest.state in (State.ANSWERED, State.DOWNLOADED):
-        # Where the server was out of reach, nothing was tried.
-        tries = MOST_TRIES if final else tries + bool(client.meter.count)
+        # Where the server was out of reach, nothing was tried; but one that keeps everybody waiting was.
+        is_slow = time.monotonic() - began > PATIENCE / 3
+        tries = MOST_TRIES if final else tries + (is_slow or client.meter.count > 0)
         await asyncio.to_thread(journal.settle, _with_effort(latest, tries, size + client.meter.count))
 
 

@@ -38,6 +38,8 @@ LINK_LIFE = 3600.0
 LONGEST_LINK_LIFE = 30 * 24 * 3600.0
 """Seconds; the longest time for which an organisation can have its pictures kept there."""
 _ID_DIGITS = 32
+_MOST = 500
+"""Calls that are read to find those that somebody should see to."""
 
 LEAST_SPACE = 64 * 2**20
 """Bytes that must be free before a picture is ordered: a large answer, twice."""
@@ -270,8 +272,8 @@ class Journal:
         return self._first(sa.and_(calls.c.delivered_at.is_(None), calls.c.state.in_(states)) | in_part)
 
     def unresolved(self, servers: Iterable[str], since: float) -> list[Call]:
-        """Calls to one of ``servers`` since then that are unfinished, or of which nobody knows what they cost. Raises
-        StoreError.
+        """The newest calls to one of ``servers`` since then that are unfinished, or of which nobody knows whether they
+        were charged. Raises StoreError.
         """
         import sqlalchemy as sa
 
@@ -279,20 +281,31 @@ class Journal:
 
         unfinished = calls.c.state.in_([State.SENT.value, State.ANSWERED.value, State.DOWNLOADED.value])
         unknown = sa.and_(calls.c.state == State.LOST.value, calls.c.charged == Charged.UNKNOWN.value)
-        with self._database().read() as connection:
-            query = sa.select(calls).where(
-                calls.c.server.in_(list(servers)), calls.c.sent_at >= since, unfinished | unknown
-            )
-            return read_calls(connection, query)
+        return self._newest(_MOST, calls.c.server.in_(list(servers)), calls.c.sent_at >= since, unfinished | unknown)
+
+    def unpriced(self, servers: Iterable[str], since: float) -> list[Call]:
+        """The newest calls to one of ``servers`` since then whose pictures are here, and whose cost nobody has named.
+        Raises StoreError.
+        """
+        from .tables import calls
+
+        is_finished = calls.c.state.in_([State.DONE.value, State.CLEANED.value])
+        is_unpriced = calls.c.cost.is_(None) & (calls.c.charged != Charged.NO.value)
+        return self._newest(
+            _MOST, calls.c.server.in_(list(servers)), calls.c.sent_at >= since, is_finished, is_unpriced
+        )
 
     def _first(self, *conditions: Any) -> Call | None:
+        return next(iter(self._newest(1, *conditions)), None)
+
+    def _newest(self, most: int, *conditions: Any) -> list[Call]:
         import sqlalchemy as sa
 
         from .tables import calls
 
         with self._database().read() as connection:
-            query = sa.select(calls).where(*conditions).order_by(calls.c.number.desc()).limit(1)
-            return next(iter(read_calls(connection, query)), None)
+            query = sa.select(calls).where(*conditions).order_by(calls.c.number.desc()).limit(most)
+            return read_calls(connection, query)
 
     def _unwritable(self, reason: str) -> StoreError:
         return StoreError(

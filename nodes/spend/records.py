@@ -72,6 +72,10 @@ class Records:
         """Whether ``call`` is unfinished, and was begun in this folder."""
         return self._record(call).exists()
 
+    def knows(self, call: Call) -> bool:
+        """Whether ``call`` was begun in this folder."""
+        return self.has(call) or self._finished(call).exists()
+
     def answer_name(self, call: Call) -> str | None:
         """The raw answer as errors name it: below the pack's private folder; None where there is none."""
         path = self._answer(call)

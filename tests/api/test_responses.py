@@ -280,3 +280,17 @@ def test_a_balance_may_be_unavailable() -> None:
 def test_errors_do_not_show_where_the_pack_is_installed() -> None:
     for kind in (AnswerError, ApiError, errors.InputError):
         assert kind.__module__ == "lumenfall"
+
+
+@pytest.mark.parametrize("status", [200, 500])
+def test_a_flood_of_empty_entries_is_told_in_a_few_words(status: int) -> None:
+    flood = body({"data": [{}] * 300_000})
+    with pytest.raises(errors.AnswerError) as caught:
+        read_answer(status, {}, flood, most=10)
+    assert len(caught.value.message) < 300 and "neither url nor b64_json" in caught.value.message
+
+
+def test_what_an_answer_says_of_itself_is_kept_in_measure() -> None:
+    metadata = {"provider": "p" * 10**6, "executed_model": "m" * 10**6}
+    answer = read_answer(200, {}, body({"id": "r" * 10**6, "data": [{"url": "https://m/1"}], "metadata": metadata}))
+    assert max(len(text or "") for text in (answer.request_id, answer.provider, answer.executed_model)) <= 200

@@ -20,6 +20,8 @@ from tests.faults.world import World
 
 PRIVATE = fails(errors.DownloadError, Charged.YES)
 MORE = 500
+MOST = 10
+"""Pictures that are fetched at most where fewer were asked for."""
 
 
 def _spoilt(change: Callable[[list[Any]], list[Any]]) -> Act:
@@ -70,11 +72,34 @@ def _media(world: World) -> int:
     return sum("/media/" in received.path for received in world.sandbox.requests)
 
 
-def _one_fetched(world: World, patch: pytest.MonkeyPatch) -> None:
-    assert _media(world) == 1
+def _fetched(count: int) -> Act:
+    return do(lambda world: _check_fetched(world, count))
+
+
+def _check_fetched(world: World, count: int) -> None:
+    assert _media(world) == count
+
+
+def _ten_fetched(world: World, patch: pytest.MonkeyPatch) -> None:
+    _check_fetched(world, MOST)
     (kept,) = world.folder.glob("calls/open/*.answer")
     assert len(json.loads(kept.read_bytes())["data"]) == MORE
-    told(f"held {MORE - 1} more than the 1")(world)
+    told(f"held {MORE - MOST} more than {MOST} pictures")(world)
+
+
+def _four(name: str, parameters: dict[str, Any], **more: Any) -> Row:
+    """The user has asked for four by a word of the model's maker."""
+    inputs = {"options": {**B64["options"], "parameters": parameters}}
+    return Row(
+        f"four pictures by {name}",
+        bought(4, spoilt=True),
+        replayed(4, spoilt=True),
+        (1, 1),
+        provoke=_spoilt(lambda data: data * 4),
+        inputs=inputs,
+        after=_fetched(4),
+        **more,
+    )
 
 
 def _many(data: list[Any]) -> list[Any]:
@@ -92,6 +117,7 @@ def _cut_answer(world: World, patch: pytest.MonkeyPatch) -> None:
 
 
 AT_ANSWERED = {"target": SETTLE, "when": "after", "about": "answered", "count": 1}
+ALL_TEN = bought(MOST, spoilt=True), replayed(MOST, spoilt=True)
 GONE = fails(errors.AnswerError, Charged.YES)
 
 
@@ -129,8 +155,21 @@ ROWS = [
         between=_names("127.0.0.1"),
         says="a private machine",
     ),
-    Row("500 links for one", bought(), replayed(), (1, 1), provoke=_spoilt(_many), after=_one_fetched),
-    Row("500 pictures for one, in base64", bought(), replayed(), (1, 1), provoke=_spoilt(_many), inputs=B64),
+    Row("500 links for one", *ALL_TEN, (1, 1), provoke=_spoilt(_many), after=_ten_fetched),
+    Row("500 pictures for one, in base64", *ALL_TEN, (1, 1), provoke=_spoilt(_many), inputs=B64),
+    _four("a word that nobody knows", {"num_results": 4}),
+    _four("another word that nobody knows", {"samples": 4}),
+    _four("Google's word", {"parameters": {"sampleCount": 4}}),
+    Row(
+        "four pictures by a word that nobody knows, and killed at answered",
+        KILLED,
+        replayed(4, spoilt=True),
+        (1, 1),
+        runs=killed_at(AT_ANSWERED),
+        provoke=_spoilt(lambda data: data * 4),
+        inputs={"options": {**B64["options"], "parameters": {"samples": 4}}},
+        ledger_late=True,
+    ),
     _answered("and its answer deleted", replayed(), _without_answer),
     _answered("and its answer cut", replayed(), _cut_answer),
     _answered("in base64, and its answer deleted", GONE, _without_answer, inputs=B64),

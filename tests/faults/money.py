@@ -134,11 +134,15 @@ ROWS = [
     *(
         _refused(
             f"dry run fails, and the user has a figure for each of four {name}",
-            inputs={"options": {**B64["options"], "parameters": {name: 4}}},
+            inputs={"options": {**B64["options"], "parameters": parameters}},
             provoke=both(NO_DRY_RUN, _settings(prices={"flux.2-pro": 0.05})),
             says="0.2 would be needed",
         )
-        for name in ("num_images", "sampleCount")
+        for name, parameters in (
+            ("num_images", {"num_images": 4}),
+            ("sampleCount", {"sampleCount": 4}),
+            ("sampleCount inside", {"parameters": {"sampleCount": 4}}),
+        )
     ),
     _stops(
         "dearer than its dry run", env={"LUMENFALL_LIMIT_DAY": "0.02"}, provoke=_estimates(total_cost_micros=10_000)

@@ -19,13 +19,14 @@ from tests.faults import (
     reported,
     stores,
     surprises,
+    verdicts,
 )
 from tests.faults.table import Row, survive
 from tests.faults.world import World
 
 ROWS = [*answers.ROWS, *downloads.ROWS, *disk.ROWS, *killing.ROWS, *databases.ROWS]
 ROWS += [*stores.ROWS, *limits.ROWS, *links.ROWS, *money.ROWS, *names.ROWS, *reported.ROWS]
-ROWS += [*giving_up.ROWS, *surprises.ROWS]
+ROWS += [*giving_up.ROWS, *surprises.ROWS, *verdicts.ROWS]
 
 
 @pytest.mark.parametrize("row", [pytest.param(row, id=row.name) for row in ROWS])

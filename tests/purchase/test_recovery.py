@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from dataclasses import replace
 
 import pytest
@@ -13,7 +14,7 @@ from nodes.errors import Charged
 from nodes.headless.sandbox import Sandbox
 from nodes.purchase import recovery
 from nodes.purchase.recovery import look_after
-from nodes.spend import Journal, State, nanos
+from nodes.spend import Call, Journal, State, nanos
 from tests.conftest import Nodes, wait_until_idle
 from tests.purchase.test_ask import SMALL
 from tests.purchase.test_checkout import ledger, restarted
@@ -135,3 +136,35 @@ def test_a_process_that_dies_of_a_picture_has_written_down_that_it_tried(
             asyncio.run(look_after(Server(sandbox.base_url), journal))
     kept = journal.find(call.id)
     assert kept and kept.facts["unasked"]["tries"] == recovery.MOST_TRIES
+
+
+def test_a_picture_that_drips_holds_up_nobody_who_did_not_ask_for_it(
+    nodes: Nodes, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recovery, "PATIENCE", 0.5)
+    journal = killed(nodes, sandbox, State.ANSWERED)
+    sandbox.fail_next("download-drip:9")
+    began = time.monotonic()
+    asyncio.run(look_after(Server(sandbox.base_url), journal))
+    assert time.monotonic() - began < 10
+    sandbox.faults.clear()
+    # Nothing is lost by leaving.
+    assert restarted(nodes)("LumenfallGenerate", **SMALL).report["replayed"] and len(sandbox.bill) == 1
+
+
+def test_calls_that_were_lost_are_looked_up_a_few_at_a_time(nodes: Nodes, sandbox: Sandbox) -> None:
+    """The newest first, and each in turn: what the log never knows does not keep it from being asked about others."""
+    journal = Journal(nodes.host.data_dir())
+    count = recovery.MOST_CALLS
+    for number in range(count + 5):
+        call = Call(f"{number:04x}" * 16, sandbox.base_url, "images/generations", "flux.2-pro", state=State.LOST)
+        journal.settle(replace(call, request_id=f"req_{number}", sent_at=time.time() - 600 + number))
+
+    def asked() -> set[int]:
+        sandbox.requests.clear()
+        asyncio.run(look_after(Server(sandbox.base_url), journal))
+        paths = [one.path for one in sandbox.requests if one.path.startswith("/v1/requests/req_")]
+        return {int(path.rpartition("_")[2]) for path in paths}
+
+    assert asked() == set(range(5, count + 5))
+    assert asked() > set(range(5)) and len(asked()) == count
