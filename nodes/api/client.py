@@ -10,7 +10,7 @@ import math
 import os
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +33,7 @@ from . import downloads, request_log
 from .credentials import Server
 from .destinations import Guarded
 from .exchange import NotSent, Reply, cause, exchange
+from .metadata import request_id
 from .proxies import Proxies, Transport
 from .refusals import NOT_BEGUN, error_for
 from .request_log import Logged
@@ -86,6 +87,10 @@ class _Busy(Exception):
             return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
         except (ValueError, OverflowError):  # no date, or one beyond the calendar
             return None
+
+
+async def _noted(_: str | None) -> bool:
+    return True
 
 
 log = logging.getLogger(__name__)
@@ -177,13 +182,18 @@ class Client:
         await self._media.aclose()
 
     async def send(
-        self, request: WireRequest, wanted: Callable[[], bool] = lambda: True, trace_id: str | None = None
+        self,
+        request: WireRequest,
+        wanted: Callable[[], bool] = lambda: True,
+        trace_id: str | None = None,
+        put_off: Callable[[str | None], Awaitable[bool]] = _noted,
     ) -> Reply:
         """Send a paid request and return the answer as it came, errors and broken ones included.
 
         Sent again only where nothing can have been made: the connection failed, or the server refused with 429,
         or with 503 and a code of its own that means the same; and only while ``wanted`` says so. ``trace_id`` (32
-        hex digits) is what :meth:`look_up` finds the request by. Raises ConnectionFailed, whose ``charged`` says
+        hex digits) is what :meth:`look_up` finds the request by. ``put_off`` is given the id of a request that was
+        refused before it is sent again, and says whether that may be. Raises ConnectionFailed, whose ``charged`` says
         what is known, where no answer began.
         """
         url = f"{self.server.base_url}/{request.path}"
@@ -199,6 +209,8 @@ class Client:
                 with attempt:
                     if failure is not None and not wanted():
                         raise failure
+                    if isinstance(failure, _Busy) and not await put_off(request_id(failure.reply.headers)):
+                        return failure.reply
                     self._on_status(None)
                     try:
                         return await self._post(url, request, trace_id)
@@ -230,19 +242,22 @@ class Client:
         """The JSON at ``path`` below the base URL, free of charge. Raises LumenfallError."""
         return await self._json(f"{self.server.base_url}/{path}", params or None)
 
-    async def look_up(self, request_id: str | None, trace_id: str | None, since: float) -> Logged | None:
+    async def look_up(
+        self, request_id: str | None, trace_id: str | None, since: float, refused: Sequence[str | None] = ()
+    ) -> Logged | None:
         """What the server's log says of a request that was sent at ``since`` (unix time), free of charge.
 
-        None where it has no such request, has no log, or cannot be asked now.
+        ``refused`` are the ids of the requests with the same trace that were put off before it. None where it has no
+        such request, has no log, cannot be asked now, or does not show all of them yet.
         """
         if not self.server.flavour.native:
             return None
         found = None
         try:
-            if request_id:
+            if request_id and request_id not in refused:
                 found = await request_log.by_id(self._json, self.server.native_url, request_id)
             if trace_id and not found:
-                found = await request_log.by_trace(self._json, self.server.native_url, trace_id, since)
+                found = await request_log.by_trace(self._json, self.server.native_url, trace_id, since, refused)
         except LumenfallError:
             return None
         return found

@@ -114,8 +114,15 @@ class Checkout:
 
     async def _send(self, order: Order, call: Call) -> Delivery:
         started = time.monotonic()
+
+        async def put_off(name: str | None) -> bool:
+            """Without this on disk, the request log could not be understood any more."""
+            nonlocal call
+            call = replace(call, facts={**call.facts, "refused": [*call.facts.get("refused", ()), name]})
+            return not await self._settle(call)
+
         try:
-            reply = await self.client.send(order.wire, wanted=self.wanted, trace_id=call.id)
+            reply = await self.client.send(order.wire, self.wanted, call.id, put_off)
         except LumenfallError as error:
             raise await self._failed(call, error) from error.__cause__
         except Exception as error:

@@ -87,6 +87,7 @@ def with_answer(call: Call, answer: Answer) -> Call:
         provider=answer.provider,
         request_id=answer.request_id or call.request_id,
         facts={
+            **{name: call.facts[name] for name in ("refused",) if name in call.facts},
             "entries": answer.entries,
             **({"beyond": answer.beyond} if answer.beyond else {}),
             "revised_prompts": list(answer.revised_prompts),
@@ -99,7 +100,7 @@ def with_answer(call: Call, answer: Answer) -> Call:
 async def with_logged_cost(client: Client, call: Call) -> Call:
     """``call`` with what the server's request log says about its cost, if it says anything. Never raises."""
     try:
-        return _with(await client.look_up(call.request_id, call.id, call.sent_at), call)
+        return _with(await client.look_up(call.request_id, call.id, call.sent_at, call.facts.get("refused", ())), call)
     except Exception as error:
         # An answer that is there already must not be lost over a log that says something odd.
         log.warning("The server's request log could not be read (%s)", type(error).__name__)

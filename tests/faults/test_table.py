@@ -12,6 +12,7 @@ from tests.faults import (
     downloads,
     giving_up,
     killing,
+    lagging,
     limits,
     links,
     money,
@@ -25,7 +26,7 @@ from tests.faults.world import World
 
 ROWS = [*answers.ROWS, *downloads.ROWS, *disk.ROWS, *killing.ROWS, *databases.ROWS]
 ROWS += [*stores.ROWS, *limits.ROWS, *links.ROWS, *money.ROWS, *names.ROWS, *reported.ROWS]
-ROWS += [*giving_up.ROWS, *surprises.ROWS]
+ROWS += [*giving_up.ROWS, *surprises.ROWS, *lagging.ROWS]
 
 
 @pytest.mark.parametrize("row", [pytest.param(row, id=row.name) for row in ROWS])
