@@ -164,8 +164,8 @@ class Client:
             return Transport(proxies, tls, limits)
 
         # With a transport of its own, httpx does not read the proxies of the environment.
-        guarded = Guarded(server, proxies, tls, _KEPT)
-        self._media = httpx.AsyncClient(headers=plain, timeout=MEDIA_TIMEOUT, transport=guarded)
+        self._guarded = Guarded(server, proxies, tls, _KEPT)
+        self._media = httpx.AsyncClient(headers=plain, timeout=MEDIA_TIMEOUT, transport=self._guarded)
         self._api = httpx.AsyncClient(headers=compressed, timeout=FREE_TIMEOUT, transport=transport())
         self._paid = httpx.AsyncClient(headers=authorized, timeout=TIMEOUT, transport=transport(fresh))
 
@@ -288,6 +288,10 @@ class Client:
         except DownloadError as error:
             raise error.replaced(message=self._redact(error.message)) from error.__cause__
 
+    def met(self, peer: str | None) -> None:
+        """Take in the address that an answer of the server came from, perhaps to an earlier process."""
+        self._guarded.met(peer)
+
     def _redact(self, text: str) -> str:
         return self._proxies.redact(text.encode("utf-8", "replace")).decode("utf-8", "replace")
 
@@ -327,6 +331,7 @@ class Client:
                 f"The connection broke before an answer came ({self._redact(cause(error))}).",
                 hint="Look the request up before you send it again.",
             ) from error
+        self.met(reply.peer)
         reply = self._without_secrets(reply)
         if _refused_for_now(reply):
             raise _Busy(reply)
@@ -349,6 +354,7 @@ class Client:
             )
         except (NotSent, httpx.HTTPError, asyncio.TimeoutError, OSError) as error:
             raise self._unreachable(error) from error
+        self.met(reply.peer)
         reply = self._without_secrets(reply)
         if reply.broken and whole:
             raise ConnectionFailed(f"The answer did not arrive whole ({reply.broken}).", charged=Charged.NO)

@@ -63,6 +63,8 @@ def is_public(address: Address) -> bool:
 
 class Guarded(httpx.AsyncBaseTransport):
     """Sends requests to public machines, and to the one of ``server``; the names of it are as good as its addresses.
+    A private machine is the server's only where its answers came from there, and none from the internet; where it has
+    not been asked, only where its name has no public address.
 
     A name is looked up once for each connection, and what was found is what is connected to; Host and TLS still go by
     the name. Where a proxy leads there, the proxy looks names up, and only addresses are checked. Raises DownloadError,
@@ -77,7 +79,14 @@ class Guarded(httpx.AsyncBaseTransport):
         self._through = Transport(proxies, tls, limits)
         # One for each name: a connection that was made for one must not serve another at the same address.
         self._direct: dict[str, httpx.AsyncHTTPTransport] = {}
-        self._servers: list[Address] | None = None
+        self._peers: set[Address] = set()
+        self._found: list[Address] | None = None
+
+    def met(self, peer: str | None) -> None:
+        """An answer of the server came from this address."""
+        address = address_of(peer or "")
+        if address is not None:
+            self._peers.add(address)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         host = request.url.host
@@ -88,6 +97,9 @@ class Guarded(httpx.AsyncBaseTransport):
                 await self._check(host, spelled, is_here)
             return await self._through.handle_async_request(request)
         addresses = spelled or await _resolve(host)
+        if host == self._host:
+            own = await self._own()
+            addresses = [address for address in addresses if is_public(address) or address in own] or addresses
         await self._check(host, addresses, is_here)
         return await self._connected(request, addresses[:MOST_ADDRESSES])
 
@@ -107,20 +119,26 @@ class Guarded(httpx.AsyncBaseTransport):
         private = [address for address in addresses if not is_public(address)]
         if all(is_here and is_own(address) for address in private):
             return
-        if self._servers is None:
-            try:
-                self._servers = _spelled(self._host) or await _resolve(self._host)
-            except httpx.ConnectError:
-                self._servers = []
-        tunnelled = any(address in _STAND_INS for address in self._servers)
+        own = await self._own()
+        tunnelled = any(address in _STAND_INS for address in own)
         for address in private:
-            if address not in self._servers and not (tunnelled and address in _STAND_INS):
+            if address not in own and not (tunnelled and address in _STAND_INS):
                 raise DownloadError(
                     f"The address of the finished picture, {host}, is a private machine; refused.",
                     code=LINK_PRIVATE,
                     hint="If you trust this server, let its pictures come inside its answers: set response_format to "
                     "b64_json in Request Options.",
                 )
+
+    async def _own(self) -> set[Address]:
+        """The private addresses of the server's machine."""
+        if self._found is None:
+            try:
+                self._found = _spelled(self._host) or await _resolve(self._host)
+            except httpx.ConnectError:
+                self._found = []
+        found = set() if any(map(is_public, self._found)) else set(self._found)
+        return set() if any(map(is_public, self._peers)) else found | self._peers
 
     async def _connected(self, request: httpx.Request, addresses: list[Address]) -> httpx.Response:
         name = request.url.raw_host.decode("ascii")

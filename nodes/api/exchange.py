@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 
 from .credentials import Server
+from .proxies import PEER
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class Reply:
     body: bytes = field(repr=False)
     broken: str | None = None
     """Why the body is not whole, in a few words; None where it is."""
+    peer: str | None = None
+    """The address that it came from; None where a proxy was between."""
 
     @property
     def is_success(self) -> bool:
@@ -88,7 +91,7 @@ async def exchange(
     assert response is not None
     headers = {name.lower(): server.redact(value.encode()).decode() for name, value in response.headers.items()}
     answer, fault = unpack(bytes(arrival.body), headers.get("content-encoding", ""), limit)
-    return Reply(response.status_code, headers, server.redact(answer), broken or fault)
+    return Reply(response.status_code, headers, server.redact(answer), broken or fault, response.extensions.get(PEER))
 
 
 async def _take_in(client: httpx.AsyncClient, request: httpx.Request, arrival: _Arrival, limit: int) -> None:

@@ -134,6 +134,10 @@ def _is_only_loopback(name: str) -> bool:
     return bool(addresses) and all(is_loopback_host(address) for address in addresses)
 
 
+PEER = "lumenfall_peer"
+"""The name of a response's extension: the address that it came from, where no proxy was between."""
+
+
 class Transport(httpx.AsyncBaseTransport):
     """Sends each request the way that ``proxies`` choose for its address: redirects and downloads too.
 
@@ -148,7 +152,13 @@ class Transport(httpx.AsyncBaseTransport):
         self._through: dict[str, httpx.AsyncHTTPTransport] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        return await self._way(request.url).handle_async_request(request)
+        way = self._way(request.url)
+        response = await way.handle_async_request(request)
+        stream = response.extensions.get("network_stream")
+        peer = stream.get_extra_info("server_addr") if stream is not None and way is self._direct else None
+        if peer:
+            response.extensions[PEER] = str(peer[0]).partition("%")[0]
+        return response
 
     async def aclose(self) -> None:
         for transport in (self._direct, *self._through.values()):

@@ -74,6 +74,10 @@ async def read_paid_answer(
         raise AnswerError(f"The answer could not be read ({type(error).__name__}: {error}).") from error
 
 
+KEPT = ("refused", "peer")
+"""Facts of the way to the answer, which hold when it is there."""
+
+
 def with_answer(call: Call, answer: Answer) -> Call:
     """``call`` as answered: its cost, and where its pictures are."""
     links = [picture.url for picture in answer.pictures]
@@ -87,7 +91,7 @@ def with_answer(call: Call, answer: Answer) -> Call:
         provider=answer.provider,
         request_id=answer.request_id or call.request_id,
         facts={
-            **{name: call.facts[name] for name in ("refused",) if name in call.facts},
+            **{name: call.facts[name] for name in KEPT if name in call.facts},
             "entries": answer.entries,
             **({"beyond": answer.beyond} if answer.beyond else {}),
             "revised_prompts": list(answer.revised_prompts),

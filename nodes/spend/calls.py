@@ -73,9 +73,10 @@ class Call:
     ``parameters`` are what a person would want to know of the request, its prompt among them. ``facts`` hold what the
     answer said beside its pictures: ``entries``, how many were looked at; ``beyond``, how many more there were;
     ``revised_prompts``; ``notes``; and ``links``, one for each picture, None for one that came inside the answer.
-    ``unasked`` tells how often, and with how many bytes, it was tried to fetch them while nobody asked;
-    ``refused`` names the requests that were put off before the last one was sent (None for one without an id), and
-    ``given_up`` when the user has said that equal requests are to be sent all the same.
+    ``unasked`` tells how often, and with how many bytes, it was tried to fetch them while nobody asked; ``refused``
+    names the requests that were put off before the last one was sent (None for one without an id); ``peer`` is the
+    address that the answer came from; ``given_up`` when the user has said that equal requests are to be sent all the
+    same.
     """
 
     key: str

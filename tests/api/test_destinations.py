@@ -15,16 +15,16 @@ import httpx
 import pytest
 import trustme
 
-from nodes.api import Server, client
+from nodes.api import Client, Server, client, destinations
 from nodes.api.addresses import is_own
 from nodes.api.destinations import is_public
 from nodes.errors import DownloadError
-from tests.api.conftest import odd_server
+from tests.api.conftest import odd_server, using
 from tests.api.proxy import recording_proxy
 from tests.api.test_downloads import KEY, LUMENFALL, fetch
 
-SOMEWHERE = "192.88.99.1"
-"""A public address at which nobody is (RFC 7526)."""
+SOMEWHERE = "192.52.193.1"
+"""A public address at which nobody is (RFC 7450)."""
 
 
 class Resolver:
@@ -229,6 +229,62 @@ def test_a_name_that_only_resolves_to_this_machine_opens_none_of_its_doors(resol
         with pytest.raises(DownloadError, match="private"):
             fetch(Server("http://evil.example/v1", KEY), f"http://127.0.0.2:{odd.port}/1.png", tmp_path / "1.part")
         assert odd.seen == []
+
+
+@pytest.fixture
+def public(monkeypatch: pytest.MonkeyPatch) -> str:
+    """An address of this machine that counts as one of the internet."""
+    real = destinations.is_public
+    monkeypatch.setattr(destinations, "is_public", lambda address: str(address) == "127.0.0.1" or real(address))
+    return "127.0.0.1"
+
+
+@pytest.mark.parametrize("private", ["127.0.0.3", "10.0.0.5", "fd00::5"])
+def test_a_name_with_a_public_address_makes_no_private_one_its_own(
+    private: str, resolver: Resolver, tmp_path: Path, connected: list[str]
+) -> None:
+    resolver.names["both.example"] = [[private, SOMEWHERE], [private]]
+    host = f"[{private}]" if ":" in private else private
+    with pytest.raises(DownloadError, match="private"):
+        fetch(Server("https://both.example/v1", KEY), f"http://{host}:9/1.png", tmp_path / "1.part")
+    assert connected == []
+
+
+def test_a_private_address_beside_the_public_one_of_the_server_is_left_alone(
+    resolver: Resolver, tmp_path: Path, connected: list[str]
+) -> None:
+    resolver.names["both.example"] = [["10.0.0.5", SOMEWHERE]]
+    url = "http://both.example:9/1.png"
+    assert fetch(Server("http://both.example:9/v1", KEY), url, tmp_path / "1.part") == b"picture"
+    assert connected == [SOMEWHERE]
+
+
+def ask_then_fetch(server: Server, url: str, partial: Path) -> bytes:
+    async def both(opened: Client) -> bytes:
+        await opened.get("models")
+        return await opened.download(url, partial)
+
+    return using(server, both)
+
+
+def test_a_name_that_leads_elsewhere_after_the_answer_makes_nothing_its_own(
+    resolver: Resolver, tmp_path: Path, public: str
+) -> None:
+    resolver.names["evil.example"] = [[public], ["127.0.0.3"]]
+    with odd_server(lambda _: (200, {}, b"{}")) as odd, listener("127.0.0.3", odd.port) as private:
+        server = Server(f"http://evil.example:{odd.port}/v1", KEY)
+        for link in (f"http://127.0.0.3:{odd.port}/1.png", "/1.png"):
+            resolver.names["evil.example"] = [[public], ["127.0.0.3"]]
+            with pytest.raises(DownloadError, match="private"):
+                ask_then_fetch(server, link, tmp_path / "1.part")
+        assert private == [] and len(odd.seen) == 2
+
+
+def test_the_machine_that_answered_is_the_servers_own(resolver: Resolver, tmp_path: Path) -> None:
+    resolver.names["nas.example"] = [["127.0.0.1"], [SOMEWHERE, "127.0.0.1"]]
+    with odd_server(lambda path: (200, {}, b"{}" if "models" in path else b"picture")) as odd:
+        server, link = Server(f"http://nas.example:{odd.port}/v1", KEY), f"http://127.0.0.1:{odd.port}/1.png"
+        assert ask_then_fetch(server, link, tmp_path / "1.part") == b"picture"
 
 
 # Behind a proxy
