@@ -11,7 +11,6 @@ import os
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -29,7 +28,7 @@ from ..errors import (
     LumenfallError,
     RateLimited,
 )
-from . import downloads, request_log
+from . import discretion, downloads, request_log
 from .credentials import Server
 from .destinations import Guarded
 from .exchange import NotSent, Reply, cause, exchange
@@ -38,7 +37,8 @@ from .proxies import Proxies, Transport
 from .refusals import NOT_BEGUN, error_for
 from .request_log import Logged
 from .requests import WireRequest
-from .responses import Balance, DryRun, holds_pictures, read_balance, read_dry_run
+from .responses import TOO_MANY, Balance, DryRun, holds_pictures, read_balance, read_dry_run
+from .salvage import has_too_many_parts
 
 TIMEOUT = httpx.Timeout(600.0, connect=10.0, pool=None)
 """Seconds. Slow models need minutes (documented 95th percentile: 7), so reading waits ten."""
@@ -56,6 +56,9 @@ FREE_DEADLINE = 60.0
 
 MAX_ANSWER_BYTES = 512 * 2**20
 """Ten 4K pictures as base64 stay far below this."""
+
+MAX_FREE_BYTES = 32 * 2**20
+"""Of what holds no pictures."""
 
 ATTEMPTS = 4
 LONGEST_RETRY_AFTER = 60.0
@@ -97,29 +100,6 @@ log = logging.getLogger(__name__)
 
 _warned: set[str] = set()
 
-_ours: ContextVar[bool] = ContextVar("lumenfall_http", default=False)
-
-
-class _Discreet(logging.Filter):
-    """Drops httpx's line for each of our requests: it holds the links to finished pictures, which need no key,
-    and ComfyUI serves its log to everybody.
-    """
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return not _ours.get()
-
-
-_discreet = _Discreet()
-# httpcore says the same, and where redirects lead to, when logging is at DEBUG.
-_NETWORK_LOGS = (
-    "httpx",
-    "httpcore.connection",
-    "httpcore.http11",
-    "httpcore.http2",
-    "httpcore.proxy",
-    "httpcore.socks",
-)
-
 
 class Client:
     """Speaks to one server for the length of one ``async with``; nothing of it outlives the event loop.
@@ -137,8 +117,7 @@ class Client:
         if server.exposure and server.base_url not in _warned:
             _warned.add(server.base_url)
             log.warning(server.exposure)
-        for name in _NETWORK_LOGS:
-            logging.getLogger(name).addFilter(_discreet)
+        discretion.install()
         # Uncompressed, what has arrived of a broken answer can be read, and a download be continued at any byte.
         plain = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
         authorized = {**plain, "Authorization": f"Bearer {server.api_key}"} if server.api_key else plain
@@ -170,13 +149,13 @@ class Client:
         self._paid = httpx.AsyncClient(headers=authorized, timeout=TIMEOUT, transport=transport(fresh))
 
     async def __aenter__(self) -> Client:
-        _ours.set(True)
+        discretion.ours.set(True)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        _ours.set(False)
+        discretion.ours.set(False)
         await self._api.aclose()
         await self._paid.aclose()
         await self._media.aclose()
@@ -341,17 +320,18 @@ class Client:
         reply = await self._free("GET", url, params=params)
         if reply.status != 200:
             raise error_for(reply.status, reply.headers, reply.body)
+        path = httpx.URL(url).path
+        if has_too_many_parts(reply.body):
+            raise AnswerError(f"{path} answered with {TOO_MANY}.", charged=Charged.NO)
         try:
             return json.loads(reply.body)
         except (ValueError, RecursionError):
-            path = httpx.URL(url).path
             raise AnswerError(f"{path} answered with something that is not JSON.", charged=Charged.NO) from None
 
     async def _free(self, method: str, url: str, *, whole: bool = True, **content: Any) -> Reply:
         try:
-            reply = await exchange(
-                self._api, self.server, method, url, deadline=FREE_DEADLINE, limit=MAX_ANSWER_BYTES, **content
-            )
+            limit = MAX_FREE_BYTES if whole else MAX_ANSWER_BYTES
+            reply = await exchange(self._api, self.server, method, url, deadline=FREE_DEADLINE, limit=limit, **content)
         except (NotSent, httpx.HTTPError, asyncio.TimeoutError, OSError) as error:
             raise self._unreachable(error) from error
         self.met(reply.peer)

@@ -37,6 +37,8 @@ async def resolve(client: Client, journal: Journal, call: Call, *, has_read: boo
     answered = await _from_disk(journal, call) if call.state in UNRESOLVED and not has_read else None
     if answered is not None:
         call = answered
+    elif call.state in UNRESOLVED:
+        call = replace(call, facts={**call.facts, "unreadable": True})
     if call.state is not State.REFUSED and None in (call.cost, call.request_id):
         call = await with_logged_cost(client, call)
     if call.state in UNRESOLVED:

@@ -7,6 +7,7 @@ import pytest
 from nodes.headless.sandbox import FAULTS
 from tests.faults import (
     answers,
+    bombs,
     databases,
     disk,
     downloads,
@@ -26,7 +27,7 @@ from tests.faults.world import World
 
 ROWS = [*answers.ROWS, *downloads.ROWS, *disk.ROWS, *killing.ROWS, *databases.ROWS]
 ROWS += [*stores.ROWS, *limits.ROWS, *links.ROWS, *money.ROWS, *names.ROWS, *reported.ROWS]
-ROWS += [*giving_up.ROWS, *surprises.ROWS, *lagging.ROWS]
+ROWS += [*giving_up.ROWS, *surprises.ROWS, *lagging.ROWS, *bombs.ROWS]
 
 
 @pytest.mark.parametrize("row", [pytest.param(row, id=row.name) for row in ROWS])
