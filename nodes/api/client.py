@@ -31,7 +31,7 @@ from ..errors import (
 from . import discretion, downloads, request_log
 from .credentials import Server
 from .destinations import Guarded
-from .exchange import NotSent, Reply, cause, exchange
+from .exchange import CERTIFICATE_ADVICE, NotSent, Reply, cause, exchange, is_of_certificates
 from .metadata import request_id
 from .proxies import Proxies, Transport
 from .refusals import NOT_BEGUN, error_for
@@ -349,8 +349,8 @@ class Client:
     def _unreachable(self, error: Exception) -> ConnectionFailed:
         reason = self._redact(cause(error))
         hint = "Check the network, the proxy settings and the base URL."
-        if "CERTIFICATE" in reason.upper():
-            hint = "Behind a company's proxy, point SSL_CERT_FILE at its certificate."
+        if is_of_certificates(error):
+            hint = CERTIFICATE_ADVICE
         host = httpx.URL(self.server.base_url).netloc.decode("ascii")
         return ConnectionFailed(f"{host} could not be reached ({reason}).", hint=hint, charged=Charged.NO)
 

@@ -153,7 +153,7 @@ class Transport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         way = self._way(request.url)
-        response = await way.handle_async_request(request)
+        response = await way.handle_async_request(_without_dot(request))
         stream = response.extensions.get("network_stream")
         peer = stream.get_extra_info("server_addr") if stream is not None and way is self._direct else None
         if peer:
@@ -170,3 +170,16 @@ class Transport(httpx.AsyncBaseTransport):
         if url.scheme not in self._through:
             self._through[url.scheme] = self._proxies.transport(url.scheme, self._tls, self._limits)
         return self._through[url.scheme]
+
+
+def _without_dot(request: httpx.Request) -> httpx.Request:
+    """``request`` to the same name without the dot that ends a full one, and that no certificate has."""
+    if not request.url.host.endswith("."):
+        return request
+    return httpx.Request(
+        request.method,
+        request.url.copy_with(host=request.url.host.rstrip(".")),
+        headers=request.headers,  # Host among them, as it was written
+        stream=request.stream,
+        extensions=request.extensions,
+    )
