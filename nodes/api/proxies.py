@@ -50,7 +50,6 @@ class Proxies:
         self._is_own = functools.cache(is_own)
 
     def is_direct(self, url: httpx.URL) -> bool:
-        """Raises InputError for a NO_PROXY that cannot be understood, where it matters."""
         if self._is_here(url.host) or self._variable(url.scheme) is None:
             return True
         return self._no_proxy.covers(url)
@@ -92,8 +91,7 @@ class Proxies:
         if self._is_here(httpx.URL(base_url).host):
             return
         if self._values:
-            # All of them: the pictures may lie at any host.
-            self._no_proxy.check()
+            self._no_proxy.check(httpx.URL(base_url))
         if not self.is_direct(httpx.URL(base_url)):
             for scheme in ("http", "https"):
                 if self._variable(scheme):
