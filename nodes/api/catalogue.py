@@ -6,6 +6,7 @@ its own variations endpoint; every other name is passed on and judged by the ser
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import re
@@ -13,7 +14,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timezone
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
@@ -115,15 +116,14 @@ class ModelList:
 
     def find(self, slug: str) -> Model | None:
         """The entry for a slug, an alias, or ``provider/slug``."""
-        for name in filter(None, (slug, slug.partition("/")[2])):
-            # A snapshot that is listed by itself has an end of its own.
-            for model in self.models:
-                if name == model.id:
-                    return model
-            for model in self.models:
-                if name in (*model.aliases, *model.snapshots):
-                    return model
-        return None
+        names = filter(None, (slug, slug.partition("/")[2]))
+        return next((self._by_name[name] for name in names if name in self._by_name), None)
+
+    @cached_property
+    def _by_name(self) -> dict[str, Model]:
+        """The first that has the name. A snapshot that is listed by itself has an end of its own."""
+        found = {name: model for model in reversed(self.models) for name in (*model.aliases, *model.snapshots)}
+        return found | {model.id: model for model in reversed(self.models)}
 
     def names(self, *modes: Mode) -> list[str]:
         """Slugs of the models that fit one of ``modes``: the bundled ones in their order first, then by name."""
@@ -189,7 +189,11 @@ class Catalogue:
         cached = self.known()
         if cached.age_seconds is not None and cached.age_seconds < max_age:
             return cached
-        models = [_with_learnt(model, cached) for model in read_models(await client.get("models"))]
+        # Long lists take a while, and this machine has other things to wait for.
+        return await asyncio.to_thread(self._take_in, await client.get("models"), cached)
+
+    def _take_in(self, body: Any, cached: ModelList) -> ModelList:
+        models = [_with_learnt(model, cached) for model in read_models(body)]
         if not models:
             raise AnswerError("The server lists no image models.", charged=Charged.NO)
         found = ModelList(tuple(models), "server", time.time())
@@ -311,7 +315,7 @@ def _names(part: Any) -> Iterable[str]:
 def _with_learnt(model: Model, cached: ModelList) -> Model:
     """``model`` with the parameters that its schema told before: lists do not name them."""
     earlier = cached.find(model.id)
-    if model.parameters is not None or earlier is None:
+    if model.parameters is not None or earlier is None or earlier.parameters is None:
         return model
     return model.model_copy(update={"parameters": earlier.parameters})
 

@@ -10,8 +10,7 @@ import math
 import os
 import secrets
 import time
-from collections.abc import Callable
-from contextvars import ContextVar
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -29,15 +28,17 @@ from ..errors import (
     LumenfallError,
     RateLimited,
 )
-from . import downloads, request_log
+from . import discretion, downloads, request_log
 from .credentials import Server
 from .destinations import Guarded
-from .exchange import NotSent, Reply, cause, exchange
+from .exchange import CERTIFICATE_ADVICE, NotSent, Reply, cause, exchange, is_of_certificates
+from .metadata import request_id
 from .proxies import Proxies, Transport
 from .refusals import NOT_BEGUN, error_for
 from .request_log import Logged
 from .requests import WireRequest
-from .responses import Balance, DryRun, holds_pictures, read_balance, read_dry_run
+from .responses import TOO_MANY, Balance, DryRun, holds_pictures, read_balance, read_dry_run
+from .salvage import has_too_many_parts
 
 TIMEOUT = httpx.Timeout(600.0, connect=10.0, pool=None)
 """Seconds. Slow models need minutes (documented 95th percentile: 7), so reading waits ten."""
@@ -57,6 +58,9 @@ LONGEST_FETCH = 6 * 3600.0
 
 MAX_ANSWER_BYTES = 512 * 2**20
 """Ten 4K pictures as base64 stay far below this."""
+
+MAX_FREE_BYTES = 32 * 2**20
+"""Of what holds no pictures."""
 
 ATTEMPTS = 4
 LONGEST_RETRY_AFTER = 60.0
@@ -90,32 +94,13 @@ class _Busy(Exception):
             return None
 
 
+async def _noted(_: str | None) -> bool:
+    return True
+
+
 log = logging.getLogger(__name__)
 
 _warned: set[str] = set()
-
-_ours: ContextVar[bool] = ContextVar("lumenfall_http", default=False)
-
-
-class _Discreet(logging.Filter):
-    """Drops httpx's line for each of our requests: it holds the links to finished pictures, which need no key,
-    and ComfyUI serves its log to everybody.
-    """
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return not _ours.get()
-
-
-_discreet = _Discreet()
-# httpcore says the same, and where redirects lead to, when logging is at DEBUG.
-_NETWORK_LOGS = (
-    "httpx",
-    "httpcore.connection",
-    "httpcore.http11",
-    "httpcore.http2",
-    "httpcore.proxy",
-    "httpcore.socks",
-)
 
 
 class Client:
@@ -142,8 +127,7 @@ class Client:
         if server.exposure and server.base_url not in _warned:
             _warned.add(server.base_url)
             log.warning(server.exposure)
-        for name in _NETWORK_LOGS:
-            logging.getLogger(name).addFilter(_discreet)
+        discretion.install()
         # Uncompressed, what has arrived of a broken answer can be read, and a download be continued at any byte.
         plain = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
         authorized = {**plain, "Authorization": f"Bearer {server.api_key}"} if server.api_key else plain
@@ -169,31 +153,36 @@ class Client:
             return Transport(proxies, tls, limits)
 
         # With a transport of its own, httpx does not read the proxies of the environment.
-        guarded = Guarded(server, proxies, tls, _KEPT)
-        self._media = httpx.AsyncClient(headers=plain, timeout=MEDIA_TIMEOUT, transport=guarded)
+        self._guarded = Guarded(server, proxies, tls, _KEPT)
+        self._media = httpx.AsyncClient(headers=plain, timeout=MEDIA_TIMEOUT, transport=self._guarded)
         self._api = httpx.AsyncClient(headers=compressed, timeout=FREE_TIMEOUT, transport=transport())
         self._paid = httpx.AsyncClient(headers=authorized, timeout=TIMEOUT, transport=transport(fresh))
 
     async def __aenter__(self) -> Client:
-        _ours.set(True)
+        discretion.ours.set(True)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        _ours.set(False)
+        discretion.ours.set(False)
         await self._api.aclose()
         await self._paid.aclose()
         await self._media.aclose()
 
     async def send(
-        self, request: WireRequest, wanted: Callable[[], bool] = lambda: True, trace_id: str | None = None
+        self,
+        request: WireRequest,
+        wanted: Callable[[], bool] = lambda: True,
+        trace_id: str | None = None,
+        put_off: Callable[[str | None], Awaitable[bool]] = _noted,
     ) -> Reply:
         """Send a paid request and return the answer as it came, errors and broken ones included.
 
         Sent again only where nothing can have been made: the connection failed, or the server refused with 429,
         or with 503 and a code of its own that means the same; and only while ``wanted`` says so. ``trace_id`` (32
-        hex digits) is what :meth:`look_up` finds the request by. Raises ConnectionFailed, whose ``charged`` says
+        hex digits) is what :meth:`look_up` finds the request by. ``put_off`` is given the id of a request that was
+        refused before it is sent again, and says whether that may be. Raises ConnectionFailed, whose ``charged`` says
         what is known, where no answer began.
         """
         url = f"{self.server.base_url}/{request.path}"
@@ -209,6 +198,8 @@ class Client:
                 with attempt:
                     if failure is not None and not wanted():
                         raise failure
+                    if isinstance(failure, _Busy) and not await put_off(request_id(failure.reply.headers)):
+                        return failure.reply
                     self._on_status(None)
                     try:
                         return await self._post(url, request, trace_id)
@@ -240,19 +231,22 @@ class Client:
         """The JSON at ``path`` below the base URL, free of charge. Raises LumenfallError."""
         return await self._json(f"{self.server.base_url}/{path}", params or None)
 
-    async def look_up(self, request_id: str | None, trace_id: str | None, since: float) -> Logged | None:
+    async def look_up(
+        self, request_id: str | None, trace_id: str | None, since: float, refused: Sequence[str | None] = ()
+    ) -> Logged | None:
         """What the server's log says of a request that was sent at ``since`` (unix time), free of charge.
 
-        None where it has no such request, has no log, or cannot be asked now.
+        ``refused`` are the ids of the requests with the same trace that were put off before it. None where it has no
+        such request, has no log, cannot be asked now, or does not show all of them yet.
         """
         if not self.server.flavour.native:
             return None
         found = None
         try:
-            if request_id:
+            if request_id and request_id not in refused:
                 found = await request_log.by_id(self._json, self.server.native_url, request_id)
             if trace_id and not found:
-                found = await request_log.by_trace(self._json, self.server.native_url, trace_id, since)
+                found = await request_log.by_trace(self._json, self.server.native_url, trace_id, since, refused)
         except LumenfallError:
             return None
         return found
@@ -288,6 +282,10 @@ class Client:
 
     def _at_most(self, seconds: float) -> float:
         return min(seconds, max(0.0, self._deadline - time.monotonic()))
+
+    def met(self, peer: str | None) -> None:
+        """Take in the address that an answer of the server came from, perhaps to an earlier process."""
+        self._guarded.met(peer)
 
     def _redact(self, text: str) -> str:
         return self._proxies.redact(text.encode("utf-8", "replace")).decode("utf-8", "replace")
@@ -328,6 +326,7 @@ class Client:
                 f"The connection broke before an answer came ({self._redact(cause(error))}).",
                 hint="Look the request up before you send it again.",
             ) from error
+        self.met(reply.peer)
         reply = self._without_secrets(reply)
         if _refused_for_now(reply):
             raise _Busy(reply)
@@ -337,20 +336,22 @@ class Client:
         reply = await self._free("GET", url, params=params)
         if reply.status != 200:
             raise error_for(reply.status, reply.headers, reply.body)
+        path = httpx.URL(url).path
+        if has_too_many_parts(reply.body):
+            raise AnswerError(f"{path} answered with {TOO_MANY}.", charged=Charged.NO)
         try:
             return json.loads(reply.body)
         except (ValueError, RecursionError):
-            path = httpx.URL(url).path
             raise AnswerError(f"{path} answered with something that is not JSON.", charged=Charged.NO) from None
 
     async def _free(self, method: str, url: str, *, whole: bool = True, **content: Any) -> Reply:
         try:
+            limit = MAX_FREE_BYTES if whole else MAX_ANSWER_BYTES
             seconds = self._at_most(FREE_DEADLINE)
-            reply = await exchange(
-                self._api, self.server, method, url, deadline=seconds, limit=MAX_ANSWER_BYTES, **content
-            )
+            reply = await exchange(self._api, self.server, method, url, deadline=seconds, limit=limit, **content)
         except (NotSent, httpx.HTTPError, asyncio.TimeoutError, OSError) as error:
             raise self._unreachable(error) from error
+        self.met(reply.peer)
         reply = self._without_secrets(reply)
         if reply.broken and whole:
             raise ConnectionFailed(f"The answer did not arrive whole ({reply.broken}).", charged=Charged.NO)
@@ -365,8 +366,8 @@ class Client:
     def _unreachable(self, error: Exception) -> ConnectionFailed:
         reason = self._redact(cause(error))
         hint = "Check the network, the proxy settings and the base URL."
-        if "CERTIFICATE" in reason.upper():
-            hint = "Behind a company's proxy, point SSL_CERT_FILE at its certificate."
+        if is_of_certificates(error):
+            hint = CERTIFICATE_ADVICE
         host = httpx.URL(self.server.base_url).netloc.decode("ascii")
         return ConnectionFailed(f"{host} could not be reached ({reason}).", hint=hint, charged=Charged.NO)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -229,7 +230,8 @@ def _checked(base_url: str) -> str:
             code="BASE_URL",
             hint=f"It looks like {DEFAULT_BASE_URL}: http or https, no user name, no query.",
         )
-    return base_url
+    # A zone as systems write it: in a URL its % is %25 (RFC 6874).
+    return re.sub(r"(//\[[^]%]*)%25", r"\1%", base_url, count=1)
 
 
 def _sources(environ: Mapping[str, str], data_dir: Path) -> Iterator[_Source]:

@@ -21,7 +21,7 @@ import tenacity
 
 from ..errors import DownloadError
 from .credentials import Server
-from .exchange import unpack
+from .exchange import CERTIFICATE_ADVICE, cause, is_of_certificates, unpack
 
 MAX_BYTES = 256 * 2**20
 MAX_REDIRECTS = 4
@@ -45,6 +45,8 @@ _ATTEMPTS = 4
 _backoff = tenacity.wait_exponential(multiplier=0.2, max=4.0) + tenacity.wait_random(0.0, 0.2)
 _REDIRECTS = (301, 302, 303, 307, 308)
 _REFUSED = (403, 404)
+_WHOLE = (200, 201, 203)
+"""203 where a proxy has changed something (RFC 9110)."""
 _PAST_CACHES = {"Cache-Control": "no-cache", "Pragma": "no-cache"}
 
 
@@ -167,6 +169,12 @@ async def _fetch(
                     continue
                 return await _take_in(response, partial, meter)
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            if is_of_certificates(error):
+                raise DownloadError(
+                    f"The certificate of {httpx.URL(url).host}, where the finished picture is, is not accepted "
+                    f"({cause(error)}).",
+                    hint=CERTIFICATE_ADVICE,
+                ) from error
             raise _Transient(type(error).__name__) from error
     raise DownloadError(f"The address of the finished picture redirects more than {MAX_REDIRECTS} times.")
 
@@ -202,7 +210,7 @@ async def _take_in(response: httpx.Response, partial: Partial, meter: Meter) -> 
         partial.start_over()
         raise _Transient("another part came than was asked for")
     repeated = bytes(partial.content[start:]) if status == 206 else b""
-    if status == 200:
+    if status in _WHOLE:
         partial.start_over()
     elif status != 206:
         raise _refused(status)
@@ -250,6 +258,8 @@ def _check_scheme(url: str) -> None:
     parts = httpx.URL(url)
     if parts.scheme not in ("http", "https") or not parts.host:
         raise DownloadError(f"The address of the finished picture is not http or https but {parts.scheme!r}.")
+    if parts.port is not None and not 0 < parts.port < 2**16:
+        raise DownloadError(f"The address of the finished picture names port {parts.port}, which there is not.")
 
 
 class Partial:

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 
 from .credentials import Server
+from .proxies import PEER
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class Reply:
     body: bytes = field(repr=False)
     broken: str | None = None
     """Why the body is not whole, in a few words; None where it is."""
+    peer: str | None = None
+    """The address that it came from; None where a proxy was between."""
 
     @property
     def is_success(self) -> bool:
@@ -88,7 +91,7 @@ async def exchange(
     assert response is not None
     headers = {name.lower(): server.redact(value.encode()).decode() for name, value in response.headers.items()}
     answer, fault = unpack(bytes(arrival.body), headers.get("content-encoding", ""), limit)
-    return Reply(response.status_code, headers, server.redact(answer), broken or fault)
+    return Reply(response.status_code, headers, server.redact(answer), broken or fault, response.extensions.get(PEER))
 
 
 async def _take_in(client: httpx.AsyncClient, request: httpx.Request, arrival: _Arrival, limit: int) -> None:
@@ -119,6 +122,14 @@ def _reason(error: Exception, deadline: float, limit: int) -> str:
     if isinstance(error, httpx.TimeoutException):
         return "the rest did not come in time"
     return f"the connection broke ({cause(error)})"
+
+
+CERTIFICATE_ADVICE = "Behind a company's proxy, point SSL_CERT_FILE at its certificate."
+
+
+def is_of_certificates(error: BaseException) -> bool:
+    """Whether encryption failed for a certificate that is not trusted, or is another machine's."""
+    return "CERTIFICATE" in str(error).upper()
 
 
 def cause(error: BaseException) -> str:

@@ -1,21 +1,26 @@
 """What the environment wants reached without its proxy: the entries of NO_PROXY.
 
 There is no standard. Names are read as curl and Go have them, shortened IPv4 addresses and ranges as macOS does (and
-Python's ``urllib.request`` there); what tools disagree on is refused rather than guessed.
+Python's ``urllib.request`` there). What tools disagree on, or do not know, is passed over, as most of them do; where it
+may be meant for the server, whose key would come to a proxy by that, it is refused rather than guessed.
 """
 
 from __future__ import annotations
 
 import fnmatch
 import ipaddress
+import logging
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import httpx
 
 from ..errors import InputError
 from .addresses import PORTS, address_of
+
+log = logging.getLogger(__name__)
+
+_warned: set[str] = set()
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -48,31 +53,41 @@ class NoProxy:
     def __init__(self, value: str) -> None:
         # A lone dot is what remains of .$DOMAIN where there is no domain.
         self._texts = [text for text in re.split(r"[\s,]+", value) if text not in ("", ".")]
+        self._entries: list[_Entry] = []
+        self._odd: list[int] = []
+        """Which of the texts cannot be understood."""
+        for position, text in enumerate(self._texts):
+            try:
+                self._entries.append(_read(text))
+            except (httpx.InvalidURL, ValueError):
+                self._odd.append(position)
 
     @property
     def is_everything(self) -> bool:
         return "*" in self._texts
 
     def covers(self, url: httpx.URL) -> bool:
-        """Raises InputError for an entry that cannot be understood."""
-        return self.is_everything or any(entry.covers(url) for entry in self._entries())
+        return self.is_everything or any(entry.covers(url) for entry in self._entries)
 
-    def check(self) -> None:
-        """Raises InputError for an entry that cannot be understood."""
-        if not self.is_everything:
-            list(self._entries())
-
-    def _entries(self) -> Iterator[_Entry]:
-        for position, text in enumerate(self._texts):
-            try:
-                yield _read(text)
-            except (httpx.InvalidURL, ValueError):
+    def check(self, url: httpx.URL) -> None:
+        """Raises InputError for an entry that cannot be understood, and may be meant for ``url``. The others are named
+        in the log, once.
+        """
+        if self.covers(url):
+            return
+        for position in self._odd:
+            shown = self._shown(position)
+            # A password that has come here belongs to the proxy's own address, whatever server is asked.
+            if "@" in self._texts[position] or _may_mean(self._texts[position], url):
                 raise InputError(
-                    f"NO_PROXY of the environment has an entry that cannot be understood: {self._shown(position)}",
+                    f"NO_PROXY of the environment has an entry that cannot be understood: {shown}",
                     code="NETWORK_SETTINGS",
                     hint="Entries look like example.com, example.com:8080, 10.0.0.1, 10.0.0.0/8, 192.168.* or [::1], "
                     "with commas between them; * alone means every server.",
-                ) from None
+                )
+            if shown not in _warned:
+                _warned.add(shown)
+                log.warning("NO_PROXY of the environment has an entry that is passed over, as it means none: %s", shown)
 
     def _shown(self, position: int) -> str:
         """Without a password, which may have been cut in two by a comma of its own."""
@@ -80,6 +95,25 @@ class NoProxy:
         if "@" in text:
             return f"...@{text.rpartition('@')[2]}, which needs no user and password"
         return f"number {position + 1}" if any("@" in later for later in self._texts[position:]) else text
+
+
+_NUMBERS = re.compile(r"[\da-fx.:;/*%\[\]-]+", re.IGNORECASE)
+
+
+def _may_mean(text: str, url: httpx.URL) -> bool:
+    """Whether somebody may have meant the host of ``url`` by ``text``, which is no entry: one of its domains stands in
+    it, or both are numbers.
+    """
+    host = url.raw_host.decode("ascii").lower().rstrip(".")
+    if address_of(host.partition("%")[0]) is not None:
+        return _NUMBERS.fullmatch(text) is not None
+    if text.lower() == "<local>":
+        return "." not in host
+    names = (name.strip(".") for name in re.split(r"[^\w.*-]+", re.sub(r":\*?$", "", text.lower())))
+    return any(
+        name and (f".{host}".endswith(f".{name}") or ("*" in name and fnmatch.fnmatchcase(host, name)))
+        for name in names
+    )
 
 
 @dataclass(frozen=True)

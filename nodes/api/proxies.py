@@ -50,7 +50,6 @@ class Proxies:
         self._is_own = functools.cache(is_own)
 
     def is_direct(self, url: httpx.URL) -> bool:
-        """Raises InputError for a NO_PROXY that cannot be understood, where it matters."""
         if self._is_here(url.host) or self._variable(url.scheme) is None:
             return True
         return self._no_proxy.covers(url)
@@ -92,8 +91,7 @@ class Proxies:
         if self._is_here(httpx.URL(base_url).host):
             return
         if self._values:
-            # All of them: the pictures may lie at any host.
-            self._no_proxy.check()
+            self._no_proxy.check(httpx.URL(base_url))
         if not self.is_direct(httpx.URL(base_url)):
             for scheme in ("http", "https"):
                 if self._variable(scheme):
@@ -134,6 +132,10 @@ def _is_only_loopback(name: str) -> bool:
     return bool(addresses) and all(is_loopback_host(address) for address in addresses)
 
 
+PEER = "lumenfall_peer"
+"""The name of a response's extension: the address that it came from, where no proxy was between."""
+
+
 class Transport(httpx.AsyncBaseTransport):
     """Sends each request the way that ``proxies`` choose for its address: redirects and downloads too.
 
@@ -148,7 +150,13 @@ class Transport(httpx.AsyncBaseTransport):
         self._through: dict[str, httpx.AsyncHTTPTransport] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        return await self._way(request.url).handle_async_request(request)
+        way = self._way(request.url)
+        response = await way.handle_async_request(_without_dot(request))
+        stream = response.extensions.get("network_stream")
+        peer = stream.get_extra_info("server_addr") if stream is not None and way is self._direct else None
+        if peer:
+            response.extensions[PEER] = str(peer[0]).partition("%")[0]
+        return response
 
     async def aclose(self) -> None:
         for transport in (self._direct, *self._through.values()):
@@ -160,3 +168,16 @@ class Transport(httpx.AsyncBaseTransport):
         if url.scheme not in self._through:
             self._through[url.scheme] = self._proxies.transport(url.scheme, self._tls, self._limits)
         return self._through[url.scheme]
+
+
+def _without_dot(request: httpx.Request) -> httpx.Request:
+    """``request`` to the same name without the dot that ends a full one, and that no certificate has."""
+    if not request.url.host.endswith("."):
+        return request
+    return httpx.Request(
+        request.method,
+        request.url.copy_with(host=request.url.host.rstrip(".")),
+        headers=request.headers,  # Host among them, as it was written
+        stream=request.stream,
+        extensions=request.extensions,
+    )

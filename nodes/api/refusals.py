@@ -27,6 +27,7 @@ from ..errors import (
     ServerFault,
 )
 from .metadata import read_metadata, request_id
+from .salvage import has_too_many_parts
 
 _BY_CODE: dict[str, type[ApiError]] = {
     "AUTHENTICATION_FAILED": AuthenticationFailed,
@@ -179,7 +180,7 @@ def _code_without_body(kind: type[ApiError], status: int) -> str:
 
 def _json(body: bytes) -> Any:
     try:
-        return json.loads(body)
+        return None if has_too_many_parts(body) else json.loads(body)
     except (ValueError, RecursionError):
         return None
 

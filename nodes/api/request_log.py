@@ -5,7 +5,7 @@ Source: docs.lumenfall.ai/api-reference (requests). Fields of an unexpected type
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Annotated, Any
@@ -106,20 +106,33 @@ async def by_id(ask: Ask, native_url: str, request_id: str) -> Logged | None:
     return entry.logged(request_id) if entry.id in (None, request_id) else None
 
 
-async def by_trace(ask: Ask, native_url: str, trace_id: str, since: float) -> Logged | None:
+async def by_trace(
+    ask: Ask, native_url: str, trace_id: str, since: float, refused: Sequence[str | None] = ()
+) -> Logged | None:
     """The request that carried ``trace_id`` and was sent at ``since`` (unix time). Raises LumenfallError.
 
-    A call that the server put off and that was sent again is there several times; the dearest is the one that counts.
+    ``refused`` are the ids of those that carried it before, and that the server put off (None: it named no id). The log
+    lags: that nothing was charged is its word only where all of them are in it.
     """
     address = f"{native_url}/requests"
     earliest = datetime.fromtimestamp(max(0.0, since - CLOCK_TOLERANCE), timezone.utc)
     query = {"limit": str(PAGE_SIZE)}
-    found = await _search(ask, address, {**query, "created_after": earliest.strftime("%Y-%m-%dT%H:%M:%SZ")}, trace_id)
+    begin = {**query, "created_after": earliest.strftime("%Y-%m-%dT%H:%M:%SZ")}
+    ours: dict[str, _Entry] = {}
+    found = await _search(ask, address, begin, trace_id, refused, ours)
     # This machine's clock may have been wrong by any amount.
-    return found or await _search(ask, address, query, trace_id)
+    return found or await _search(ask, address, query, trace_id, refused, ours)
 
 
-async def _search(ask: Ask, first: str, query: dict[str, str], trace_id: str) -> Logged | None:
+async def _search(
+    ask: Ask,
+    first: str,
+    query: dict[str, str],
+    trace_id: str,
+    refused: Sequence[str | None],
+    ours: dict[str, _Entry],
+) -> Logged | None:
+    """Page after page, until they tell what became of it. ``ours`` gathers the entries with the trace."""
     address: str | None = first
     parameters: dict[str, str] | None = query
     for _ in range(MAX_PAGES):
@@ -129,12 +142,25 @@ async def _search(ask: Ask, first: str, query: dict[str, str], trace_id: str) ->
             page = _Page.model_validate(await ask(address, parameters))
         except ValidationError:
             break
-        ours = [entry for entry in page.data or () if entry and entry.id and entry.trace_id == trace_id]
-        entries = [entry for entry in ours if not entry.was_put_off]
-        if entries:
-            return max((entry.logged(entry.id or "") for entry in entries), key=_gravity)
+        ours |= {entry.id: entry for entry in page.data or () if entry and entry.id and entry.trace_id == trace_id}
+        verdict = _verdict(ours, refused)
+        if verdict is not None:
+            return verdict
         address, parameters = _same_origin(address, page.next_page_url), None
     return None
+
+
+def _verdict(ours: Mapping[str, _Entry], refused: Sequence[str | None]) -> Logged | None:
+    """The gravest of the entries that may be of the last request; None where they do not tell."""
+    entries = [entry.logged(name) for name, entry in ours.items() if name not in refused and not entry.was_put_off]
+    if not entries:
+        return None
+    gravest = max(entries, key=_gravity)
+    if gravest.charged is Charged.YES:
+        return gravest
+    are_all_there = len(ours) > len(refused)
+    are_several_open = sum(entry.charged is Charged.UNKNOWN for entry in entries) > 1
+    return gravest if are_all_there and not are_several_open else None
 
 
 _GRAVITY = (Charged.NO, Charged.UNKNOWN, Charged.YES)

@@ -18,7 +18,7 @@ from pydantic import BaseModel, Field, FiniteFloat, ValidationError, WrapValidat
 from ..errors import AnswerError, Charged, ConnectionFailed, DryRunCharged
 from .metadata import MAX_NAME, Text, or_none, read_metadata, request_id
 from .refusals import error_for, find_refusal
-from .salvage import complete_members
+from .salvage import MOST_PARTS, complete_members, has_too_many_parts
 
 MAX_ENTRIES = 1000
 """How many entries of an answer are looked at, whatever is in them."""
@@ -195,6 +195,8 @@ def read_dry_run(status: int, headers: Mapping[str, str], body: bytes, broken: s
     """
     if not 200 <= status < 300 and not holds_pictures(body):
         raise error_for(status, headers, body)
+    if has_too_many_parts(body):
+        raise DryRunCharged(headers, body)
     try:
         content = _decode_json(headers, body)
     except AnswerError:
@@ -271,6 +273,8 @@ def _decode_or_salvage(headers: Mapping[str, str], body: bytes, broken: str | No
         content = complete_members(body)
         saved = content.get("data")
         if isinstance(saved, list) and saved:
+            if has_too_many_parts(body):
+                return content, [f"The answer has {TOO_MANY}; only its beginning was read."]
             pictures = "1 picture" if len(saved) == 1 else f"{len(saved)} pictures"
             reason = f" ({broken})" if broken else ""
             return content, [f"The answer broke off{reason}; {pictures} of it could be saved."]
@@ -283,14 +287,19 @@ def _decode_or_salvage(headers: Mapping[str, str], body: bytes, broken: str | No
     )
 
 
+TOO_MANY = f"more than {MOST_PARTS:,} parts"
+
+
 def _decode_json(headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
+    has_too_many = has_too_many_parts(body)
     try:
-        content = json.loads(body)
+        content = None if has_too_many else json.loads(body)
     except (ValueError, RecursionError):
         content = None
     if isinstance(content, dict):
         return content
     what = "cut-off or broken JSON" if body.lstrip()[:1] in (b"{", b"[") else "no JSON"
+    what = f"JSON of {TOO_MANY}" if has_too_many else what
     raise AnswerError(
         f"The server reported success with {what} ({len(body):,} bytes).",
         hint="Look the request up in the dashboard before you send it again.",

@@ -1,10 +1,30 @@
-"""What can be had of a JSON object that breaks off, or is damaged somewhere."""
+"""What can be had of a JSON object that breaks off, is damaged somewhere, or would fill the memory."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from typing import Any
+
+MOST_PARTS = 200_000
+"""How many members and entries JSON may have to be decoded whole: a kilobyte on the wire can be a million of them, and
+each takes up to a hundred bytes of memory. Pictures in base64 are one each.
+"""
+
+_PART = re.compile(rb"[{\[,]")
+
+
+def has_too_many_parts(body: bytes) -> bool:
+    return sum(map(body.count, (b"{", b"[", b","))) > MOST_PARTS
+
+
+def _head(body: bytes) -> bytes:
+    """``body``, as far as it does not have too many parts."""
+    if not has_too_many_parts(body):
+        return body
+    return body[: next(itertools.islice(_PART.finditer(body), MOST_PARTS, None)).start()]
+
 
 _decoder = json.JSONDecoder()
 _SPACE = re.compile(r"[ \t\n\r]*")
@@ -15,12 +35,12 @@ class _BrokenOff(Exception):
 
 
 def complete_members(body: bytes) -> dict[str, Any]:
-    """The members of the outermost object that are complete, up to the first that is not.
+    """The members of the outermost object that are complete, up to the first that is not, or to MOST_PARTS.
 
     Of an incomplete ``data`` list its complete entries are kept. Never raises; empty where nothing can be had.
     """
     found: dict[str, Any] = {}
-    scan = _Scan(body.decode("utf-8-sig", "replace"))
+    scan = _Scan(_head(body).decode("utf-8-sig", "replace"))
     try:
         scan.expect("{")
         while True:

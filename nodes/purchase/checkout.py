@@ -140,8 +140,15 @@ class Checkout:
 
     async def _send(self, order: Order, call: Call) -> Delivery:
         started = time.monotonic()
+
+        async def put_off(name: str | None) -> bool:
+            """Without this on disk, the request log could not be understood any more."""
+            nonlocal call
+            call = replace(call, facts={**call.facts, "refused": [*call.facts.get("refused", ()), name]})
+            return not await self._settle(call)
+
         try:
-            reply = await self.client.send(order.wire, wanted=self.wanted, trace_id=call.id)
+            reply = await self.client.send(order.wire, self.wanted, call.id, put_off)
         except LumenfallError as error:
             raise await self._failed(call, error) from error.__cause__
         except Exception as error:
@@ -151,7 +158,8 @@ class Checkout:
     async def _receive(self, order: Order, call: Call, reply: Reply) -> Delivery:
         """What came for ``call``: money has been spent by now."""
         try:
-            call = replace(call, request_id=request_id(reply.headers))
+            facts = {**call.facts, "peer": reply.peer} if reply.peer else call.facts
+            call = replace(call, request_id=request_id(reply.headers), facts=facts)
             if not reply.is_success and not await asyncio.to_thread(holds_pictures, reply.body):
                 raise error_for(reply.status, reply.headers, reply.body)
             call, answer, notes = await self._answered(call, reply)

@@ -94,6 +94,7 @@ async def fetch(
     ``pictures`` are those of the answer, where it is at hand; otherwise they come from the disk. A new link that is
     refused is tried for a while, as long as there is somebody ``patient``.
     """
+    client.met(call.facts.get("peer"))
     try:
         return await _Collection(client, journal, call, pictures, patient).fetch(replayed)
     except LumenfallError:

@@ -46,6 +46,8 @@ async def resolve(
     answered = await _from_disk(journal, call) if call.state in UNRESOLVED and not has_read else None
     if answered is not None:
         call = answered
+    elif call.state in UNRESOLVED:
+        call = replace(call, facts={**call.facts, "unreadable": True})
     if call.state is State.REFUSED:
         call = await _doubted(client, call) if is_doubtful else call
     elif not call.cost or call.request_id is None:
@@ -93,6 +95,10 @@ async def read_paid_answer(
         raise AnswerError(f"The answer could not be read ({type(error).__name__}: {error}).") from error
 
 
+KEPT = ("refused", "peer")
+"""Facts of the way to the answer, which hold when it is there."""
+
+
 def with_answer(call: Call, answer: Answer) -> Call:
     """``call`` as answered: its cost, and where its pictures are."""
     links = [picture.url for picture in answer.pictures]
@@ -106,6 +112,7 @@ def with_answer(call: Call, answer: Answer) -> Call:
         provider=answer.provider,
         request_id=answer.request_id or call.request_id,
         facts={
+            **{name: call.facts[name] for name in KEPT if name in call.facts},
             "entries": answer.entries,
             **({"beyond": answer.beyond} if answer.beyond else {}),
             "revised_prompts": list(answer.revised_prompts),
@@ -122,7 +129,7 @@ async def with_logged_cost(client: Client, call: Call, *, is_priced: bool) -> Ca
     price (``is_priced``).
     """
     try:
-        logged = await client.look_up(call.request_id, call.id, call.sent_at)
+        logged = await _look_up(client, call)
         if call.cost == 0 and not _is_free(logged, is_priced):
             return _with(logged, replace(call, cost=None, charged=Charged.YES))
         return _with(logged, call)
@@ -141,12 +148,16 @@ def _is_free(logged: Logged | None, is_priced: bool) -> bool:
 async def _doubted(client: Client, call: Call) -> Call:
     """``call``, which was refused, unless the server's request log says that it was taken on. Never raises."""
     try:
-        logged = await client.look_up(call.request_id, call.id, call.sent_at)
+        logged = await _look_up(client, call)
         if logged is not None and logged.has_worked:
             return _with(logged, replace(call, state=State.LOST, charged=Charged.UNKNOWN))
     except Exception as error:
         log.warning("The server's request log could not be read (%s)", type(error).__name__)
     return call
+
+
+async def _look_up(client: Client, call: Call) -> Logged | None:
+    return await client.look_up(call.request_id, call.id, call.sent_at, call.facts.get("refused", ()))
 
 
 def _with(logged: Logged | None, call: Call) -> Call:

@@ -210,7 +210,8 @@ async def _finish(client: Client, journal: Journal, earlier: Call) -> None:
     try:
         call = await asyncio.to_thread(journal.find, earlier.id) or earlier
         if call.state in UNRESOLVED:
-            call = await resolve(client, journal, _looked_up(call))
+            # Whoever asks for it reads its answer once more.
+            call = await resolve(client, journal, _looked_up(call), has_read="unreadable" in call.facts)
         if call.state in (State.ANSWERED, State.DOWNLOADED):
             await _fetch_unasked(client, journal, call)
         elif call.state is not State.LOST and call.cost is None:

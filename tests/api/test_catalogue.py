@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -221,3 +222,26 @@ def test_a_new_list_keeps_what_a_schema_told(tmp_path: Path, monkeypatch: pytest
             "/openai/v1/models/unheard-of?schema=true",
             "/openai/v1/models",
         ]
+
+
+class Counted(tuple[Model, ...]):
+    """How often somebody goes through it."""
+
+    walks = 0
+
+    def __iter__(self) -> Iterator[Model]:
+        self.walks += 1
+        return super().__iter__()
+
+    def __reversed__(self) -> Iterator[Model]:
+        self.walks += 1
+        return reversed(tuple(super().__iter__()))
+
+
+def test_a_long_list_is_not_gone_through_for_each_name() -> None:
+    models = Counted(Model(id=f"model-{number}", aliases=(f"alias-{number}",)) for number in range(50))
+    known = ModelList(models, "server")
+    for number in range(50):
+        assert known.find(f"model-{number}") is known.find(f"alias-{number}") is known.find(f"maker/model-{number}")
+        assert known.find(f"none-{number}") is None
+    assert models.walks < 10

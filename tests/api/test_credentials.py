@@ -149,6 +149,12 @@ def test_only_the_resolver_reads_the_variables() -> None:
     assert readers - {"nodes/headless/host.py"} == {"nodes/api/credentials.py"}
 
 
+def test_a_zone_may_be_written_as_urls_write_it(machine: Machine) -> None:
+    for written in ("http://[fe80::1%25eth0]:8000/v1", "http://[fe80::1%eth0]:8000/v1"):
+        machine.environ = {"LUMENFALL_BASE_URL": written, "LUMENFALL_API_KEY": "k"}
+        assert machine.resolve() == Server("http://[fe80::1%eth0]:8000/v1", "k")
+
+
 SECRET = "lmnfl_id.secret"
 
 

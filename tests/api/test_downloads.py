@@ -298,6 +298,18 @@ def test_a_download_goes_to_no_private_machine(url: str, tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("port", ["0", "65536", "99999"])
+def test_a_port_that_is_none_is_named(port: str, tmp_path: Path) -> None:
+    with pytest.raises(DownloadError, match=f"port {port}"):
+        fetch(LUMENFALL, f"http://8.8.8.8:{port}/1.png", tmp_path / "1.image")
+
+
+@pytest.mark.parametrize("status", [201, 203])
+def test_a_picture_may_come_with_another_word_for_success(status: int, tmp_path: Path) -> None:
+    with odd_server(lambda _: (status, {}, b"picture")) as odd:
+        assert fetch(Server(f"{odd.url}/v1"), "/1.png", tmp_path / "1.part") == b"picture"
+
+
 def test_a_redirect_to_a_private_machine_is_refused(tmp_path: Path) -> None:
     with odd_server(lambda _: (302, {"location": "http://10.0.0.1/"}, b"")) as odd:
         with pytest.raises(DownloadError, match="private"):

@@ -19,7 +19,7 @@ import trustme
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nodes.api import Server, is_loopback, read_answer, write_request
+from nodes.api import Server, is_loopback, no_proxy, read_answer, write_request
 from nodes.api.no_proxy import NoProxy
 from nodes.api.proxies import Proxies
 from nodes.errors import Charged, DownloadError, InputError
@@ -419,30 +419,36 @@ BAD_PROXIES = [
     *("foo bar", "http://foo bar", "http://", "http://:3128", "http://127.0.0.1:99999", "http://127.0.0.1:0"),
     *("http://user:hunter2/x@127.0.0.1:1", "http://[::1", "http://a\x7f"),
 ]
+UMLAUT = "m\N{LATIN SMALL LETTER U WITH DIAERESIS}ller"
+ADDRESS = "http://10.1.2.3:8080/v1"
+
 BAD_EXCEPTIONS = [
-    "10.0.0.0/99",
-    "[::1",
-    "example.com:port",
-    "example.com/8",
-    "<local>",
-    "http://",
-    "a..b",
-    "[example.com]",
+    ("example.com:port", "http://api.example.com/v1"),
+    ("example.com:*", "http://example.com/v1"),
+    ("example.com/8", "http://example.com/v1"),
+    ("[example.com]", "http://example.com/v1"),
+    ("'example.com'", "http://example.com/v1"),
+    ("example.com;example.org", "http://api.example.org/v1"),
+    ("http://example.com/path", "http://example.com/v1"),
+    ("<local>", "http://painting-box/v1"),
+    ("*.", SERVER),
+    (".*", SERVER),
+    *((f"{UMLAUT}{mark}example.test", SERVER) for mark in "?#\\"),
     # Numbers that others read in other ways, or not at all.
-    *("1", "0", "3232235521", "192.168.001.1", "010.0.0.1", "0x7f000001", "0x0a.1", "10.256", "1.2.3.4.5", ".1.1"),
-    *("10.0.0.9-10.0.0.1", "10.0.0.1-9", "10.0.0.0/255.0.0.0", "10.0.0.1;10.0.0.2", "\N{FULLWIDTH DIGIT ONE}0.1"),
-    *(f"m\N{LATIN SMALL LETTER U WITH DIAERESIS}ller{mark}example.test" for mark in "?#\\"),
     *(
-        "..",
-        "*.",
-        ".*",
-        "fe80::1%",
-        "::ffff:192.0.2.0/129",
-        "::ffff:10.0.0.0/8",
-        "192.168.1.0/33",
-        "10.0.0.1-10.0.0.9/24",
+        (value, ADDRESS)
+        for value in (
+            *("1", "0", "3232235521", "192.168.001.1", "010.0.0.1", "0x7f000001", "0x0a.1", "10.256", "1.2.3.4.5"),
+            *(".1.1", "10.0.0.9-10.0.0.1", "10.0.0.1-9", "10.0.0.0/255.0.0.0", "10.0.0.1;10.0.0.2", "10.0.0.1:*"),
+            *("\N{FULLWIDTH DIGIT ONE}0.1", "10.0.0.0/99", "192.168.1.0/33", "10.0.0.1-10.0.0.9/24"),
+            *("[::1", "[::1]:*", "fe80::1%", "::ffff:192.0.2.0/129", "::ffff:10.0.0.0/8"),
+        )
     ),
 ]
+"""What cannot be understood, and a server for which it may be meant."""
+
+NOBODYS = ["/var/run/docker.sock", "${NO_PROXY}", "$no_proxy", "http://", "a..b", "..", "~", "#comment", "localhost:*"]
+"""What no tool takes for a server."""
 
 
 @pytest.mark.parametrize(
@@ -458,17 +464,53 @@ def test_a_proxy_that_cannot_be_used_is_named_before_anything_is_sent(
     assert send(Server(sandbox.base_url, KEY)).status == 200, "a server on this machine needs none"
 
 
-@pytest.mark.parametrize("value", BAD_EXCEPTIONS)
-def test_so_is_a_no_proxy_that_cannot_be_understood(
-    value: str, sandbox: Sandbox, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("value", "server"), BAD_EXCEPTIONS)
+def test_so_is_a_no_proxy_that_may_be_meant_for_the_server(
+    value: str, server: str, sandbox: Sandbox, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     through(monkeypatch, proxy.url, "HTTP_PROXY")
-    monkeypatch.setenv("NO_PROXY", f"example.com,{value}")
+    monkeypatch.setenv("NO_PROXY", f"example.net,{value}")
     with pytest.raises(InputError, match="NO_PROXY") as caught:
-        send(Server(SERVER, KEY))
+        send(Server(server, KEY))
     assert caught.value.code == "NETWORK_SETTINGS" and value in str(caught.value)
     assert send(Server(sandbox.base_url, KEY)).status == 200
     assert proxy.connections == 0
+
+
+OTHERS = [value for value, server in BAD_EXCEPTIONS if server != SERVER]
+
+
+@pytest.mark.parametrize("value", [*OTHERS, *NOBODYS])
+def test_what_is_meant_for_no_server_that_is_asked_is_passed_over_and_named_once(
+    value: str, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(no_proxy, "_warned", set())
+    through(monkeypatch, proxy.url, "HTTP_PROXY")
+    monkeypatch.setenv("NO_PROXY", f"169.254.169.254,{value},example.net")
+    for _ in range(2):
+        send(Server(SERVER, KEY))
+    assert len(proxy.asked) == 2
+    (warning,) = [record.getMessage() for record in caplog.records if "NO_PROXY" in record.getMessage()]
+    assert value in warning
+
+
+def test_a_download_is_not_held_up_by_what_only_the_key_must_not_meet(
+    sandbox: Sandbox, proxy: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy.body = b"picture"
+    through(monkeypatch, proxy.url, "HTTP_PROXY")
+    monkeypatch.setenv("NO_PROXY", "example.com:*")
+    server, link = Server(SERVER, KEY), "http://example.com/1.png"
+    assert using(server, lambda opened: opened.download(link, tmp_path / "1.part")) == b"picture"
+
+
+def test_what_names_the_server_in_a_way_that_can_be_understood_counts(
+    proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    through(monkeypatch, proxy.url, "HTTP_PROXY")
+    monkeypatch.setenv("NO_PROXY", "example.test:*,example.test")
+    assert Proxies().is_direct(httpx.URL(SERVER))
+    Proxies().check(SERVER, ssl.create_default_context())
 
 
 @pytest.mark.parametrize(

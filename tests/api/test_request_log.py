@@ -155,6 +155,44 @@ def test_the_key_does_not_follow_a_page_elsewhere() -> None:
         assert elsewhere.seen == []
 
 
+FREE = {"status": "rejected", "cost": 0, "error_code": None}
+DEAR = {"status": "completed", "cost": 0.1}
+OPEN = {"status": "processing"}
+
+
+@pytest.mark.parametrize(
+    ("refused", "entries", "expected"),
+    [
+        ([None], {"req_1": FREE}, None),
+        (["a proxy's"], {"req_1": FREE}, None),
+        (["req_1"], {"req_1": FREE}, None),
+        (["req_1", None], {"req_1": FREE, "req_3": FREE}, None),
+        ([None], {"req_1": OPEN}, None),
+        ([None], {"req_1": OPEN, "req_2": OPEN}, None),
+        ([None], {"req_1": FREE, "req_2": FREE}, Charged.NO),
+        (["req_1"], {"req_1": FREE, "req_2": FREE}, Charged.NO),
+        (["req_1"], {"req_1": FREE, "req_2": OPEN}, Charged.UNKNOWN),
+        ([None, None], {"req_3": DEAR}, Charged.YES),
+        ([], {"req_1": FREE}, Charged.NO),
+    ],
+)
+def test_nothing_was_charged_only_where_all_that_was_sent_is_in_the_log(
+    refused: list[str | None], entries: dict[str, Any], expected: Charged | None
+) -> None:
+    listed = [{"id": name, "trace_id": TRACE, **entry} for name, entry in entries.items()]
+    with odd_server(lambda _: (200, {}, page(listed, None))) as odd:
+        server = Server(f"{odd.url}/openai/v1")
+        logged = using(server, lambda opened: opened.look_up(None, TRACE, time.time(), refused))
+        assert (logged and logged.charged) == expected
+
+
+def test_an_id_that_was_given_to_a_refusal_too_is_not_believed() -> None:
+    entry = {"id": "req_1", "trace_id": TRACE, **FREE}
+    with odd_server(lambda path: (200, {}, json.dumps(entry).encode() if "req_1" in path else page([], None))) as odd:
+        server = Server(f"{odd.url}/openai/v1")
+        assert using(server, lambda opened: opened.look_up("req_1", TRACE, time.time(), ["req_1"])) is None
+
+
 @pytest.mark.parametrize(
     ("status", "cost", "charged"),
     [

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import gzip
 import json
+import tracemalloc
 import zlib
 
 import httpx
 import pytest
 
-from nodes.api import Server, client, read_answer
-from nodes.errors import Charged, ConnectionFailed
+from nodes.api import Server, client, error_for, holds_pictures, read_answer, salvage
+from nodes.api.responses import read_dry_run
+from nodes.errors import AnswerError, Charged, ConnectionFailed, DryRunCharged, LumenfallError
 from nodes.headless.sandbox import Sandbox, sending
-from tests.api.conftest import odd_server, send
+from tests.api.conftest import odd_server, send, using
 
 KEY = "lmnfl_id.secret"
 JSON = json.dumps({"data": [{"url": f"https://media.example.org/{number}.png"} for number in range(50)]}).encode()
@@ -126,3 +128,46 @@ def test_a_key_is_cut_out_of_a_compressed_answer() -> None:
     packed = gzip.compress(f"Incorrect API key: {KEY}".encode())
     with odd_server(lambda _: (401, {"content-encoding": "gzip"}, packed)) as odd:
         assert send(Server(f"{odd.url}/v1", KEY)).body == b"Incorrect API key: ***"
+
+
+BOMB = b'{"data": [%s]}'
+
+
+@pytest.mark.parametrize("part", [b"{},", b"[],", b'"",', b"[[", b'{"":'])
+def test_an_answer_of_very_many_parts_is_not_unfolded(part: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(salvage, "MOST_PARTS", 10_000)
+    body = BOMB % (part * 100_000)
+    tracemalloc.start()
+    try:
+        with pytest.raises(AnswerError) as caught:
+            read_answer(200, {}, body, most=1)
+        assert tracemalloc.get_traced_memory()[1] < 8 * 2**20
+    finally:
+        tracemalloc.stop()
+    assert caught.value.charged is Charged.UNKNOWN
+    assert holds_pictures(body) is False
+    assert error_for(500, {}, body).charged is Charged.UNKNOWN
+
+
+def test_what_comes_before_too_many_parts_is_saved() -> None:
+    body = BOMB % (b'{"url": "https://media.example.org/1.png"}' + b",{}" * 1_000_000)
+    answer = read_answer(200, {}, body, most=1)
+    assert [picture.url for picture in answer.pictures] == ["https://media.example.org/1.png"]
+    assert "more than 200,000 parts" in answer.notes[0]
+    assert holds_pictures(body)
+
+
+def test_a_dry_run_of_a_million_parts_is_no_estimate() -> None:
+    with pytest.raises(DryRunCharged):
+        read_dry_run(200, {}, BOMB % (b"{}," * 1_000_000))
+
+
+@pytest.mark.parametrize("size", [33, 3])
+def test_a_free_answer_is_small(size: int) -> None:
+    body = gzip.compress(BOMB % (b'"%s",' % (b"x" * 2**20) * size if size > 9 else b"{}," * size * 2**20))
+    with (
+        odd_server(lambda _: (200, {"content-encoding": "gzip"}, body)) as odd,
+        pytest.raises(LumenfallError, match=r"hides more than|200,000 parts") as caught,
+    ):
+        using(Server(f"{odd.url}/v1"), lambda opened: opened.get("models"))
+    assert caught.value.charged is Charged.NO

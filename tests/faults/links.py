@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from nodes import errors
+from nodes.api import destinations
 from nodes.errors import Charged
 from nodes.headless.sandbox import Fault
 from tests.faults.killing import SETTLE, killed_at
@@ -134,7 +135,34 @@ def _answered(name: str, second: Expected, between: Act, **more: Any) -> Row:
     )
 
 
+def _named_server(world: World) -> None:
+    world.env["LUMENFALL_BASE_URL"] = world.sandbox.base_url.replace("127.0.0.1", "box.example")
+    world.env["LUMENFALL_API_KEY"] = "a-key"
+
+
+def _unnamed_server(world: World) -> None:
+    world.env["LUMENFALL_BASE_URL"] = world.sandbox.base_url
+
+
+def _public_here(world: World, patch: pytest.MonkeyPatch) -> None:
+    """The sandbox's address counts as one of the internet."""
+    real = destinations.is_public
+    patch.setattr(destinations, "is_public", lambda address: str(address) == "127.0.0.1" or real(address))
+
+
 ROWS = [
+    Row(
+        "link: private, and later the server's name leads there",
+        PRIVATE,
+        PRIVATE,
+        (1, 1),
+        provoke=both(_public_here, do(_named_server), _names("127.0.0.1"), at_host("127.0.0.3")),
+        says="a private machine",
+        between=both(_public_here, _names("127.0.0.3")),
+        again=told("a private machine"),
+        after=do(_unnamed_server),
+        overtaken=True,
+    ),
     _found("another name of this machine", at_host("localhost")),
     _found("an address of this machine, mapped", at_host("[::ffff:127.0.0.1]")),
     _found("a name that leads to this machine", at_host("box.example"), _names("127.0.0.1")),

@@ -7,11 +7,13 @@ import pytest
 from nodes.headless.sandbox import FAULTS
 from tests.faults import (
     answers,
+    bombs,
     databases,
     disk,
     downloads,
     giving_up,
     killing,
+    lagging,
     limits,
     links,
     money,
@@ -26,7 +28,7 @@ from tests.faults.world import World
 
 ROWS = [*answers.ROWS, *downloads.ROWS, *disk.ROWS, *killing.ROWS, *databases.ROWS]
 ROWS += [*stores.ROWS, *limits.ROWS, *links.ROWS, *money.ROWS, *names.ROWS, *reported.ROWS]
-ROWS += [*giving_up.ROWS, *surprises.ROWS, *verdicts.ROWS]
+ROWS += [*giving_up.ROWS, *surprises.ROWS, *verdicts.ROWS, *lagging.ROWS, *bombs.ROWS]
 
 
 @pytest.mark.parametrize("row", [pytest.param(row, id=row.name) for row in ROWS])
