@@ -318,7 +318,8 @@ class _Collection:
         old = f"Its link is from {clock(self._call.sent_at)}, and links live for about an hour"
         if error.code == LINK_REFUSED:
             return f"{old}: the picture is gone from the server. {ways_on(self._call)}"
-        return f"{old}. Running again tries it once more, for nothing. {ways_on(self._call)}"
+        gone = "Running again tries it once more, for nothing; if it is gone, it does not come back."
+        return f"{old}. {gone} {ways_on(self._call)}"
 
     def _may_come(self, error: LumenfallError) -> bool:
         """Whether another run may well get the pictures, for nothing."""
