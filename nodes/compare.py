@@ -23,10 +23,10 @@ from .contract.inputs import (
     size_input,
 )
 from .contract.nodes import HIDDEN, PaidNode
-from .contract.outputs import describe
+from .contract.outputs import cost_facts, describe
 from .errors import InputError, LumenfallError, sentences, worst_of
 from .pixels import Tile, contact_sheet, encode, fit_to_first, match_channels
-from .purchase.plan import Outputs, Plan, Plans, Results, Terms
+from .purchase.plan import Outputs, Plan, Plans, Results, Terms, added, reported_costs, told_costs
 from .purchase.session import model_names
 
 MAX_MODELS = 8
@@ -119,10 +119,8 @@ class Comparison(Plans):
             tiles.append(Tile(name, _facts(report), pictures[0]))
             reports.append(report)
             entries.append(report)
-        costs = [report["cost"] for report in reports if report["cost"] is not None]
         report = {
-            "cost": round(sum(costs), 9) if costs else None,
-            "currency": next((report["currency"] for report in reports if report["currency"]), None),
+            **cost_facts(added(map(reported_costs, reports))),
             "count": len(images),
             "models": entries,
         }
@@ -131,7 +129,8 @@ class Comparison(Plans):
 
     def summary(self, outputs: Outputs) -> str:
         (report,) = outputs["ui"]["lumenfall"]
-        price = "" if report["cost"] is None else f", {report['cost']:.4g} {report['currency'] or 'USD'}"
+        costs = reported_costs(report)
+        price = f", {told_costs(costs)}" if costs else ""
         return f"{report['count']} of {len(self.plans)} models brought a picture{price}"
 
 
@@ -164,6 +163,6 @@ def _facts(report: dict[str, Any]) -> str:
     if report["replayed"]:
         price = "replayed, nothing paid"
     else:
-        price = "cost unknown" if report["cost"] is None else f"{report['cost']:.4f} {report['currency'] or 'USD'}"
+        price = "cost unknown" if report["cost"] is None else f"{report['cost']:.4f} {report['currency']}"
     took = "" if report["replayed"] else f"  {report['seconds']:.1f} s"
     return f"{price}{took}  {report['size']}"

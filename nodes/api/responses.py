@@ -149,7 +149,8 @@ def read_answer(
         executed_model=_name(metadata.executed_model, headers.get("x-lumenfall-model")),
         provider=_name(metadata.provider_name, metadata.provider, headers.get("x-lumenfall-provider")),
         cost=metadata.cost,
-        currency=metadata.cost_currency or ("USD" if metadata.cost is not None else None),
+        # Of no use, and misleading, beside a cost that is not known.
+        currency=None if metadata.cost is None else metadata.cost_currency or "USD",
         revised_prompts=tuple(prompts),
         notes=tuple(notes),
     )

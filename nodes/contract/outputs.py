@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 
 from ..pixels import fit_to_first, match_channels, split_alpha
 from ..purchase.delivery import Delivery
-from ..purchase.plan import Outputs, Results, total_cost
+from ..purchase.plan import Outputs, Results, costs_of
 
 
 def describe(model: str, results: Results, notes: Sequence[str], images: torch.Tensor) -> dict[str, Any]:
     """The report of a node: totals first, then each request.
 
-    ``cost`` is the sum of what this run paid in ``currency``, None where the server named no cost; ``replayed``
+    ``cost`` is the sum of what this run paid in ``currency``, None where the server named no cost, or where there are
+    ``costs`` in several currencies; ``replayed``
     tells whether all came from the store for nothing; ``seconds`` is the time of the slowest request; ``sizes`` are
     those that came, ``size`` that of the tensor handed on; ``originals`` are the files as they came, below the pack's
     private folder; ``failures`` are the requests that failed, where the user chose to keep going.
     """
     deliveries = results.deliveries
-    cost, currency = total_cost(deliveries)
+    costs = costs_of(deliveries)
     first = deliveries[0].call
     told = [*results.notes, *notes, *(note for delivery in deliveries for note in delivery.notes)]
     return {
@@ -30,8 +31,7 @@ def describe(model: str, results: Results, notes: Sequence[str], images: torch.T
         "executed_model": first.executed_model,
         "provider": first.provider,
         "request_id": first.request_id,
-        "cost": cost,
-        "currency": currency,
+        **cost_facts(costs),
         "replayed": all(delivery.replayed for delivery in deliveries),
         "seconds": round(max(delivery.seconds for delivery in deliveries), 2),
         "count": images.shape[0],
@@ -57,6 +57,12 @@ def describe(model: str, results: Results, notes: Sequence[str], images: torch.T
         ],
         "failures": results.failures,
     }
+
+
+def cost_facts(costs: Mapping[str, float]) -> dict[str, Any]:
+    """What a report says about what was paid; read by :func:`..purchase.plan.reported_costs`."""
+    currency, cost = next(iter(costs.items())) if len(costs) == 1 else (None, None)
+    return {"cost": cost, "currency": currency, **({"costs": dict(costs)} if len(costs) > 1 else {})}
 
 
 def picture_outputs(images: torch.Tensor, mask: torch.Tensor, report: dict[str, Any]) -> Outputs:

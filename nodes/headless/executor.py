@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from ..graph.fields import hidden
 from ..graph.links import Link
 from ..host import Interrupted, use
 from ..purchase import consent
+from ..purchase.plan import added, reported_costs
 from .checks import Graph, Node
 from .host import Headless, running_node
 
@@ -61,16 +61,19 @@ class Result:
         return {node_id: ui["lumenfall"][0] for node_id, ui in self.ui.items() if ui.get("lumenfall")}
 
     @property
+    def costs(self) -> dict[str, float]:
+        """The known costs, by their currency."""
+        return added(map(reported_costs, self.reports.values()))
+
+    @property
     def currency(self) -> str | None:
         """The one currency of all known costs, else None."""
-        currencies = {report.get("currency") for report in self.reports.values() if report.get("cost") is not None}
-        return currencies.pop() if len(currencies) == 1 else None
+        return next(iter(self.costs)) if len(self.costs) == 1 else None
 
     @property
     def cost(self) -> float | None:
         """The sum of the costs that are known; None if none is, or if they cannot be added."""
-        known = [report["cost"] for report in self.reports.values() if report.get("cost") is not None]
-        return math.fsum(known) if known and self.currency else None
+        return self.costs[self.currency] if self.currency else None
 
 
 async def execute(

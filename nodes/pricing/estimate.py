@@ -178,6 +178,11 @@ def _line(
 ) -> Line:
     error = error or next((request.error for request in requests if request.error), None)
     sources: list[Source] = [request.source for request in requests if not request.error]
+    currency = next((request.currency for request in requests if request.currency), None)
+    comparable = [request for request in requests if request.currency in (None, currency)]
+    if len(comparable) < len(requests):
+        # Two currencies are never added up.
+        sources.append("unknown")
     return Line(
         node_id,
         title,
@@ -185,8 +190,8 @@ def _line(
         requests=len(requests),
         pictures=sum(request.pictures for request in requests),
         replayed=sum(request.pictures for request in requests if request.source == "store"),
-        price=round(math.fsum(request.price for request in requests), 9),
-        currency=next((request.currency for request in requests if request.currency), None),
+        price=round(math.fsum(request.price for request in comparable), 9),
+        currency=currency,
         source=max(sources, key=_DOUBT.index, default="unknown"),
         approximate=bool(inputs.guessed),
         notes=tuple(dict.fromkeys([*notes, *(request.note for request in requests if request.note)])),

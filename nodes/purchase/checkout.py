@@ -221,7 +221,7 @@ class Checkout:
         except OSError as error:
             notes.append(f"The answer could not be kept on disk: {error.strerror or error}.")
         answer = await read_paid_answer(reply.status, reply.headers, reply.body, reply.broken, most_pictures(call))
-        call = with_answer(call, answer)
+        call = with_answer(call, answer, self.client.server)
         if not call.cost:
             is_priced = any((call.reserved, self.model.price, self.settings.prices.get(call.model)))
             call = await with_logged_cost(self.client, call, is_priced=is_priced)
@@ -231,12 +231,13 @@ class Checkout:
         """Enter that ``call`` brought no pictures. ``error``, with what that cost. Where that is no verdict on what
         came, but a failure of ours, an answer that lies on disk is looked at once more.
         """
+        error = error.replaced(message=self.client.server.without_key(error.message))
         call = replace(
             call,
             state=State.REFUSED if error.charged is Charged.NO else State.LOST,
             charged=error.charged,
             request_id=error.request_id or call.request_id,
-            error=self.client.server.without_key(error.message),
+            error=error.message,
         )
         if error.cost:
             call = replace(call, cost=nanos(error.cost), currency=error.currency or "USD")

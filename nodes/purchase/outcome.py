@@ -10,9 +10,10 @@ import time
 import traceback
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 from urllib.parse import urlsplit
 
-from ..api import Answer, Client, Logged, pictures_asked, read_answer
+from ..api import Answer, Client, Logged, Server, pictures_asked, read_answer
 from ..errors import AnswerError, Charged, LumenfallError, Unresolved
 from ..spend import Call, Journal, State, clock, nanos
 
@@ -43,7 +44,7 @@ async def resolve(
     if call.state in UNRESOLVED:
         # As earlier versions took a cost of nothing at its word.
         call = replace(call, cost=call.cost or None)
-    answered = await _from_disk(journal, call) if call.state in UNRESOLVED and not has_read else None
+    answered = await _from_disk(client, journal, call) if call.state in UNRESOLVED and not has_read else None
     if answered is not None:
         call = answered
     elif call.state in UNRESOLVED:
@@ -60,11 +61,12 @@ async def resolve(
     return call
 
 
-async def _from_disk(journal: Journal, call: Call) -> Call | None:
+async def _from_disk(client: Client, journal: Journal, call: Call) -> Call | None:
     """``call`` with the answer that its process had kept, but not entered any more; None where there is none."""
     try:
         body = await asyncio.to_thread(journal.records.answer, call)
-        return with_answer(call, await read_paid_answer(200, {}, body, None, most_pictures(call)))
+        answer = await read_paid_answer(200, {}, body, None, most_pictures(call))
+        return with_answer(call, answer, client.server)
     except OSError:
         return None
     except Exception as error:
@@ -99,19 +101,14 @@ KEPT = ("refused", "peer")
 """Facts of the way to the answer, which hold when it is there."""
 
 
-def with_answer(call: Call, answer: Answer) -> Call:
-    """``call`` as answered: its cost, and where its pictures are."""
+def with_answer(call: Call, answer: Answer, server: Server) -> Call:
+    """``call`` as answered by ``server``: its cost, and where its pictures are."""
     links = [picture.url for picture in answer.pictures]
-    return replace(
-        call,
-        state=State.ANSWERED,
-        charged=Charged.NO if answer.cost == 0 else Charged.YES,
-        cost=None if answer.cost is None else nanos(answer.cost),
-        currency=answer.currency,
-        executed_model=answer.executed_model,
-        provider=answer.provider,
-        request_id=answer.request_id or call.request_id,
-        facts={
+    texts: dict[str, Any] = {
+        "executed_model": answer.executed_model,
+        "provider": answer.provider,
+        "request_id": answer.request_id or call.request_id,
+        "facts": {
             **{name: call.facts[name] for name in KEPT if name in call.facts},
             "entries": answer.entries,
             **({"beyond": answer.beyond} if answer.beyond else {}),
@@ -119,6 +116,15 @@ def with_answer(call: Call, answer: Answer) -> Call:
             "notes": list(answer.notes),
             "links": links if any(links) else [],
         },
+    }
+    # What is echoed in the escapes of JSON was no key as long as it was not decoded.
+    return replace(
+        call,
+        state=State.ANSWERED,
+        charged=Charged.NO if answer.cost == 0 else Charged.YES,
+        cost=None if answer.cost is None else nanos(answer.cost),
+        currency=answer.currency,
+        **server.without_key(texts),
     )
 
 
@@ -131,7 +137,7 @@ async def with_logged_cost(client: Client, call: Call, *, is_priced: bool) -> Ca
     try:
         logged = await _look_up(client, call)
         if call.cost == 0 and not _is_free(logged, is_priced):
-            return _with(logged, replace(call, cost=None, charged=Charged.YES))
+            return _with(logged, replace(call, cost=None, currency=None, charged=Charged.YES))
         return _with(logged, call)
     except Exception as error:
         # An answer that is there already must not be lost over a log that says something odd.

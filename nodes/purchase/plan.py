@@ -7,8 +7,10 @@ A plan is free of I/O: it reaches no network and no disk, and knows nothing of w
 from __future__ import annotations
 
 import asyncio
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -81,10 +83,10 @@ class Results:
     @property
     def summary(self) -> str:
         """One short line, such as ``2 pictures in 3 s, 0.1 USD``."""
-        cost, currency = total_cost(self.deliveries)
+        costs = costs_of(self.deliveries)
         count = sum(len(delivery.pictures) for delivery in self.deliveries)
         pictures = f"{count} picture{'s' * (count != 1)}"
-        tail = "" if cost is None else f", {cost:.4g} {currency or 'USD'}"
+        tail = f", {told_costs(costs)}" if costs else ""
         if self.errors:
             tail += f", {len(self.errors)} of {len(self.errors) + len(self.deliveries)} requests failed"
         if all(delivery.replayed for delivery in self.deliveries):
@@ -92,11 +94,34 @@ class Results:
         return f"{pictures} in {max(delivery.seconds for delivery in self.deliveries):.0f} s{tail}"
 
 
-def total_cost(deliveries: Sequence[Delivery]) -> tuple[float | None, str | None]:
-    """The sum of the confirmed costs and its currency; None where the server named none."""
-    costs = [delivery.cost for delivery in deliveries if delivery.cost is not None]
-    currency = next((delivery.call.currency for delivery in deliveries if delivery.call.currency), None)
-    return (round(sum(costs), 9) if costs else None), currency
+def costs_of(deliveries: Sequence[Delivery]) -> dict[str, float]:
+    """The confirmed costs, by their currency; empty where the server named none."""
+    known = [delivery for delivery in deliveries if delivery.cost is not None]
+    return added([{delivery.call.currency or "USD": delivery.cost or 0.0} for delivery in known])
+
+
+def added(each: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """The sums of costs by their currency: two of them are never added up."""
+    amounts: dict[str, list[float]] = defaultdict(list)
+    for costs in each:
+        for currency, amount in costs.items():
+            amounts[currency].append(amount)
+    sums = {currency: round(math.fsum(parts), 9) for currency, parts in amounts.items()}
+    # Nothing is nothing in any currency.
+    return {currency: amount for currency, amount in sums.items() if amount} or dict(list(sums.items())[:1])
+
+
+def reported_costs(report: Mapping[str, Any]) -> Mapping[str, float]:
+    """What the report of a node says was paid, by its currency."""
+    if report.get("costs"):
+        costs: Mapping[str, float] = report["costs"]
+        return costs
+    return {} if report.get("cost") is None else {report.get("currency") or "USD": report["cost"]}
+
+
+def told_costs(costs: Mapping[str, float]) -> str:
+    """For people: ``0.04 USD + 5 JPY``."""
+    return " + ".join(f"{amount:.4g} {currency}" for currency, amount in costs.items())
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import logging
 import secrets
 import shutil
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,7 @@ from .files import Files
 from .locks import KeyLock, key_lock
 from .records import Records
 from .rows import behind, enter, is_shared, read_calls
-from .sums import are_behind, follow
+from .sums import QUARTER, are_behind, follow, unpriced_since
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -283,17 +283,25 @@ class Journal:
         unknown = sa.and_(calls.c.state == State.LOST.value, calls.c.charged == Charged.UNKNOWN.value)
         return self._newest(_MOST, calls.c.server.in_(list(servers)), calls.c.sent_at >= since, unfinished | unknown)
 
-    def unpriced(self, servers: Iterable[str], since: float) -> list[Call]:
+    def unpriced(self, servers: Sequence[str], since: float) -> list[Call]:
         """The newest calls to one of ``servers`` since then whose pictures are here, and whose cost nobody has named.
         Raises StoreError.
         """
+        import sqlalchemy as sa
+
         from .tables import calls
 
-        is_finished = calls.c.state.in_([State.DONE.value, State.CLEANED.value])
         is_unpriced = calls.c.cost.is_(None) & (calls.c.charged != Charged.NO.value)
-        return self._newest(
-            _MOST, calls.c.server.in_(list(servers)), calls.c.sent_at >= since, is_finished, is_unpriced
-        )
+        found: list[Call] = []
+        with self._database().read() as connection:
+            # There are few of them among many, and the sums know when. Told the state, SQLite would look at all of it.
+            for start in unpriced_since(connection, since):
+                sent = sa.and_(calls.c.sent_at >= max(start, since), calls.c.sent_at < start + QUARTER)
+                chosen = sa.select(calls).where(sent, is_unpriced, calls.c.server.in_(servers))
+                found += [call for call in read_calls(connection, chosen) if call.state in (State.DONE, State.CLEANED)]
+                if len(found) >= _MOST:
+                    break
+        return found
 
     def _first(self, *conditions: Any) -> Call | None:
         return next(iter(self._newest(1, *conditions)), None)

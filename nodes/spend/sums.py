@@ -141,6 +141,23 @@ def fill(connection: Connection) -> None:
         _add(connection, changes)
 
 
+def unpriced_since(connection: Connection, moment: float) -> list[int]:
+    """The beginnings of the quarters of an hour from then on in which calls were sent that may have been charged
+    without a known cost: the last hundred, the latest first.
+    """
+    import sqlalchemy as sa
+
+    from .tables import sums
+
+    query = (
+        sa.select(sums.c.start)
+        .where(sums.c.feature == ALL, sums.c.span == QUARTER, sums.c.start > moment - QUARTER)
+        .group_by(sums.c.start)
+        .having(sa.func.sum(sums.c.unpriced) > 0)
+    )
+    return list(connection.execute(query.order_by(sums.c.start.desc()).limit(100)).scalars())
+
+
 def _add(connection: Connection, changes: Mapping[Key, Iterable[int]]) -> None:
     from sqlalchemy.dialects import postgresql, sqlite
 

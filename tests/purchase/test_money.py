@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from aiohttp import web
 
 from nodes import errors
 from nodes.api import Client
 from nodes.api import prices as price
+from nodes.headless.executor import Result
 from nodes.headless.host import Headless
 from nodes.headless.sandbox import FAULTS, Sandbox
 from nodes.host import Bare, Interrupted, use
@@ -241,3 +244,59 @@ def test_a_dry_run_that_cost_nobody_knows_what_counts(model: str, limit: str, fi
         with pytest.raises(errors.BudgetExceeded, match="limit per day"):
             Nodes(Headless(env))("LumenfallGenerate", **{**SMALL, "model": model, "seed": 2})
         assert len([one for one in odd.seen if one[0] == "POST"]) == 1
+
+
+def test_two_currencies_are_not_added_up(nodes: Nodes, sandbox: Sandbox) -> None:
+    """A batch of two to enlarge, of which one is billed in yen."""
+    sandbox.fail_next(answering(cost=5.0, cost_currency="JPY"))
+    made = nodes("LumenfallUpscale", image=torch.rand(2, 32, 32, 3))
+    costs = made.report["costs"]
+    assert (made.report["cost"], made.report["currency"]) == (None, None)
+    assert costs["JPY"] == 5 and costs["USD"] > 0 and len(costs) == 2
+
+
+def test_the_two_currencies_of_a_run_are_not_added_up() -> None:
+    ui = {
+        "1": {"lumenfall": [{"cost": 0.04, "currency": "USD", "costs": {"USD": 0.04}}]},
+        "2": {"lumenfall": [{"cost": None, "currency": None, "costs": {"USD": 0.04, "JPY": 5.0}}]},
+    }
+    result = Result("success", ui, {}, 1.0)
+    assert (result.cost, result.costs) == (None, {"USD": 0.08, "JPY": 5.0})
+
+
+@pytest.mark.parametrize("cost", [2e6, True, "much"])
+def test_a_cost_that_cannot_be_taken_lends_its_currency_to_no_other(
+    nodes: Nodes, sandbox: Sandbox, cost: object
+) -> None:
+    sandbox.fail_next(answering(cost=cost, cost_currency="VND"))
+    report = nodes("LumenfallGenerate", **SMALL).report
+    assert (report["cost"], report["currency"]) == (float(sandbox.billed), "USD")
+
+
+def test_a_key_that_is_echoed_in_escapes_is_kept_nowhere(sandbox: Sandbox, tmp_path: Path) -> None:
+    key = "lmnfl_kid0123456789.SECRET+secret<SECRET>"
+    host = Headless(
+        {"LUMENFALL_BASE_URL": sandbox.base_url, "LUMENFALL_API_KEY": key, "LUMENFALL_DATA_DIR": str(tmp_path / "data")}
+    )
+    written = "".join(f"\\u{ord(letter):04X}" for letter in key)
+
+    def echo(text: str) -> str:
+        body = json.loads(text)
+        metadata = {**body["metadata"], "provider_name": "@", "executed_model": "@"}
+        data = [{**body["data"][0], "revised_prompt": "@"}]
+        return json.dumps({**body, "metadata": metadata, "data": data}).replace('"@"', f'"{written}"')
+
+    sandbox.fail_next(dataclasses.replace(FAULTS["cut-json"], spoil_text=echo))
+    made = Nodes(host)("LumenfallGenerate", **SMALL)
+    assert key not in json.dumps(made.report) and made.report["revised_prompts"] == ["***"]
+    wait_until_idle(10)
+    forget_databases()
+    refusal = b'{"error": {"message": "no such key: ' + written.encode() + b'", "code": "INVALID_REQUEST"}}'
+    raw = dataclasses.replace(FAULTS["status-400"], instead=lambda *_: web.Response(status=400, body=refusal))
+    sandbox.fail_next(raw)
+    with pytest.raises(errors.InvalidRequest, match=r"no such key: \*\*\*"):
+        Nodes(host)("LumenfallGenerate", **SMALL, seed=2)
+    wait_until_idle(10)
+    forget_databases()
+    kept = [path for path in (tmp_path / "data").rglob("*") if path.is_file() and key.encode() in path.read_bytes()]
+    assert not kept

@@ -207,6 +207,8 @@ class PaidBar extends Bar {
 }
 
 function cost(report) {
+  const costs = Object.entries(report.costs ?? {});
+  if (costs.length > 1) return costs.map(([currency, amount]) => money(amount, currency)).join(" + ");
   return report.cost === null || report.cost === undefined
     ? t("node.unknownCost")
     : money(report.cost, report.currency);
