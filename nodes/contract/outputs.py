@@ -10,6 +10,7 @@ import torch
 
 from ..pixels import fit_to_first, match_channels, split_alpha
 from ..purchase.delivery import Delivery
+from ..purchase.outcome import asked_for
 from ..purchase.plan import Outputs, Results, total_cost
 
 
@@ -19,7 +20,8 @@ def describe(model: str, results: Results, notes: Sequence[str], images: torch.T
     ``cost`` is the sum of what this run paid in ``currency``, None where the server named no cost; ``replayed``
     tells whether all came from the store for nothing; ``seconds`` is the time of the slowest request; ``sizes`` are
     those that came, ``size`` that of the tensor handed on; ``originals`` are the files as they came, below the pack's
-    private folder; ``failures`` are the requests that failed, where the user chose to keep going.
+    private folder; ``missing`` is how many fewer pictures came than were asked for; ``failures`` are the requests that
+    failed, where the user chose to keep going.
     """
     deliveries = results.deliveries
     cost, currency = total_cost(deliveries)
@@ -51,6 +53,7 @@ def describe(model: str, results: Results, notes: Sequence[str], images: torch.T
                 "replayed": delivery.replayed,
                 "seconds": round(delivery.seconds, 2),
                 "sizes": _sizes(delivery),
+                "missing": max(0, asked_for(delivery.call) - len(delivery.pictures)),
                 "originals": list(delivery.originals),
             }
             for delivery in deliveries

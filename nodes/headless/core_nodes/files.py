@@ -7,7 +7,7 @@ import json
 import mimetypes
 import secrets
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -19,6 +19,8 @@ from ...host import Bare, current
 from ...host.writing import create
 from ...purchase.session import Session
 from ..folders import Folders, destination, next_name
+
+T = TypeVar("T")
 
 Inputs = dict[str, dict[str, Any]]
 
@@ -89,6 +91,8 @@ class SaveImage:
     @classmethod
     def VALIDATE_INPUTS(cls, filename_prefix: str | None = None) -> bool | str:
         # ComfyUI finds this out when it saves; here the picture is not even paid for.
+        if _without_key(filename_prefix) != filename_prefix:
+            return "the name of the file would show your API key; take it out"
         try:
             destination(cls.folders.output, filename_prefix or "")
         except InputError as error:
@@ -163,10 +167,7 @@ def write(
     """
     directory, stem, number = next_name(folder, prefix, images.shape[2], images.shape[1])
     subfolder = directory.relative_to(folder).as_posix()
-    texts = {**({} if prompt is None else {"prompt": prompt}), **(extra or {})}
-    # A run on the sandbox has no key, but whoever tries it has one.
-    for host in (current(), Bare()):
-        texts = Session(host).without_key(texts)
+    texts = _without_key({**({} if prompt is None else {"prompt": prompt}), **(extra or {})})
     written = []
     for index, image in enumerate(images):
         metadata = PngInfo()
@@ -183,3 +184,10 @@ def write(
         written.append({"filename": name, "subfolder": "" if subfolder == "." else subfolder})
         number += 1
     return written
+
+
+def _without_key(content: T) -> T:
+    # A run on the sandbox has no key, but whoever tries it has one.
+    for host in (current(), Bare()):
+        content = Session(host).without_key(content)
+    return content
