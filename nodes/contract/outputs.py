@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from ..api import pictures_asked
 from ..pixels import fit_to_first, match_channels, split_alpha
 from ..purchase.delivery import Delivery
 from ..purchase.plan import Outputs, Results, costs_of
@@ -20,7 +21,8 @@ def describe(model: str, results: Results, notes: Sequence[str], images: torch.T
     ``costs`` in several currencies; ``replayed``
     tells whether all came from the store for nothing; ``seconds`` is the time of the slowest request; ``sizes`` are
     those that came, ``size`` that of the tensor handed on; ``originals`` are the files as they came, below the pack's
-    private folder; ``failures`` are the requests that failed, where the user chose to keep going.
+    private folder; ``missing`` is how many fewer pictures came than were asked for; ``failures`` are the requests that
+    failed, where the user chose to keep going.
     """
     deliveries = results.deliveries
     costs = costs_of(deliveries)
@@ -51,6 +53,7 @@ def describe(model: str, results: Results, notes: Sequence[str], images: torch.T
                 "replayed": delivery.replayed,
                 "seconds": round(delivery.seconds, 2),
                 "sizes": _sizes(delivery),
+                "missing": max(0, pictures_asked(delivery.call.parameters) - len(delivery.pictures)),
                 "originals": list(delivery.originals),
             }
             for delivery in deliveries

@@ -485,3 +485,45 @@ def test_what_leads_nowhere_is_left_out_and_named(place: Path) -> None:
     done = spawned(place, "run", "drawn.json", "--json")
     assert (done.returncode, list(json.loads(done.stdout)["outputs"])) == (0, ["2"])
     assert "VAELoader (node 3)" in done.stderr
+
+
+def _generating(
+    place: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, prefix: str = "cat", **inputs: Any
+) -> None:
+    monkeypatch.setenv("LUMENFALL_BASE_URL", sandbox.base_url)
+    node = {"prompt": "a cat", "model": "gpt-image-2", "size": "64x64", "n": 1, "seed": 0, **inputs}
+    graph = {
+        "1": {"class_type": "LumenfallGenerate", "inputs": node},
+        "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": prefix}},
+    }
+    (place / "w.json").write_text(json.dumps(graph))
+
+
+def test_a_picture_that_is_missing_is_told_on_stderr_and_among_the_warnings(
+    command: Command, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _generating(tmp_path, sandbox, monkeypatch, n=2)
+    assert command("run", "w.json", "--json").json["warnings"] == []
+    next((tmp_path / "data").glob("store/*/*.png")).write_bytes(b"damaged")
+    sandbox.fail_next("download-404:100")
+    for name in sandbox._shelf._media:
+        sandbox._shelf.expire(name)
+    printed = command("run", "w.json", "--json")
+    (warning,) = printed.json["warnings"]
+    assert printed.code == 0 and (warning["node_id"], warning["class_type"]) == ("1", "LumenfallGenerate")
+    assert warning["message"] == "1 of 2 pictures is missing; the notes say why."
+    assert "1 of 2 pictures is missing" in command("run", "w.json").err
+
+
+@pytest.mark.parametrize("in_sandbox", [False, True])
+def test_a_file_is_not_named_after_the_key(
+    command: Command, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, in_sandbox: bool
+) -> None:
+    """Nothing is paid for it, and the key is not told."""
+    key = "sk-somebody.TOPSECRET"
+    monkeypatch.setenv("LUMENFALL_API_KEY", key)
+    _generating(tmp_path, sandbox, monkeypatch, prefix=f"cats/{key}")
+    printed = command("run", "w.json", "--json", *(["--sandbox"] if in_sandbox else []))
+    (error,) = printed.json["errors"]
+    assert printed.code == 2 and "would show your API key" in error["message"] and error["charged"] == "not charged"
+    assert key not in printed.out + printed.err and sandbox.bill == []

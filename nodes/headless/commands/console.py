@@ -66,6 +66,8 @@ def show(summary: Summary) -> None:
     for node_id, report in summary["reports"].items():
         for note in report.get("notes", ()):
             out.print(f"Note of node {node_id} ({report.get('model')}): {note}")
+    for warning in summary["warnings"]:
+        err.print(f"{_place(warning)}{warning['message']}", style="yellow")
     for error in summary["errors"]:
         err.print(_error_text(error), style="red")
     if summary["status"] == "interrupted":
@@ -77,8 +79,11 @@ def cost_text(cost: float | None, currency: str | None) -> str:
     return "not known" if cost is None else f"{cost:.6f}".rstrip("0").rstrip(".") + f" {currency or ''}".rstrip()
 
 
+def _place(told: dict[str, Any]) -> str:
+    return f'Node {told["node_id"]} "{told["node_title"] or told["class_type"]}": ' if told["node_id"] else ""
+
+
 def _error_text(error: dict[str, Any]) -> str:
-    place = f'Node {error["node_id"]} "{error["node_title"] or error["class_type"]}": ' if error["node_id"] else ""
     request = f"request {error['request_id']}" if error["request_id"] else None
     facts = [fact for fact in (error["code"], request, error["charged"]) if fact]
-    return f"{place}{error['message']} {error['hint']}".rstrip() + f"\n[{' | '.join(facts)}]"
+    return f"{_place(error)}{error['message']} {error['hint']}".rstrip() + f"\n[{' | '.join(facts)}]"

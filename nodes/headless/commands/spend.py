@@ -112,6 +112,8 @@ def spend(
 def _object(ledger: _Ledger) -> dict[str, Any]:
     """What ``--json`` prints. ``total`` and ``currency`` are None where amounts cannot be added; ``limits`` are those
     that hold, and ``spent`` counts as they do: reserved amounts, and those that may have been charged, count as spent.
+    It is None where something was paid in one of the ``unconverted`` currencies, of which nobody has said what they are
+    worth in dollars.
     """
     sums = ledger.total()
     by = ledger.by or "day"
@@ -124,7 +126,11 @@ def _object(ledger: _Ledger) -> dict[str, Any]:
         "currency": (sums[0].currency if sums else "USD") if len(sums) < 2 else None,
         "uncertain": (as_dict(call) for call in uncertain(ledger.journal, ledger.since)),
         "limits": {period: getattr(ledger.limits, period) for period in PERIODS},
-        "spent": {"today": today.amount / NANOS, "month": month.amount / NANOS},
+        "spent": {
+            "today": None if today.currencies else today.amount / NANOS,
+            "month": None if month.currencies else month.amount / NANOS,
+            "unconverted": sorted({*today.currencies, *month.currencies}),
+        },
     }
 
 

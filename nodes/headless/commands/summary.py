@@ -6,12 +6,13 @@ outputs     node id -> {"title", "class_type", "images": [absolute paths]}, and 
 reports     node id -> the report of a node of this pack
 cost        sum of the known costs in `currency`, or null
 seconds     of the whole run
+warnings    [{"node_id", "node_title", "class_type", "message"}], where less came than was asked for
 errors      [{"node_id", "node_title", "class_type", "code", "message", "hint", "request_id", "charged"}]
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...errors import Charged, LumenfallError
@@ -57,6 +58,12 @@ def of_result(graph: Graph, result: Result, folders: Folders) -> Summary:
         "cost": result.cost,
         "currency": result.currency,
         "seconds": round(result.seconds, 2),
+        "warnings": [
+            {"node_id": node_id, "node_title": node.title, "class_type": node.class_type, "message": message}
+            for node_id, report in result.reports.items()
+            for node in [graph.nodes[node_id]]
+            for message in _shortfalls(report)
+        ],
         "errors": errors,
     }
 
@@ -67,6 +74,19 @@ def _shown(ui: Mapping[str, Any], folders: Folders) -> dict[str, list[str]]:
     if ui.get("files"):
         return {**shown, "files": [str(folders.locate(file)) for file in ui["files"]]}
     return {**shown, "texts": list(ui["text"])} if ui.get("text") else shown
+
+
+def _shortfalls(report: Mapping[str, Any]) -> Iterator[str]:
+    """What a node did not bring, though it did not fail."""
+    requests, failures = report.get("requests", ()), report.get("failures", ())
+    missing = sum(request.get("missing", 0) for request in requests)
+    if missing:
+        count = missing + sum(len(request["sizes"]) for request in requests)
+        yield f"{missing} of {count} pictures {'is' if missing == 1 else 'are'} missing; the notes say why."
+    if failures:
+        count = len(failures) + len(requests)
+        reasons = " ".join(dict.fromkeys(f"{failure['message']} {failure['hint']}".strip() for failure in failures))
+        yield f"{len(failures)} of {count} requests failed: {reasons}"
 
 
 def of_error(error: LumenfallError) -> Summary:
@@ -88,7 +108,7 @@ def of_break_off() -> Summary:
 
 def _nothing_ran(status: str, errors: list[dict[str, Any]]) -> Summary:
     summary: Summary = {"status": status, "outputs": {}, "reports": {}, "cost": None, "currency": None}
-    return {**summary, "seconds": 0.0, "errors": errors}
+    return {**summary, "seconds": 0.0, "warnings": [], "errors": errors}
 
 
 def _problem(problem: Problem) -> dict[str, Any]:

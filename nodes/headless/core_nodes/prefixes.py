@@ -6,9 +6,14 @@ import os
 import re
 import tempfile
 from pathlib import Path
+from typing import TypeVar
 
 from ...errors import InputError, sentences
+from ...host import Bare, current
+from ...purchase.session import Session
 from ..folders import destination, filled
+
+T = TypeVar("T")
 
 WINDOWS = os.name == "nt"
 
@@ -29,6 +34,10 @@ AT_LEAST = 64 * 1024
 
 def check(folder: Path, prefix: str) -> None:
     """Raise InputError where ``prefix`` can never become a file in ``folder``, whatever the size of the picture."""
+    if without_keys(prefix) != prefix:
+        raise InputError(
+            "The filename prefix holds your API key, which the file's name would show.", hint="Take it out."
+        )
     text = filled(prefix, WIDEST, WIDEST).replace("%batch_num%", "0000")
     left = LEFT_OVER.search(text)
     if left:
@@ -52,6 +61,14 @@ def check(folder: Path, prefix: str) -> None:
     _check_lengths(prefix, ground, directory, [*names[:-1], stem + LONGEST_COUNTER])
     if is_below:
         check_writable(ground)
+
+
+def without_keys(content: T) -> T:
+    """``content`` without the key of this run, nor that of whoever runs it."""
+    # A run on the sandbox has no key, but whoever tries it has one.
+    for host in (current(), Bare()):
+        content = Session(host).without_key(content)
+    return content
 
 
 def objection(folder: Path, prefix: str | None) -> str | None:

@@ -6,7 +6,7 @@ import errno
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from ...errors import Charged, InputError, LumenfallError, StoreError, sentences
 from ...host import Bare, current
@@ -15,9 +15,7 @@ from ...purchase.origin import run_of
 from ...purchase.receipts import RECEIPTS
 from ...purchase.session import Session
 from ..folders import next_name
-from .prefixes import check
-
-T = TypeVar("T")
+from .prefixes import check, without_keys
 
 REASONS = {
     errno.ENOSPC: "the disk is full",
@@ -74,14 +72,6 @@ def texts(prompt: Any, extra: Mapping[str, Any] | None) -> Iterator[tuple[str, s
     facts = {**({} if prompt is None else {"prompt": prompt}), **(extra or {})}
     for name, value in without_keys(facts).items():
         yield name, json.dumps(value)
-
-
-def without_keys(content: T) -> T:
-    """``content`` without the key of this run, nor that of whoever runs it."""
-    # A run on the sandbox has no key, but whoever tries it has one.
-    for host in (current(), Bare()):
-        content = Session(host).without_key(content)
-    return content
 
 
 def _kept(extra: Mapping[str, Any] | None) -> tuple[Charged, str]:

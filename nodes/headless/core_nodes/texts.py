@@ -7,8 +7,8 @@ from typing import Any
 
 from ...errors import InputError
 from ..folders import Folders
-from .prefixes import objection
-from .saving import save, without_keys
+from .prefixes import objection, without_keys
+from .saving import save
 
 Inputs = dict[str, dict[str, Any]]
 

@@ -82,7 +82,17 @@ def test_what_counts_today_is_what_a_limit_would_count(command: Command, journal
     import time
 
     booked(journal, "0.25", when=time.strftime("%Y-%m-%d 00:00"))
-    assert command("spend", "--json").json["spent"] == {"today": 0.25, "month": 0.25}
+    assert command("spend", "--json").json["spent"] == {"today": 0.25, "month": 0.25, "unconverted": []}
+
+
+def test_what_cannot_be_compared_with_a_limit_is_no_zero(command: Command, journal: Journal, tmp_path: Path) -> None:
+    import time
+
+    booked(journal, "0.25", when=time.strftime("%Y-%m-%d 00:00"))
+    booked(journal, "3", when=time.strftime("%Y-%m-%d 00:00"), currency="EUR")
+    assert command("spend", "--json").json["spent"] == {"today": None, "month": None, "unconverted": ["EUR"]}
+    (journal.folder / "settings.json").write_text('{"rates": {"EUR": 2}}')
+    assert command("spend", "--json").json["spent"] == {"today": 6.25, "month": 6.25, "unconverted": []}
 
 
 def test_what_may_have_been_charged_is_not_hidden(command: Command, journal: Journal) -> None:
