@@ -117,6 +117,8 @@ class Row:
     """What the message of the first run names."""
     ledger_late: bool = False
     """Whether only the second run can learn what the first one cost."""
+    cost_late: bool = False
+    """Whether the first run cannot tell either what its pictures cost."""
     overtaken: bool = False
     """Whether ``between`` makes untrue what the first run promised."""
 
@@ -132,9 +134,11 @@ def survive(row: Row, world: World) -> None:
     row.first.check(first, right)
     assert row.says in first.text
     assert world.bills == row.bills[0]
-    if not (row.ledger_late and first.pictures and first.cost is None):
+    if row.cost_late:
+        assert first.cost is None
+    else:
         world.check_money(first, world.bills)
-    if first.charged != Charged.UNKNOWN.value and not row.ledger_late:
+    if first.charged != Charged.UNKNOWN.value and not row.ledger_late and not row.cost_late:
         world.check_ledger()
 
     ordered = len(world.orders)

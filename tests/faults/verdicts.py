@@ -131,7 +131,7 @@ ROWS = [
             replayed(),
             (1, 1),
             provoke=both(act, log_has(status="processing", cost=None)),
-            ledger_late=True,
+            cost_late=True,
             **STOPS,
         )
         for name, act in (("for no cost", CALLED_FREE), ("of which no cost is named", UNPRICED))
@@ -143,7 +143,7 @@ ROWS = [
         (1, 1),
         provoke=both(UNPRICED, without_log),
         between=without_log,
-        ledger_late=True,
+        cost_late=True,
         after=do(lambda world: world.run(seed=5)),
     ),
     # A failure of which the log names no cost, ever
