@@ -21,7 +21,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ from PIL import Image
 
 from nodes.errors import LumenfallError
 from nodes.host import Bare, Host, Place, use
-from nodes.spend import Call, Journal
+from nodes.spend import Call
 from nodes.table import NODE_CLASS_MAPPINGS
 
 QUICK: dict[str, Any] = {
@@ -177,14 +177,8 @@ def _is_about(arg: object, about: str) -> bool:
 
 
 def shift_clock(seconds: float) -> None:
-    real, begin = time.time, Journal.begin
+    real = time.time
     assign("time.time", lambda: real() + seconds)
-
-    def begin_then(journal: Journal, call: Call, *args: Any) -> Call:
-        # The class took hold of the real clock when it was made.
-        return begin(journal, replace(call, sent_at=call.sent_at + seconds, used_at=call.used_at + seconds), *args)
-
-    assign("nodes.spend.journal.Journal.begin", begin_then)
 
 
 def hold_database(path: str, say: Callable[[str], None]) -> None:
