@@ -18,6 +18,7 @@ from .destinations import LINK_PRIVATE
 from .downloads import LINK_EXPIRED, LINK_REFUSED, Meter
 from .exchange import Reply
 from .flavours import OPENAI
+from .memory import Share
 from .metadata import request_id
 from .refusals import error_for, is_doubtful
 from .request_log import Logged
@@ -58,6 +59,7 @@ __all__ = [
     "Question",
     "Reply",
     "Server",
+    "Share",
     "WireRequest",
     "base_url_source",
     "bundled",

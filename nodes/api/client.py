@@ -32,6 +32,7 @@ from . import discretion, downloads, request_log
 from .credentials import Server
 from .destinations import Guarded
 from .exchange import CERTIFICATE_ADVICE, NotSent, Reply, cause, exchange, is_of_certificates
+from .memory import Share
 from .metadata import request_id
 from .proxies import Proxies, Transport
 from .refusals import NOT_BEGUN, error_for
@@ -252,13 +253,20 @@ class Client:
         return found
 
     async def download(
-        self, url: str, partial: Path, *, past_caches: bool = False, patient: Callable[[], bool] = lambda: False
+        self,
+        url: str,
+        partial: Path,
+        share: Share | None = None,
+        *,
+        past_caches: bool = False,
+        patient: Callable[[], bool] = lambda: False,
     ) -> bytes:
         """Fetch a finished picture, without the key. Raises DownloadError.
 
         What arrives is also written to ``partial``, and the next call with the same file goes on where it ends; the
-        caller removes it. A disk that fails does not matter. ``past_caches`` asks those on the way not to answer. A
-        refused link is tried again after growing pauses, as long as there is somebody ``patient``.
+        caller removes it. A disk that fails does not matter. What is returned counts in ``share``, until the caller
+        gives that back. ``past_caches`` asks those on the way not to answer. A refused link is tried again after
+        growing pauses, as long as there is somebody ``patient``.
         """
         try:
             fetching = downloads.download(
@@ -267,6 +275,7 @@ class Client:
                 url,
                 partial,
                 self.meter,
+                share,
                 past_caches=past_caches,
                 patient=patient,
                 tell=self._on_status,

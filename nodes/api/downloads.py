@@ -22,6 +22,7 @@ import tenacity
 from ..errors import DownloadError
 from .credentials import Server
 from .exchange import CERTIFICATE_ADVICE, cause, is_of_certificates, unpack
+from .memory import Share
 
 MAX_BYTES = 256 * 2**20
 MAX_REDIRECTS = 4
@@ -74,6 +75,7 @@ async def download(
     url: str,
     path: Path,
     meter: Meter,
+    share: Share | None = None,
     *,
     past_caches: bool = False,
     patient: Callable[[], bool] = lambda: False,
@@ -93,7 +95,9 @@ async def download(
     try:
         while True:
             try:
-                return await _persistently(client, url, partial, meter, _PAST_CACHES if past_caches else {})
+                await _persistently(client, url, partial, meter, _PAST_CACHES if past_caches else {})
+                with contextlib.ExitStack() as stack:
+                    return await _unpacked(partial, share or stack.enter_context(Share()))
             except DownloadError as error:
                 pause = next(pauses, None)
                 if error.code != LINK_REFUSED or pause is None or not patient():
@@ -105,6 +109,15 @@ async def download(
                     raise
     finally:
         partial.close()
+
+
+async def _unpacked(partial: Partial, share: Share) -> bytes:
+    is_packed = partial.encoding.strip().lower() not in ("", "identity")
+    # While it is unpacked it is there twice, and nobody knows its size.
+    await share.take(2 * MAX_BYTES if is_packed else len(partial.content))
+    content, _ = await asyncio.to_thread(unpack, bytes(partial.content), partial.encoding, MAX_BYTES)
+    share.keep(len(content))
+    return content
 
 
 def _joined(server: Server, url: str) -> str:
@@ -129,7 +142,7 @@ async def _sat_out(seconds: float, patient: Callable[[], bool]) -> bool:
 
 async def _persistently(
     client: httpx.AsyncClient, url: str, partial: Partial, meter: Meter, headers: Mapping[str, str]
-) -> bytes:
+) -> None:
     try:
         async for attempt in tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception_type(_Transient),
@@ -138,7 +151,8 @@ async def _persistently(
             reraise=True,
         ):
             with attempt:
-                return await _in_time(client, url, partial, meter, headers)
+                await _in_time(client, url, partial, meter, headers)
+                return
     except _Transient as error:
         raise DownloadError(
             f"The finished picture could not be fetched from {httpx.URL(url).host} ({error}).",
@@ -149,16 +163,16 @@ async def _persistently(
 
 async def _in_time(
     client: httpx.AsyncClient, url: str, partial: Partial, meter: Meter, headers: Mapping[str, str]
-) -> bytes:
+) -> None:
     try:
-        return await asyncio.wait_for(_fetch(client, url, partial, meter, headers), DEADLINE)
+        await asyncio.wait_for(_fetch(client, url, partial, meter, headers), DEADLINE)
     except asyncio.TimeoutError:
         raise _Transient(f"it took longer than {DEADLINE:.4g} s") from None
 
 
 async def _fetch(
     client: httpx.AsyncClient, url: str, partial: Partial, meter: Meter, headers: Mapping[str, str]
-) -> bytes:
+) -> None:
     for _ in range(MAX_REDIRECTS + 1):
         _check_scheme(url)
         try:
@@ -167,7 +181,8 @@ async def _fetch(
                 if response.status_code in _REDIRECTS and "location" in response.headers:
                     url = str(response.url.join(response.headers["location"]))
                     continue
-                return await _take_in(response, partial, meter)
+                await _take_in(response, partial, meter)
+                return
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             if is_of_certificates(error):
                 raise DownloadError(
@@ -196,14 +211,14 @@ def _range(partial: Partial) -> dict[str, str]:
     return {**headers, "If-Range": partial.etag} if partial.etag else headers
 
 
-async def _take_in(response: httpx.Response, partial: Partial, meter: Meter) -> bytes:
+async def _take_in(response: httpx.Response, partial: Partial, meter: Meter) -> None:
     status, etag = response.status_code, _strong_etag(response)
     start, total = _content_range(response)
     if status in (408, 425, 429) or status >= 500:
         raise _Transient(f"status {status}")
     if status == 416 and partial.content:
         if total == len(partial.content):
-            return bytes(partial.content)
+            return
         partial.start_over()
         raise _Transient("its beginning on disk is not of the same file")
     if status == 206 and (start != _resume_at(partial) or (partial.etag and etag != partial.etag)):
@@ -229,7 +244,7 @@ async def _take_in(response: httpx.Response, partial: Partial, meter: Meter) -> 
         partial.append(chunk)
     if repeated or (status == 206 and total is not None and len(partial.content) < total):
         raise _Transient("only a part of it came")
-    return unpack(bytes(partial.content), response.headers.get("content-encoding", ""), MAX_BYTES)[0]
+    partial.encoding = response.headers.get("content-encoding", "")
 
 
 def _strong_etag(response: httpx.Response) -> str | None:
@@ -274,6 +289,8 @@ class Partial:
         self.content = bytearray()
         self.etag: str | None = None
         """Names the version of the file on the server, where this process was told."""
+        self.encoding = ""
+        """How the whole is packed, where it has come."""
         self._path = path
         self._file: BinaryIO | None = None
         self._disk_works = True

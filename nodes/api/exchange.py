@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import email.utils
 import zlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -26,6 +27,14 @@ class Reply:
     """Why the body is not whole, in a few words; None where it is."""
     peer: str | None = None
     """The address that it came from; None where a proxy was between."""
+
+    @property
+    def dated(self) -> float | None:
+        """When the server says that it answered, in seconds since 1970; None where it does not."""
+        try:
+            return email.utils.parsedate_to_datetime(self.headers.get("date", "")).timestamp()
+        except (ValueError, TypeError, OverflowError):
+            return None
 
     @property
     def is_success(self) -> bool:

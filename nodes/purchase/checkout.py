@@ -158,7 +158,8 @@ class Checkout:
     async def _receive(self, order: Order, call: Call, reply: Reply) -> Delivery:
         """What came for ``call``: money has been spent by now."""
         try:
-            facts = {**call.facts, "peer": reply.peer} if reply.peer else call.facts
+            told = {"peer": reply.peer, "dated": reply.dated}
+            facts = {**call.facts, **{name: value for name, value in told.items() if value is not None}}
             call = replace(call, request_id=request_id(reply.headers), facts=facts)
             if not reply.is_success and not await asyncio.to_thread(holds_pictures, reply.body):
                 raise error_for(reply.status, reply.headers, reply.body)

@@ -6,13 +6,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 
-from ..api import LINK_EXPIRED, LINK_PRIVATE, LINK_REFUSED, Client, Picture, read_answer
+from ..api import LINK_EXPIRED, LINK_PRIVATE, LINK_REFUSED, Client, Picture, Share, read_answer
 from ..errors import AnswerError, DecoderFault, DownloadError, LumenfallError, sentences
 from ..pixels import decode, is_doubtful, sniff
 from ..spend import LINK_LIFE, LONGEST_LINK_LIFE, Call, Journal, State, Stored, clock
@@ -71,8 +73,17 @@ def can_fetch(call: Call, error: LumenfallError | None = None) -> bool:
     return is_new(call) if error and error.code == LINK_REFUSED else _age(call) < LONGEST_LINK_LIFE
 
 
+CLOCK_TOLERANCE = 300.0
+"""Seconds by which the clocks of two machines may differ."""
+
+
 def _age(call: Call) -> float:
-    return time.time() - call.sent_at - (call.seconds or 0.0)
+    """Seconds since its answer, by this machine's clock or the server's: one of them may have been wrong, so that the
+    younger counts, unless it lies ahead.
+    """
+    moments = [call.sent_at + (call.seconds or 0.0), call.facts.get("dated")]
+    ages = [time.time() - moment for moment in moments if moment is not None]
+    return min((age for age in ages if age > -CLOCK_TOLERANCE), default=0.0)
 
 
 def _patient() -> bool:
@@ -173,21 +184,20 @@ class _Collection:
         return stored.extension != NO_PICTURE or picture.url is None
 
     async def _picture(self, number: int) -> torch.Tensor:
-        stored = self._call.picture(number)
-        content = None if stored is None else await asyncio.to_thread(self._kept, stored)
-        if stored is not None and content is not None and self._call.state is State.DONE:
-            return await asyncio.to_thread(decode, content)
-        announced = (await self._announced())[number - 1 : number]
-        picture = announced[0] if announced else Picture()
         try:
-            if content is not None and stored is not None and stored.extension != NO_PICTURE:
-                return await asyncio.to_thread(decode, content)
-            content = picture.content if content is None else content
-            if content is not None:
-                return await self._decoded(number, content, picture.url)
-        except AnswerError as error:
-            if picture.url is None or isinstance(error, DecoderFault):
-                raise
+            return await self._fetched(number)
+        except BaseException as error:
+            # It outlives this, and so would the files that were open where it happened.
+            _let_go(error)
+            raise
+
+    async def _fetched(self, number: int) -> torch.Tensor:
+        stored = self._call.picture(number)
+        with Share() as share:
+            tensor = await self._at_hand(number, stored, share)
+        if tensor is not None:
+            return tensor
+        picture = await self._named(number)
         try:
             if picture.url is None:
                 raise DownloadError("There is no link to fetch it by.")
@@ -199,6 +209,29 @@ class _Collection:
                 # The picture was here once, so what came is another thing: the page of a network that wants a login.
                 error = DownloadError(error.message)
             raise self._loss(error, stored) from error.__cause__
+
+    async def _at_hand(self, number: int, stored: Stored | None, share: Share) -> torch.Tensor | None:
+        """The picture that is a file, or came inside the answer; None where it is to be fetched."""
+        if stored is not None:
+            await share.take(stored.size)
+        content = None if stored is None else await asyncio.to_thread(self._kept, stored)
+        if stored is not None and content is not None and self._call.state is State.DONE:
+            return await asyncio.to_thread(decode, content)
+        picture = await self._named(number)
+        try:
+            if content is not None and stored is not None and stored.extension != NO_PICTURE:
+                return await asyncio.to_thread(decode, content)
+            content = picture.content if content is None else content
+            if content is not None:
+                return await self._decoded(number, content, picture.url)
+        except AnswerError as error:
+            if picture.url is None or isinstance(error, DecoderFault):
+                raise
+        return None
+
+    async def _named(self, number: int) -> Picture:
+        announced = (await self._announced())[number - 1 : number]
+        return announced[0] if announced else Picture()
 
     def _kept(self, stored: Stored) -> bytes | None:
         try:
@@ -221,16 +254,23 @@ class _Collection:
         caches: part of it, or something else, was there under the right length.
         """
         partial = self._journal.records.partial(self._call, number)
-        first = await self._client.download(url, partial, patient=lambda: self._patient() and is_new(self._call))
-        try:
-            return await self._decoded(number, first, url)
-        except DecoderFault:
-            raise
-        except AnswerError:
-            self._journal.records.drop_partial(self._call, number)
-        content = await self._client.download(url, partial, past_caches=True)
-        # What comes twice alike is what the server has.
-        return await self._decoded(number, content, url, doubted=content != first)
+        with Share() as share:
+            first = await self._client.download(
+                url, partial, share, patient=lambda: self._patient() and is_new(self._call)
+            )
+            try:
+                return await self._decoded(number, first, url)
+            except DecoderFault:
+                raise
+            except AnswerError:
+                self._journal.records.drop_partial(self._call, number)
+            known = await asyncio.to_thread(_digest, first)
+            del first
+        with Share() as share:
+            content = await self._client.download(url, partial, share, past_caches=True)
+            # What comes twice alike is what the server has.
+            is_same = await asyncio.to_thread(_digest, content) == known
+            return await self._decoded(number, content, url, doubted=not is_same)
 
     async def _decoded(self, number: int, content: bytes, url: str | None, *, doubted: bool = True) -> torch.Tensor:
         """The picture in ``content``, which becomes its file: as what it is, or as what came in its place."""
@@ -338,3 +378,14 @@ def _is_lost(error: BaseException) -> bool:
 
 def _describe(error: BaseException) -> str:
     return error.message if isinstance(error, LumenfallError) else f"{type(error).__name__}: {error}"
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.sha256(content).digest()
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Empty the frames that the traceback of ``error`` holds, and those of its causes."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__

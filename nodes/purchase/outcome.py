@@ -97,7 +97,7 @@ async def read_paid_answer(
         raise AnswerError(f"The answer could not be read ({type(error).__name__}: {error}).") from error
 
 
-KEPT = ("refused", "peer")
+KEPT = ("refused", "peer", "dated")
 """Facts of the way to the answer, which hold when it is there."""
 
 

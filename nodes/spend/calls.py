@@ -75,8 +75,9 @@ class Call:
     ``revised_prompts``; ``notes``; and ``links``, one for each picture, None for one that came inside the answer.
     ``unasked`` tells how often, and with how many bytes, it was tried to fetch them while nobody asked; ``looks``, how
     often the server's log was asked about it then; ``refused`` names the requests that were put off before the last one
-    was sent (None for one without an id); ``peer`` is the address that the answer came from; ``unreadable``, whether
-    what came was read in vain; ``given_up``, when the user has said that equal requests are to be sent all the same.
+    was sent (None for one without an id); ``peer`` is the address that the answer came from, and ``dated`` when, by the
+    server's clock; ``unreadable``, whether what came was read in vain; ``given_up``, when the user has said that equal
+    requests are to be sent all the same.
     """
 
     key: str

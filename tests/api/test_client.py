@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import math
 import socket
 import ssl
@@ -223,3 +224,11 @@ def test_unusable_network_settings_are_named(variable: str, value: str, monkeypa
     monkeypatch.setenv(variable, value)
     with pytest.raises(InputError, match=variable):
         Client(Server("https://images.example.test/v1"))
+
+
+def test_nothing_that_is_asked_stands_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    with odd_server(lambda _: (200, {}, b"{}")) as odd, caplog.at_level(logging.DEBUG):
+        using(Server(f"{odd.url}/v1"), lambda opened: opened.get("a-link-that-needs-no-key"))
+        assert "a-link" not in caplog.text
+        httpx.get(f"{odd.url}/of-others")
+        assert "of-others" in caplog.text

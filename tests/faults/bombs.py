@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import tracemalloc
 
 import pytest
 from aiohttp import web
@@ -13,6 +14,7 @@ from nodes.errors import Charged
 from nodes.headless.sandbox import Fault
 from nodes.spend.records import Records
 from tests.faults.answers import without_log
+from tests.faults.child import Outcome
 from tests.faults.killing import NOT_KNOWN
 from tests.faults.table import PAID_FOR, Act, Row, bought, do, fails, replayed
 from tests.faults.world import World
@@ -51,7 +53,50 @@ def _is_left_alone(world: World, patch: pytest.MonkeyPatch) -> None:
     world.run()
 
 
+ZEROS = 12 * 2**20
+PACKED = gzip.compress(bytes(ZEROS))
+
+
+def _of_zeros(response: web.Response) -> web.Response:
+    return web.Response(body=PACKED, headers={"Content-Encoding": "gzip"})
+
+
+def _small_memory(world: World, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("nodes.api.downloads.MAX_BYTES", ZEROS + 2**20)
+    patch.setattr("nodes.api.memory.MOST_HELD", 3 * ZEROS)
+
+
+def _bombs(world: World, patch: pytest.MonkeyPatch) -> None:
+    """Each link leads to a few kilobytes that become many megabytes, whenever it is asked."""
+    _small_memory(world, patch)
+    world.sandbox.fail_next(*[Fault("zeros", "", endpoint="media/", spoil_answer=_of_zeros)] * (2 * len(TEN)))
+
+
+def _in_little_memory(world: World) -> Outcome:
+    tracemalloc.start()
+    try:
+        outcome = world.run()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 6 * ZEROS
+    return outcome
+
+
+TEN = range(10)
+
 ROWS = [
+    Row(
+        "ten pictures that are small on the wire only",
+        fails(errors.AnswerError, Charged.YES),
+        replayed(len(TEN)),
+        (1, 1),
+        inputs={"n": len(TEN)},
+        provoke=_bombs,
+        runs=_in_little_memory,
+        between=_small_memory,
+        again=_in_little_memory,
+    ),
     Row(
         "a million entries",
         fails(errors.AnswerError, Charged.YES),

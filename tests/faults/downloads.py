@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from nodes import errors
 from nodes.errors import Charged
 from nodes.headless.sandbox import Fault
 from tests.faults.answers import THREE, setting
+from tests.faults.child import Outcome
 from tests.faults.table import B64, Act, Expected, Row, both, bought, do, fails, replayed, told
 from tests.faults.world import World
 
@@ -80,6 +82,14 @@ def _stopping(world: World, patch: pytest.MonkeyPatch) -> None:
     patch.setattr("nodes.api.downloads.LAG", (1e9,))
 
 
+def _with_clock(seconds: float) -> Callable[[World], Outcome]:
+    return lambda world: world.start(clock=seconds).outcome()
+
+
+def _comes_after_all(world: World, patch: pytest.MonkeyPatch) -> None:
+    assert len(world.run().pictures) == 1
+
+
 ROWS = [
     _mended("download-reset"),
     _mended("download-reset three times", "download-reset:3"),
@@ -133,6 +143,21 @@ ROWS = [
         (1, 1),
         faults=(f"download-404:{NEVER}",),
         between=hours_later(),
+    ),
+    *(
+        Row(
+            f"a clock {name} at the purchase, and right afterwards",
+            fails(errors.DownloadError, YES),
+            fails(errors.DownloadError, YES),
+            (1, 1),
+            faults=(f"download-404:{NEVER}",),
+            runs=_with_clock(years * 365 * 24 * 3600.0),
+            between=do(lambda world: world.sandbox.fail_next(f"download-404:{NEVER}")),
+            again=told("it is free", never="change the seed"),
+            after=_comes_after_all,
+            overtaken=True,
+        )
+        for name, years in (("years behind", -6), ("a year ahead", 1))
     ),
     _missed("redirect-loop", says="redirects more than"),
     _missed("redirect-private", says="a private machine"),

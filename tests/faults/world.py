@@ -206,7 +206,12 @@ class World:
         forget()
         journal = Journal(self.folder, self.env.get("LUMENFALL_DATABASE"))
         with journal.open().write() as connection:
-            connection.execute(sa.update(tables.calls).values(sent_at=tables.calls.c.sent_at - seconds))
+            columns = tables.calls.c
+            for name, sent_at, facts in connection.execute(sa.select(columns.id, columns.sent_at, columns.facts)).all():
+                if "dated" in facts:
+                    facts = {**facts, "dated": facts["dated"] - seconds}
+                changed = {"sent_at": sent_at - seconds, "facts": facts}
+                connection.execute(sa.update(tables.calls).where(columns.id == name).values(changed))
 
     def hold_database(self) -> Child:
         """Let another process hold the database's only right to write, until it is killed."""

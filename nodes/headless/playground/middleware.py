@@ -25,7 +25,9 @@ async def refuse_other_origins(request: web.Request, handler: Handler) -> web.St
     host = urlsplit(f"//{request.headers.get('Host', '')}")
     origin = request.headers.get("Origin")
     same_origin = origin is None or urlsplit(origin).netloc.lower() == host.netloc.lower()
-    if not _is_here(host.hostname) or not same_origin or request.headers.get("Sec-Fetch-Site") == "cross-site":
+    # As strict as the pack's own routes: another port of this machine is another page.
+    is_own = request.headers.get("Sec-Fetch-Site", "same-origin") in ("same-origin", "none")
+    if not _is_here(host.hostname) or not same_origin or not is_own:
         raise web.HTTPForbidden(text="The playground answers to its own page only.")
     return await handler(request)
 

@@ -112,6 +112,7 @@ def test_blueprints_and_translations_come_from_the_packs_folders(http: httpx.Cli
         {"Origin": "null"},
         {"Origin": "http://127.0.0.1:1"},
         {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
         {"Host": "elsewhere.example", "Origin": "http://elsewhere.example"},
     ],
 )
