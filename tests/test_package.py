@@ -151,7 +151,7 @@ def test_only_the_host_room_touches_comfyui() -> None:
 # Modules without a test of their own, by the test that has them: they are parts of one thing, which is tested there as
 # its user sees it.
 TESTED_WITH: dict[str, str] = {
-    "tests/api/test_client.py": "api/discretion api/exchange",
+    "tests/api/test_client.py": "api/discretion api/exchange api/retries",
     "tests/api/test_proxies.py": "api/no_proxy",
     "tests/api/test_refusals.py": "api/metadata",
     "tests/api/test_requests.py": "api/flavours",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import email.utils
 import json
 import logging
 import math
@@ -26,7 +25,6 @@ from ..errors import (
     DownloadError,
     InputError,
     LumenfallError,
-    RateLimited,
 )
 from . import discretion, downloads, request_log
 from .credentials import Server
@@ -35,10 +33,11 @@ from .exchange import CERTIFICATE_ADVICE, NotSent, Reply, cause, exchange, is_of
 from .memory import Share
 from .metadata import request_id
 from .proxies import Proxies, Transport
-from .refusals import NOT_BEGUN, error_for
+from .refusals import error_for
 from .request_log import Logged
 from .requests import WireRequest
-from .responses import TOO_MANY, Balance, DryRun, holds_pictures, read_balance, read_dry_run
+from .responses import TOO_MANY, Balance, DryRun, read_balance, read_dry_run
+from .retries import ATTEMPTS, Busy, pause, refused_for_now, worth_another_try
 from .salvage import has_too_many_parts
 
 TIMEOUT = httpx.Timeout(600.0, connect=10.0, pool=None)
@@ -63,36 +62,11 @@ MAX_ANSWER_BYTES = 512 * 2**20
 MAX_FREE_BYTES = 32 * 2**20
 """Of what holds no pictures."""
 
-ATTEMPTS = 4
-LONGEST_RETRY_AFTER = 60.0
-"""Seconds. A server that asks for more gets an error instead of a node that seems to hang."""
-
 _KEPT = httpx.Limits(max_connections=100, max_keepalive_connections=20)
 """Those of httpx."""
 
 USER_AGENT = "comfyui-lumenfall/0.1.0"
 """With the version that pyproject.toml names, which is not there to be read in every installation."""
-
-
-class _Busy(Exception):
-    """The server refused for now and said so; nothing was made."""
-
-    def __init__(self, reply: Reply) -> None:
-        self.reply = reply
-        super().__init__(f"status {reply.status}")
-
-    @property
-    def wait(self) -> float | None:
-        """Seconds that Retry-After asks for, given as a number or a date."""
-        value = self.reply.headers.get("retry-after", "")
-        try:
-            return max(0.0, float(value))
-        except ValueError:
-            pass
-        try:
-            return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
-        except (ValueError, OverflowError):  # no date, or one beyond the calendar
-            return None
 
 
 async def _noted(_: str | None) -> bool:
@@ -187,27 +161,27 @@ class Client:
         what is known, where no answer began.
         """
         url = f"{self.server.base_url}/{request.path}"
-        failure: _Busy | NotSent | None = None
+        failure: Busy | NotSent | None = None
         try:
             async for attempt in tenacity.AsyncRetrying(
-                retry=tenacity.retry_if_exception(_worth_another_try),
+                retry=tenacity.retry_if_exception(worth_another_try),
                 stop=lambda state: state.attempt_number >= ATTEMPTS or not wanted(),
-                wait=_pause,
+                wait=pause,
                 before_sleep=self._tell_retry,
                 reraise=True,
             ):
                 with attempt:
                     if failure is not None and not wanted():
                         raise failure
-                    if isinstance(failure, _Busy) and not await put_off(request_id(failure.reply.headers)):
+                    if isinstance(failure, Busy) and not await put_off(request_id(failure.reply.headers)):
                         return failure.reply
                     self._on_status(None)
                     try:
                         return await self._post(url, request, trace_id)
-                    except (_Busy, NotSent) as error:
+                    except (Busy, NotSent) as error:
                         failure = error
                         raise
-        except _Busy as busy:
+        except Busy as busy:
             return busy.reply
         except NotSent as error:
             raise self._unreachable(error) from error
@@ -337,8 +311,8 @@ class Client:
             ) from error
         self.met(reply.peer)
         reply = self._without_secrets(reply)
-        if _refused_for_now(reply):
-            raise _Busy(reply)
+        if refused_for_now(reply):
+            raise Busy(reply)
         return reply
 
     async def _json(self, url: str, params: dict[str, str] | None) -> Any:
@@ -368,7 +342,7 @@ class Client:
 
     def _tell_retry(self, state: tenacity.RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
-        reason = "the server is busy" if isinstance(error, _Busy) else "no connection"
+        reason = "the server is busy" if isinstance(error, Busy) else "no connection"
         seconds = state.next_action.sleep if state.next_action else 0.0
         self._on_status(f"{reason}, trying again in {math.ceil(seconds)} s")
 
@@ -379,28 +353,3 @@ class Client:
             hint = CERTIFICATE_ADVICE
         host = httpx.URL(self.server.base_url).netloc.decode("ascii")
         return ConnectionFailed(f"{host} could not be reached ({reason}).", hint=hint, charged=Charged.NO)
-
-
-def _worth_another_try(error: BaseException) -> bool:
-    if isinstance(error, _Busy):
-        return (error.wait or 0.0) <= LONGEST_RETRY_AFTER
-    return isinstance(error, NotSent)
-
-
-_backoff = tenacity.wait_exponential(multiplier=0.5, max=8.0) + tenacity.wait_random(0.0, 0.5)
-
-
-def _pause(state: tenacity.RetryCallState) -> float:
-    error = state.outcome.exception() if state.outcome else None
-    asked = error.wait if isinstance(error, _Busy) else None
-    return _backoff(state) if asked is None else asked
-
-
-def _refused_for_now(reply: Reply) -> bool:
-    """Whether the server says that it has not begun: 429, or 503 with a code of its own that means the same, and no
-    picture beside it.
-    """
-    if reply.status not in (429, 503) or holds_pictures(reply.body):
-        return False
-    error = error_for(reply.status, reply.headers, reply.body)
-    return error.charged is Charged.NO and (isinstance(error, RateLimited) or error.code in NOT_BEGUN)

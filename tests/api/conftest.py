@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import pytest
 import tenacity
 
-from nodes.api import Client, ImageRequest, Reply, Server, client, downloads, write_request
+from nodes.api import Client, ImageRequest, Reply, Server, downloads, retries, write_request
 
 T = TypeVar("T")
 Answer = tuple[int, dict[str, str], bytes]
@@ -22,7 +22,7 @@ Answer = tuple[int, dict[str, str], bytes]
 
 @pytest.fixture(autouse=True)
 def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (client, downloads):
+    for module in (retries, downloads):
         monkeypatch.setattr(module, "_backoff", tenacity.wait_none())
     monkeypatch.setattr(downloads, "LAG", (0.0,) * len(downloads.LAG))
 

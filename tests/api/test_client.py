@@ -14,7 +14,7 @@ import httpx
 import pytest
 import trustme
 
-from nodes.api import Client, ImageRequest, Server, client, error_for, write_request
+from nodes.api import Client, ImageRequest, Server, client, error_for, retries, write_request
 from nodes.errors import AnswerError, Charged, ConnectionFailed, InputError, RateLimited
 from nodes.headless.sandbox import FAULTS, Sandbox
 from tests.api.conftest import odd_server, send, using
@@ -100,7 +100,7 @@ def test_retry_after_may_be_a_date(sandbox: Sandbox) -> None:
 def test_it_gives_up_after_some_tries(sandbox: Sandbox) -> None:
     sandbox.fail_next("status-503:9")
     assert send(Server(sandbox.base_url)).status == 503
-    assert len(sandbox.requests) == client.ATTEMPTS
+    assert len(sandbox.requests) == retries.ATTEMPTS
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_a_server_that_hangs_up_without_a_word_is_asked_once() -> None:
 def test_odd_retry_after_values_do_no_harm(when: str) -> None:
     with odd_server(lambda _: (429, {"retry-after": when}, b"{}")) as odd:
         assert send(Server(f"{odd.url}/v1")).status == 429
-        assert len(odd.seen) == client.ATTEMPTS
+        assert len(odd.seen) == retries.ATTEMPTS
 
 
 def test_a_paid_body_and_the_key_follow_no_redirect() -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
-from nodes.api import Server, client
+from nodes.api import Server, retries
 from nodes.api.exchange import NotSent, exchange
 from nodes.errors import Charged, ConnectionFailed
 from tests.api.conftest import send
@@ -53,7 +53,7 @@ def test_a_proxy_that_closes_during_connect_has_sent_nothing(monkeypatch: pytest
         with pytest.raises(ConnectionFailed, match=r"example\.com could not be reached") as caught:
             send(Server("https://example.com/v1", KEY))
     assert caught.value.charged is Charged.NO
-    assert len(seen) == client.ATTEMPTS and all(head.startswith(b"CONNECT ") for head in seen)
+    assert len(seen) == retries.ATTEMPTS and all(head.startswith(b"CONNECT ") for head in seen)
 
 
 def test_nor_has_one_that_talks_something_else(monkeypatch: pytest.MonkeyPatch) -> None:

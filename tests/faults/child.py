@@ -45,7 +45,7 @@ QUICK: dict[str, Any] = {
     "nodes.api.client.TIMEOUT": httpx.Timeout(3.0),
     "nodes.api.client.FREE_TIMEOUT": httpx.Timeout(3.0),
     "nodes.api.client.MEDIA_TIMEOUT": httpx.Timeout(3.0),
-    "nodes.api.client._backoff": tenacity.wait_none(),
+    "nodes.api.retries._backoff": tenacity.wait_none(),
     "nodes.api.downloads._backoff": tenacity.wait_none(),
     "nodes.api.downloads.LAG": (0.0,) * 6,
 }

@@ -64,7 +64,7 @@ ROWS = [
         fails(errors.LumenfallError, UNKNOWN),
         NOT_KNOWN,
         (0, 0),
-        raising("nodes.api.client._pause", OverflowError("date value out of range")),
+        raising("nodes.api.client.pause", OverflowError("date value out of range")),
         faults=("status-429",),
     ),
     _odd(
