@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
-from nodes.api import Server, retries
+from nodes.api import Server, client, retries
 from nodes.api.exchange import NotSent, exchange
 from nodes.errors import Charged, ConnectionFailed
 from tests.api.conftest import send
