@@ -77,12 +77,16 @@ CLOCK_TOLERANCE = 300.0
 """Seconds by which the clocks of two machines may differ."""
 
 
+EARLIEST = 1_735_689_600.0
+"""The beginning of 2025. Nothing was bought before; a clock that says so has lost its battery."""
+
+
 def _age(call: Call) -> float:
     """Seconds since its answer, by this machine's clock or the server's: one of them may have been wrong, so that the
-    younger counts, unless it lies ahead.
+    younger counts, unless it lies ahead. 0 where neither can be right.
     """
     moments = [call.sent_at + (call.seconds or 0.0), call.facts.get("dated")]
-    ages = [time.time() - moment for moment in moments if moment is not None]
+    ages = [time.time() - moment for moment in moments if moment is not None and moment > EARLIEST]
     return min((age for age in ages if age > -CLOCK_TOLERANCE), default=0.0)
 
 

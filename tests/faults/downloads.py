@@ -82,8 +82,8 @@ def _stopping(world: World, patch: pytest.MonkeyPatch) -> None:
     patch.setattr("nodes.api.downloads.LAG", (1e9,))
 
 
-def _with_clock(seconds: float) -> Callable[[World], Outcome]:
-    return lambda world: world.start(clock=seconds).outcome()
+def _with_clock(seconds: float, **settings: Any) -> Callable[[World], Outcome]:
+    return lambda world: world.start(clock=seconds, settings=settings).outcome()
 
 
 def _comes_after_all(world: World, patch: pytest.MonkeyPatch) -> None:
@@ -151,13 +151,17 @@ ROWS = [
             fails(errors.DownloadError, YES),
             (1, 1),
             faults=(f"download-404:{NEVER}",),
-            runs=_with_clock(years * 365 * 24 * 3600.0),
+            runs=_with_clock(years * 365 * 24 * 3600.0, **settings),
             between=do(lambda world: world.sandbox.fail_next(f"download-404:{NEVER}")),
             again=told("it is free", never="change the seed"),
             after=_comes_after_all,
             overtaken=True,
         )
-        for name, years in (("years behind", -6), ("a year ahead", 1))
+        for name, years, settings in (
+            ("years behind", -6, {}),
+            ("years behind, the server's not known", -6, {"nodes.api.exchange.Reply.dated": None}),
+            ("a year ahead", 1, {}),
+        )
     ),
     _missed("redirect-loop", says="redirects more than"),
     _missed("redirect-private", says="a private machine"),
