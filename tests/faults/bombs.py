@@ -79,7 +79,7 @@ def _in_little_memory(world: World) -> Outcome:
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < 6 * ZEROS
+    assert peak < 8 * ZEROS
     return outcome
 
 
