@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from ...errors import Charged, InputError, LumenfallError, sentences
 from ...host import Bare, current
 from ...host.writing import create
-from ...purchase.receipts import RECEIPTS
+from ...purchase.receipts import of_run
 from ...purchase.session import Session
 from ..folders import next_name
 from .prefixes import check
@@ -85,10 +85,10 @@ def without_keys(content: T) -> T:
 
 def _kept(extra: Mapping[str, Any] | None) -> tuple[Charged, str]:
     """Whether this run has paid, and where that is now."""
-    receipts = [receipt for of_node in (extra or {}).get(RECEIPTS, {}).values() for receipt in of_node]
+    host = current()
+    receipts = of_run(host.place().run_id)
     if not receipts:
         return Charged.NO, ""
-    host = current()
     session = Session(host)
     ways = []
     if session.settings.replay:
