@@ -21,6 +21,7 @@ from .version import sentence
 COMMANDS = {
     "run": "Run a workflow.",
     "estimate": "Tell what a workflow would cost.",
+    "check": "Look at a workflow before it is shared.",
     "convert": "Print a workflow in API format.",
     "sandbox": "Serve a stand-in for the API: no key, no cost.",
     "models": "List the image models of the server.",

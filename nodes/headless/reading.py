@@ -41,12 +41,20 @@ def name_of(path: Path) -> str:
 
 def read(path: Path) -> Content:
     """Read a file, or standard input for ``-``. Raises WorkflowError where it holds no workflow."""
+    return content_of(data_of(path), name_of(path) if path == STDIN else str(path))
+
+
+def data_of(path: Path) -> bytes:
+    """The bytes of a file, or of standard input for ``-``. Raises NoWorkflow."""
     try:
-        data = sys.stdin.buffer.read() if path == STDIN else path.read_bytes()
+        return sys.stdin.buffer.read() if path == STDIN else path.read_bytes()
     except OSError as error:
         raise NoWorkflow(f"{path} cannot be read: {error.strerror or error}") from error
-    name = name_of(path) if path == STDIN else str(path)
-    if _is_picture(data):
+
+
+def content_of(data: bytes, name: str) -> Content:
+    """What a file holds, which is called ``name``. Raises WorkflowError where that is no workflow."""
+    if is_picture(data):
         return _content(dict(_carried(data)), name)
     try:
         content = json.loads(data)
@@ -103,7 +111,8 @@ def _checked(prompt: Any, name: str) -> Prompt:
     return prompt
 
 
-def _is_picture(data: bytes) -> bool:
+def is_picture(data: bytes) -> bool:
+    """Whether it is a PNG, WebP or JPEG, by its first bytes."""
     is_webp = data[:4] == b"RIFF" and data[8:12] == b"WEBP"
     return is_webp or data.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"))
 

@@ -119,7 +119,7 @@ def test_the_settings_say_what_a_picture_tells(
     file = run(keyed, tmp_path, graph(), LUMENFALL_RECEIPTS=chosen)
     with Image.open(file) as picture:
         told = json.loads(picture.text.get(RECEIPTS, "{}"))  # type: ignore[attr-defined]
-    assert left is None and told == {} or [set(one) for one in told["1"]] == [left]
+    assert (left is None and told == {}) or [set(one) for one in told["1"]] == [left]
     assert keyed.bill[0].request_id.encode() not in file.read_bytes()
     # The same where a host takes the result from its cache.
     texts: dict[str, Any] = {}

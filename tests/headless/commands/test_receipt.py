@@ -53,7 +53,13 @@ def test_a_picture_saved_by_a_run_tells_its_price(command: Command, sandbox: San
     ("chosen", "code", "said"), [("cost", 0, "Only model and cost"), ("off", 1, "receipts were switched off")]
 )
 def test_what_was_left_out_of_a_picture_is_told(
-    command: Command, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chosen: str, code: int, said: str
+    command: Command,
+    sandbox: Sandbox,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    chosen: str,
+    code: int,
+    said: str,
 ) -> None:
     monkeypatch.setenv("LUMENFALL_RECEIPTS", chosen)
     graph = {
