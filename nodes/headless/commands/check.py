@@ -84,9 +84,7 @@ def check(
     fix: Annotated[bool, typer.Option("--fix", help="Write a cleaned copy; the file itself stays as it is.")] = False,
     output: Annotated[
         Path | None,
-        typer.Option(
-            "--output", metavar="FILE", help="Where --fix writes. Default: NAME.shared.json or .png beside it."
-        ),
+        typer.Option("--output", metavar="FILE", help="Where --fix writes. Default: NAME.shared.json beside it."),
     ] = None,
     input_folder: InputFolder = None,
     sandbox: InSandbox = False,
@@ -116,7 +114,7 @@ def check(
 
 def _nothing(error: LumenfallError | None) -> dict[str, Any]:
     errors = [] if error is None else of_error(error)["errors"]
-    empty = {"findings": [], "written": None, "left": [], "models": {"checked": False, "reason": None}}
+    empty: dict[str, Any] = {"findings": [], "written": None, "left": [], "models": {"checked": False, "reason": None}}
     return {"status": "interrupted" if error is None else "error", **empty, "estimate": None, "errors": errors}
 
 
@@ -209,17 +207,11 @@ class _Look:
             for node_id, node in prompt.items()
             if node["class_type"] in self.nodes and not node["class_type"].startswith("LoadImage")
         ]
+        problems = await objections(prompt, self.nodes, ours)
+        advice = "ComfyUI would refuse it."
         return [
-            Finding(
-                each.code,
-                f"{each.detail}.",
-                "ComfyUI would refuse it.",
-                False,
-                each.node_id,
-                each.title,
-                each.class_type,
-            )
-            for each in await objections(prompt, self.nodes, ours)
+            Finding(each.code, f"{each.detail}.", advice, False, each.node_id, each.title, each.class_type)
+            for each in problems
         ]
 
 

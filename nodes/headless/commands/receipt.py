@@ -49,9 +49,7 @@ def receipt(
         for number, one in enumerate(paid):
             typer.echo(("" if number else f"Node {one_line(node_id, 60)}\n") + _text(one))
     if is_reduced:
-        typer.echo(
-            "Only model and cost: the settings of whoever saved it, or lumenfall check --fix, left out the rest."
-        )
+        typer.echo("Only model and cost: whoever saved it has set that, or cleaned it with lumenfall check --fix.")
     for call in calls:
         print_everything(call)
 

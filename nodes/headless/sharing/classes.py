@@ -1,4 +1,4 @@
-"""The node classes of ComfyUI itself, its own API nodes among them: those of 0.3.64 and 0.33 and of what lay between."""
+"""The node classes of ComfyUI itself, its own API nodes among them, from 0.3.64 to 0.33."""
 
 from __future__ import annotations
 

@@ -25,7 +25,8 @@ class Finding:
         name = f' "{self.title}"' if self.title and self.title != self.class_type else ""
         kind = f" ({self.class_type})" if self.class_type else ""
         place = f"node {self.node_id}{name}{kind}: " if self.node_id is not None else ""
-        return f"{place}{self.message} {self.advice}"
+        message = self.message if place else self.message[0].upper() + self.message[1:]
+        return f"{place}{message} {self.advice}"
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import re
 from collections.abc import Iterable
@@ -12,33 +13,8 @@ PREFIX = re.compile(r"prefix|file_?name|(output|save|sub)_?(path|dir|folder)|fol
 
 NOBODY = frozenset(
     (
-        *(
-            "root",
-            "user",
-            "users",
-            "admin",
-            "administrator",
-            "ubuntu",
-            "debian",
-            "guest",
-            "public",
-            "default",
-            "shared",
-        ),
-        *(
-            "home",
-            "comfy",
-            "comfyui",
-            "runner",
-            "worker",
-            "docker",
-            "app",
-            "pi",
-            "nobody",
-            "jovyan",
-            "vscode",
-            "output",
-        ),
+        *("root", "user", "users", "admin", "administrator", "ubuntu", "debian", "guest", "public", "default", "app"),
+        *("home", "shared", "comfy", "comfyui", "runner", "worker", "docker", "nobody", "jovyan", "vscode", "output"),
     )
 )
 """Logins and folders that are no person's name."""
@@ -50,10 +26,9 @@ EMPTY = "ComfyUI"
 def personal_names(owners: Iterable[str]) -> frozenset[str]:
     """The names that no prefix should have, ``owners`` of home folders among them."""
     names = [*owners]
-    try:
+    # Some users have no name or no home.
+    with contextlib.suppress(OSError, KeyError, RuntimeError, ImportError):
         names += [getpass.getuser(), Path.home().name]
-    except (OSError, KeyError, RuntimeError, ImportError):
-        pass  # this user has no name
     return frozenset(name.casefold() for name in names if len(name) > 2 and name.casefold() not in NOBODY)
 
 

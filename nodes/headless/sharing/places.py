@@ -79,6 +79,15 @@ def places(content: Any, definitions: Definitions, name: str = "") -> Iterator[P
             yield from places(value, definitions, name)
 
 
+def texts_in(content: Any) -> Iterator[str]:
+    """Every text."""
+    if isinstance(content, str):
+        yield content
+    elif isinstance(content, (list, Mapping)):
+        for value in content.values() if isinstance(content, Mapping) else content:
+            yield from texts_in(value)
+
+
 Change = Callable[[Place | None, str, str], str]
 """What becomes of a text, by its node and the name that it stands below."""
 

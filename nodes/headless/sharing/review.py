@@ -14,7 +14,7 @@ from .classes import is_core
 from .findings import Finding
 from .models import SEVERAL, Living
 from .names import cut_names, is_prefix, personal_names
-from .places import Definitions, Place, changed, places
+from .places import Definitions, Place, changed, places, texts_in
 from .privacy import CUT, KEY_NAME, matches, name_in, owners, without
 
 TRAVELS = frozenset(("example.png",))
@@ -51,11 +51,9 @@ class Review:
 
     def mended(self) -> dict[str, Any]:
         """The content, mended. Afterwards ``findings`` has what was there."""
-        texts: list[str] = []
-        changed(self.content, self.definitions, lambda _, __, text: texts.append(text) or text)
-        self._names = personal_names(owner for text in texts for owner in owners(text))
+        self._names = personal_names(owner for text in texts_in(self.content) for owner in owners(text))
         every = [place for document in self.content.values() for place in places(document, self.definitions)]
-        self._subgraphs = {text for text in self._subgraph_ids(self.content)}
+        self._subgraphs = set(self._subgraph_ids(self.content))
         # A value that a primitive or the node of a subgraph hands on stands there and not in the node.
         self._handed_on: dict[str, str] = {}
         self._whole: dict[int, dict[str, str]] = {}
@@ -216,7 +214,7 @@ class Review:
 
     def _add(self, code: str, message: str, advice: str, place: Place | None, *, fixable: bool = True) -> None:
         about = (None, None, None) if place is None else (place.id, place.title, place.class_type)
-        self.findings.append(Finding(code, message[0].upper() + message[1:], advice, fixable, *about))
+        self.findings.append(Finding(code, message, advice, fixable, *about))
 
 
 def _in_place_of(text: str, slug: str, nearest: str) -> str:
