@@ -104,12 +104,20 @@ def check(
         summary, text, code, failure = _nothing(error), str(error), WRONG, error
     except (Interrupted, KeyboardInterrupt):
         summary, code = _nothing(None), signals.exit_code()
-    summary, text = without_key((summary, text), failure)
+    summary, text = _shown(without_key((summary, text), failure))
     if as_json:
         print(json.dumps(summary))
     else:
         typer.echo(text, err=code not in (DONE, FAILED))
     raise typer.Exit(code)
+
+
+def _shown(content: tuple[dict[str, Any], str]) -> tuple[dict[str, Any], str]:
+    """``content`` without what looks like anybody's key: titles and values are quoted in it."""
+    from ..sharing.privacy import CUT, KEY
+
+    summary, text = json.loads(KEY.sub(CUT, json.dumps(content)))
+    return summary, text
 
 
 def _nothing(error: LumenfallError | None) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from . import pictures
+from .. import pictures
 
 WHOLE = ""
 """The name of what a JSON file holds."""
@@ -32,7 +32,9 @@ class SharedFile:
         return ".png" if self.data.startswith(pictures.PNG) else ".jpg" if self.data[:1] == b"\xff" else ".webp"
 
     def written(self, content: dict[str, Any]) -> bytes:
-        """The file's bytes with ``content`` in place of its own: the same form, and a picture's pixels as they are."""
+        """The file's bytes with ``content`` in place of its own: the same form, and a picture's pixels as they are.
+        Raises NoWorkflow for a damaged picture.
+        """
         if not self.is_picture:
             is_spread = b"\n" in self.data.strip()
             text = json.dumps(content[WHOLE], indent=2 if is_spread else None, ensure_ascii=False)
@@ -48,7 +50,7 @@ class SharedFile:
 
 
 def shared(data: bytes, is_picture: bool) -> SharedFile:
-    """What ``data`` holds, which is known to be JSON or a picture. Raises NoWorkflow for a damaged picture."""
+    """What ``data`` holds, which is known to be JSON or a picture."""
     if is_picture:
         return SharedFile(data, {name: _parsed(text) for name, text in pictures.texts(data).items()})
     return SharedFile(data, {WHOLE: json.loads(data)})

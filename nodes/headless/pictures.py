@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 import zlib
 from collections.abc import Callable, Iterator
 
-from ..problems import NoWorkflow
+from .problems import NoWorkflow
 
 PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
 MAX_TEXT = 64 * 2**20
@@ -21,14 +22,17 @@ EXIF_IFD = 0x8769
 
 
 def texts(data: bytes) -> Texts:
-    """The texts of a PNG, WebP or JPEG by their names; those of EXIF by their tags. Raises NoWorkflow for damage."""
+    """The texts of a PNG, WebP or JPEG by their names, as far as they can be read. Those of EXIF are called by their
+    tags, and by their own names where it is ComfyUI that wrote them (``prompt:...``).
+    """
     found: Texts = {}
 
     def note(name: str, text: str) -> str:
         found.setdefault(name, text)
         return text
 
-    rewritten(data, note)
+    with contextlib.suppress(NoWorkflow):
+        rewritten(data, note)
     return found
 
 
@@ -50,10 +54,13 @@ def _png(data: bytes, rewrite: Rewrite) -> Iterator[bytes]:
         whole = data[at : at + 12 + length]
         at += 12 + length
         if kind in (b"tEXt", b"zTXt", b"iTXt"):
+            if len(content) < length:
+                raise ValueError("it ends in the middle of a text")
             name, text = _png_text(kind, content)
             new = rewrite(name, text)
             if new == text:
-                yield whole
+                # Some edit a text and leave its checksum, which the browser does not look at, and others do.
+                yield _chunk(kind, content)
             elif new:
                 yield _png_chunk(name, new)
         elif kind == b"eXIf":
