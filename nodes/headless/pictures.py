@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import struct
+import warnings
 import zlib
 from collections.abc import Callable, Iterator
 
@@ -160,12 +161,14 @@ def _exif(content: bytes, rewrite: Rewrite) -> bytes:
     from PIL import Image
 
     exif = Image.Exif()
-    try:
-        exif.load(EXIF_HEAD + content)
-        inner = exif.get_ifd(EXIF_IFD)
-    except Exception:
-        # It may be made to break any reader of it.
-        return content
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            exif.load(EXIF_HEAD + content)
+            inner = exif.get_ifd(EXIF_IFD)
+        except Exception:
+            # It may be made to break any reader of it.
+            return content
     is_changed = False
     for tags in (exif, inner):
         for tag, value in [*tags.items()]:
