@@ -77,7 +77,7 @@ def test_the_file_that_people_share_gives_the_pixels_of_its_twin(
         # The sheet of a comparison says how many seconds each took.
         sheets = [node_id for node_id in paths if api(name)[node_id]["inputs"]["images"][1] == 1]
         pixels.append([])
-        for node_id, path in ((node_id, path) for node_id in paths for path in paths[node_id]):
+        for node_id, path in [(key, path) for key, several in paths.items() for path in several]:
             with Image.open(path) as picture:
                 pixels[-1].append((node_id, picture.size if node_id in sheets else picture.tobytes()))
     assert pixels[0] and pixels[0] == pixels[1]
