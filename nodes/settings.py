@@ -32,6 +32,7 @@ MAX_AMOUNT = 1e6
 Amount = Annotated[float, Field(ge=0, le=MAX_AMOUNT, allow_inf_nan=False)]
 Parallel = Annotated[int, Field(ge=1, le=16)]
 OnFailure = Literal["stop", "keep"]
+Receipts = Literal["full", "cost", "off"]
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,8 @@ class Settings(BaseModel):
     """Requests of one node in the air at once. More gains little and runs into providers' limits."""
     on_failure: Annotated[OnFailure, Variable("LUMENFALL_ON_FAILURE")] = "stop"
     """What becomes of a batch of which a request failed, where no Request Options node says it."""
+    receipts: Annotated[Receipts, Variable("LUMENFALL_RECEIPTS")] = "full"
+    """What saved pictures say of what they cost: all that is known, model and cost only, or nothing."""
     warn_above: Amount | None = None
     """US dollars: the browser warns of a run that costs more."""
     database: Annotated[str | None, Variable("LUMENFALL_DATABASE")] = Field(

@@ -65,6 +65,24 @@ def test_the_file_that_people_share_and_the_picture_that_it_makes_run_alike(
     assert [json.loads(picture.info["workflow"]) for picture in pictures] == [ui("generate")] * 3
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "mix-with-local-models"])
+def test_the_file_that_people_share_gives_the_pixels_of_its_twin(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pixels: list[list[tuple[str, Any]]] = []
+    for source in (name, EXAMPLES / f"{name}.json"):
+        code, printed = run(source, tmp_path, monkeypatch, capsys, "--input", str(EXAMPLES / "input"))
+        assert code == 0
+        paths = {node_id: output["images"] for node_id, output in sorted(printed["outputs"].items())}
+        # The sheet of a comparison says how many seconds each took.
+        sheets = [node_id for node_id in paths if api(name)[node_id]["inputs"]["images"][1] == 1]
+        pixels.append([])
+        for node_id, path in [(key, path) for key, several in paths.items() for path in several]:
+            with Image.open(path) as picture:
+                pixels[-1].append((node_id, picture.size if node_id in sheets else picture.tobytes()))
+    assert pixels[0] and pixels[0] == pixels[1]
+
+
 def test_the_inpainted_example_is_untouched_outside_its_mask(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -61,15 +61,17 @@ HEADLESS: dict[str, set[str]] = {
     "signals": set(),
     "streams": set(),
     "sandbox": set(),
-    "reading": {"problems"},
+    "pictures": {"problems"},
+    "reading": {"pictures", "problems"},
     "workflow": {"problems", "reading"},
     "core_nodes": {"folders"},
+    "sharing": {"pictures"},
     "checks": {"problems", "reading", "workflow"},
     "executor": {"checks", "host"},
     "playground": {"checks", "core_nodes", "executor", "folders", "host", "problems", "reading", "sandbox"},
     "commands": {
         *("checks", "core_nodes", "executor", "folders", "host", "playground", "problems", "reading", "sandbox"),
-        *("signals", "workflow"),
+        *("sharing", "signals", "workflow"),
     },
     "version": set(),
     "cli": {"commands", "signals", "streams", "version"},
@@ -175,6 +177,8 @@ TESTED_WITH: dict[str, str] = {
     "headless/sandbox/sending",
     "tests/headless/sandbox/test_media.py": "headless/sandbox/answers headless/sandbox/files",
     "tests/headless/sandbox/test_validation.py": "headless/sandbox/refusal",
+    "tests/headless/commands/test_check.py": "headless/sharing/classes headless/sharing/file headless/sharing/findings "
+    "headless/sharing/models headless/sharing/names headless/sharing/places headless/sharing/review",
     "tests/headless/test_checks.py": "graph/fields graph/validation headless/problems",
     "tests/headless/test_cli.py": "headless/commands/console headless/commands/models headless/commands/options "
     "headless/commands/playground headless/commands/run headless/commands/sandbox headless/commands/summary",

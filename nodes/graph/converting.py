@@ -7,6 +7,7 @@ afterwards, and so are muted and bypassed nodes, with the links that led to them
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,6 +21,12 @@ from .widgets import text_of
 
 ONLY_DRAWN = frozenset(("Reroute", "PrimitiveNode", "Note", "MarkdownNote"))
 """Classes of the browser alone."""
+
+SETTER, GETTER = "SetNode", "GetNode"
+"""Of the pack KJNodes, in many shared graphs: a getter gives what the setter of its name was given. Only drawn too."""
+
+SAVES = re.compile(r"save|export|upload|write", re.IGNORECASE)
+"""How the classes are called that write files, and their inputs that say where."""
 
 GROUP_NODES = ("workflow>", "workflow/")
 """How the types of group nodes begin, which came before subgraphs."""
@@ -134,7 +141,7 @@ class _Export:
         for node in level.drawing.nodes.values():
             subgraph = self.workflow.subgraphs.get(node.type)
             if subgraph is None:
-                if node.runs and node.type not in ONLY_DRAWN:
+                if node.runs and node.type not in (*ONLY_DRAWN, SETTER, GETTER):
                     yield level, node
             elif node.runs or level.above is not None:
                 self._opened += 1
@@ -282,9 +289,22 @@ class _Export:
         subgraph = self.workflow.subgraphs.get(node.type)
         if subgraph is not None:
             return self._out_of_subgraph(level, node, subgraph, slot, kind, visited)
-        if node.type in ONLY_DRAWN:
+        if node.type in (*ONLY_DRAWN, SETTER):
             return self._into(level, node, slot, visited, kind)
+        if node.type == GETTER:
+            return self._into(*self._setter(level, node), 0, visited, kind)
         return level.id_of(node), slot
+
+    def _setter(self, level: _Level, getter: DrawnNode) -> tuple[_Level, DrawnNode]:
+        """The node that sets what ``getter`` gets, in the same graph or one that it is in."""
+        name = _first(getter)
+        place: _Level | None = level
+        while place is not None:
+            for node in place.drawing.nodes.values():
+                if node.type == SETTER and _first(node) == name:
+                    return place, node
+            place = place.above
+        raise NotDrawn(f"node {level.id_of(getter)} gets {name!r}, which no SetNode sets")
 
     def _out_of_subgraph(
         self, level: _Level, node: DrawnNode, subgraph: Drawing, slot: int, kind: Any, visited: _Visited
@@ -306,6 +326,7 @@ class _Export:
             level.id_of(node)
             for level, node in exported
             if node.type not in self.definitions
+            and not _saves(node)
             and (node.outputs or not any(socket.link for socket in node.inputs))  # else it saves or shows something
         }
         dead: set[str] = set()
@@ -321,6 +342,17 @@ class _Export:
             if not further:
                 return frozenset(dead)
             dead |= further
+
+
+def _first(node: DrawnNode) -> Any:
+    return node.values[0] if isinstance(node.values, list) and node.values else None
+
+
+def _saves(node: DrawnNode) -> bool:
+    """Whether a node of an unknown class seems to write files, so that a run without it would be a lie."""
+    named = [socket.widget for socket in node.inputs if socket.widget]
+    names = [*named, *(node.values if isinstance(node.values, Mapping) else ()), *(node.named or ())]
+    return bool(SAVES.search(node.type)) or any(name == "filename_prefix" or SAVES.match(name) for name in names)
 
 
 def _leads_somewhere(value: Any, prompt: Mapping[str, Any]) -> bool:

@@ -131,7 +131,7 @@ def _definitions(content: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 def _drawing(content: Mapping[str, Any], name: str | None) -> Drawing:
     nodes: dict[str, DrawnNode] = {}
-    for node in map(_node, content["nodes"]):
+    for node in map(read_node, content["nodes"]):
         nodes.setdefault(node.id, node)
     links = dict(_wire(link) for link in content.get("links") or () if link)
     wires = {number: wire for number, wire in links.items() if min(wire.origin_slot, wire.target_slot) >= 0}
@@ -139,7 +139,8 @@ def _drawing(content: Mapping[str, Any], name: str | None) -> Drawing:
     return Drawing(name, nodes, wires, tuple(map(_socket, inputs)), tuple(map(_socket, outputs)))
 
 
-def _node(content: Mapping[str, Any]) -> DrawnNode:
+def read_node(content: Mapping[str, Any]) -> DrawnNode:
+    """One node. Raises what :func:`read` turns into NotDrawn: KeyError, TypeError, ValueError or AttributeError."""
     values, named = content.get("widgets_values"), content.get("widgets_values_named")
     properties = content.get("properties")
     return DrawnNode(

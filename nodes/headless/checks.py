@@ -91,6 +91,16 @@ async def build(
     return Graph(prompt, {node_id: nodes[node_id] for node_id in order})
 
 
+async def objections(prompt: Prompt, table: Mapping[str, type[Any]], node_ids: Iterable[str]) -> list[Problem]:
+    """What :func:`build` would have against these nodes, whose classes are in ``table``; against links between them
+    and nodes of unknown classes nothing.
+    """
+    checks = [_Check(node_id, prompt, table) for node_id in node_ids]
+    for check in checks:
+        await check.run()
+    return [problem for check in checks for problem in check.problems]
+
+
 async def _without_idle(outputs: list[str], prompt: Prompt, table: Mapping[str, type[Any]]) -> list[str]:
     """``outputs`` without faulty nodes that would only show something: they keep nothing else from running."""
     for node_id in [*outputs]:
@@ -152,7 +162,9 @@ class _Check:
             raise Misfit("bad_linked_input", f'{value!r} is not a link; a link is ["node id", slot]')
         if link.node not in self.prompt:
             raise Misfit("dangling_link", f"linked to node {link.node}, which does not exist")
-        source = self.table[self.prompt[link.node]["class_type"]]
+        source = self.table.get(self.prompt[link.node]["class_type"])
+        if source is None:
+            return link, "*"
         if not 0 <= link.slot < len(source.RETURN_TYPES):
             last = f"it has {len(source.RETURN_TYPES)}, counted from 0"
             raise Misfit("slot_out_of_range", f"node {link.node} has no output {link.slot}; {last}")

@@ -21,6 +21,7 @@ from .version import sentence
 COMMANDS = {
     "run": "Run a workflow.",
     "estimate": "Tell what a workflow would cost.",
+    "check": "Look at a workflow before it is shared.",
     "convert": "Print a workflow in API format.",
     "sandbox": "Serve a stand-in for the API: no key, no cost.",
     "models": "List the image models of the server.",
@@ -33,8 +34,23 @@ COMMANDS = {
 }
 """Each is a file of its name in commands/, with a function of its name, or a Typer with further commands."""
 
-EPILOGS = {"run": f"{CORE_NODES}\n\n{EXIT_CODES}", "playground": CORE_NODES}
-"""What stands below the help of a command."""
+EXAMPLES = {
+    "run": 'lumenfall run picture.png --set "Generate Image.prompt=a fox" --output out',
+    "estimate": "lumenfall estimate workflow.json --set LumenfallGenerate.n=4",
+    "check": "lumenfall check workflow.json --fix",
+    "convert": "lumenfall convert workflow.json --output api.json",
+    "sandbox": "lumenfall sandbox --latency 2",
+    "models": "lumenfall models --mode edit",
+    "playground": "lumenfall playground --sandbox",
+    "spend": "lumenfall spend --by model",
+    "limits": "lumenfall limits --day 5 --month 50",
+    "store": "lumenfall store export pictures",
+    "recover": "lumenfall recover --output pictures",
+    "receipt": "lumenfall receipt picture.png",
+}
+
+EPILOGS = {"run": [CORE_NODES, EXIT_CODES], "playground": [CORE_NODES]}
+"""What stands below the help of a command, beside its example."""
 
 
 def main() -> None:
@@ -116,8 +132,9 @@ def _add(app: typer.Typer, name: str) -> None:
     # Typer imports it when it reads the arguments, where a signal would not wait for that.
     import pydantic  # noqa: F401
 
+    epilog = "\n\n".join([f"Example: {EXAMPLES[name]}", *EPILOGS.get(name, ())])
     command: Any = getattr(importlib.import_module(f".commands.{name}", __package__), name)
     if isinstance(command, typer.Typer):
-        app.add_typer(command, name=name)
+        app.add_typer(command, name=name, epilog=epilog)
     else:
-        app.command(epilog=EPILOGS.get(name))(command)
+        app.command(epilog=epilog)(command)

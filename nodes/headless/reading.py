@@ -6,24 +6,21 @@ carry a graph (PNG in its texts, WebP and JPEG in their EXIF). Knows no nodes, a
 
 from __future__ import annotations
 
-import io
 import json
 import sys
-import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..graph.drawing import is_drawing
+from . import pictures
 from .problems import NoWorkflow, Problem, WorkflowError
 
 Prompt = dict[str, dict[str, Any]]
 """API format: node id -> {"class_type", "inputs", "_meta": {"title"}}. A link is ``["id", slot]``."""
 
 STDIN = Path("-")
-
-EXIF_IFD = 0x8769
 
 
 @dataclass(frozen=True)
@@ -41,12 +38,20 @@ def name_of(path: Path) -> str:
 
 def read(path: Path) -> Content:
     """Read a file, or standard input for ``-``. Raises WorkflowError where it holds no workflow."""
+    return content_of(data_of(path), name_of(path) if path == STDIN else str(path))
+
+
+def data_of(path: Path) -> bytes:
+    """The bytes of a file, or of standard input for ``-``. Raises NoWorkflow."""
     try:
-        data = sys.stdin.buffer.read() if path == STDIN else path.read_bytes()
+        return sys.stdin.buffer.read() if path == STDIN else path.read_bytes()
     except OSError as error:
         raise NoWorkflow(f"{path} cannot be read: {error.strerror or error}") from error
-    name = name_of(path) if path == STDIN else str(path)
-    if _is_picture(data):
+
+
+def content_of(data: bytes, name: str) -> Content:
+    """What a file holds, which is called ``name``. Raises WorkflowError where that is no workflow."""
+    if is_picture(data):
         return _content(dict(_carried(data)), name)
     try:
         content = json.loads(data)
@@ -103,53 +108,17 @@ def _checked(prompt: Any, name: str) -> Prompt:
     return prompt
 
 
-def _is_picture(data: bytes) -> bool:
+def is_picture(data: bytes) -> bool:
+    """Whether it is a PNG, WebP or JPEG, by its first bytes."""
     is_webp = data[:4] == b"RIFF" and data[8:12] == b"WEBP"
     return is_webp or data.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"))
 
 
 def _carried(data: bytes) -> Iterator[tuple[str, Any]]:
     """The graphs in a picture, by name. What cannot be read is as good as absent."""
-    for name, text in _texts(data):
+    for name, text in pictures.texts(data).items():
         if name in ("prompt", "workflow"):
             try:
                 yield name, json.loads(text)
             except (ValueError, RecursionError):
                 continue
-
-
-def _texts(data: bytes) -> Iterator[tuple[str, str]]:
-    from PIL import JpegImagePlugin, PngImagePlugin, WebPImagePlugin
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            # Image.open would refuse very large pictures, which is for those who decode them.
-            if data.startswith(b"\x89PNG"):
-                with PngImagePlugin.PngImageFile(io.BytesIO(data)) as png:
-                    yield from _png_texts(png)
-                return
-            reader = JpegImagePlugin.JpegImageFile if data[:1] == b"\xff" else WebPImagePlugin.WebPImageFile
-            with reader(io.BytesIO(data)) as picture:
-                exif = picture.getexif()
-                for value in (*exif.values(), *exif.get_ifd(EXIF_IFD).values()):
-                    name, _, text = _plain(value).partition(":")
-                    yield name.strip().lower(), text.rstrip("\0")
-        except Exception:
-            # A file that somebody sent may be made to break any reader of it. Pillow bounds its texts.
-            return
-
-
-def _png_texts(png: Any) -> Iterator[tuple[str, str]]:
-    before = {name: text for name, text in png.info.items() if isinstance(text, str)}
-    yield from before.items()
-    if not before.keys() & {"prompt", "workflow"}:
-        # Some programs write them after the pixels, which have to be read for that.
-        yield from png.text.items()
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, bytes):
-        # A comment begins with the name of its character set, in eight bytes.
-        value = value.removeprefix(b"ASCII\0\0\0").removeprefix(b"UNICODE\0").decode("utf-8", "replace")
-    return value if isinstance(value, str) else ""

@@ -29,18 +29,19 @@ def load(content: Content, table: Mapping[str, type[Any]], titles: Mapping[str, 
     try:
         workflow = drawing.read(content.drawn or {})
         used = {node.type for node in workflow.every_node()}
-        definitions = {
-            name: {"input": node.INPUT_TYPES(), "display_name": titles.get(name)}
-            for name, node in table.items()
-            if name in used
-        }
-        made = to_api(workflow, definitions, datetime.now())
+        known = {name: node for name, node in table.items() if name in used}
+        made = to_api(workflow, definitions(known, titles), datetime.now())
     except NotDrawn as error:
         problem = Problem("invalid_workflow", f"The workflow cannot be exported: {error}.")
         raise WorkflowError([problem]) from error
     if not made.prompt:
         raise NoWorkflow("The workflow has no node that runs.")
     return made
+
+
+def definitions(table: Mapping[str, type[Any]], titles: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """What ComfyUI's /object_info would say of the classes, as far as reading a graph needs it."""
+    return {name: {"input": node.INPUT_TYPES(), "display_name": titles.get(name)} for name, node in table.items()}
 
 
 def browser_form(path: Path) -> dict[str, Any] | None:

@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from .. import host
+from ..errors import LumenfallError
 from ..graph.links import signature
 from ..spend import Call
 from .origin import HiddenInputs
+from .session import Session
 
 log = logging.getLogger(__name__)
 
@@ -42,14 +44,15 @@ def _hand_out(receipts: list[dict[str, Any]], hidden: HiddenInputs) -> None:
     earlier = _in_run.pop((place.run_id, node_id), [])
     receipts = [*earlier, *(each for each in receipts if each not in earlier)]
     _remember(_in_run, (place.run_id, node_id), receipts)
-    if isinstance(hidden.png_info, dict):
-        hidden.png_info.setdefault(RECEIPTS, {})[node_id] = receipts
+    told = as_set(receipts)
+    if isinstance(hidden.png_info, dict) and told:
+        hidden.png_info.setdefault(RECEIPTS, {})[node_id] = told
     if isinstance(hidden.graph, Mapping):
         name = signature(hidden.graph, node_id)
         _remember(_handed_out, name, receipts)
         for queued, its_node, texts in tuple(_queued):
-            if queued == name:
-                texts[its_node] = receipts
+            if queued == name and told:
+                texts[its_node] = told
 
 
 def _remember(known: dict[K, list[dict[str, Any]]], name: K, receipts: list[dict[str, Any]]) -> None:
@@ -62,6 +65,26 @@ def prepare_receipts() -> None:
     """Give every graph that is queued from now on a place for receipts, also where the browser sends none."""
     host.current().before_each_run(_put_known_receipts)
 
+
+def as_set(receipts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What of ``receipts`` the settings let a picture carry. Raises InputError for settings that cannot be used."""
+    chosen = Session(host.current()).settings.receipts
+    if chosen == "off":
+        return []
+    return [reduced(each) for each in receipts] if chosen == "cost" else receipts
+
+
+def reduced(receipt: Mapping[str, Any]) -> dict[str, Any]:
+    """Model and cost of a receipt: nothing by which the request or its account could be looked up."""
+    return {name: receipt[name] for name in REDUCED if name in receipt}
+
+
+def of_run(run_id: str | None) -> list[dict[str, Any]]:
+    """All receipts of a run, whatever the settings let its pictures carry."""
+    return [each for (run, _), receipts in _in_run.items() if run == run_id for each in receipts]
+
+
+REDUCED = ("model", "cost", "currency")
 
 MAX_REMEMBERED = 1000
 MAX_QUEUED = 10_000
@@ -78,8 +101,13 @@ which the host takes along as they are. Those that have run are among them, wher
 def _put_known_receipts(graph: Mapping[str, Any], png_info: dict[str, Any]) -> None:
     ours = {node_id: signature(graph, node_id) for node_id, node in graph.items() if _is_ours(node)}
     if ours:
-        texts = {node_id: _handed_out[name] for node_id, name in ours.items() if _handed_out.get(name)}
+        texts: dict[str, list[dict[str, Any]]] = {}
         png_info[RECEIPTS] = texts
+        try:
+            told = {node_id: as_set(_handed_out.get(name, [])) for node_id, name in ours.items()}
+            texts.update({node_id: receipts for node_id, receipts in told.items() if receipts})
+        except LumenfallError:
+            log.warning("The receipts could not be handed out", exc_info=True)
         _queued.extend((name, node_id, texts) for node_id, name in ours.items())
         del _queued[:-MAX_QUEUED]
 

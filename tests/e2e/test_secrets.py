@@ -24,6 +24,19 @@ def open_settings(canvas: Canvas) -> None:
     canvas.page.evaluate("() => window.app.extensionManager.command.execute('Lumenfall.Settings')")
 
 
+def test_receipts_are_switched_off_in_the_dialog(page: Canvas) -> None:
+    before = page.site.settings_file.read_bytes()
+    try:
+        open_settings(page)
+        dialog = page.page.get_by_role("dialog", name="Lumenfall")
+        dialog.get_by_label("Receipts in saved pictures").select_option("off")
+        dialog.get_by_role("button", name="Save").click()
+        expect(dialog).to_have_count(0)
+        assert json.loads(page.site.settings_file.read_text())["receipts"] == "off"
+    finally:
+        page.site.settings_file.write_bytes(before)
+
+
 def test_the_key_is_set_masked_tried_and_used_and_is_in_nothing_that_is_served(page: Canvas) -> None:
     page.site.settings_file.unlink()
     open_settings(page)

@@ -91,6 +91,39 @@ def test_nodes_of_unknown_classes_that_lead_to_nothing_are_told() -> None:
     assert made.dead_ends == {"1", "2"}
 
 
+@pytest.mark.parametrize("more", [{"type": "Image Save"}, {"widgets_values": {"filename_prefix": "x"}}])
+def test_a_node_that_seems_to_save_is_no_dead_end(more: dict[str, Any]) -> None:
+    """Nobody should believe that its file was written."""
+    content = drawn([(0, "Load"), (0, "Unknown"), (0, "SaveImage")], [(0, 0, 1, 0), (0, 0, 2, 0)])
+    content["nodes"][1] |= more
+    assert converted(content).dead_ends == frozenset()
+
+
+def setting(number: int, kind: str, name: str) -> dict[str, Any]:
+    sockets = [{"name": "*", "type": "*", "link": None}]
+    node = {"id": number, "type": kind, "widgets_values": [name], "inputs": [], "outputs": sockets}
+    return {**node, "inputs": sockets} if kind == "SetNode" else node
+
+
+def test_what_one_node_sets_another_gets() -> None:
+    """As KJNodes do, which are only drawn: through reroutes, and from inside a subgraph too."""
+    content = drawn([(0, "Load"), (0, "SaveImage")], [])
+    setter, getter = setting(5, "SetNode", "pic"), setting(6, "GetNode", "pic")
+    setter["inputs"] = [{"name": "IMAGE", "type": "IMAGE", "link": 1}]
+    content["nodes"] += [setter, getter, {"id": 7, "type": "S", "inputs": [], "outputs": []}]
+    content["nodes"][1]["inputs"][0]["link"] = 2
+    content["links"] = [[1, 0, 0, 5, 0, "IMAGE"], [2, 6, 0, 1, 0, "IMAGE"]]
+    inner = drawn([(0, "SaveImage")], [])
+    inner["nodes"] = [setting(8, "GetNode", "pic"), {**inner["nodes"][0], "id": 9}]
+    inner["nodes"][1]["inputs"] = [{"name": "images", "type": "IMAGE", "link": 3}]
+    inner["links"] = [{"id": 3, "origin_id": 8, "origin_slot": 0, "target_id": 9, "target_slot": 0, "type": "IMAGE"}]
+    content["definitions"] = {"subgraphs": [{"id": "S", **inner}]}
+    assert links(converted(content)) == {"0": {}, "1": {"images": ["0", 0]}, "7:9": {"images": ["0", 0]}}
+    setter["widgets_values"] = ["other"]
+    with pytest.raises(NotDrawn, match="node 6 gets 'pic', which no SetNode sets"):
+        converted(content)
+
+
 def test_values_without_names_are_told() -> None:
     content = drawn([(0, "Unknown"), (0, "Load")], [])
     for node in content["nodes"]:

@@ -131,3 +131,11 @@ def test_reading_loads_no_torch(tmp_path: Path) -> None:
 
     code = "import sys; from nodes.headless import reading, workflow; assert not {'torch', 'numpy'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
+
+
+def test_a_picture_whose_text_was_edited_by_hand_is_read_as_the_browser_does(tmp_path: Path) -> None:
+    """The checksum is that of the text before. Pillow would not open it."""
+    data = png(lambda info: info.add_text("prompt", json.dumps(PROMPT)))
+    at = data.index(b"IDAT") - 8
+    (tmp_path / "a.png").write_bytes(data[:at] + bytes(4) + data[at + 4 :])
+    assert read(tmp_path / "a.png").prompt == PROMPT

@@ -112,6 +112,30 @@ def test_a_replayed_picture_carries_what_it_once_cost(keyed: Sandbox, tmp_path: 
     assert receipts[0] == receipts[1] and len(keyed.bill) == 1
 
 
+@pytest.mark.parametrize(("chosen", "left"), [("cost", {"model", "cost", "currency"}), ("off", None)])
+def test_the_settings_say_what_a_picture_tells(
+    keyed: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chosen: str, left: set[str] | None
+) -> None:
+    file = run(keyed, tmp_path, graph(), LUMENFALL_RECEIPTS=chosen)
+    with Image.open(file) as picture:
+        told = json.loads(picture.text.get(RECEIPTS, "{}"))  # type: ignore[attr-defined]
+    assert (left is None and told == {}) or [set(one) for one in told["1"]] == [left]
+    assert keyed.bill[0].request_id.encode() not in file.read_bytes()
+    # The same where a host takes the result from its cache.
+    texts: dict[str, Any] = {}
+    with use(Headless({"LUMENFALL_RECEIPTS": chosen})):
+        _put_known_receipts(graph(), texts)
+    assert texts[RECEIPTS] == told
+
+
+def test_settings_that_cannot_be_used_keep_no_graph_from_the_queue(keyed: Sandbox, tmp_path: Path) -> None:
+    run(keyed, tmp_path, graph())
+    texts: dict[str, Any] = {}
+    with use(Headless({"LUMENFALL_RECEIPTS": "some"})):
+        _put_known_receipts(graph(), texts)
+    assert texts == {RECEIPTS: {}}
+
+
 def test_the_ledger_names_node_workflow_and_run(keyed: Sandbox, tmp_path: Path) -> None:
     run(keyed, tmp_path, graph())
     call = Journal(tmp_path / "data").find(keyed.bill[0].request_id)

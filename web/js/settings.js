@@ -73,7 +73,14 @@ class Form {
         this.pricesRow(),
         this.ratesRow(),
       ),
-      this.section("behaviour", this.failureRow(), this.replayRow(), this.parallelRow(), this.storeRow()),
+      this.section(
+        "behaviour",
+        this.failureRow(),
+        this.replayRow(),
+        this.receiptsRow(),
+        this.parallelRow(),
+        this.storeRow(),
+      ),
       element(
         "footer",
         {},
@@ -271,6 +278,14 @@ class Form {
     return this.row("replay", t("settings.replay"), this.replay, t("settings.replayHint"));
   }
 
+  receiptsRow() {
+    const choices = ["full", "cost", "off"].map((value) =>
+      element("option", { value, text: t(`settings.receipts_${value}`), selected: value === this.now.receipts }),
+    );
+    this.receipts = element("select", { class: "lumenfall-field" }, choices);
+    return this.row("receipts", t("settings.receipts"), this.receipts, t("settings.receiptsHint"));
+  }
+
   parallelRow() {
     this.parallel = element("input", {
       class: "lumenfall-field",
@@ -321,6 +336,7 @@ class Form {
       warn_above: amountIn(this.warn),
       on_failure: this.onFailure.value,
       replay: this.replay.checked,
+      receipts: this.receipts.value,
       parallel: Number(this.parallel.value),
       store_gb: Number(this.store.value),
     };

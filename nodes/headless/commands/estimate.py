@@ -47,7 +47,7 @@ def estimate_file(workflow: Path, settings: list[str], input_folder: Path, *, in
     core = table(Folders(input_folder, output_folder, output_folder))
     nodes = {**core, **NODE_CLASS_MAPPINGS}
     loaded = load(content, nodes, TITLES)
-    with _environment(in_sandbox) as overrides:
+    with environment(in_sandbox) as overrides:
         host = Headless(overrides, nodes=nodes, free_nodes=free(core))
         with signals.asking(host.stop):
             return asyncio.run(_estimate(loaded, settings, host))
@@ -78,7 +78,7 @@ async def _estimate(loaded: Converted, settings: list[str], host: Headless) -> E
 
 
 @contextlib.contextmanager
-def _environment(in_sandbox: bool) -> Iterator[dict[str, str | None]]:
+def environment(in_sandbox: bool) -> Iterator[dict[str, str | None]]:
     """Environment variables to change."""
     if not in_sandbox:
         yield {}

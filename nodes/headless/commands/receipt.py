@@ -11,11 +11,12 @@ from typing import Annotated, Any
 
 import typer
 
-from ...errors import InputError
-from ...purchase.receipts import RECEIPTS
+from ...errors import InputError, LumenfallError
+from ...purchase.receipts import RECEIPTS, REDUCED
 from ...purchase.session import Session
 from ...spend import clock, with_picture
 from ..host import Headless
+from ..reading import read
 from .printing import failing_in_words, one_line
 from .store import everything, print_everything
 
@@ -38,19 +39,35 @@ def receipt(
             journal = Session(Headless()).journal
             calls = [everything(journal, call) for call in with_picture(journal, digest)]
         if not receipts and not calls:
-            raise InputError(
-                f"{file.name} carries no receipt, and the store does not know it.",
-                code="NO_RECEIPT",
-                hint="Receipts are in PNG files as Save Image writes them; other programs may drop them.",
-            )
+            raise _nothing(file)
+    is_reduced = any(one.keys() <= {*REDUCED} for paid in receipts.values() for one in paid)
     if as_json:
-        print(json.dumps({"file": str(file.resolve()), "receipts": receipts, "calls": calls}))
+        told = {"file": str(file.resolve()), "receipts": receipts, "calls": calls, "reduced": is_reduced}
+        print(json.dumps(told))
         return
     for node_id, paid in receipts.items():
         for number, one in enumerate(paid):
             typer.echo(("" if number else f"Node {one_line(node_id, 60)}\n") + _text(one))
+    if is_reduced:
+        typer.echo("Only model and cost: whoever saved it has set that, or cleaned it with lumenfall check --fix.")
     for call in calls:
         print_everything(call)
+
+
+def _nothing(file: Path) -> InputError:
+    hint = "Receipts are in PNG files as Save Image writes them; other programs may drop them."
+    if _was_bought(file):
+        hint = "Its graph has nodes of this pack: receipts were switched off when it was saved, or taken out since."
+    return InputError(f"{file.name} carries no receipt, and the store does not know it.", code="NO_RECEIPT", hint=hint)
+
+
+def _was_bought(file: Path) -> bool:
+    """Whether the picture carries a graph with a node of this pack."""
+    try:
+        prompt = read(file).prompt
+    except LumenfallError:
+        return False
+    return any(node["class_type"].startswith("Lumenfall") for node in (prompt or {}).values())
 
 
 def read_receipts(file: Path) -> Receipts:

@@ -12,7 +12,7 @@ from ...errors import Charged, InputError, LumenfallError, StoreError, sentences
 from ...host import Bare, current
 from ...host.writing import create
 from ...purchase.origin import run_of
-from ...purchase.receipts import RECEIPTS
+from ...purchase.receipts import of_run
 from ...purchase.session import Session
 from ..folders import next_name
 from .prefixes import check, without_keys
@@ -76,10 +76,10 @@ def texts(prompt: Any, extra: Mapping[str, Any] | None) -> Iterator[tuple[str, s
 
 def _kept(extra: Mapping[str, Any] | None) -> tuple[Charged, str]:
     """Whether this run has paid, and where that is now."""
-    receipts = [receipt for of_node in (extra or {}).get(RECEIPTS, {}).values() for receipt in of_node]
+    host = current()
+    receipts = of_run(host.place().run_id)
     if not receipts:
         return Charged.NO, ""
-    host = current()
     session = Session(host)
     names = list(dict.fromkeys(receipt["request_id"] for receipt in receipts if receipt["request_id"]))
     ways = []

@@ -49,6 +49,31 @@ def test_a_picture_saved_by_a_run_tells_its_price(command: Command, sandbox: San
     assert one["request_id"] in out and str(one["cost"]) in out and "Node 1" in out
 
 
+@pytest.mark.parametrize(
+    ("chosen", "code", "said"), [("cost", 0, "Only model and cost"), ("off", 1, "receipts were switched off")]
+)
+def test_what_was_left_out_of_a_picture_is_told(
+    command: Command,
+    sandbox: Sandbox,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    chosen: str,
+    code: int,
+    said: str,
+) -> None:
+    monkeypatch.setenv("LUMENFALL_RECEIPTS", chosen)
+    graph = {
+        "1": {"class_type": "LumenfallGenerate", "inputs": {"prompt": "a cat", "model": "gpt-image-2", "seed": 0}},
+        "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "cat"}},
+    }
+    graph["1"]["inputs"] |= {"size": "64x64", "n": 1}
+    (tmp_path / "w.json").write_text(json.dumps(graph))
+    (image,) = command("run", "w.json", "--sandbox", "--json").json["outputs"]["2"]["images"]
+    printed = command("receipt", image)
+    assert printed.code == code and said in printed.out + printed.err
+    assert "request_id" not in printed.out
+
+
 def test_a_file_as_it_came_is_known_by_its_bytes(command: Command, journal: Journal, tmp_path: Path) -> None:
     call = booked(journal, "0.04", request_id="req_9")
     (tmp_path / "renamed.jpg").write_bytes(journal.files.get(call.pictures[0]))

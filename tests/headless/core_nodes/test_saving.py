@@ -121,3 +121,13 @@ def test_nothing_is_said_of_a_store_where_nothing_was_bought(command: Command, t
     written(tmp_path, graph)
     (error,) = command("run", "w.json", "--json").json["errors"]
     assert error["charged"] == "not charged" and "store" not in error["hint"]
+
+
+def test_that_receipts_are_switched_off_takes_nothing_from_who_has_paid(
+    command: Command, tmp_path: Path, graph: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LUMENFALL_RECEIPTS", "off")
+    graph["3"]["inputs"]["filename_prefix"] = ["4", 0]
+    written(tmp_path, {**graph, "4": PREFIX})
+    (error,) = command("run", "w.json", "--json").json["errors"]
+    assert error["charged"] == "charged" and "lumenfall recover" in error["hint"]

@@ -1,0 +1,227 @@
+"""What is to be mended in what a file holds, and the same content mended as far as that can be done."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...graph.converting import GROUP_NODES, ONLY_DRAWN
+from ...graph.fields import declared
+from ...purchase.receipts import RECEIPTS, REDUCED, reduced
+from .classes import is_core
+from .findings import Finding
+from .models import SEVERAL, Living
+from .names import cut_names, is_prefix, personal_names
+from .places import Definitions, Place, changed, places, texts_in
+from .privacy import CUT, KEY_NAME, matches, name_in, owners, without
+
+TRAVELS = frozenset(("example.png",))
+"""What every ComfyUI has in its input folder."""
+
+FILE = re.compile(
+    r"\.(?:png|jpe?g|webp|gif|bmp|tiff?|exr|avif|mp4|webm|mov|mkv|wav|mp3|flac|ogg|m4a)(?: \[\w+\])?$", re.I
+)
+NOTES = frozenset(("Note", "MarkdownNote"))
+
+ADVICE = {
+    "key": "Take it out; if it was ever shared, revoke it.",
+    "private_path": "Write the file's name alone.",
+    "private_address": "Nobody else can reach it: take it out.",
+}
+SAID = {"key": "what looks like an API key", "private_path": "a private path", "private_address": "a private address"}
+
+
+@dataclass
+class Review:
+    """One look at ``content``: documents and texts by name, as :class:`.file.SharedFile` has them.
+
+    ``table`` are the node classes that are known here, ``definitions`` their inputs; ``exported`` is the graph in API
+    format, as far as that can be had; ``living`` are the models; ``without_key`` cuts the user's own key out of a text.
+    """
+
+    content: Mapping[str, Any]
+    table: Mapping[str, type[Any]]
+    definitions: Definitions
+    exported: Mapping[str, Any]
+    living: Living
+    without_key: Callable[[str], str]
+    findings: list[Finding] = field(default_factory=list)
+
+    def mended(self) -> dict[str, Any]:
+        """The content, mended. Afterwards ``findings`` has what was there."""
+        self._names = personal_names(owner for text in texts_in(self.content) for owner in owners(text))
+        every = [place for document in self.content.values() for place in places(document, self.definitions)]
+        self._subgraphs = set(self._subgraph_ids(self.content))
+        # A value that a primitive or the node of a subgraph hands on stands there and not in the node.
+        self._handed_on: dict[str, str] = {}
+        self._whole: dict[int, dict[str, str]] = {}
+        for place in places(dict(self.exported), self.definitions):
+            self._handed_on.update(self._odd_values(place))
+        for place in every:
+            self._look(place)
+        content = {name: self._receipts(name, document) for name, document in self.content.items()}
+        content = changed(content, self.definitions, self._text)
+        return {name: self._without_odd_inputs(document) for name, document in content.items()}
+
+    def _look(self, place: Place) -> None:
+        replaced = self._whole.setdefault(id(place.raw), {})
+        self._unknown(place)
+        self._pictures(place)
+        replaced.update(self._odd_values(place))
+        self._handed_on.update(replaced)
+        self._odd_inputs(place)
+
+    def _odd_values(self, place: Place) -> Iterator[tuple[str, str]]:
+        """Values that are replaced as a whole, each with what comes in its place."""
+        node_class = self.table.get(place.class_type)
+        if node_class is not None and place.class_type.startswith("Lumenfall"):
+            new = dict(place.values)
+            for dead in self.living.dead(place.values, node_class):
+                self._add(
+                    "dead_model", f"the model {dead.slug} {dead.reason}.", f"The nearest is {dead.nearest}.", place
+                )
+                for name in ("model", "more_models"):
+                    if isinstance(new.get(name), str):
+                        new[name] = _in_place_of(new[name], dead.slug, dead.nearest)
+            yield from ((place.values[name], new[name]) for name in new if new[name] != place.values[name])
+        for name, value in place.values.items():
+            if not isinstance(value, str):
+                continue
+            if KEY_NAME.search(name.lower().replace("-", "_")) and re.fullmatch(r"\S{8,}", value) and value != CUT:
+                self._add("key", f"{name} holds what may be a secret.", ADVICE["key"], place)
+                yield value, CUT
+            elif is_prefix(name):
+                bare = name_in(value) if any(it.kind == "private_path" for it in self._matches(value)) else value
+                cut = cut_names(bare, self._names)
+                if cut != bare:
+                    self._add("personal_name", f"{name} has a personal name in it.", f"Write {cut!r}.", place)
+                    yield value, cut
+
+    def _odd_inputs(self, place: Place) -> None:
+        if place.is_drawn or not (place.class_type.startswith("Lumenfall") and place.class_type in self.table):
+            return
+        known = declared(self.table[place.class_type])
+        for name in place.raw["inputs"]:
+            if name not in known:
+                message = f"this version of the pack has no input {name} there."
+                self._add("unknown_input", message, "Take it out: it is read by nobody.", place)
+
+    def _matches(self, text: str) -> list[Any]:
+        return list(matches(text, self.without_key))
+
+    def _text(self, place: Place | None, name: str, text: str) -> str:
+        if place is not None:
+            whole = self._whole.get(id(place.raw), {})
+            if place.class_type == "PrimitiveNode" or place.class_type in self._subgraphs:
+                whole = {**self._handed_on, **whole}
+            if text in whole:
+                return whole[text]
+        found = self._matches(text)
+        kept = []
+        for match in found:
+            is_all = match.start == 0 and match.end == len(text)
+            instead = match.instead
+            fixable = True
+            if match.kind == "private_address":
+                default = self._default(place, name, text) if is_all else None
+                is_text = place is None or place.class_type in NOTES or name == "title" or not is_all
+                fixable = default is not None or is_text
+                instead = match.instead if default is None else default
+            what = f"{SAID[match.kind]}, {match.shown}" if match.shown != "your own API key" else match.shown
+            where = "" if place is None or not name or name == "widgets_values" else f" in {name}"
+            self._add(match.kind, f"it has {what}{where}.", ADVICE[match.kind], place, fixable=fixable)
+            if fixable:
+                kept.append(type(match)(match.kind, match.start, match.end, match.shown, instead))
+        return without(text, kept)
+
+    def _default(self, place: Place | None, name: str, text: str) -> str | None:
+        node_class = None if place is None else self.table.get(place.class_type)
+        if place is None or node_class is None:
+            return None
+        named = name if not place.is_drawn else next((key for key, value in place.values.items() if value == text), "")
+        field_ = declared(node_class).get(named)
+        return field_.default if field_ is not None and isinstance(field_.default, str) else None
+
+    def _unknown(self, place: Place) -> None:
+        kind = place.class_type
+        is_known = kind in self.table or kind in ONLY_DRAWN or kind in self._subgraphs or is_core(kind)
+        if is_known or place.pack == "comfy-core":
+            return
+        if kind.startswith(GROUP_NODES):
+            advice = "Open the file in ComfyUI, where it becomes a subgraph, and save it anew."
+            self._add("group_node", "it is a group node, which came before subgraphs.", advice, place, fixable=False)
+        elif kind.startswith("Lumenfall"):
+            advice = "Update the pack, or take the node out."
+            self._add("unknown_node", "this version of the pack has no such node.", advice, place, fixable=False)
+        else:
+            pack = f" It comes from {place.pack}." if place.pack else ""
+            advice = f"Say that the pack is needed{'' if place.pack else ', and which one'}, or take the node out."
+            message = f"neither this pack nor ComfyUI has {kind}.{pack}"
+            self._add("unknown_node", message, advice, place, fixable=False)
+
+    def _pictures(self, place: Place) -> None:
+        if not (place.runs and "load" in place.class_type.lower()):
+            return
+        for value in place.values.values():
+            if isinstance(value, str) and FILE.search(value) and value not in TRAVELS and "\n" not in value:
+                name = name_in(value) or value
+                advice = "Send it along, or say what belongs there."
+                self._add("picture_stays", f"{name} is not in the file.", advice, place, fixable=False)
+
+    def _receipts(self, name: str, document: Any) -> Any:
+        if name != RECEIPTS or not isinstance(document, Mapping):
+            return document
+        receipts = {
+            node_id: [reduced(each) for each in paid if isinstance(each, Mapping)]
+            for node_id, paid in document.items()
+            if isinstance(paid, list)
+        }
+        if receipts != document:
+            told = ", ".join(REDUCED)
+            advice = f"A cleaned copy has {told} only; `receipts` in the settings does so for all pictures."
+            self._add("receipt", "the picture's receipts name requests, provider and server.", advice, None)
+        return receipts
+
+    def _without_odd_inputs(self, document: Any) -> Any:
+        """Inputs that the classes of this pack do not have: nobody reads them."""
+        if isinstance(document, list):
+            return [self._without_odd_inputs(value) for value in document]
+        if not isinstance(document, Mapping):
+            return document
+        kind, inputs = document.get("class_type"), document.get("inputs")
+        if (
+            isinstance(kind, str)
+            and kind.startswith("Lumenfall")
+            and kind in self.table
+            and isinstance(inputs, Mapping)
+        ):
+            known = declared(self.table[kind])
+            return {**document, "inputs": {name: value for name, value in inputs.items() if name in known}}
+        return {name: self._without_odd_inputs(value) for name, value in document.items()}
+
+    def _subgraph_ids(self, content: Any) -> Iterator[str]:
+        if isinstance(content, Mapping):
+            for subgraph in content.get("subgraphs") or () if isinstance(content.get("subgraphs"), list) else ():
+                if isinstance(subgraph, Mapping):
+                    yield str(subgraph.get("id"))
+            for value in content.values():
+                yield from self._subgraph_ids(value)
+        elif isinstance(content, list):
+            for value in content:
+                yield from self._subgraph_ids(value)
+
+    def _add(self, code: str, message: str, advice: str, place: Place | None, *, fixable: bool = True) -> None:
+        about = (None, None, None) if place is None else (place.id, place.title, place.class_type)
+        self.findings.append(Finding(code, message, advice, fixable, *about))
+
+
+def _in_place_of(text: str, slug: str, nearest: str) -> str:
+    """``text``, a list of slugs, with one replaced by another, unless that is there too."""
+    slugs = [part for part in SEVERAL.split(text) if part]
+    if len(slugs) < 2:
+        return text.replace(slug, nearest)
+    if nearest in slugs:
+        return "\n".join(part for part in slugs if part != slug)
+    return re.sub(rf"(?<![^\s,;]){re.escape(slug)}(?![^\s,;])", lambda _: nearest, text)

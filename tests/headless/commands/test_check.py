@@ -1,0 +1,231 @@
+"""`lumenfall check`: what a file gives away, and a copy that does not."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from nodes.headless.reading import content_of
+from nodes.headless.sharing import names
+from tests.headless.conftest import Command
+from tests.test_examples import EXAMPLES, api, ui
+
+KEY = "lmnfl_key_abc.TOPSECRET99"
+OTHER = "sk-proj-0123456789abcdefghij"
+
+Document = dict[str, Any]
+
+
+@pytest.fixture(autouse=True)
+def jane(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(names.getpass, "getuser", lambda: "jane")
+
+
+def written(tmp_path: Path, content: Any, name: str = "w.json") -> str:
+    (tmp_path / name).write_text(json.dumps(content, indent=2), encoding="utf-8")
+    return name
+
+
+def codes(found: list[Document]) -> list[str]:
+    return sorted(each["code"] for each in found)
+
+
+def check(command: Command, *arguments: str) -> tuple[int, Document]:
+    printed = command("check", *arguments, "--sandbox", "--json")
+    return printed.code, printed.json
+
+
+def with_inputs(**inputs: Any) -> Document:
+    """The example in API format with other inputs in its two nodes."""
+    graph = api("generate")
+    for node in graph.values():
+        for name, value in inputs.items():
+            if name in node["inputs"]:
+                node["inputs"][name] = value
+    return graph
+
+
+def drawn(**values: Any) -> Document:
+    """The same as the browser saves it: values of the widgets in their order."""
+    content, twin = ui("generate"), api("generate")
+    for node in content["nodes"]:
+        for name, value in values.items():
+            old = twin.get(str(node["id"]), {"inputs": {}})["inputs"].get(name)
+            if old is not None and old in node.get("widgets_values", ()):
+                node["widgets_values"][node["widgets_values"].index(old)] = value
+    return content
+
+
+PLANTED = [
+    ("key", {"prompt": f"a sign that says {OTHER}"}, {"prompt": "a sign that says ***"}),
+    ("private_path", {"prompt": "like /home/jane/cats/tom.png"}, {"prompt": "like tom.png"}),
+    ("private_address", {"prompt": "see http://192.168.0.7:8188/view there"}, {"prompt": "see ... there"}),
+    ("personal_name", {"filename_prefix": "jane/cats/Jane_tom"}, {"filename_prefix": "cats/tom"}),
+    ("dead_model", {"model": "gpt-image-22"}, {"model": "gpt-image-2"}),
+]
+
+
+@pytest.mark.parametrize(("code", "values", "mended"), PLANTED, ids=[each[0] for each in PLANTED])
+@pytest.mark.parametrize("make", [with_inputs, drawn])
+def test_what_is_private_or_dead_is_found_and_mended_in_the_files_own_form(
+    command: Command, tmp_path: Path, make: Any, code: str, values: Document, mended: Document
+) -> None:
+    file = written(tmp_path, make(**values))
+    status, found = check(command, file)
+    (one,) = found["findings"]
+    assert (status, found["status"], one["code"], one["fixable"]) == (1, "error", code, True)
+    assert one["node_id"] and one["advice"]
+    before = (tmp_path / file).read_bytes()
+    status, found = check(command, file, "--fix")
+    assert (status, found["written"], found["left"]) == (0, str(tmp_path / "w.shared.json"), [])
+    assert json.loads((tmp_path / "w.shared.json").read_text(encoding="utf-8")) == make(**mended)
+    assert (tmp_path / file).read_bytes() == before
+    assert check(command, "w.shared.json")[0] == 0
+
+
+def test_nothing_to_mend_is_told_with_the_price(command: Command) -> None:
+    printed = command("check", str(EXAMPLES / "generate.json"), "--sandbox")
+    assert printed.code == 0 and "Nothing to mend." in printed.out and "To run it costs about 0.0" in printed.out
+
+
+def test_the_users_own_key_is_found_anywhere_and_shown_nowhere(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = "0a1b2c3d-no-known-form"
+    monkeypatch.setenv("LUMENFALL_API_KEY", key)
+    content = drawn()
+    content["extra"]["note"] = {"deep": [f"x{key}"]}
+    file = written(tmp_path, content)
+    printed = command("check", file, "--fix", "--sandbox")
+    assert printed.code == 0 and "your own API key" in printed.out and key not in printed.out + printed.err
+    assert key not in (tmp_path / "w.shared.json").read_text(encoding="utf-8")
+
+
+def test_a_secret_is_told_by_the_name_of_its_input(command: Command, tmp_path: Path) -> None:
+    node = {"class_type": "SomeApiNode", "inputs": {"api_key": "0123abcd4567", "model": "x", "images": ["1", 0]}}
+    file = written(tmp_path, {**api("generate"), "77": node})
+    _, found = check(command, file, "--fix")
+    assert codes(found["findings"]) == ["key", "unknown_node"] and codes(found["left"]) == ["unknown_node"]
+    made = json.loads((tmp_path / "w.shared.json").read_text(encoding="utf-8"))
+    assert made["77"]["inputs"] == {"api_key": "***", "model": "x", "images": ["1", 0]}
+
+
+def test_what_cannot_be_mended_is_told_and_left(command: Command, tmp_path: Path) -> None:
+    graph = api("inpaint")
+    graph["91"] = {"class_type": "Odd", "inputs": {"url": "http://nas:9000/x"}, "_meta": {"cnr_id": "odd-pack"}}
+    ours = next(name for name, node in graph.items() if node["class_type"] == "LumenfallInpaint")
+    graph[ours]["inputs"] |= {"n": 400, "of_old": 1}
+    status, found = check(command, written(tmp_path, graph), "--fix")
+    left = ["picture_stays", "private_address", "unknown_node", "value_bigger_than_max"]
+    assert (status, codes(found["left"])) == (1, left)
+    assert codes(found["findings"]) == sorted([*left, "unknown_input"])
+    assert any("odd-pack" in each["message"] for each in found["left"])
+    assert all(each["node_id"] for each in found["findings"])
+    made = json.loads((tmp_path / "w.shared.json").read_text(encoding="utf-8"))
+    assert "of_old" not in made[ours]["inputs"] and made["91"] == graph["91"]
+
+
+def test_a_value_that_a_primitive_hands_on_is_mended_where_it_stands(command: Command, tmp_path: Path) -> None:
+    content = drawn()
+    (ours,) = [node for node in content["nodes"] if node["type"] == "LumenfallGenerate"]
+    slot = next(at for at, socket in enumerate(ours["inputs"]) if socket["name"] == "model")
+    ours["inputs"][slot]["link"] = 900
+    primitive = {"id": 90, "type": "PrimitiveNode", "widgets_values": ["gpt-image-22", "fixed"], "inputs": []}
+    primitive["outputs"] = [{"name": "COMBO", "type": "COMBO", "links": [900]}]
+    content["nodes"].append(primitive)
+    content["links"].append([900, 90, 0, ours["id"], slot, "COMBO"])
+    status, found = check(command, written(tmp_path, content), "--fix")
+    assert (status, codes(found["findings"])) == (0, ["dead_model"])
+    made = json.loads((tmp_path / "w.shared.json").read_text(encoding="utf-8"))
+    assert made["nodes"][-1]["widgets_values"] == ["gpt-image-2", "fixed"]
+
+
+def test_without_a_server_the_models_are_not_judged_and_that_is_told(command: Command, tmp_path: Path) -> None:
+    file = written(tmp_path, with_inputs(model="gpt-image-22"))
+    printed = command("check", file, "--json")
+    assert printed.code == 0 and printed.json["findings"] == []
+    assert printed.json["models"]["checked"] is False and "API key" in printed.json["models"]["reason"]
+    # What is known to have ended is told all the same.
+    ended = command("check", written(tmp_path, with_inputs(model="dall-e-3"), "old.json"), "--json").json
+    assert codes(ended["findings"]) == ["dead_model"]
+
+
+@pytest.mark.parametrize("ending", ["png", "webp", "jpg"])
+def test_a_picture_stays_a_picture_with_its_pixels(command: Command, tmp_path: Path, ending: str) -> None:
+    secret = with_inputs(prompt=f"a sign: {OTHER}", filename_prefix="jane_cat")
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
+    picture, file = Image.fromarray(pixels), tmp_path / f"a.{ending}"
+    texts = {"prompt": json.dumps(secret), "workflow": json.dumps(drawn(filename_prefix="jane_cat"))}
+    if ending == "png":
+        info = PngInfo()
+        for name, text in texts.items():
+            info.add_text(name, text)
+        receipt = {"model": "gpt-image-2", "cost": 0.04, "currency": "USD", "request_id": "req_1", "server": "x"}
+        info.add_text("lumenfall", json.dumps({"1": [receipt]}))
+        info.add_text("Comment", "made in /home/bob/art", zip=True)
+        info.add_itxt("Caf\u00e9", "from C:\\Users\\Bob Doe\\art.txt", zip=True)
+        picture.save(file, pnginfo=info)
+    else:
+        exif = Image.Exif()
+        exif[0x010F], exif[0x0110] = (f"{name}:{text}" for name, text in texts.items())
+        picture.save(file, exif=exif, quality=90)
+    status, found = check(command, file.name, "--fix")
+    made = tmp_path / f"a.shared.{ending}"
+    assert (status, found["left"]) == (0, [])
+    assert {"key", "personal_name"} <= {each["code"] for each in found["findings"]}
+    content = content_of(made.read_bytes(), "made")
+    assert content.prompt == with_inputs(prompt="a sign: ***", filename_prefix="cat")
+    assert content.drawn == drawn(filename_prefix="cat")
+    with Image.open(file) as before, Image.open(made) as after:
+        assert (after.format, after.tobytes()) == (before.format, before.tobytes())
+        if ending == "png":
+            receipts = json.loads(after.info["lumenfall"])
+            assert receipts == {"1": [{"model": "gpt-image-2", "cost": 0.04, "currency": "USD"}]}
+            assert after.info["Comment"] == "made in art" and after.info["Caf\u00e9"] == "from art.txt"
+    assert OTHER.encode() not in made.read_bytes() and b"jane" not in made.read_bytes()
+
+
+def test_a_copy_overwrites_nothing_and_is_named(command: Command, tmp_path: Path) -> None:
+    file = written(tmp_path, with_inputs(filename_prefix="jane"))
+    (tmp_path / "w.shared.json").write_text("mine")
+    printed = command("check", file, "--fix", "--sandbox")
+    assert printed.code == 2 and "is there already" in printed.err
+    assert (tmp_path / "w.shared.json").read_text() == "mine"
+    assert command("check", file, "--fix", "--output", "x.json", "--sandbox").code == 0
+    assert json.loads((tmp_path / "x.json").read_text()) == with_inputs(filename_prefix="ComfyUI")
+
+
+def test_what_is_no_workflow_is_told_at_once(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "w.json").write_text("[1")
+    printed = command("check", "w.json", "--json")
+    assert printed.code == 2 and printed.json["errors"][0]["code"] == "INVALID_WORKFLOW"
+
+
+def test_group_nodes_and_muted_ones_are_looked_at_too(command: Command, tmp_path: Path) -> None:
+    content = drawn()
+    content["nodes"] += [
+        {"id": 80, "type": "workflow>Mine", "widgets_values": []},
+        {"id": 81, "type": "Odd", "mode": 2, "title": f"Bearer {KEY}", "properties": {"aux_id": "some/pack"}},
+        {"id": 82, "type": "KSampler", "mode": 4},
+    ]
+    status, found = check(command, written(tmp_path, content))
+    assert status == 1 and codes(found["findings"]) == ["group_node", "key", "not_exportable", "unknown_node"]
+    assert found["estimate"] is None and KEY not in json.dumps(found)
+
+
+def test_every_picture_in_a_damaged_file_is_only_damaged(command: Command, tmp_path: Path) -> None:
+    info = PngInfo()
+    info.add_text("prompt", json.dumps(api("generate")))
+    buffer = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(buffer, "PNG", pnginfo=info)
+    for cut in range(len(buffer.getvalue()) - 90, len(buffer.getvalue()), 10):
+        (tmp_path / "a.png").write_bytes(buffer.getvalue()[:cut])
+        printed = command("check", "a.png", "--sandbox", "--json")
+        assert printed.code in (0, 2) and printed.json["status"]

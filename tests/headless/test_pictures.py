@@ -1,0 +1,54 @@
+"""Texts of pictures, changed with everything else as it was."""
+
+from __future__ import annotations
+
+import io
+import zlib
+
+import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from nodes.headless import pictures
+from nodes.headless.problems import NoWorkflow
+
+
+def png(**texts: str) -> bytes:
+    info = PngInfo()
+    for name, text in texts.items():
+        info.add_text(name, text)
+    buffer = io.BytesIO()
+    Image.new("RGB", (3, 3), "red").save(buffer, "PNG", pnginfo=info, dpi=(300, 300))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP"])
+def test_a_file_of_which_nothing_changes_is_the_same_to_the_byte(format: str) -> None:
+    buffer, exif = io.BytesIO(), Image.Exif()
+    exif[0x010E], exif[0x0112] = "a cat", 6
+    Image.new("RGB", (3, 3), "red").save(buffer, format, exif=exif, comment="x")
+    data = buffer.getvalue()
+    assert pictures.rewritten(data, lambda name, text: text) == data
+    assert "a cat" in pictures.texts(data).values()
+
+
+def test_a_text_goes_where_nothing_is_put_in_its_place() -> None:
+    made = pictures.rewritten(png(a="1", b="2"), lambda name, text: "" if name == "a" else "\u20ac")
+    with Image.open(io.BytesIO(made)) as picture:
+        picture.load()
+        assert picture.info["b"] == "\u20ac" and "a" not in picture.info and picture.info["dpi"][0] > 299
+
+
+def test_a_bomb_unfolds_no_further_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pictures, "MAX_TEXT", 1000)
+    chunk = pictures._chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(10**6)))
+    whole = png()
+    assert len(pictures.texts(whole[:33] + chunk + whole[33:])["a"]) == 1000
+
+
+@pytest.mark.parametrize(
+    "data", [b"\x89PNG\r\n\x1a\n\0", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n\0\0\0\x09zTXtx", b"\xff\xd8\xff\xe1\0"]
+)
+def test_a_damaged_picture_is_told(data: bytes) -> None:
+    with pytest.raises(NoWorkflow):
+        pictures.rewritten(data, lambda name, text: text)
