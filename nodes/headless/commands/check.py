@@ -201,7 +201,10 @@ class _Look:
         review = Review(
             file.content, self.nodes, definitions(self.nodes, TITLES), self.exported or {}, self.living, _key_cutter()
         )
-        mended = review.mended()
+        try:
+            mended = review.mended()
+        except RecursionError:
+            raise NoWorkflow("The file is nested too deeply for a workflow.") from None
         return distinct([*review.findings, *findings, *await self._refused()]), mended
 
     async def _refused(self) -> list[Finding]:

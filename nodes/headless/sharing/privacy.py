@@ -44,6 +44,9 @@ BARE = re.compile(
     r"(?<![\w./:@\\-])(?:localhost|\d{1,3}(?:\.\d{1,3}){3}|[A-Za-z0-9][\w-]*\.(?:local|lan|internal|home\.arpa))"
     r"(?::\d+)?(?:/[^\s\"'<>)\]}]*)?(?![\w.]*\w)"
 )
+ANYBODYS = ("localhost", "127.0.0.1")
+"""Everybody's own machine: in a sentence, without a port, that says nothing of anybody."""
+
 LOCAL_ENDINGS = (".local", ".localhost", ".lan", ".internal", ".intranet", ".home", ".home.arpa")
 
 
@@ -67,7 +70,9 @@ def matches(text: str, without_key: Callable[[str], str]) -> Iterator[Match]:
     found = [Match("key", it.start(), it.end(), f"{it[0][:4]}...", CUT) for it in KEY.finditer(text)]
     found += [Match("private_address", *it.span(), it[0], "...") for it in URL.finditer(text) if _is_private(it[0])]
     found += [
-        Match("private_address", *it.span(), it[0], "...") for it in BARE.finditer(text) if _is_private(f"//{it[0]}")
+        Match("private_address", *it.span(), it[0], "...")
+        for it in BARE.finditer(text)
+        if _is_private(f"//{it[0]}") and not (it[0] in ANYBODYS and it[0] != text)
     ]
     found += [Match("private_path", *span, text[slice(*span)], name_in(text[slice(*span)])) for span in _paths(text)]
     end = 0

@@ -229,3 +229,12 @@ def test_every_picture_in_a_damaged_file_is_only_damaged(command: Command, tmp_p
         (tmp_path / "a.png").write_bytes(buffer.getvalue()[:cut])
         printed = command("check", "a.png", "--sandbox", "--json")
         assert printed.code in (0, 2) and printed.json["status"]
+
+
+def test_a_file_that_is_nested_without_end_is_refused(command: Command, tmp_path: Path) -> None:
+    deep: Any = "x"
+    for _ in range(900):
+        deep = [deep]
+    graph = api("generate")
+    graph["2"]["_meta"]["deep"] = deep
+    assert command("check", written(tmp_path, graph), "--sandbox").code in (0, 2)
