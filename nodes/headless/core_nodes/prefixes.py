@@ -35,9 +35,7 @@ AT_LEAST = 64 * 1024
 def check(folder: Path, prefix: str) -> None:
     """Raise InputError where ``prefix`` can never become a file in ``folder``, whatever the size of the picture."""
     if without_keys(prefix) != prefix:
-        raise InputError(
-            "The filename prefix holds your API key, which the file's name would show.", hint="Take it out."
-        )
+        raise InputError("The name of the file would show your API key.", hint="Take it out of the filename prefix.")
     text = filled(prefix, WIDEST, WIDEST).replace("%batch_num%", "0000")
     left = LEFT_OVER.search(text)
     if left:
