@@ -112,7 +112,8 @@ async def release(session: Session, call_id: str) -> Call:
         async with Client(session.server_of(call.server)) as client:
             if call.state in UNRESOLVED:
                 call = await resolve(client, journal, call)
-            if call.state is State.REFUSED or is_given_up(call):
+            is_gone = call.state is State.DONE and not any(map(journal.files.is_there, call.pictures))
+            if call.state is State.REFUSED or is_gone or is_given_up(call):
                 return call
             if call.state is not State.LOST and await _has_come(client, journal, call):
                 return await _found(journal, call_id)
