@@ -222,6 +222,11 @@ class Client:
                 found = await request_log.by_id(self._json, self.server.native_url, request_id)
             if trace_id and not found:
                 found = await request_log.by_trace(self._json, self.server.native_url, trace_id, since, refused)
+            if not (found and found.cost):
+                # Whoever puts off a request may have charged it all the same.
+                for put_off in filter(None, refused):
+                    entry = await request_log.by_id(self._json, self.server.native_url, put_off)
+                    found = entry if entry and entry.cost else found
         except LumenfallError:
             return None
         return found

@@ -119,7 +119,7 @@ def read(content: Mapping[str, Any]) -> DrawnWorkflow:
             subgraphs.setdefault(str(each["id"]), _drawing(each, str(each["id"])))
         last = content.get("last_node_id") or (content.get("state") or {}).get("lastNodeId") or 0
         return DrawnWorkflow(_drawing(content, None), subgraphs, int(last))
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
         raise NotDrawn(f"{type(error).__name__}: {error}") from error
 
 

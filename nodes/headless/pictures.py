@@ -18,18 +18,22 @@ Texts = dict[str, str]
 Rewrite = Callable[[str, str], str]
 """What becomes of a text, by its name; nothing where it goes."""
 
+TEXTS = (b"tEXt", b"zTXt", b"iTXt", b"comf")
+"""Chunks of a PNG with a name and a text; the last is ComfyUI's own, in animated pictures."""
+
 EXIF_HEAD, XMP_HEAD = b"Exif\0\0", b"http://ns.adobe.com/"
 EXIF_IFD = 0x8769
 
 
 def texts(data: bytes) -> Texts:
     """The texts of a PNG, WebP or JPEG by their names, as far as they can be read. Those of EXIF are called by their
-    tags, and by their own names where it is ComfyUI that wrote them (``prompt:...``).
+    tags, and by their own names where it is ComfyUI that wrote them (``prompt:...``). Of two with one name the last
+    counts, as it does for the browser.
     """
     found: Texts = {}
 
     def note(name: str, text: str) -> str:
-        found.setdefault(name, text)
+        found[name] = text
         return text
 
     with contextlib.suppress(NoWorkflow):
@@ -54,7 +58,7 @@ def _png(data: bytes, rewrite: Rewrite) -> Iterator[bytes]:
         kind, content = data[at + 4 : at + 8], data[at + 8 : at + 8 + length]
         whole = data[at : at + 12 + length]
         at += 12 + length
-        if kind in (b"tEXt", b"zTXt", b"iTXt"):
+        if kind in TEXTS:
             if len(content) < length:
                 raise ValueError("it ends in the middle of a text")
             name, text = _png_text(kind, content)
@@ -79,13 +83,21 @@ def _png(data: bytes, rewrite: Rewrite) -> Iterator[bytes]:
 def _png_text(kind: bytes, content: bytes) -> tuple[str, str]:
     key, _, rest = content.partition(b"\0")
     name = key.decode("latin-1")
-    if kind == b"tEXt":
-        return name, rest.decode("latin-1")
+    if kind in (b"tEXt", b"comf"):
+        return name, _plain_text(rest)
     if kind == b"zTXt":
-        return name, _unpacked(rest[1:]).decode("latin-1")
+        return name, _plain_text(_unpacked(rest[1:]))
     # Whether it is packed and how; then language and translated name, each with an end of its own.
     body = rest[2:].split(b"\0", 2)[-1]
     return name, (_unpacked(body) if rest[:1] == b"\1" else body).decode("utf-8", "replace")
+
+
+def _plain_text(content: bytes) -> str:
+    """Latin-1 by the standard, but some write UTF-8, and the browser reads it so."""
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
 
 
 def _unpacked(packed: bytes) -> bytes:
@@ -95,7 +107,7 @@ def _unpacked(packed: bytes) -> bytes:
 def _png_chunk(name: str, text: str) -> bytes:
     key = name.encode("latin-1")
     try:
-        return _chunk(b"tEXt", key + b"\0" + text.encode("latin-1"))
+        return _chunk(b"tEXt", key + b"\0" + text.encode("ascii"))
     except UnicodeEncodeError:
         return _chunk(b"iTXt", key + b"\0\0\0\0\0" + text.encode("utf-8", "replace"))
 

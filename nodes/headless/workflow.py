@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -136,7 +137,7 @@ def _value(field: Field, text: str) -> Any:
         raise ValueError(f"{text!r} does not read as {field.kind}") from None
     if isinstance(value, bool) is not (field.kind == "BOOLEAN") or not isinstance(value, (int, float)):
         raise ValueError(f"{text!r} does not read as {field.kind}")
-    if field.kind == "INT" and value != int(value):
+    if not math.isfinite(value) or (field.kind == "INT" and value != int(value)):
         raise ValueError(f"{text!r} does not read as {field.kind}")
     return value
 

@@ -73,8 +73,14 @@ class Files:
         return True
 
     def is_there(self, stored: Stored) -> bool:
-        """Whether there is anything under its name, in whatever state."""
-        return os.path.lexists(self.path(stored))
+        """Whether there is anything under its name, in whatever state; so it is where nobody can look."""
+        try:
+            self.path(stored).lstat()
+        except FileNotFoundError:
+            return False
+        except OSError:
+            pass
+        return True
 
     def has(self, stored: Stored) -> bool:
         """Whether the file is there, in its full length."""

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from nodes.api import Logged, Server, client
+from nodes.api import Logged, Server, client, request_log
 from nodes.errors import Charged, LumenfallError
 from nodes.headless.sandbox import FAULTS, Sandbox, sending
 from tests.api.conftest import Answer, odd_server, send, using
@@ -213,3 +213,14 @@ def test_an_id_that_was_given_to_a_refusal_too_is_not_believed() -> None:
 )
 def test_what_the_log_says_about_money(status: str, cost: float | None, charged: Charged) -> None:
     assert Logged("req_1", status, cost).charged is charged
+
+
+def test_what_was_put_off_and_charged_all_the_same_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = {"req_1": Logged("req_1", "completed", 0.04), "req_2": Logged("req_2", "upstream_failure", 0.0)}
+
+    async def by_id(_: Any, url: str, name: str) -> Logged:
+        return log[name]
+
+    monkeypatch.setattr(request_log, "by_id", by_id)
+    server = Server("https://api.lumenfall.ai/openai/v1")
+    assert using(server, lambda opened: opened.look_up("req_2", None, 0.0, (None, "req_1"))) == log["req_1"]

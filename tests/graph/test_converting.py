@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
+import math
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -168,6 +169,7 @@ def test_what_would_unfold_without_end_is_refused() -> None:
     "content",
     [
         {"nodes": [{"type": "Load"}]},
+        {"nodes": [{"id": 1, "type": "Load", "mode": math.inf}]},
         {"nodes": [3]},
         {"nodes": [{"id": 1, "type": "Load", "inputs": [3]}]},
         {"nodes": [], "links": [[1, 2]]},

@@ -39,6 +39,17 @@ def test_a_text_goes_where_nothing_is_put_in_its_place() -> None:
         assert picture.info["b"] == "\u20ac" and "a" not in picture.info and picture.info["dpi"][0] > 299
 
 
+def _with(*chunks: tuple[bytes, bytes]) -> bytes:
+    whole = png()
+    return whole[:33] + b"".join(pictures._chunk(kind, content) for kind, content in chunks) + whole[33:]
+
+
+def test_texts_are_read_as_the_browser_reads_them() -> None:
+    """Of two with one name the last, those of animated pictures too, and what others write in UTF-8."""
+    data = _with((b"tEXt", b"a\0first"), (b"comf", b"a\0last"), (b"tEXt", b"b\0K\xc3\xa4se"), (b"tEXt", b"c\0K\xe4se"))
+    assert pictures.texts(data) == {"a": "last", "b": "K\u00e4se", "c": "K\u00e4se"}
+
+
 def test_a_bomb_unfolds_no_further_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pictures, "MAX_TEXT", 1000)
     chunk = pictures._chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(10**6)))

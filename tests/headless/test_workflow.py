@@ -79,6 +79,8 @@ def test_the_given_workflow_stays_as_it_is() -> None:
         ("3.count=true", "does not read as INT"),
         ('3.count="7"', "does not read as INT"),
         ("3.count=3.5", "does not read as INT"),
+        ("3.count=1e400", "does not read as INT"),
+        ("3.strength=Infinity", "does not read as FLOAT"),
         ("3.on=1", "does not read as BOOLEAN"),
         ("3.image=cat.png", "IMAGE comes over a link"),
         ("3.cuont=1", "no input 'cuont'; it has: count, strength, on, text, size, image, shape.width"),

@@ -98,6 +98,15 @@ def test_an_answer_that_comes_after_the_call_was_given_up_counts(journal: Journa
     assert journal.equal(KEY)[0] == finished
 
 
+def test_a_picture_at_which_nobody_can_look_is_not_taken_for_gone(journal: Journal) -> None:
+    stored = journal.files.put(1, b"picture", ".png")
+    folder = journal.files.path(stored).parent
+    folder.rename(folder.with_name("elsewhere"))
+    assert not journal.files.is_there(stored)
+    folder.symlink_to(folder)
+    assert journal.files.is_there(stored)
+
+
 def test_an_older_record_does_not_undo_the_database(journal: Journal, reopened: Callable[[], Journal]) -> None:
     call = begun(journal)
     finished = done(journal, call)

@@ -116,8 +116,15 @@ def _shown(content: tuple[dict[str, Any], str]) -> tuple[dict[str, Any], str]:
     """``content`` without what looks like anybody's key: titles and values are quoted in it."""
     from ..sharing.privacy import CUT, KEY
 
-    summary, text = json.loads(KEY.sub(CUT, json.dumps(content)))
-    return summary, text
+    def cut(part: Any) -> Any:
+        if isinstance(part, str):
+            return KEY.sub(CUT, part)
+        if isinstance(part, dict):
+            return {cut(name): cut(value) for name, value in part.items()}
+        return [cut(each) for each in part] if isinstance(part, (list, tuple)) else part
+
+    summary, text = content
+    return cut(summary), cut(text)
 
 
 def _nothing(error: LumenfallError | None) -> dict[str, Any]:

@@ -117,6 +117,16 @@ def test_a_secret_is_told_by_the_name_of_its_input(command: Command, tmp_path: P
     assert made["77"]["inputs"] == {"api_key": "***", "model": "x", "images": ["1", 0]}
 
 
+def test_a_key_after_a_line_break_is_not_shown(command: Command, tmp_path: Path) -> None:
+    graph = api("generate")
+    for node in graph.values():
+        node["_meta"] = {"title": "Cat\nsk-abcdefghijklmnop1234"}
+    graph["91"] = {"class_type": "Odd", "inputs": {}, "_meta": {"title": "Cat\nsk-abcdefghijklmnop1234"}}
+    for more in ((), ("--json",)):
+        printed = command("check", written(tmp_path, graph), "--sandbox", *more)
+        assert "sk-abc" not in printed.out + printed.err and "Cat" in printed.out
+
+
 def test_what_cannot_be_mended_is_told_and_left(command: Command, tmp_path: Path) -> None:
     graph = api("inpaint")
     graph["91"] = {"class_type": "Odd", "inputs": {"url": "http://nas:9000/x"}, "_meta": {"cnr_id": "odd-pack"}}
