@@ -18,6 +18,7 @@ from ..spend import Call, Journal, State
 from .delivery import fetch
 from .origin import run_of
 from .outcome import UNRESOLVED, is_given_up, resolve
+from .replay import is_here
 from .session import Session
 
 log = logging.getLogger(__name__)
@@ -112,7 +113,7 @@ async def release(session: Session, call_id: str) -> Call:
         async with Client(session.server_of(call.server)) as client:
             if call.state in UNRESOLVED:
                 call = await resolve(client, journal, call)
-            is_gone = call.state is State.DONE and not any(map(journal.files.is_there, call.pictures))
+            is_gone = call.state is State.DONE and not is_here(journal, call)
             if call.state is State.REFUSED or is_gone or is_given_up(call):
                 return call
             if call.state is not State.LOST and await _has_come(client, journal, call):

@@ -14,8 +14,8 @@ from .outcome import UNRESOLVED, is_given_up
 
 def equal_call(journal: Journal, order: Order, replay: bool, refused: Container[str] = ()) -> Call | None:
     """The equal call that answers ``order``, or that keeps it from being sent; None where it is to be bought, as what
-    the user has given up is.
-    ``refused`` are the ids of those that are known to have cost nothing, be that entered or not.
+    the user has given up is. ``refused`` are the ids of those that are known to have cost nothing, be that entered or
+    not.
 
     Blocks. Raises StoreError.
     """
@@ -29,14 +29,14 @@ def equal_call(journal: Journal, order: Order, replay: bool, refused: Container[
             continue
         elif not replay and (call.delivered_at or _is_spoilt(journal, call)):
             break
-        elif call.state in (State.ANSWERED, State.DOWNLOADED) or _is_here(journal, call):
+        elif call.state in (State.ANSWERED, State.DOWNLOADED) or is_here(journal, call):
             return call
         elif call.state is State.DONE and can_fetch(call):
             fetchable = fetchable or call
     return blocking or fetchable
 
 
-def _is_here(journal: Journal, call: Call) -> bool:
+def is_here(journal: Journal, call: Call) -> bool:
     """Whether there is a file of it, be it damaged."""
     return call.state is State.DONE and any(map(journal.files.is_there, call.pictures))
 
@@ -60,6 +60,6 @@ async def pictures_of(client: Client, journal: Journal, call: Call) -> Delivery 
     except LumenfallError as error:
         if isinstance(error, DecoderFault) or call.state is not State.DONE:
             raise
-        if _is_here(journal, call) or can_fetch(call, error):
+        if is_here(journal, call) or can_fetch(call, error):
             raise
         return None

@@ -7,10 +7,9 @@ import pytest
 from nodes import errors
 from nodes.errors import Charged
 from nodes.headless.sandbox import Received
-from tests.faults.child import Outcome
-from tests.faults.killing import NOT_KNOWN
+from tests.faults.killing import NOT_KNOWN, in_the_air
 from tests.faults.table import KILLED, PAID_FOR, Act, Row, bought, do, fails
-from tests.faults.world import Gate, World
+from tests.faults.world import World
 
 LOST = fails(errors.ConnectionFailed, Charged.UNKNOWN)
 
@@ -28,17 +27,6 @@ def lagging(code: str | None) -> Act:
         patch.setattr(Received, "entry", lambda received: {**entry(received), "error_code": code})
 
     return act
-
-
-def killed_at_the_second(world: World) -> Outcome:
-    gate = Gate()
-    world.sandbox.fail_next(gate.fault)
-    child = world.start()
-    gate.wait()
-    child.kill()
-    gate.open()
-    world.wait_for_bill()
-    return Outcome(died=True)
 
 
 def _row(name: str, code: str | None, *faults: str) -> Row:
@@ -75,7 +63,7 @@ ROWS = [
         NOT_KNOWN,
         (1, 1),
         faults=("status-429",),
-        runs=killed_at_the_second,
+        runs=in_the_air,
         between=lagging(None),
         ledger_late=True,
         after=do(World.run),
