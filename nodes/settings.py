@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .errors import InputError
-from .host.writing import write_durably
+from .host.files import write_durably
 
 log = logging.getLogger(__name__)
 

@@ -154,13 +154,11 @@ def test_only_the_host_room_touches_comfyui() -> None:
 # its user sees it.
 TESTED_WITH: dict[str, str] = {
     "tests/api/test_client.py": "api/discretion api/exchange api/retries",
-    "tests/api/test_proxies.py": "api/no_proxy",
     "tests/api/test_refusals.py": "api/metadata",
-    "tests/api/test_requests.py": "api/flavours",
-    "tests/contract/test_nodes.py": "contract/inputs contract/outputs contract/sizes generate options variations",
+    "tests/contract/test_nodes.py": "contract/inputs contract/outputs generate options variations",
     "tests/faults/test_consent.py": "purchase/consent",
     "tests/faults/test_races.py": "spend/locks",
-    "tests/faults/test_stop.py": "purchase/background purchase/daemon_threads",
+    "tests/faults/test_stop.py": "purchase/background",
     "tests/headless/commands/test_recover.py": "headless/commands/exports",
     "tests/headless/commands/test_spend.py": "headless/commands/chart headless/commands/printing",
     "tests/graph/test_converting.py": "graph/drawing graph/numbering graph/promoting",
@@ -184,7 +182,6 @@ TESTED_WITH: dict[str, str] = {
     "headless/commands/playground headless/commands/run headless/commands/sandbox headless/commands/summary",
     "tests/headless/test_signals.py": "headless/__main__ headless/entry headless/streams headless/version",
     "tests/comfyui/test_host.py": "host/comfyui",
-    "tests/pixels/test_codec.py": "pixels/formats",
     "tests/pricing/test_estimate.py": "pricing/result purchase/quote",
     "tests/purchase/test_checkout.py": "purchase/delivery purchase/outcome",
     "tests/purchase/test_money.py": "api/prices purchase/unfit",
@@ -192,7 +189,7 @@ TESTED_WITH: dict[str, str] = {
     "tests/routes/test_routes.py": "routes/estimate routes/models routes/own_loop routes/spending",
     "tests/spend/test_journal.py": "spend/calls spend/files spend/records spend/rows",
     "tests/spend/test_migrations.py": "spend/tables",
-    "tests/test_inpaint.py": "headless/sandbox/drifting pixels/parts",
+    "tests/test_inpaint.py": "headless/sandbox/drifting",
     "tests/test_outpaint.py": "pixels/canvas",
 }
 
@@ -225,7 +222,7 @@ def test_there_is_one_version() -> None:
 
 
 # What else writes files: a download that grows, and a file that only shows that the disk has room.
-WRITERS = {"host/writing.py", "api/downloads.py", "spend/journal.py"}
+WRITERS = {"host/files.py", "api/downloads.py", "spend/journal.py"}
 
 
 def test_files_are_written_by_one_module() -> None:

@@ -22,7 +22,7 @@ from urllib.parse import quote
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..errors import AnswerError, ApiError, Charged, LumenfallError
-from ..host.writing import write_durably
+from ..host.files import write_durably
 from .addresses import is_loopback
 from .client import Client
 

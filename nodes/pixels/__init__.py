@@ -5,11 +5,32 @@ Shapes are ComfyUI's: IMAGE is float32 ``[B, H, W, C]`` in 0..1 with 1, 3 or 4 c
 """
 
 from .canvas import Borders, extend, new_area
-from .codec import MAX_PIXELS, as_float, decode, encode, fingerprint, fingerprint_of, split_alpha, to_uint8
+from .codec import (
+    MAX_PIXELS,
+    ImageFormat,
+    as_float,
+    decode,
+    encode,
+    fingerprint,
+    fingerprint_of,
+    is_doubtful,
+    readable,
+    sniff,
+    split_alpha,
+    to_uint8,
+)
 from .crops import MIN_CONTEXT, Crop, plan_crop, surroundings
-from .formats import ImageFormat, is_doubtful, readable, sniff
-from .masks import THRESHOLD, check_proportions, encode_mask, fit_mask, highlight
-from .shaping import diagnose, feather_mask, islands, shape_mask
+from .masks import (
+    THRESHOLD,
+    check_proportions,
+    diagnose,
+    encode_mask,
+    feather_mask,
+    fit_mask,
+    highlight,
+    islands,
+    shape_mask,
+)
 from .sheet import Tile, contact_sheet
 from .sizes import central_square, fit_to_first, match_channels, resize
 from .stitching import Stitched, composite, stitch

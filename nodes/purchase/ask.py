@@ -25,8 +25,7 @@ from ..errors import (
     StoreError,
     sentences,
 )
-from ..host import Host, current, show_preview, show_progress
-from ..host.waiting import wait
+from ..host import Host, current, show_preview, show_progress, wait
 from ..pixels import highlight
 from ..spend import clean
 from . import background, ending
@@ -34,10 +33,9 @@ from .checkout import Checkout
 from .consent import consent, is_given
 from .delivery import Delivery
 from .order import Order, Skipped, orders_of
-from .origin import HiddenInputs, caller, run_of
 from .outcome import surprise
 from .plan import Plan, Results
-from .receipts import hand_out_receipts
+from .receipts import HiddenInputs, caller, hand_out_receipts, run_of
 from .recovery import look_after
 from .session import Session
 

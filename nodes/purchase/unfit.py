@@ -7,7 +7,7 @@ import logging
 from pathlib import Path
 
 from ..api import canonical
-from ..host.writing import write_durably
+from ..host.files import write_durably
 
 log = logging.getLogger(__name__)
 

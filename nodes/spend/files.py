@@ -12,8 +12,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..host.reading import read_file
-from ..host.writing import write_durably
+from ..host.files import read_file, write_durably
 from .calls import Stored
 
 LEFT_AFTER = 3600.0

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Charged, LumenfallError, StoreError
-from ..host.writing import write_durably
+from ..host.files import write_durably
 from .budget import Limits, require, share_limits, shared_limits
 from .calls import Call, Caller, State, Stored
 from .database import Database, open_database

@@ -15,8 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..host.reading import read_file
-from ..host.writing import sync_folder, write_durably
+from ..host.files import read_file, sync_folder, write_durably
 from .calls import Call
 
 log = logging.getLogger(__name__)

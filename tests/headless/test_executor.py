@@ -12,8 +12,7 @@ from nodes.errors import Charged, ServerFault
 from nodes.headless.checks import build
 from nodes.headless.executor import Event, Result, execute
 from nodes.headless.host import Headless
-from nodes.host import current
-from nodes.host.waiting import wait
+from nodes.host import current, wait
 
 
 class Fake:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nodes.host.reading import read_file
+from nodes.host.files import read_file
 
 
 def test_a_file_is_read_to_its_end_and_no_further_than_it_may_be(tmp_path: Path) -> None:

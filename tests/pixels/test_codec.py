@@ -17,7 +17,7 @@ from PIL import Image, ImageCms, ImageFile, ImageOps
 
 from nodes.errors import AnswerError, DecoderFault, InputError
 from nodes.pixels import codec, decode, encode, sniff, split_alpha, to_uint8
-from nodes.pixels.formats import readable
+from nodes.pixels.codec import readable
 
 sides = st.integers(1, 24)
 

@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from ...errors import InputError
-from ...host.writing import write_durably
+from ...host.files import write_durably
 from ...spend import NANOS, Total
 from .printing import money, one_line
 

@@ -259,7 +259,7 @@ def _target(workflow: Path, output: Path | None, ending: str) -> Path:
 
 
 def _create(path: Path, data: bytes) -> None:
-    from ...host.writing import create
+    from ...host.files import create
 
     try:
         is_new = create(path, data)

@@ -58,7 +58,7 @@ def _converted(content: Content, input_folder: Path) -> Prompt:
 
 
 def _write(path: Path, text: str) -> None:
-    from ...host.writing import write_durably
+    from ...host.files import write_durably
 
     try:
         write_durably(path, f"{text}\n".encode())

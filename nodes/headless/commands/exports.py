@@ -8,7 +8,7 @@ from itertools import count
 from pathlib import Path
 
 from ...errors import InputError
-from ...host.writing import create
+from ...host.files import create
 from ...spend import Call, Files, Stored
 
 WORDS = 40

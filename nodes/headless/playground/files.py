@@ -13,7 +13,7 @@ from aiohttp import web
 from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
-from ...host.writing import create, write_durably
+from ...host.files import create, write_durably
 from .folders import PlaygroundFolders, contained
 
 TYPES = ("input", "output", "temp")

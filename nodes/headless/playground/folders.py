@@ -10,7 +10,7 @@ from pathlib import Path
 from aiohttp import web
 
 from ...errors import InputError
-from ...host.writing import create
+from ...host.files import create
 from ..folders import Folders, within
 
 PACK = "comfyui-lumenfall"

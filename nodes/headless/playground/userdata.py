@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from ...host.writing import create, move, write_durably
+from ...host.files import create, move, write_durably
 from .folders import contained
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from nodes.host.writing import create, move, write_durably
+from nodes.host.files import create, move, write_durably
 
 ROOT = Path(__file__).parents[2]
 PROCESSES, PICTURES = 6, 4
@@ -60,7 +60,7 @@ def test_processes_that_save_at_the_same_time_write_a_file_each(tmp_path: Path) 
 DYING = """
 import os, signal
 from pathlib import Path
-from nodes.host.writing import create
+from nodes.host.files import create
 def refuse(*_):
     raise OSError("no links here")
 os.link = refuse
