@@ -81,7 +81,8 @@ class ComfyUI(Host):
 
     def node_classes(self) -> Mapping[str, type[Any]]:
         """Its own nodes, and those of all packs that it has loaded."""
-        table: Mapping[str, type[Any]] = _module("nodes").NODE_CLASS_MAPPINGS
+        # As its server imported it: a pack may have put a module of its own into sys.modules under this name.
+        table: Mapping[str, type[Any]] = _module("server").nodes.NODE_CLASS_MAPPINGS
         return table
 
     def free_nodes(self) -> Mapping[str, type[Any]]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import CredentialError, InputError, LumenfallError
 from ..host import Host, current
-from .guard import Visit, refusal, why_no_changes
+from .guard import Needs, Visit, refusal, why_no_changes
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -31,21 +31,21 @@ Handler = Callable[["web.Request", Host], Awaitable["web.StreamResponse | dict[s
 
 def install(table: web.RouteTableDef, current_host: Callable[[], Host] = current) -> None:
     """Add the routes to ``table``. ``current_host`` gives the host that a request is about."""
-    routes: list[tuple[str, str, Handler]] = [
-        ("GET", "/models", _models),
-        ("GET", "/settings", _settings),
-        ("POST", "/settings", _change_settings),
-        ("POST", "/test", _test),
-        ("POST", "/estimate", _estimate),
-        ("GET", "/spend", _spend),
-        ("GET", "/balance", _balance),
-        ("GET", "/calls", _calls),
-        ("GET", "/calls/{id}/graph", _graph),
-        ("POST", "/calls/{id}/give-up", _give_up),
-        ("GET", "/calls/{id}/pictures/{number:[0-9]{1,9}}", _picture),
+    routes: list[tuple[str, str, Handler, Needs]] = [
+        ("GET", "/models", _models, Needs.ANY_NAME),
+        ("POST", "/estimate", _estimate, Needs.ANY_NAME),
+        ("GET", "/settings", _settings, Needs.KNOWN_NAME),
+        ("GET", "/spend", _spend, Needs.KNOWN_NAME),
+        ("GET", "/balance", _balance, Needs.KNOWN_NAME),
+        ("GET", "/calls", _calls, Needs.KNOWN_NAME),
+        ("GET", "/calls/{id}/graph", _graph, Needs.KNOWN_NAME),
+        ("GET", "/calls/{id}/pictures/{number:[0-9]{1,9}}", _picture, Needs.KNOWN_NAME),
+        ("POST", "/settings", _change_settings, Needs.OWN_MACHINE),
+        ("POST", "/test", _test, Needs.OWN_MACHINE),
+        ("POST", "/calls/{id}/give-up", _give_up, Needs.OWN_MACHINE),
     ]
-    for method, path, handler in routes:
-        table.route(method, f"/lumenfall{path}")(_guarded(handler, current_host))
+    for method, path, handler, needs in routes:
+        table.route(method, f"/lumenfall{path}")(_guarded(handler, needs, current_host))
 
 
 def install_in_comfyui() -> None:
@@ -55,14 +55,16 @@ def install_in_comfyui() -> None:
         install(server.routes)
 
 
-def _guarded(handler: Handler, current_host: Callable[[], Host]) -> Callable[[web.Request], Awaitable[Any]]:
+def _guarded(
+    handler: Handler, needs: Needs, current_host: Callable[[], Host]
+) -> Callable[[web.Request], Awaitable[Any]]:
     async def serve(request: web.Request) -> web.StreamResponse:
         from aiohttp import web
 
         host = current_host()
-        refused = refusal(_visit(request), host.environ())
+        refused = refusal(_visit(request), host.environ(), needs)
         if refused is not None:
-            return _error(refused.status, refused.code, refused.message)
+            return _error(refused.status, refused.code, refused.message, refused.hint)
         try:
             answer = await handler(request, host)
             return answer if isinstance(answer, web.StreamResponse) else _json(answer)

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ..host import Host, Quiet, use
 from ..pricing.estimate import estimate_graph
+from ..purchase.session import Session
 from .own_loop import aside
 
 
@@ -26,10 +27,18 @@ class EstimateRequest(BaseModel):
 
 
 async def estimate(host: Host, asked: EstimateRequest) -> dict[str, Any]:
-    """The estimate of a graph, see :meth:`..pricing.result.Estimate.as_dict`."""
+    """The estimate of a graph, see :meth:`..pricing.result.Estimate.as_dict`, and ``warn_above``: above which sum, in
+    US dollars, the user wants to be asked before a run; None where never. Raises LumenfallError for settings that
+    cannot be used.
+    """
     prompt = {
         node_id: {"class_type": node.class_type, "inputs": node.inputs, "_meta": node.meta}
         for node_id, node in asked.prompt.items()
     }
+
+    async def estimated() -> dict[str, Any]:
+        most = Session(host).settings.warn_above
+        return {**(await estimate_graph(prompt)).as_dict(), "warn_above": most}
+
     with use(Quiet(host, stoppable=False)):
-        return (await aside(lambda: estimate_graph(prompt))).as_dict()
+        return await aside(estimated)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodes.routes.guard import Visit, refusal
+from nodes.routes.guard import Needs, Visit, refusal
 
 HERE = "127.0.0.1"
 PAGE = {
@@ -18,12 +18,19 @@ PAGE = {
 
 
 def code(
-    method: str = "GET", peer: str | None = HERE, environ: dict[str, str] | None = None, **headers: str
+    method: str = "GET",
+    peer: str | None = HERE,
+    environ: dict[str, str] | None = None,
+    needs: Needs | None = None,
+    **headers: str,
 ) -> str | None:
-    """The code of the refusal; an empty header is left out. Underscores in names are dashes."""
+    """The code of the refusal; an empty header is left out. Underscores in names are dashes. POST stands for a change,
+    GET for a look, unless ``needs`` says otherwise.
+    """
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     sent = {name: value for name, value in {**PAGE, **named}.items() if value}
-    found = refusal(Visit(method, sent, peer), environ or {})
+    needs = needs or {"GET": Needs.KNOWN_NAME, "POST": Needs.OWN_MACHINE}[method]
+    found = refusal(Visit(method, sent, peer), environ or {}, needs)
     return found and found.code
 
 
@@ -119,6 +126,42 @@ def test_a_name_is_allowed_only_where_it_was_listed() -> None:
     assert code(environ={"LUMENFALL_HOSTS": "comfy.home:8188"}, **named) is None
     assert code(environ={"LUMENFALL_HOSTS": "comfy.home:80, home, *"}, **named) == "HOST"
     assert code(environ={"LUMENFALL_HOSTS": ", ,"}, host="", origin="") == "HOST"
+
+
+@pytest.mark.parametrize(
+    ("listed", "name", "why"),
+    [
+        ("*.proxy.runpod.net", "abc-8188.proxy.runpod.net", None),
+        ("a, *.Proxy.runpod.net ", "x.y.PROXY.runpod.net", None),
+        ("*.proxy.runpod.net", "proxy.runpod.net", "HOST"),
+        ("*.proxy.runpod.net", "evilproxy.runpod.net", "HOST"),
+        ("*.proxy.runpod.net", ".proxy.runpod.net", "HOST"),
+        ("*.proxy.runpod.net", "abc.proxy.runpod.net.evil.test", "HOST"),
+        ("*.net", "evil.net", "HOST"),
+        ("*", "evil.test", "HOST"),
+        ("*.*.net", "a.evil.net", "HOST"),
+        ("a*.evil.test", "ab.evil.test", "HOST"),
+    ],
+)
+def test_a_wildcard_allows_the_names_below_one(listed: str, name: str, why: str | None) -> None:
+    assert code(environ={"LUMENFALL_HOSTS": listed}, host=name, origin=f"https://{name}") == why
+
+
+def test_what_tells_nothing_of_the_user_is_answered_under_any_name_and_on_any_machine() -> None:
+    """A tunnel, a name in the local network, another machine: the model list and the prices work."""
+    named = {"host": "abc-8188.tunnel.test", "origin": "https://abc-8188.tunnel.test"}
+    for method in ("GET", "POST"):
+        asked = {"content_type": "application/json", "x_forwarded_for": "203.0.113.9", **named}
+        assert code(method, "10.0.0.7", needs=Needs.ANY_NAME, **asked) is None
+        assert code(method, needs=Needs.ANY_NAME, **{**asked, "origin": "http://evil.test"}) == "ORIGIN"
+        assert code(method, needs=Needs.ANY_NAME, **{**asked, "x_lumenfall": ""}) == "HEADER"
+        assert code(method, needs=Needs.ANY_NAME, **{**asked, "host": "a@b", "origin": ""}) == "HOST"
+
+
+def test_who_is_refused_for_a_name_is_told_what_to_set() -> None:
+    told = refusal(Visit("GET", {**PAGE, "host": "Comfy.home:8188"}, HERE), {}, Needs.KNOWN_NAME)
+    assert told is not None and "comfy.home" in told.message
+    assert "LUMENFALL_HOSTS=comfy.home " in told.hint and "restart" in told.hint
 
 
 @pytest.mark.parametrize("value", ["", "off", "0", "no", "false", "perhaps"])

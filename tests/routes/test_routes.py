@@ -104,8 +104,21 @@ def test_the_estimate_is_a_dry_run(routes: Routes, locked: Sandbox) -> None:
     estimate = routes.post("/estimate", {"prompt": GRAPH})
     assert estimate["total"] == pytest.approx(0.053) and estimate["lines"][0]["source"] == "dry run"
     assert estimate["lines"][0]["title"] == "Kite" and not locked.bill
+    routes.post("/settings", {"warn_above": 0.05})
+    assert routes.post("/estimate", {"prompt": GRAPH})["warn_above"] == 0.05
     routes.post("/estimate", {"prompt": {"1": {"class_type": 5}}}, 400)
     routes.post("/estimate", {}, 400)
+
+
+def test_under_a_name_of_a_tunnel_prices_are_told_and_settings_are_not(routes: Routes) -> None:
+    tunnel = {"Host": "abc.tunnel.test", "Origin": "http://abc.tunnel.test", "X-Forwarded-For": "203.0.113.9"}
+    estimate = routes.http.post("/estimate", json={"prompt": GRAPH}, headers=tunnel)
+    assert estimate.json()["total"] == pytest.approx(0.053)
+    assert routes.http.get("/models", headers=tunnel).json()["models"]
+    for path in ("/settings", "/spend", "/balance", "/calls"):
+        refused = routes.http.get(path, headers=tunnel)
+        assert refused.status_code == 403 and "LUMENFALL_HOSTS=abc.tunnel.test" in refused.json()["error"]["hint"]
+    assert routes.http.post("/settings", json={"key": OTHER}, headers=tunnel).status_code == 403
 
 
 def test_wrong_json_is_not_quoted(routes: Routes) -> None:
@@ -163,7 +176,9 @@ def test_the_estimate_is_that_of_the_command_line(routes: Routes, monkeypatch: p
     file = Path(__file__).parents[2] / "example_workflows" / "api" / "generate.json"
     monkeypatch.setenv("LUMENFALL_DATA_DIR", str(routes.data_dir))
     told = estimate_file(file, [], file.parent, in_sandbox=False).as_dict()
-    assert told["total"] > 0 and routes.post("/estimate", {"prompt": json.loads(file.read_text("utf-8"))}) == told
+    assert told["total"] > 0
+    asked = {"prompt": json.loads(file.read_text("utf-8"))}
+    assert routes.post("/estimate", asked) == {**told, "warn_above": None}
 
 
 def test_an_estimate_holds_nobody_up(serve: Callable[..., Routes], locked: Sandbox) -> None:
