@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from nodes.headless.sandbox import FAULTS
 from nodes.pixels import composite, decode, encode, plan_crop, resize, shape_mask
-from nodes.pixels.crops import Part
+from nodes.pixels.parts import Part
 
 PICTURE = Path(__file__).parents[1] / "example_workflows" / "input" / "balloon.png"
 SIZES = [(1024, 1024), (1536, 1024), (1024, 1536)]

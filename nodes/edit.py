@@ -25,7 +25,7 @@ from .contract.nodes import HIDDEN, REPORT_TOOLTIP, PaidNode
 from .contract.outputs import answers, describe, gather, picture_outputs
 from .errors import InputError
 from .pixels import check_proportions, diagnose, encode, encode_mask, fit_mask
-from .pixels.crops import Part, assemble, with_channels
+from .pixels.parts import Part, assemble, with_channels
 from .purchase.plan import Outputs, Plan, Results
 
 MAX_IMAGES = 16

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from . import host
+from .host.waiting import wait
 
 
 class Estimate:
@@ -39,7 +40,7 @@ class Estimate:
         from .pricing.estimate import estimate_graph
 
         here = host.current()
-        estimate = await host.wait(estimate_graph(graph or {}), here, lambda: "estimating")
+        estimate = await wait(estimate_graph(graph or {}), here, lambda: "estimating")
         host.show_progress(here, estimate.summary)
         lines = estimate.as_dict()
         report = json.dumps(lines, indent=2, ensure_ascii=False)

@@ -8,7 +8,6 @@ from typing import Any
 
 from .api import ImageRequest, Model
 from .contract.inputs import (
-    MAX_SIDE,
     Options,
     model_input,
     n_input,
@@ -21,6 +20,7 @@ from .contract.inputs import (
 )
 from .contract.nodes import HIDDEN, REPORT_TOOLTIP, PaidNode
 from .contract.outputs import describe, gather, picture_outputs
+from .contract.sizes import MAX_SIDE
 from .purchase.plan import Outputs, Plan, Results
 
 

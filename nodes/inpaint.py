@@ -12,23 +12,21 @@ import torch
 from .api import ImageRequest, Model, Question
 from .contract.inputs import (
     Options,
-    asked_sizes,
     model_input,
     n_input,
     options_input,
-    parse_size,
     prompt_input,
     read_images,
     read_prompt,
     read_terms,
     seed_input,
-    served_sizes,
     size_input,
 )
 from .contract.nodes import HIDDEN, REPORT_TOOLTIP, PaidNode
 from .contract.outputs import answers, describe, gather, picture_outputs
+from .contract.sizes import asked_sizes, parse_size, served_sizes
 from .pixels import MIN_CONTEXT, check_proportions, diagnose, fingerprint_of, fit_mask, shape_mask, surroundings
-from .pixels.crops import Part, Region, assemble, split, with_channels
+from .pixels.parts import Part, Region, assemble, split, with_channels
 from .purchase.plan import Outputs, Plan, Results
 
 

@@ -11,7 +11,6 @@ import torch
 
 from .api import ImageRequest, Model, Question
 from .contract.inputs import (
-    MAX_SIDE,
     Options,
     check_text,
     model_input,
@@ -19,15 +18,15 @@ from .contract.inputs import (
     options_input,
     prompt_input,
     read_images,
-    read_size,
     read_terms,
     seed_input,
 )
 from .contract.nodes import HIDDEN, REPORT_TOOLTIP, PaidNode
 from .contract.outputs import answers, describe, picture_outputs
+from .contract.sizes import MAX_SIDE, read_size
 from .errors import InputError
 from .pixels import Borders, encode, encode_mask, extend, fingerprint_of, new_area
-from .pixels.crops import Part, assemble, with_channels
+from .pixels.parts import Part, assemble, with_channels
 from .purchase.plan import Outputs, Plan, Results
 
 INSTRUCTION = (

@@ -6,8 +6,8 @@ from typing import Any
 
 from .contract.nodes import HIDDEN, REPORT_TOOLTIP, PictureNode, telling
 from .contract.outputs import describe, gather, picture_outputs
+from .purchase.origin import HiddenInputs
 from .purchase.plan import Outputs
-from .purchase.receipts import HiddenInputs
 from .purchase.recovery import recover
 
 

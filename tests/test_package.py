@@ -153,12 +153,14 @@ def test_only_the_host_room_touches_comfyui() -> None:
 # Modules without a test of their own, by the test that has them: they are parts of one thing, which is tested there as
 # its user sees it.
 TESTED_WITH: dict[str, str] = {
-    "tests/api/test_client.py": "api/discretion api/exchange api/retries",
+    "tests/api/test_client.py": "api/quiet_logs api/exchange api/retries",
+    "tests/api/test_proxies.py": "api/no_proxy",
     "tests/api/test_refusals.py": "api/metadata",
-    "tests/contract/test_nodes.py": "contract/inputs contract/outputs generate options variations",
+    "tests/api/test_requests.py": "api/flavours",
+    "tests/contract/test_nodes.py": "contract/inputs contract/outputs contract/sizes generate options variations",
     "tests/faults/test_consent.py": "purchase/consent",
     "tests/faults/test_races.py": "spend/locks",
-    "tests/faults/test_stop.py": "purchase/background",
+    "tests/faults/test_stop.py": "purchase/background purchase/daemon_threads",
     "tests/headless/commands/test_recover.py": "headless/commands/exports",
     "tests/headless/commands/test_spend.py": "headless/commands/chart headless/commands/printing",
     "tests/graph/test_converting.py": "graph/drawing graph/numbering graph/promoting",
@@ -184,12 +186,12 @@ TESTED_WITH: dict[str, str] = {
     "tests/comfyui/test_host.py": "host/comfyui",
     "tests/pricing/test_estimate.py": "pricing/result purchase/quote",
     "tests/purchase/test_checkout.py": "purchase/delivery purchase/outcome",
-    "tests/purchase/test_money.py": "api/prices purchase/unfit",
+    "tests/purchase/test_money.py": "api/prices purchase/charged_dry_runs",
     "tests/purchase/test_ending.py": "purchase/repeated_signals",
-    "tests/routes/test_routes.py": "routes/estimate routes/models routes/own_loop routes/spending",
+    "tests/routes/test_routes.py": "routes/estimate routes/models routes/own_loop routes/serving routes/spending",
     "tests/spend/test_journal.py": "spend/calls spend/files spend/records spend/rows",
     "tests/spend/test_migrations.py": "spend/tables",
-    "tests/test_inpaint.py": "headless/sandbox/drifting",
+    "tests/test_inpaint.py": "headless/sandbox/drifting pixels/parts",
     "tests/test_outpaint.py": "pixels/canvas",
 }
 

@@ -17,12 +17,12 @@ from .credentials import (
 from .destinations import LINK_PRIVATE
 from .downloads import LINK_EXPIRED, LINK_REFUSED, Meter
 from .exchange import Reply
+from .flavours import OPENAI
 from .memory import Share
 from .metadata import request_id
 from .refusals import error_for, is_doubtful
 from .request_log import Logged
 from .requests import (
-    OPENAI,
     Endpoint,
     ImageRequest,
     Otherwise,

@@ -26,7 +26,7 @@ from ..errors import (
     InputError,
     LumenfallError,
 )
-from . import discretion, downloads, request_log
+from . import downloads, quiet_logs, request_log
 from .credentials import Server
 from .destinations import Guarded
 from .exchange import CERTIFICATE_ADVICE, NotSent, Reply, cause, exchange, is_of_certificates
@@ -102,7 +102,7 @@ class Client:
         if server.exposure and server.base_url not in _warned:
             _warned.add(server.base_url)
             log.warning(server.exposure)
-        discretion.install()
+        quiet_logs.install()
         # Uncompressed, what has arrived of a broken answer can be read, and a download be continued at any byte.
         plain = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
         authorized = {**plain, "Authorization": f"Bearer {server.api_key}"} if server.api_key else plain
@@ -134,13 +134,13 @@ class Client:
         self._paid = httpx.AsyncClient(headers=authorized, timeout=TIMEOUT, transport=transport(fresh))
 
     async def __aenter__(self) -> Client:
-        discretion.ours.set(True)
+        quiet_logs.ours.set(True)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        discretion.ours.set(False)
+        quiet_logs.ours.set(False)
         await self._api.aclose()
         await self._paid.aclose()
         await self._media.aclose()

@@ -15,7 +15,7 @@ import httpx
 from ..errors import CredentialError, InputError
 from ..settings import SETTINGS_FILE
 from .addresses import PORTS, address_of, is_loopback, is_own
-from .requests import Flavour, flavour_of
+from .flavours import Flavour, flavour_of
 
 T = TypeVar("T")
 

@@ -1,7 +1,4 @@
-"""What is asked of the server, and how it is written on the wire: in what each server has of OpenAI's image API.
-
-Sources: docs.lumenfall.ai/api-reference and its model pages; the types of openai-python 3.57.0 (November 2026).
-"""
+"""What is asked of the server, and how it is written on the wire."""
 
 from __future__ import annotations
 
@@ -10,10 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal, TypedDict
-from urllib.parse import urlsplit
 
 from ..errors import InputError
-from .addresses import is_loopback
+from .flavours import Flavour
 from .uploads import Upload, recompress, scale_down, scale_mask
 
 Endpoint = Literal["generations", "edits", "variations"]
@@ -218,97 +214,3 @@ def _fit(request: ImageRequest, flavour: Flavour, number: int) -> Upload:
             "Options.",
         )
     return fitted
-
-
-@dataclass(frozen=True)
-class Flavour:
-    """How one family of servers departs from the common ground."""
-
-    name: str
-    withheld: Mapping[str, str]
-    """Request fields that are not sent there, and why. All others are judged by the server: what it takes grows with
-    each of its models, so that a list of that would age."""
-    response_format: str | None
-    """Sent when the user leaves it on auto; None to send nothing."""
-    ratio_sizes: bool
-    """Whether ``size`` may be a ratio such as 16:9."""
-    native: bool
-    """Whether dry run, balance, request log and model schemas exist."""
-    max_image_bytes: int = 50 * 10**6
-    """Per picture; OpenAI's limit, and above what Lumenfall advises."""
-    max_mask_bytes: int = 4 * 10**6
-
-
-LUMENFALLS_OWN = frozenset(
-    {
-        # Lumenfall's unified parameters, and those that its model pages list for the models of other makers.
-        "aspect_ratio",
-        "resolution",
-        "scale_factor",
-        "seed",
-        "negative_prompt",
-        "cfg_scale",
-        "guidance_scale",
-        "sync_mode",
-        "disable_safety_checker",
-        "enable_safety_checker",
-        "personGeneration",
-        "safety_filter_level",
-        "compression_quality",
-        "face_enhancement",
-        "face_enhancement_strength",
-        "subject_detection",
-        "crop_to_fill",
-        "background_color",
-        "colors",
-    }
-)
-"""Request fields of Lumenfall's that OpenAI does not have, and refuses."""
-
-LUMENFALL = Flavour(
-    name="Lumenfall",
-    withheld={},
-    # Small answers that can be journaled; the links live for an hour and may be fetched again.
-    response_format="url",
-    ratio_sizes=True,
-    native=True,
-)
-
-OPENAI = Flavour(
-    name="OpenAI",
-    withheld={
-        **dict.fromkeys(LUMENFALLS_OWN, "it is a field of Lumenfall's, which OpenAI does not have"),
-        # GPT Image refuses it.
-        "response_format": "at OpenAI pictures always come inside the answer",
-    },
-    response_format=None,
-    ratio_sizes=False,
-    native=False,
-)
-
-OTHER = Flavour(name="OpenAI-compatible", withheld={}, response_format=None, ratio_sizes=True, native=False)
-
-
-_OPENAI_HOSTS = (
-    ".api.openai.com",
-    ".openai.azure.com",
-    ".services.ai.azure.com",
-    ".cognitiveservices.azure.com",
-)
-"""OpenAI's regions, and the same API at Azure."""
-
-
-def flavour_of(base_url: str) -> Flavour:
-    """The flavour that a base URL stands for.
-
-    A server on this machine under Lumenfall's own path is taken for the sandbox, or a tunnel to Lumenfall.
-    """
-    parts = urlsplit(base_url)
-    host = (parts.hostname or "").rstrip(".")
-    if host == "lumenfall.ai" or host.endswith(".lumenfall.ai"):
-        return LUMENFALL
-    if is_loopback(base_url) and parts.path.rstrip("/") == "/openai/v1":
-        return LUMENFALL
-    if host == "api.openai.com" or host.endswith(_OPENAI_HOSTS):
-        return OPENAI
-    return OTHER

@@ -11,9 +11,9 @@ from ..api import Mode
 from ..errors import LumenfallError, sentences
 from ..host import Host, current, show_failure, show_progress
 from ..purchase.ask import ask
+from ..purchase.origin import HiddenInputs
 from ..purchase.outcome import page_of
 from ..purchase.plan import Outputs, Plan, Plans, carry_out
-from ..purchase.receipts import HiddenInputs
 from ..purchase.session import Session
 from .inputs import check_links
 

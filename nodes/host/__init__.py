@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextvars import ContextVar
 
-from .base import Bare, Host, Interrupted, Place, Prepare, show_failure, show_preview, show_progress, wait
+from .base import Bare, Host, Interrupted, Place, Prepare, show_failure, show_preview, show_progress
 from .quiet import Quiet
 
 __all__ = [
@@ -25,7 +25,6 @@ __all__ = [
     "show_preview",
     "show_progress",
     "use",
-    "wait",
 ]
 
 _chosen: ContextVar[Host | None] = ContextVar("lumenfall_host", default=None)

@@ -1,19 +1,14 @@
-"""What a node needs of the program that it runs in, the least that gives it (a plain Python process), and waiting for
-something slow there, while watching for Stop.
-"""
+"""What a node needs of the program that it runs in, and the least that gives it: a plain Python process."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import logging
 import os
-import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from PIL import Image
 
@@ -135,45 +130,3 @@ def show_preview(host: Host, draw: Callable[[], Image.Image]) -> None:
         host.preview(draw())
     except Exception:
         log.debug("The preview could not be shown", exc_info=True)
-
-
-T = TypeVar("T")
-
-POLL_SECONDS = 0.1
-"""How often Stop is looked for; ComfyUI only sets a flag."""
-
-
-async def wait(work: Coroutine[Any, Any, T], host: Host, doing: Callable[[], str]) -> T:
-    """The result of ``work``; meanwhile ``doing()`` is shown when it changes, and with the seconds once a second.
-
-    Stop cancels ``work`` and raises the host's interruption; what ``work`` has handed to another loop goes on. So does
-    a cancellation from outside: ComfyUI cancels the tasks of a run when another node fails, and a
-    CancelledError that left a node would end its only worker thread.
-    """
-    if host.interrupted():
-        work.close()
-        raise host.interruption()
-    task = asyncio.ensure_future(work)
-    started = shown = time.monotonic()
-    said = ""
-    try:
-        while True:
-            await asyncio.wait({task}, timeout=POLL_SECONDS)
-            if task.done():
-                return task.result()
-            if host.interrupted():
-                raise host.interruption()
-            now, text = time.monotonic(), doing()
-            if now - shown >= 1.0:
-                shown, said = now, text
-                show_progress(host, f"{text} ({now - started:.0f} s)")
-            elif text != said:
-                said = text
-                show_progress(host, text)
-    except asyncio.CancelledError:
-        raise host.interruption() from None
-    finally:
-        if not task.done():
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError, Exception):
-                await task

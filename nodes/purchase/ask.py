@@ -25,7 +25,8 @@ from ..errors import (
     StoreError,
     sentences,
 )
-from ..host import Host, current, show_preview, show_progress, wait
+from ..host import Host, current, show_preview, show_progress
+from ..host.waiting import wait
 from ..pixels import highlight
 from ..spend import clean
 from . import background, ending
@@ -33,9 +34,10 @@ from .checkout import Checkout
 from .consent import consent, is_given
 from .delivery import Delivery
 from .order import Order, Skipped, orders_of
+from .origin import HiddenInputs, caller, run_of
 from .outcome import surprise
 from .plan import Plan, Results
-from .receipts import HiddenInputs, caller, hand_out_receipts, run_of
+from .receipts import hand_out_receipts
 from .recovery import look_after
 from .session import Session
 

@@ -1,4 +1,4 @@
-"""The pack's own event loop, and its threads, on which paid calls run to their end.
+"""The pack's own event loop, on which paid calls run to their end.
 
 A run's loop is torn down by Stop, or by another node's failure; the server finishes and bills the request all the
 same. So the call belongs to the process: the node stops waiting at once, and what was paid for is finished here. A
@@ -12,14 +12,12 @@ import atexit
 import concurrent.futures
 import contextlib
 import logging
-import os
-import queue
 import threading
 import time
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
 from typing import Any, TypeVar
+
+from .daemon_threads import DaemonThreads
 
 log = logging.getLogger(__name__)
 
@@ -171,55 +169,3 @@ def when_idle(then: Callable[[], None]) -> None:
 
 _tasks: set[asyncio.Future[None]] = set()
 """asyncio itself only remembers tasks weakly."""
-
-
-SIZE = min(32, (os.cpu_count() or 1) + 4)
-"""As many as asyncio's own pool has."""
-
-_Work = tuple["Future[Any]", Callable[[], Any]]
-
-
-class DaemonThreads(ThreadPoolExecutor):
-    """A pool of daemon threads.
-
-    Python's own pools are shut before its exit handlers run: an answer that comes while the process waits for it could
-    no longer be written down. Only the type is theirs, because asyncio wants it.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(SIZE)
-        self._work: queue.SimpleQueue[_Work] = queue.SimpleQueue()
-        self._idle = threading.Semaphore(0)
-        self._starting = threading.Lock()
-        self._count = 0
-
-    def submit(self, function: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        future: Future[T] = Future()
-        self._work.put((future, partial(function, *args, **kwargs)))
-        if not self._idle.acquire(blocking=False):
-            self._grow()
-        return future
-
-    def _grow(self) -> None:
-        with self._starting:
-            if self._count == SIZE:
-                return
-            try:
-                threading.Thread(target=self._serve, name="lumenfall-background-work", daemon=True).start()
-            except RuntimeError:
-                # None can be started any more; those that there are take the work in turn.
-                if not self._count:
-                    raise
-            else:
-                self._count += 1
-
-    def _serve(self) -> None:
-        while True:
-            future, work = self._work.get()
-            if future.set_running_or_notify_cancel():
-                try:
-                    future.set_result(work())
-                except BaseException as error:
-                    future.set_exception(error)
-            del future, work  # which would be kept until the next comes
-            self._idle.release()

@@ -31,6 +31,7 @@ from ..errors import BudgetExceeded, Charged, DryRunCharged, LumenfallError, sen
 from ..settings import Settings
 from ..spend import Call, Caller, Journal, Limits, State, dearest, nanos, unconverted
 from ..spend.budget import require
+from .charged_dry_runs import has_charged_dry_run, remember_charged_dry_run
 from .consent import Consent, give_up_bought
 from .delivery import AGAIN, Delivery, fetch
 from .order import Order, Skipped, in_turn
@@ -48,7 +49,6 @@ from .outcome import (
 )
 from .replay import equal_call, pictures_of
 from .session import limits_of
-from .unfit import is_unfit, mark_unfit
 
 
 @dataclass
@@ -279,13 +279,13 @@ class Checkout:
         folder, base_url = self.journal.folder, self.client.server.base_url
         # One at a time: what the first one meets decides on the others.
         async with self._pricing:
-            fit = not await asyncio.to_thread(is_unfit, folder, base_url)
+            fit = not await asyncio.to_thread(has_charged_dry_run, folder, base_url)
             try:
                 return await price(
                     self.client, order.request, order.wire, self.model, self.settings.prices, by_dry_run=fit
                 )
             except DryRunCharged:
-                await asyncio.to_thread(mark_unfit, folder, base_url)
+                await asyncio.to_thread(remember_charged_dry_run, folder, base_url)
                 raise
 
     def _check_reached(self, order: Order, limits: Limits) -> None:

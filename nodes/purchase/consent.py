@@ -16,8 +16,8 @@ from ..host import Host, Place
 from ..settings import Settings
 from ..spend import Call, Journal, State
 from .delivery import fetch
+from .origin import run_of
 from .outcome import UNRESOLVED, is_given_up, resolve
-from .receipts import run_of
 from .replay import is_here
 from .session import Session
 

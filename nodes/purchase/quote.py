@@ -15,7 +15,8 @@ import torch
 
 from ..api import Client, ImageRequest, Server, pictures_asked, retirement_note
 from ..errors import LumenfallError
-from ..host import Host, current, wait
+from ..host import Host, current
+from ..host.waiting import wait
 from ..spend import Call, Caller, State
 from . import background
 from .checkout import Checkout

@@ -9,14 +9,16 @@ from dataclasses import replace
 
 from ..api import LINK_EXPIRED, LINK_PRIVATE, LINK_REFUSED, Client, Meter, Server, spellings
 from ..errors import Charged, InputError, LumenfallError
-from ..host import Host, current, show_progress, wait
+from ..host import Host, current, show_progress
+from ..host.waiting import wait
 from ..spend import Call, Journal, State, clock, newest
 from . import background
 from .delivery import Delivery, can_fetch, fetch, is_new
 from .order import in_turn
+from .origin import HiddenInputs
 from .outcome import UNRESOLVED, resolve, unresolved, with_logged_cost
 from .plan import Results
-from .receipts import HiddenInputs, hand_out_receipts
+from .receipts import hand_out_receipts
 from .session import Session
 
 NAMED = 5

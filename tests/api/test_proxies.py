@@ -19,8 +19,9 @@ import trustme
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nodes.api import Server, is_loopback, proxies, read_answer, write_request
-from nodes.api.proxies import NoProxy, Proxies
+from nodes.api import Server, is_loopback, no_proxy, read_answer, write_request
+from nodes.api.no_proxy import NoProxy
+from nodes.api.proxies import Proxies
 from nodes.errors import Charged, DownloadError, InputError
 from nodes.headless.sandbox import Sandbox
 from tests.api.conftest import odd_server, send, using
@@ -483,7 +484,7 @@ OTHERS = [value for value, server in BAD_EXCEPTIONS if server != SERVER]
 def test_what_is_meant_for_no_server_that_is_asked_is_passed_over_and_named_once(
     value: str, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(proxies, "_warned", set())
+    monkeypatch.setattr(no_proxy, "_warned", set())
     through(monkeypatch, proxy.url, "HTTP_PROXY")
     monkeypatch.setenv("NO_PROXY", f"169.254.169.254,{value},example.net")
     for _ in range(2):

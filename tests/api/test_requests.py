@@ -12,7 +12,7 @@ from openai.types import image_create_variation_params, image_edit_params, image
 from PIL import Image
 
 from nodes.api import Endpoint, ImageRequest, write_request
-from nodes.api.requests import LUMENFALL, OPENAI, OTHER, Flavour, flavour_of
+from nodes.api.flavours import LUMENFALL, OPENAI, OTHER, Flavour, flavour_of
 from nodes.errors import InputError
 from nodes.pixels import encode_mask, fingerprint
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from nodes import errors
 from nodes.api import ImageRequest, write_request
-from nodes.api.requests import OTHER
+from nodes.api.flavours import OTHER
 from nodes.pixels import encode, encode_mask
 
 NOISE = torch.rand(200, 300, 3, generator=torch.Generator().manual_seed(1))

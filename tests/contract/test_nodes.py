@@ -194,7 +194,7 @@ def test_bad_extra_is_refused(extra: str) -> None:
     [(" 1024 X 768 ", "1024x768"), ("16 : 9", "16:9"), ("0640*0480", "640x480"), ("1.91:1", "1.91:1"), ("AUTO", None)],
 )
 def test_sizes_are_read_generously(written: str, wire: str | None) -> None:
-    from nodes.contract.inputs import read_size
+    from nodes.contract.sizes import read_size
 
     assert read_size(written) == wire
 

@@ -63,7 +63,7 @@ def _of_zeros(response: web.Response) -> web.Response:
 
 def _small_memory(world: World, patch: pytest.MonkeyPatch) -> None:
     patch.setattr("nodes.api.downloads.MAX_BYTES", ZEROS + 2**20)
-    patch.setattr("nodes.api.downloads.MOST_HELD", 3 * ZEROS)
+    patch.setattr("nodes.api.memory.MOST_HELD", 3 * ZEROS)
 
 
 def _bombs(world: World, patch: pytest.MonkeyPatch) -> None:

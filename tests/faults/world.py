@@ -30,7 +30,7 @@ from nodes.api import prices as price
 from nodes.headless.host import Headless
 from nodes.headless.sandbox import Fault, Received, Sandbox, running
 from nodes.headless.sandbox.sending import reset
-from nodes.purchase import unfit
+from nodes.purchase import charged_dry_runs
 from nodes.spend import Journal, database, nanos, tables
 from tests.conftest import wait_until_idle
 from tests.faults.child import Outcome, attempt, digest
@@ -281,7 +281,7 @@ def forget() -> None:
     assert wait_until_idle(10) == 0
     for opened in database._opened.values():
         opened.engine.dispose()
-    for memory in (database._opened, price._known, unfit._marked, catalogue._failures):
+    for memory in (database._opened, price._known, charged_dry_runs._marked, catalogue._failures):
         memory.clear()
 
 

@@ -11,13 +11,14 @@ import sys
 import threading
 import urllib.request
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from PIL import Image
 
 from nodes import table
 from nodes.api import bundled, ended
+from nodes.api.catalogue import Mode
 from nodes.headless import cli
 from nodes.headless.commands.options import input_beside
 from nodes.headless.sandbox import Sandbox, running
@@ -374,6 +375,8 @@ def test_models_are_listed_for_people_and_machines(
         assert (code, listed["source"]) == (0, "server")
         assert listed["models"]
         assert all("edit" in model["modes"] for model in listed["models"])
+        for mode in get_args(Mode):
+            assert run(capsys, monkeypatch, place, "models", "--json", "--mode", mode)[0] == 0
         code, out, _ = run(capsys, monkeypatch, place, "models", "--mode", "edit")
         assert code == 0
         assert all(model["id"] in out for model in listed["models"])

@@ -12,7 +12,8 @@ from nodes.errors import Charged, ServerFault
 from nodes.headless.checks import build
 from nodes.headless.executor import Event, Result, execute
 from nodes.headless.host import Headless
-from nodes.host import current, wait
+from nodes.host import current
+from nodes.host.waiting import wait
 
 
 class Fake:

@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from nodes.headless.host import Headless, running_node
-from nodes.host import Interrupted, wait
+from nodes.host import Interrupted
+from nodes.host.waiting import wait
 
 
 class Work:

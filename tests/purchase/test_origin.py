@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from nodes.purchase import receipts
+from nodes.purchase import origin
 
 
 def fragment(graph: dict[str, Any]) -> Any:
-    return receipts._fragment(graph, "1")
+    return origin._fragment(graph, "1")
 
 
 def test_what_led_to_a_node_is_kept_and_what_did_not_is_not() -> None:
@@ -27,7 +27,7 @@ def test_a_large_or_circular_graph_is_kept_in_part_and_an_endless_prompt_not_at_
     circle = {"1": {"class_type": "A", "inputs": {"a": ["2", 0]}}, "2": {"class_type": "A", "inputs": {"a": ["1", 0]}}}
     assert set(fragment(circle)["nodes"]) == {"1", "2"}
     assert fragment({"1": {"class_type": "A", "inputs": {"text": "x" * 70_000}}}) is None
-    assert receipts._fragment({"1": None}, "1") is None and receipts._fragment(None, "1") is None
+    assert origin._fragment({"1": None}, "1") is None and origin._fragment(None, "1") is None
 
 
 @pytest.mark.parametrize("inputs", [None, [], "text", 5, [["1", 0]]])

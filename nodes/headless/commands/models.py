@@ -79,6 +79,7 @@ class ModelMode(str, Enum):
     GENERATE = "generate"
     EDIT = "edit"
     UPSCALE = "upscale"
+    VARIATIONS = "variations"
 
 
 def models(

@@ -32,10 +32,10 @@ def recover(
         # Once they count as delivered, they must also be there.
         make_folder(output_folder)
         with signals.held():
-            from ...purchase import receipts, recovery
+            from ...purchase import origin, recovery
 
         with signals.asking(host.stop):
-            (delivery,) = asyncio.run(recovery.recover(name, receipts.HiddenInputs())).deliveries
+            (delivery,) = asyncio.run(recovery.recover(name, origin.HiddenInputs())).deliveries
         files = Session(host).journal.files
         paths = [export(files, delivery.call, stored, output_folder) for stored in delivery.call.pictures]
     images = [str(path) for path in paths if path is not None]

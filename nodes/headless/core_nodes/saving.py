@@ -11,7 +11,8 @@ from typing import Any
 from ...errors import Charged, InputError, LumenfallError, StoreError, sentences
 from ...host import Bare, current
 from ...host.files import create
-from ...purchase.receipts import of_run, run_of
+from ...purchase.origin import run_of
+from ...purchase.receipts import of_run
 from ...purchase.session import Session
 from ..folders import next_name
 from .prefixes import check, without_keys

@@ -72,7 +72,7 @@ def test_a_server_that_takes_dry_runs_for_orders_is_sent_one_by_all_processes(
 ) -> None:
     monkeypatch.setattr("nodes.headless.sandbox.log.Received.is_dry_run", property(lambda _: False))
     for seed, billed in ((1, 1), (2, 1), (3, 1)):
-        monkeypatch.setattr("nodes.purchase.unfit._marked", set())
+        monkeypatch.setattr("nodes.purchase.charged_dry_runs._marked", set())
         code, out, err = lumenfall("estimate", EXAMPLES / "generate.json", "--set", f"Generate Image.seed={seed}")
         assert len(sandbox.bill) == billed
         assert ("took it for the order" in out + err) == (seed == 1)

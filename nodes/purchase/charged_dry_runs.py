@@ -12,13 +12,13 @@ from ..host.files import write_durably
 log = logging.getLogger(__name__)
 
 
-def is_unfit(folder: Path, base_url: str) -> bool:
+def has_charged_dry_run(folder: Path, base_url: str) -> bool:
     """Whether the server at ``base_url`` must be sent no dry runs. Blocks."""
     mark = _mark(folder, base_url)
     return mark in _marked or mark.exists()
 
 
-def mark_unfit(folder: Path, base_url: str) -> None:
+def remember_charged_dry_run(folder: Path, base_url: str) -> None:
     """Let no process send a dry run there again; this one at least, where the folder cannot be written. Blocks."""
     mark = _mark(folder, base_url)
     _marked.add(mark)

@@ -1,0 +1,149 @@
+"""From a mask to the parts of a picture that are sent, and from their answers to the picture with them in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import torch
+
+from ..errors import InputError
+from . import (
+    THRESHOLD,
+    Crop,
+    Stitched,
+    encode,
+    encode_mask,
+    feather_mask,
+    islands,
+    match_channels,
+    plan_crop,
+    stitch,
+)
+
+Region = Literal["whole picture", "zoom to mask", "zoom per island"]
+
+MAX_ISLANDS = 16
+"""Each is paid for. More are the crumbs of a bad mask, not sixteen wishes."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one request changes: the picture's number, where (MASK ``[H, W]`` of the picture's size), and by which
+    crop; None sends the whole picture.
+    """
+
+    index: int
+    mask: torch.Tensor
+    crop: Crop | None
+
+    @property
+    def size(self) -> str | None:
+        """The size to ask for, where the crop decides."""
+        return None if self.crop is None else f"{self.crop.sent_width}x{self.crop.sent_height}"
+
+    def zoomed(self, context: float, sizes: Sequence[tuple[int, int]]) -> Part:
+        """The same by a crop, for one of ``sizes`` (see :func:`.crops.plan_crop`)."""
+        return replace(self, crop=plan_crop(self.mask, context, sizes))
+
+    def write(self, image: torch.Tensor) -> tuple[bytes, bytes]:
+        """Picture and mask as PNG bytes."""
+        if self.crop is None:
+            return encode(image), encode_mask(self.mask)
+        sent = self.crop.to_sent_size(self.crop.cut(image))
+        # A thin line must not vanish where the crop is scaled down.
+        mask = self.crop.to_sent_size(self.crop.cut_mask(self.solid)[..., None])[..., 0]
+        return encode(sent), encode_mask((mask > 0.01).float())
+
+    @property
+    def solid(self) -> torch.Tensor:
+        """The mask ``[H, W]`` with 1 wherever something is to change."""
+        return (self.mask >= THRESHOLD).float()
+
+    def put_back(self, image: torch.Tensor, answer: torch.Tensor, feather: int, match: bool) -> Stitched:
+        """``image`` ``[H, W, C]`` with ``answer`` in it; the weight is of the picture's size."""
+        weight = feather_mask(self.mask, feather)
+        if self.crop is None:
+            return stitch(image, answer, weight, match)
+        part = stitch(self.crop.cut(image), answer, self.crop.cut_mask(weight), match)
+        used = self.crop.paste(torch.zeros_like(weight)[..., None], part.weight[..., None])[..., 0]
+        return replace(part, image=self.crop.paste(image, part.image), weight=used)
+
+
+def split(masks: torch.Tensor, region: Region) -> list[Part]:
+    """The parts of all pictures, whose masks are ``[B, H, W]``, without crops yet. Raises InputError for a mask in too
+    many islands.
+    """
+    parts = []
+    for index, mask in enumerate(masks):
+        pieces = islands(mask) if region == "zoom per island" else [mask]
+        if len(pieces) > MAX_ISLANDS:
+            raise InputError(
+                f"The mask has {len(pieces)} islands, and each would be paid for; at most {MAX_ISLANDS} are sent.",
+                code="TOO_MANY_ISLANDS",
+                hint="Turn up grow or fill_holes so that they join, or choose zoom to mask.",
+            )
+        parts += [Part(index, piece, None) for piece in pieces]
+    return parts
+
+
+def assemble(
+    images: torch.Tensor,
+    parts: Sequence[Part],
+    answers: Mapping[int, Sequence[torch.Tensor]],
+    feather: int,
+    match: bool,
+) -> tuple[torch.Tensor, torch.Tensor, list[dict[str, Any]], list[str]]:
+    """Every take of every picture: the batch, what was changed, the facts of each for the report, and notes.
+
+    ``images`` are ``[B, H, W, C]``, and ``answers`` the pictures ``[H, W, C]`` that came for each part, by its number;
+    for one that failed, none. Take k of a picture holds the k-th answer of each of its parts.
+    """
+    results, changed, facts, notes = [], [], [], []
+    for index, image in enumerate(images):
+        numbers = [number for number, part in enumerate(parts) if part.index == index]
+        takes = max(len(answers.get(number, ())) for number in numbers)
+        for take in range(takes):
+            result, weight, fitted = image, torch.zeros(image.shape[:2]), []
+            for number in numbers:
+                if take >= len(answers.get(number, ())):
+                    notes.append(f"Picture {index + 1}, take {take + 1}: an island got no answer and stays as it was.")
+                    continue
+                part = parts[number]
+                stitched = part.put_back(result, answers[number][take], feather, match)
+                result, weight = stitched.image, torch.maximum(weight, stitched.weight)
+                fitted.append(_describe(part, stitched))
+                notes += [note] if (note := stitched.describe()) else []
+                notes += [part.crop.loss] if part.crop and part.crop.loss else []
+            results.append(result)
+            changed.append(weight)
+            facts.append(_measure(index, image, result, weight, fitted))
+    return torch.stack(results), torch.stack(changed), facts, notes
+
+
+def _measure(
+    index: int, image: torch.Tensor, result: torch.Tensor, weight: torch.Tensor, parts: list[dict[str, Any]]
+) -> dict[str, Any]:
+    kept = weight == 0.0
+    moved = ~((result == image) | (result.isnan() & image.isnan()))[kept]
+    difference = float((result - image)[kept][moved].abs().max()) if moved.any() else 0.0
+    coverage = round(float((~kept).float().mean()), 4)
+    return {"picture": index, "coverage": coverage, "difference_outside": difference, "parts": parts}
+
+
+def _describe(part: Part, stitched: Stitched) -> dict[str, Any]:
+    crop = part.crop
+    where = {} if crop is None else {"crop": [crop.left, crop.top, crop.width, crop.height], "sent": part.size}
+    return {
+        **where,
+        "came": "x".join(map(str, stitched.came)),
+        "shift": [round(value, 3) for value in stitched.shift],
+        "scale": round(stitched.scale, 5),
+        "colour_matched": stitched.colour_matched,
+    }
+
+
+def with_channels(images: torch.Tensor, transparent: bool) -> torch.Tensor:
+    """``[B, H, W, C]`` with 4 channels where it has them or a transparent background was asked for, else with 3."""
+    return match_channels(images, 4 if transparent or images.shape[-1] == 4 else 3)
