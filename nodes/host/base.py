@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,10 @@ class Host(ABC):
 
     def preview(self, picture: Image.Image) -> None:  # noqa: B027
         """Show a picture on the node that is running in this task, until it ends."""
+
+    def running_ids(self) -> Collection[str]:
+        """The ids of the runs that are going on, which Stop reaches."""
+        return ()
 
     def interrupted(self) -> bool:
         """Whether the user asked to stop. Polled; must be cheap."""

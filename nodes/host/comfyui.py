@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,11 @@ class ComfyUI(Host):
     def preview(self, picture: Image.Image) -> None:
         """The way samplers show theirs; ComfyUI finds the node by the task."""
         _module("comfy.utils").ProgressBar(1).update_absolute(0, 1, ("JPEG", picture, PREVIEW_SIDE))
+
+    def running_ids(self) -> Collection[str]:
+        queue = _module("server").PromptServer.instance.prompt_queue
+        # As it puts them there: number, id, graph and more.
+        return {str(item[1]) for item in list(queue.currently_running.values())}
 
     def interrupted(self) -> bool:
         return bool(_module("comfy.model_management").processing_interrupted())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,9 @@ class Quiet(Host):
 
     def before_each_run(self, prepare: Prepare) -> None:
         self._whole.before_each_run(prepare)
+
+    def running_ids(self) -> Collection[str]:
+        return self._whole.running_ids()
 
     def interrupted(self) -> bool:
         return self._stoppable and self._whole.interrupted()

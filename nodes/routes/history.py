@@ -16,6 +16,7 @@ from ..spend import Call, Journal, State, in_the_air, newest
 
 MAX_PAGE = 100
 MAX_SIDE = 2048
+MAX_WORDS = 20
 
 MEDIA_TYPES = {
     ".png": "image/png",
@@ -28,20 +29,21 @@ MEDIA_TYPES = {
 """What is handed to a browser. The store may also hold what came in a picture's place, such as a proxy's page."""
 
 
-async def history(host: Host, before: str | None, limit: int) -> dict[str, Any]:
-    """The ``limit`` newest calls, of those older than the call with the id ``before`` where it is given; those in the
-    air come in ``running`` instead, all of them each time. Raises LumenfallError.
+async def history(host: Host, before: str | None, limit: int, search: str = "") -> dict[str, Any]:
+    """The ``limit`` newest calls, of those older than the call with the id ``before`` where it is given, and of those
+    that hold each word of ``search``; those in the air come in ``running`` instead, all of them each time, and say
+    whether Stop reaches the run that waits for them. Raises LumenfallError.
     """
-    return await asyncio.to_thread(_history, host, before, min(limit, MAX_PAGE))
+    return await asyncio.to_thread(_history, host, before, min(limit, MAX_PAGE), search.split()[:MAX_WORDS])
 
 
-def _history(host: Host, before: str | None, limit: int) -> dict[str, Any]:
+def _history(host: Host, before: str | None, limit: int, words: list[str]) -> dict[str, Any]:
     journal = Session(host).journal
-    running = in_the_air(journal)
+    running, runs = in_the_air(journal), host.running_ids()
     waited_for = {call.id for call in running}
-    found = [call for call in newest(journal, limit + 1 + len(running), before) if call.id not in waited_for]
+    found = [call for call in newest(journal, limit + 1 + len(running), before, words) if call.id not in waited_for]
     return {
-        "running": [_described(journal, call) for call in running],
+        "running": [{**_described(journal, call), "stoppable": call.run_id in runs} for call in running],
         "calls": [_described(journal, call) for call in found[:limit]],
         "more": len(found) > limit,
     }

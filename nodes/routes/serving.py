@@ -142,7 +142,8 @@ async def _calls(request: web.Request, host: Host) -> dict[str, Any]:
     from . import history
 
     limit = _number(request.query, "limit")
-    return await history.history(host, request.query.get("before"), 30 if limit is None else max(1, limit))
+    page = 30 if limit is None else max(1, limit)
+    return await history.history(host, request.query.get("before"), page, request.query.get("search", ""))
 
 
 async def _graph(request: web.Request, host: Host) -> dict[str, Any]:

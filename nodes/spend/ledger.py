@@ -141,9 +141,10 @@ def kept_count(journal: Journal) -> int:
         return int(connection.execute(query).scalar() or 0)
 
 
-def newest(journal: Journal, count: int, before: str | None = None) -> list[Call]:
+def newest(journal: Journal, count: int, before: str | None = None, words: Sequence[str] = ()) -> list[Call]:
     """The last ``count`` calls that were not refused, newest first; of those older than the call with the id
-    ``before``, where it is given. Raises StoreError.
+    ``before``, where it is given, and of those whose model, prompt or node's title hold each of ``words``, in capitals
+    or not. Raises StoreError.
     """
     import sqlalchemy as sa
 
@@ -156,6 +157,10 @@ def newest(journal: Journal, count: int, before: str | None = None) -> list[Call
         conditions.append(
             place < sa.select(calls.c.sent_at, calls.c.number).where(calls.c.id == before).scalar_subquery()
         )
+    # What no database takes is in none of them.
+    words = [word.encode(errors="replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}") for word in words]
+    searched = (calls.c.model, calls.c.node_title, calls.c.asked["prompt"].as_string())
+    conditions += [sa.or_(*(text.icontains(word, autoescape=True) for text in searched)) for word in words]
     return _read(journal, *conditions, last=count)[::-1]
 
 

@@ -114,6 +114,18 @@ def test_a_call_in_the_air_is_running(routes: Routes, locked: Sandbox) -> None:
     thread.join(30)
 
 
+def test_a_search_is_of_all_calls_and_paged(routes: Routes) -> None:
+    for number in range(40):
+        prompt = "a Fox" if number % 10 == 0 else "a kite"
+        enter(routes.journal, f"{number:032x}", 1000.0 + number, parameters={"prompt": prompt})
+    page = routes.get("/calls?search=fox&limit=3")
+    assert [int(call["id"], 16) for call in page["calls"]] == [30, 20, 10] and page["more"]
+    rest = routes.get(f"/calls?search=fox&limit=3&before={page['calls'][-1]['id']}")
+    assert [int(call["id"], 16) for call in rest["calls"]] == [0] and not rest["more"]
+    for search in ("%25", "a%20%00", "%ED%A0%BD", "x" * 5000, "a+" * 500):
+        assert len(routes.get(f"/calls?search={search}")["calls"]) in (0, 30)
+
+
 @pytest.mark.parametrize("side", [1, 64, 2048])
 def test_a_thumbnail_is_never_larger_than_asked_nor_than_the_picture(routes: Routes, side: int) -> None:
     routes.run("LumenfallGenerate", GRAPH, **GENERATE)

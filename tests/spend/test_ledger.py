@@ -187,6 +187,34 @@ def test_calls_of_one_moment_are_paged_one_by_one(journal: Journal) -> None:
     assert newest(journal, 5, "nobody") == []
 
 
+def test_a_search_finds_words_of_model_prompt_and_title_in_all_calls(journal: Journal) -> None:
+    prompts = [
+        "A red Fox",
+        "50% off_sale",
+        "a fox \ud83d\ude00 \ud83d",
+        "\N{LATIN SMALL LETTER E WITH ACUTE}t\\u00e9",
+        None,
+    ]
+    calls = [
+        booked(journal, "1", when=f"2026-11-23 12:0{minute}", node_title="Kite", parameters={"prompt": prompt})
+        for minute, prompt in enumerate(prompts)
+    ]
+
+    def found(*words: str) -> list[int]:
+        ids = [call.id for call in calls]
+        return [ids.index(call.id) for call in newest(journal, 2, None, words)]
+
+    assert found("fox") == found("FOX", "kite") == [2, 0] and found("fox", "red") == [0]
+    assert (
+        found("%") == found("f_s") == [1]
+        and found("flux.2-pro") == [4, 3]
+        and found("'; --") == found("\ud83d", "x") == []
+    )
+    assert found("\N{LATIN SMALL LETTER E WITH ACUTE}t") == found("\\u00") == [3]
+    first = newest(journal, 1, None, ["fox"])[0]
+    assert [call.id for call in newest(journal, 2, first.id, ["fox"])] == [calls[0].id]
+
+
 def test_a_call_is_in_the_air_as_long_as_somebody_holds_its_lock(journal: Journal) -> None:
     calls = []
     for number in range(3):

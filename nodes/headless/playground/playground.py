@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,18 @@ from ..host import Headless
 from .folders import PlaygroundFolders, find_frontend
 from .messages import Messages
 from .queue import Queue
+
+
+class _Host(Headless):
+    """One of several that share a queue."""
+
+    def __init__(self, queue: Queue, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._queue = queue
+
+    def running_ids(self) -> Collection[str]:
+        job = self._queue.running
+        return () if job is None else (job.id,)
 
 
 class Playground:
@@ -43,7 +55,8 @@ class Playground:
         on_failure: Callable[[str, Mapping[str, Any], str | None], None] | None = None,
     ) -> Headless:
         """What nodes see around them, in the run ``run_id`` or outside of any."""
-        return Headless(
+        return _Host(
+            self.queue,
             self.overrides,
             on_progress,
             nodes=self.nodes,

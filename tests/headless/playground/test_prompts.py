@@ -105,6 +105,10 @@ def test_stop_interrupts_the_run_and_not_the_next(
             assert http.post("/api/jobs/another/cancel").json() == {"cancelled": False}
             assert playground.queue.running is not None and not playground.queue.running.host.interrupted()
             assert http.get("/api/queue").json()["queue_running"][0][1] == data["prompt_id"]
+            calls: list[Any] = []
+            while not calls:
+                calls = http.get("/api/lumenfall/calls", headers={"X-Lumenfall": "1"}).json()["running"]
+            assert [(call["run_id"], call["stoppable"]) for call in calls] == [(data["prompt_id"], True)]
             # ComfyUI takes only waiting prompts out of its queue.
             assert http.post("/api/queue", json={"delete": [data["prompt_id"]]}).status_code == 200
             assert not playground.queue.running.host.interrupted()
