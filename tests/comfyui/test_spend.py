@@ -30,7 +30,7 @@ def receipts(comfyui: ComfyUI, entry: dict[str, Any]) -> Any:
 
 def test_stop_in_the_middle_of_a_call_loses_no_picture(comfyui: ComfyUI) -> None:
     billed = len(comfyui.sandbox.bill)
-    comfyui.sandbox.latency = 2.0
+    comfyui.sandbox.latency = 5.0
     prompt_id = comfyui.queue(generate(101))
     until(lambda: bool(paid(comfyui)), 20)
     asked = urllib.request.Request(f"{comfyui.url}/lumenfall/calls", headers={"X-Lumenfall": "1"})
