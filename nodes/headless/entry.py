@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import sys
 
@@ -39,10 +40,21 @@ def main() -> None:
             break_off()
 
 
+_OF_THE_COMMAND_LINE = ("platformdirs", "rich", "torch", "typer")
+"""What no command can do without, of the extra ``headless``."""
+
+
 def _require_packages() -> None:
     """Leave with the reason, and the code of a wrong input, where a package is missing or too old."""
     try:
         dependencies.require()
+        lacking = [name for name in _OF_THE_COMMAND_LINE if importlib.util.find_spec(name) is None]
+        if lacking:
+            raise OldDependency(
+                f"The command line needs more than the nodes do: {', '.join(lacking)}.",
+                hint="Run pip install 'lumenfall[headless]' (without a GPU, first set "
+                "PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu: it saves gigabytes).",
+            )
     except OldDependency as error:
         print(error.message, error.hint, file=sys.stderr)
         if "--json" in sys.argv:

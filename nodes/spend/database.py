@@ -232,6 +232,9 @@ def _upgrade(database: Database, fill: Fill) -> None:
             sums.fill(connection)
 
 
+_DRIVERS = ("psycopg", "psycopg2", "asyncpg", "pg8000")
+
+
 @contextlib.contextmanager
 def explained() -> Iterator[None]:
     """Errors of the database in the pack's own words."""
@@ -244,6 +247,13 @@ def explained() -> Iterator[None]:
         except (SQLAlchemyError, Timeout, OverflowError, ValueError) as error:
             raise _unusable(error, busy=isinstance(error, Timeout)) from error
     except ImportError as error:
+        if error.name in _DRIVERS:
+            raise StoreError(
+                f"LUMENFALL_DATABASE needs the package {error.name}, which is not installed.",
+                code="STORE_INCOMPLETE",
+                hint="Run pip install 'psycopg[binary]' in ComfyUI's Python, and begin the address with "
+                "postgresql+psycopg:// .",
+            ) from error
         raise StoreError(
             f"The journal of paid calls needs {error.name}, which ComfyUI installs.",
             code="STORE_INCOMPLETE",

@@ -16,7 +16,10 @@ from ..folders import Folders, within
 PACK = "comfyui-lumenfall"
 """The folder name under which the pack's files are served, as if it were in ComfyUI's custom_nodes."""
 
-PACK_ROOT = Path(__file__).parents[3]
+_INSTALLED = Path(__file__).parents[2] / "pack"
+"""Where a wheel puts what is not Python."""
+
+PACK_ROOT = _INSTALLED if _INSTALLED.is_dir() else Path(__file__).parents[3]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,82 @@
+"""What is uploaded: the wheel, the sdist, and what the registry shows."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted((ROOT / "nodes").rglob("*.py"))
+
+
+@pytest.fixture(scope="module")
+def distributions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the wheel and the sdist, as they would be uploaded."""
+    place = tmp_path_factory.mktemp("distributions")
+    clone = place / "clone"
+    ignored = shutil.ignore_patterns(
+        ".git", ".venv", "build", "output", "screenshots", "*.egg-info", ".hypothesis", ".*_cache"
+    )
+    shutil.copytree(ROOT, clone, ignore=ignored)
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(place / "dist"), str(clone)]
+    built = subprocess.run(command, text=True, capture_output=True)
+    assert built.returncode == 0, built.stdout + built.stderr
+    return place / "dist"
+
+
+NOT_PYTHON = ("web", "locales", "subgraphs", "example_workflows")
+"""Folders of the pack that the playground serves."""
+
+
+def test_the_wheel_and_the_sdist_are_whole(distributions: Path) -> None:
+    """And hold nothing else: a half copy of the tests in the sdist could not run."""
+    wanted = {path.relative_to(ROOT).as_posix() for folder in NOT_PYTHON for path in (ROOT / folder).rglob("*")}
+    wanted = {name for name in wanted if (ROOT / name).is_file() and "__pycache__" not in name}
+    sources = {path.relative_to(ROOT).as_posix() for path in SOURCES}
+    (wheel,) = distributions.glob("*.whl")
+    names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    packed = {f"lumenfall_nodes/pack/{name}" for name in wanted}
+    assert {name for name in names if name.startswith("lumenfall_nodes/pack/")} == packed
+    assert {name for name in names - packed if name.endswith(".py")} == {f"lumenfall_{name}" for name in sources}
+    (sdist,) = distributions.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        held = {member.name.partition("/")[2] for member in archive if member.isfile()}
+    assert wanted | sources <= held and not [name for name in held if name.startswith(("tests/", "benchmarks/"))]
+
+
+def test_what_was_installed_without_extras_says_what_to_install(distributions: Path, tmp_path: Path) -> None:
+    (wheel,) = distributions.glob("*.whl")
+    zipfile.ZipFile(wheel).extractall(tmp_path)
+    code = "import sys; sys.modules['typer'] = None; from lumenfall_nodes.headless import entry; entry.main()"
+    for words in (["--help"], ["run", "x.json", "--json"]):
+        ended = subprocess.run([sys.executable, "-c", code, *words], cwd=tmp_path, text=True, capture_output=True)
+        assert ended.returncode == 2 and "lumenfall[headless]" in ended.stderr and "Traceback" not in ended.stderr
+        assert not ended.stdout or "lumenfall[headless]" in str(json.loads(ended.stdout))
+
+
+def test_nothing_is_shipped_that_a_registry_refuses() -> None:
+    """Links, and what Python writes beside its sources."""
+    listed = subprocess.run(["git", "ls-files", "-s"], cwd=ROOT, text=True, capture_output=True)
+    if listed.returncode:
+        pytest.skip("this is no clone")
+    assert not [line for line in listed.stdout.splitlines() if line.startswith("120000") or "__pycache__" in line]
+
+
+def test_the_registrys_pictures_are_there() -> None:
+    pyproject = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    for kind in ("Icon", "Banner"):
+        (address,) = re.findall(
+            rf'^{kind} = "https://raw.githubusercontent.com/[^/]+/[^/]+/main/(.+)"', pyproject, re.MULTILINE
+        )
+        assert (ROOT / address).read_text(encoding="utf-8").startswith("<svg")
+    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        for picture in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / picture).is_file() and not picture.startswith(".github"), picture
