@@ -211,24 +211,27 @@ class Client:
     ) -> Logged | None:
         """What the server's log says of a request that was sent at ``since`` (unix time), free of charge.
 
-        ``refused`` are the ids of the requests with the same trace that were put off before it. None where it has no
-        such request, has no log, cannot be asked now, or does not show all of them yet.
+        ``refused`` are the ids of the requests with the same trace that were put off before it. None where the server
+        has no such request, no log, or does not show all of them yet. Raises LumenfallError where the log cannot be
+        asked now, or cannot be read.
         """
         if not self.server.flavour.native:
             return None
-        found = None
+        url, found, failure = self.server.native_url, None, None
         try:
             if request_id and request_id not in refused:
-                found = await request_log.by_id(self._json, self.server.native_url, request_id)
-            if trace_id and not found:
-                found = await request_log.by_trace(self._json, self.server.native_url, trace_id, since, refused)
-            if not (found and found.cost):
-                # Whoever puts off a request may have charged it all the same.
-                for put_off in filter(None, refused):
-                    entry = await request_log.by_id(self._json, self.server.native_url, put_off)
-                    found = entry if entry and entry.cost else found
-        except LumenfallError:
-            return None
+                found = await request_log.by_id(self._json, url, request_id)
+        except LumenfallError as error:
+            failure = error
+        if trace_id and not found:
+            found = await request_log.by_trace(self._json, url, trace_id, since, refused)
+        if found is None and failure is not None:
+            raise failure
+        if not (found and found.cost):
+            # Whoever puts off a request may have charged it all the same.
+            for put_off in filter(None, refused):
+                entry = await request_log.by_id(self._json, url, put_off)
+                found = entry if entry and entry.cost else found
         return found
 
     async def download(

@@ -19,6 +19,7 @@ from ..errors import (
     ContentPolicyViolation,
     InsufficientBalance,
     InvalidRequest,
+    LumenfallError,
     ModelUnavailable,
     NotFound,
     PayloadTooLarge,
@@ -81,6 +82,11 @@ def is_doubtful(status: int) -> bool:
     403 and redirects, which others on the way give too.
     """
     return status == 403 or not 400 <= status < 500
+
+
+def says_nothing_was_begun(error: LumenfallError) -> bool:
+    """Whether a refusal says so itself: there is nobody who could have worked on it, or it is to be sent later."""
+    return isinstance(error, ModelUnavailable) or error.code in NOT_BEGUN
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from ..api import (
     is_doubtful,
     pictures_asked,
     request_id,
+    says_nothing_was_begun,
 )
 from ..api.prices import Price, price
 from ..errors import BudgetExceeded, Charged, DryRunCharged, LumenfallError, sentences
@@ -243,8 +244,14 @@ class Checkout:
         if error.cost:
             call = replace(call, cost=nanos(error.cost), currency=error.currency or "USD")
         try:
-            doubtful = error.status is not None and is_doubtful(error.status)
-            call = await resolve(self.client, self.journal, call, has_read=is_verdict, is_doubtful=doubtful)
+            call = await resolve(
+                self.client,
+                self.journal,
+                call,
+                has_read=is_verdict,
+                is_doubtful=error.status is not None and is_doubtful(error.status),
+                says_nothing_was_begun=says_nothing_was_begun(error),
+            )
         except Exception as failure:
             # What the journal has of it keeps equal requests from being sent, and the next run asks again.
             surprise(failure)

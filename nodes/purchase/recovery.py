@@ -16,7 +16,7 @@ from . import background
 from .delivery import Delivery, can_fetch, fetch, is_new
 from .order import in_turn
 from .origin import HiddenInputs
-from .outcome import UNRESOLVED, resolve, unresolved, with_logged_cost
+from .outcome import UNRESOLVED, is_doubted, resolve, unresolved, with_logged_cost
 from .plan import Results
 from .receipts import hand_out_receipts
 from .session import Session
@@ -180,7 +180,7 @@ def _neglected(journal: Journal, server: Server) -> list[Call]:
     calls = [
         call
         for call in journal.unresolved(names, since=now - MAX_AGE)
-        if call.state is not State.LOST or now - _asked_at(call) < RESOLVE_WITHIN
+        if call.state is not State.LOST or is_doubted(call) or now - _asked_at(call) < RESOLVE_WITHIN
         # Pictures belong where they were ordered, should machines share the database but not the folder.
         if call.state in UNRESOLVED or journal.records.has(call)
     ]

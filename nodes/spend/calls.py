@@ -76,8 +76,9 @@ class Call:
     ``unasked`` tells how often, and with how many bytes, it was tried to fetch them while nobody asked; ``looks``, how
     often the server's log was asked about it then; ``refused`` names the requests that were put off before the last one
     was sent (None for one without an id); ``peer`` is the address that the answer came from, and ``dated`` when, by the
-    server's clock; ``unreadable``, whether what came was read in vain; ``given_up``, when the user has said that equal
-    requests are to be sent all the same.
+    server's clock; ``unreadable``, whether what came was read in vain; ``doubted``, whether it was refused in a way
+    that may come after the work, which the server's log did not confirm; ``given_up``, when the user has said that
+    equal requests are to be sent all the same.
     """
 
     key: str
