@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import math
 import os
@@ -30,15 +29,16 @@ from . import discretion, downloads, request_log
 from .credentials import Server
 from .destinations import Guarded
 from .exchange import CERTIFICATE_ADVICE, NotSent, Reply, cause, exchange, is_of_certificates
+from .long_texts import TooMuch
 from .memory import Share
 from .metadata import request_id
 from .proxies import Proxies, Transport
 from .refusals import error_for
 from .request_log import Logged
 from .requests import WireRequest
-from .responses import TOO_MANY, Balance, DryRun, read_balance, read_dry_run
+from .responses import Balance, DryRun, read_balance, read_dry_run
 from .retries import ATTEMPTS, Busy, pause, refused_for_now, worth_another_try
-from .salvage import has_too_many_parts
+from .salvage import TOO_MUCH, read_json
 
 TIMEOUT = httpx.Timeout(600.0, connect=10.0, pool=None)
 """Seconds. Slow models need minutes (documented 95th percentile: 7), so reading waits ten."""
@@ -286,7 +286,7 @@ class Client:
         picture's link, or the name of a field.
         """
         is_of_proxy = reply.status == 407 or "proxy-authenticate" in reply.headers
-        if reply.is_success or (not is_of_proxy and reply.body.lstrip()[:1] in (b"{", b"[")):
+        if reply.is_success or (not is_of_proxy and reply.body[:100].lstrip()[:1] in (b"{", b"[")):
             return reply
         return replace(reply, body=self._proxies.redact(reply.body))
 
@@ -328,10 +328,10 @@ class Client:
         if reply.status != 200:
             raise error_for(reply.status, reply.headers, reply.body)
         path = httpx.URL(url).path
-        if has_too_many_parts(reply.body):
-            raise AnswerError(f"{path} answered with {TOO_MANY}.", charged=Charged.NO)
         try:
-            return json.loads(reply.body)
+            return read_json(reply.body)
+        except TooMuch:
+            raise AnswerError(f"{path} answered with {TOO_MUCH}.", charged=Charged.NO) from None
         except (ValueError, RecursionError):
             raise AnswerError(f"{path} answered with something that is not JSON.", charged=Charged.NO) from None
 
