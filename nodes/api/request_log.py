@@ -63,6 +63,11 @@ class Logged:
         return self.status in _FAILED
 
     @property
+    def is_given_away(self) -> bool:
+        """Whether it was completed for nothing, as far as the log knows now."""
+        return self.status == "completed" and self.cost == 0
+
+    @property
     def may_have_worked(self) -> bool:
         """Whether the server may have taken the request on, whatever was answered: it does not call it a failure."""
         return self.charged is Charged.YES or not self.has_failed

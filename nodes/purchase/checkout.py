@@ -34,6 +34,7 @@ from ..spend import Call, Caller, Journal, Limits, State, dearest, nanos, unconv
 from ..spend.budget import require
 from .consent import Consent, give_up_bought
 from .delivery import AGAIN, Delivery, fetch
+from .late_prices import learn_aside
 from .order import Order, Skipped, in_turn
 from .outcome import (
     UNRESOLVED,
@@ -107,7 +108,11 @@ class Checkout:
         where it cannot be had, and the user consents.
         """
         try:
-            return await pictures_of(self.client, self.journal, call) or await self._buy(order)
+            delivery = await pictures_of(self.client, self.journal, call)
+            if delivery is None:
+                return await self._buy(order)
+            learn_aside(self.client.server, self.journal, delivery.call)
+            return delivery
         except LumenfallError as error:
             if error.call != call.id:
                 raise

@@ -154,30 +154,34 @@ def with_answer(call: Call, answer: Answer, server: Server) -> Call:
 
 
 async def with_logged_cost(client: Client, call: Call, *, is_priced: bool) -> Call:
-    """``call`` with what the server's request log says about its cost, if it says anything. Never raises.
-
-    Pictures that the answer gave away are believed to be free only where the log agrees, or where nobody had named a
-    price (``is_priced``).
-    """
+    """``call`` with what the server's request log says about its cost, if it says anything. Never raises."""
     logged = None
     try:
         logged = await look_up(client, call)
     except Exception as error:
-        _tell_unread(error)
+        tell_unread(error)
     try:
-        if call.cost == 0 and not _is_free(logged, is_priced):
-            return _with(logged, replace(call, cost=None, currency=None, charged=Charged.YES))
-        return _with(logged, call)
+        return with_log(logged, call, is_priced=is_priced)
     except Exception as error:
         # An answer that is there already must not be lost over a log that says something odd.
-        _tell_unread(error)
+        tell_unread(error)
         return call
+
+
+def with_log(logged: Logged | None, call: Call, *, is_priced: bool) -> Call:
+    """``call`` with what the log says about its cost. Pictures that the answer gave away are believed to be free only
+    where nobody had named a price (``is_priced``), or where the log says that they came of a failure.
+    """
+    if call.cost == 0 and not _is_free(logged, is_priced):
+        return _with(logged, replace(call, cost=None, currency=None, charged=Charged.YES))
+    return _with(logged, call)
 
 
 def _is_free(logged: Logged | None, is_priced: bool) -> bool:
     if logged is None or logged.cost is None:
         return not is_priced
-    return logged.cost == 0 and not logged.is_under_way
+    # The bill of what was completed may come later.
+    return logged.cost == 0 and (logged.has_failed or (not logged.is_under_way and not is_priced))
 
 
 def is_doubted(call: Call) -> bool:
@@ -200,11 +204,11 @@ async def _doubted(client: Client, call: Call, says_nothing_was_begun: bool = Fa
         call = _with(logged, doubted)
         return replace(call, state=State.REFUSED) if call.charged is Charged.NO else call
     except Exception as error:
-        _tell_unread(error)
+        tell_unread(error)
         return refused if says_nothing_was_begun else doubted
 
 
-def _tell_unread(error: Exception) -> None:
+def tell_unread(error: Exception) -> None:
     # That the server is out of reach is told where it matters.
     level = logging.INFO if isinstance(error, LumenfallError) else logging.WARNING
     log.log(level, "The server's request log could not be read (%s)", type(error).__name__)
