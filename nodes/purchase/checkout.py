@@ -105,12 +105,14 @@ class Checkout:
 
     async def _replay(self, call: Call, order: Order) -> Delivery:
         """What ``call``, an equal request, brought before; where none of that is left, ``order`` is bought. So it is
-        where it cannot be had, and the user consents.
+        where it, or a part of it, cannot be had, and the user consents.
         """
         try:
             delivery = await pictures_of(self.client, self.journal, call)
             if delivery is None:
                 return await self._buy(order)
+            if delivery.is_short and await self._may_send_again(call):
+                return await self._buy_after(order, call)
             learn_aside(self.client.server, self.journal, delivery.call)
             return delivery
         except LumenfallError as error:
@@ -120,8 +122,16 @@ class Checkout:
 
     async def _buy_again(self, order: Order, call: Call, error: LumenfallError) -> Delivery:
         """``call`` was, or may have been, charged, and brought nothing. Raises ``error`` unless the user consents."""
-        if self.consent is None or not await asyncio.to_thread(self.consent.covers, self.journal, call):
+        if not await self._may_send_again(call):
             raise error
+        return await self._buy_after(order, call)
+
+    async def _may_send_again(self, call: Call) -> bool:
+        """Whether the user consents."""
+        return self.consent is not None and await asyncio.to_thread(self.consent.covers, self.journal, call)
+
+    async def _buy_after(self, order: Order, call: Call) -> Delivery:
+        """Buy ``order``, and give up ``call``, which it takes the place of."""
         try:
             return await self._buy(order)
         finally:

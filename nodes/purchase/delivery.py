@@ -47,6 +47,8 @@ class Delivery:
     """Whether it came from the store: paid for by an earlier run, free in this one."""
     index: int = 0
     """The place of its request among those of the node."""
+    is_short: bool = False
+    """Whether a picture of it is lost for good."""
 
     @property
     def cost(self) -> float | None:
@@ -145,13 +147,15 @@ class _Collection:
             await self._finish()
         if not tensors:
             raise self._unreadable(errors)
+        is_short = False
         if any(isinstance(error, LumenfallError) and self._may_come(error) for error in errors):
             self._notes.append("Recover Images, or another run, fetches what is missing once more, for nothing.")
         elif any(_is_lost(error) for error in errors):
+            is_short = True
             self._notes.append(BOUGHT_AGAIN)
         names = tuple(self._journal.files.name(stored) for stored in self._call.pictures)
         notes = (*self._call.facts.get("notes", ()), *self._notes)
-        return Delivery(self._call, tuple(tensors), names, notes, replayed)
+        return Delivery(self._call, tuple(tensors), names, notes, replayed, is_short=is_short)
 
     async def _announced(self) -> Sequence[Picture]:
         """What the answer said; read once, and only if it is needed."""
