@@ -32,6 +32,7 @@ from ..errors import BudgetExceeded, Charged, DryRunCharged, LumenfallError, sen
 from ..settings import Settings
 from ..spend import Call, Caller, Journal, Limits, State, dearest, nanos, unconverted
 from ..spend.budget import require
+from . import put_off
 from .consent import Consent, give_up_bought
 from .delivery import AGAIN, Delivery, fetch
 from .late_prices import learn_aside
@@ -157,19 +158,22 @@ class Checkout:
     async def _send(self, order: Order, call: Call) -> Delivery:
         started = time.monotonic()
 
-        async def put_off(name: str | None) -> bool:
+        async def note(name: str | None) -> bool:
             """Without this on disk, the request log could not be understood any more."""
             nonlocal call
             call = replace(call, facts={**call.facts, "refused": [*call.facts.get("refused", ()), name]})
             return not await self._settle(call)
 
         try:
-            reply = await self.client.send(order.wire, self.wanted, call.id, put_off)
-        except LumenfallError as error:
-            raise await self._failed(call, error) from error.__cause__
-        except Exception as error:
-            raise await self._failed(call, surprise(error), is_verdict=False) from error
-        return await self._receive(order, replace(call, seconds=round(time.monotonic() - started, 3)), reply)
+            try:
+                reply = await self.client.send(order.wire, self.wanted, call.id, note)
+            except LumenfallError as error:
+                raise await self._failed(call, error) from error.__cause__
+            except Exception as error:
+                raise await self._failed(call, surprise(error), is_verdict=False) from error
+            return await self._receive(order, replace(call, seconds=round(time.monotonic() - started, 3)), reply)
+        finally:
+            put_off.enter_aside(self.client.server, self.journal, call)
 
     async def _receive(self, order: Order, call: Call, reply: Reply) -> Delivery:
         """What came for ``call``: money has been spent by now."""

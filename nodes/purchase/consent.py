@@ -139,7 +139,7 @@ async def _has_come(client: Client, journal: Journal, call: Call) -> bool:
 
 
 async def _found(journal: Journal, call_id: str) -> Call:
-    call = await asyncio.to_thread(journal.find, call_id)
+    call = await asyncio.to_thread(journal.get, call_id)
     if call is None or call.id != call_id:
         raise InputError(f"There is no call {call_id}.", code="NOT_FOUND")
     return call

@@ -63,7 +63,7 @@ async def learn(client: Client, journal: Journal, call: Call) -> None:
         priced = call
     if looks >= MOST_LOOKS and priced.cost is None and logged is not None and logged.is_given_away:
         priced = replace(priced, cost=0, currency=logged.currency or "USD", charged=Charged.NO)
-    latest = await asyncio.to_thread(journal.find, call.id) or call
+    latest = await asyncio.to_thread(journal.get, call.id) or call
     costs = {name: getattr(priced, name) for name in ("cost", "currency", "charged", "request_id")}
     await asyncio.to_thread(journal.settle, replace(latest, facts={**latest.facts, **facts, "looks": looks}, **costs))
 
@@ -88,7 +88,7 @@ async def _learn_in_turn(server: Server, journal: Journal, call: Call) -> None:
     try:
         with contextlib.suppress(LumenfallError, Skipped):
             async with in_turn(journal, [call.key], lambda: time.monotonic() < deadline, lambda: None):
-                latest = await asyncio.to_thread(journal.find, call.id)
+                latest = await asyncio.to_thread(journal.get, call.id)
                 if latest is not None and is_due(latest):
                     async with Client(server, deadline=deadline) as client:
                         await learn(client, journal, latest)

@@ -73,9 +73,9 @@ async def resolve(
         call = replace(call, facts={**call.facts, "unreadable": True})
     if call.state is State.REFUSED:
         if is_doubtful and client.server.flavour.native:
-            call = await _doubted(client, call, says_nothing_was_begun)
+            call = await judged(client, call, says_nothing_was_begun)
     elif is_doubted(call):
-        call = await _doubted(client, call)
+        call = await judged(client, call)
     elif not call.cost or call.request_id is None:
         # Without a log, a price that nobody knows stays unknown for ever.
         is_priced = bool(call.reserved) or client.server.flavour.native
@@ -189,7 +189,7 @@ def is_doubted(call: Call) -> bool:
     return call.state in UNRESOLVED and call.charged is Charged.UNKNOWN and "doubted" in call.facts
 
 
-async def _doubted(client: Client, call: Call, says_nothing_was_begun: bool = False) -> Call:
+async def judged(client: Client, call: Call, says_nothing_was_begun: bool = False) -> Call:
     """``call``, which was refused: still so where the server's request log confirms it, or had the time to know of it
     and does not; else it is doubted. Never raises.
     """

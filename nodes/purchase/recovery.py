@@ -64,7 +64,7 @@ class _Recovery:
         earlier = await asyncio.to_thread(self._find)
         async with in_turn(self._journal, [earlier.key], lambda: self.wanted, self._tell_waiting):
             # Whoever held the lock may have brought it further.
-            call = await asyncio.to_thread(self._journal.find, earlier.id) or earlier
+            call = await asyncio.to_thread(self._journal.get, earlier.id) or earlier
             return await self._finish(call)
 
     async def mark_delivered(self, delivery: Delivery) -> None:
@@ -193,7 +193,7 @@ async def _finish(client: Client, journal: Journal, earlier: Call) -> None:
     if not await asyncio.to_thread(lock.acquire):
         return  # its process lives
     try:
-        call = await asyncio.to_thread(journal.find, earlier.id) or earlier
+        call = await asyncio.to_thread(journal.get, earlier.id) or earlier
         if call.state in UNRESOLVED:
             # Whoever asks for it reads its answer once more.
             has_read = "unreadable" in call.facts
@@ -228,7 +228,7 @@ async def _fetch_unasked(client: Client, journal: Journal, call: Call) -> None:
         await fetch(client, journal, call, replayed=True, patient=lambda: False)
     except LumenfallError as error:
         final = error.code in (LINK_EXPIRED, LINK_PRIVATE) or (error.code == LINK_REFUSED and not is_new(call))
-    latest = await asyncio.to_thread(journal.find, call.id)
+    latest = await asyncio.to_thread(journal.get, call.id)
     if latest is not None and latest.state in (State.ANSWERED, State.DOWNLOADED):
         # Where the server was out of reach, nothing was tried; but one that keeps everybody waiting was.
         is_slow = time.monotonic() - began > PATIENCE / 3

@@ -96,7 +96,7 @@ def _graph(host: Host, call_id: str) -> dict[str, Any]:
 
 
 def _found(journal: Journal, call_id: str) -> Call:
-    call = journal.find(call_id)
+    call = journal.get(call_id)
     if call is None or call.id != call_id:
         raise _missing(f"There is no call {call_id}.")
     return call

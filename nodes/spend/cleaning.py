@@ -81,7 +81,7 @@ def remove(journal: Journal, call: Call) -> int | None:
     if not lock.acquire():
         return None
     try:
-        found = journal.find(call.id)
+        found = journal.get(call.id)
         if found is None or found.state is not State.DONE or not any(map(journal.files.has, found.pictures)):
             return None
         freed = 0
