@@ -187,7 +187,7 @@ TESTED_WITH: dict[str, str] = {
     "tests/pixels/test_codec.py": "pixels/formats",
     "tests/pricing/test_estimate.py": "pricing/result purchase/quote",
     "tests/purchase/test_checkout.py": "purchase/delivery purchase/outcome",
-    "tests/purchase/test_money.py": "api/prices purchase/unfit",
+    "tests/purchase/test_money.py": "api/prices purchase/put_off purchase/unfit",
     "tests/purchase/test_ending.py": "purchase/repeated_signals",
     "tests/routes/test_routes.py": "routes/estimate routes/models routes/own_loop routes/spending",
     "tests/spend/test_journal.py": "spend/calls spend/files spend/records spend/rows",
