@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from .errors import InputError
 from .host.files import write_durably
@@ -29,7 +29,15 @@ SETTINGS_FILE = "settings.json"
 MAX_AMOUNT = 1e6
 """Sums of larger prices would not fit into the journal."""
 
-Amount = Annotated[float, Field(ge=0, le=MAX_AMOUNT, allow_inf_nan=False)]
+
+def _no_flag(value: Any) -> Any:
+    """pydantic would take ``true`` for 1."""
+    if isinstance(value, bool):
+        raise ValueError("it must be an amount, such as 5")
+    return value
+
+
+Amount = Annotated[float, BeforeValidator(_no_flag), Field(ge=0, le=MAX_AMOUNT, allow_inf_nan=False)]
 Parallel = Annotated[int, Field(ge=1, le=16)]
 OnFailure = Literal["stop", "keep"]
 Receipts = Literal["full", "cost", "off"]
@@ -95,9 +103,21 @@ def _variables(model: type[BaseModel], parents: tuple[str, ...] = ()) -> Iterato
 SERVER_SETTINGS = {"api_key", "base_url"}
 """What the settings file holds besides."""
 
-_MEANT_AS_LIMIT = re.compile(
-    r"limit|budget|spend|(max|cap)\w*(cost|usd|price)|^(per_?)?(run|day|daily|month|monthly|week|weekly|hour|hourly)$"
-)
+_SPEAKS_OF_LIMITS = re.compile(r"limit|budget|spend|^(per_?)?(run|day|daily|month|monthly|week|weekly|hour|hourly)$")
+_PERIODS = {"run", "day", "daily", "month", "monthly", "week", "weekly", "hour", "hourly", "year", "yearly", "today"}
+_BOUNDS = {"max", "maximum", "cap", "ceiling", "quota", "most", "upto", "caps", "allowance"}
+_MONEY = {"cost", "costs", "usd", "dollar", "dollars", "price", "money", "amount"}
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+
+
+def _is_meant_as_limit(name: str) -> bool:
+    """Whether somebody evidently wanted to limit what is spent: a limit that limits nothing must not be passed over."""
+    words = {word.lower() for word in _WORD.findall(name)}
+    bounds = bool(words & _BOUNDS) or any(word.startswith("max") for word in words)
+    money = bool(words & _MONEY) or any(word.endswith(tuple(_MONEY)) for word in words)
+    misspelt = any(difflib.get_close_matches(word, ("limit", "limits", "budget"), cutoff=0.75) for word in words)
+    bounded = (bool(words & _PERIODS) and ("per" in words or bounds or money)) or (bounds and money)
+    return bool(_SPEAKS_OF_LIMITS.search(name.lower())) or misspelt or bounded
 
 
 def read_settings(environ: Mapping[str, str], data_dir: Path) -> Settings:
@@ -116,17 +136,18 @@ def read_settings(environ: Mapping[str, str], data_dir: Path) -> Settings:
 def _check_names(values: Mapping[str, Any], environ: Mapping[str, str]) -> None:
     known = Settings.model_fields.keys() | SERVER_SETTINGS
     for name in values.keys() - known:
-        if _MEANT_AS_LIMIT.search(name.lower()):
+        if _is_meant_as_limit(name):
             raise _no_limit(f"{name} in {SETTINGS_FILE} is no setting", '{"limits": {"run": 1, "day": 5, "month": 50}}')
         _tell_once(name)
     limits = [variable for variable, place in variables().items() if place[0] == "limits"]
     for variable in environ.keys() - variables().keys():
-        prefix, name = variable[: len(_PREFIX)].upper(), variable[len(_PREFIX) :].lower()
-        if prefix == _PREFIX and _MEANT_AS_LIMIT.search(name) and environ[variable].strip():
+        if _is_ours(variable) and _is_meant_as_limit(variable.partition("_")[2]) and environ[variable].strip():
             raise _no_limit(f"The environment variable {variable} is no setting", _listed(limits))
 
 
-_PREFIX = "LUMENFALL_"
+def _is_ours(variable: str) -> bool:
+    """Whether an environment variable is meant for this pack, be it misspelt."""
+    return bool(difflib.get_close_matches(variable.partition("_")[0].upper(), ("LUMENFALL",), cutoff=0.8))
 
 
 def _no_limit(what: str, instead: str) -> InputError:
@@ -207,15 +228,33 @@ def change_settings(data_dir: Path, change: Callable[[dict[str, Any]], None]) ->
         ) from None
 
 
+class _Object(dict[str, Any]):
+    """A JSON object, and the names that it has more than once: of these JSON's reader would take the last."""
+
+    def __init__(self, members: list[tuple[str, Any]]) -> None:
+        super().__init__(members)
+        names = [name for name, _ in members]
+        self.repeated = {name for name in names if names.count(name) > 1}
+
+
+_ONCE = ("limits", "prices", "rates")
+
+
 def _read_file(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8-sig"))
+        found = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_Object)
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError) as error:
         raise _unreadable(path, type(error).__name__) from None
-    if not isinstance(found, dict):
+    if not isinstance(found, _Object):
         raise _unreadable(path, "no object")
+    # Who wrote a limit twice would have only one of them.
+    inside = {name for part in _ONCE if isinstance(found.get(part), _Object) for name in found[part].repeated}
+    for name in sorted((found.repeated & {*_ONCE}) | inside):
+        raise InputError(
+            f"{name} stands twice in {path.name}.", code="SETTINGS", hint="Remove one of the two. Nothing was sent."
+        )
     return found
 
 

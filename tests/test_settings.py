@@ -54,6 +54,24 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
         ({}, '{"per_month": 1}', "per_month in"),
         ({"LUMENFALL_LIMIT_DAILY": "1"}, "{}", "LUMENFALL_LIMIT_DAILY"),
         ({"LUMENFALL_LIMIT": "1"}, "{}", "LUMENFALL_LIMIT "),
+        ({"LUMENFALL_LIMT_DAY": "1"}, "{}", "LUMENFALL_LIMT_DAY"),
+        ({"LUMENFALL_DAY_LMIT": "1"}, "{}", "LUMENFALL_DAY_LMIT"),
+        ({"LUMENFALL_MAX_PER_DAY": "1"}, "{}", "LUMENFALL_MAX_PER_DAY"),
+        ({"LUMENFAL_LIMIT_DAY": "1"}, "{}", "LUMENFAL_LIMIT_DAY"),
+        ({"LUMENFALL_BUGDET": "1"}, "{}", "LUMENFALL_BUGDET"),
+        ({}, '{"limts": {"day": 1}}', "limts in"),
+        ({}, '{"Limits": {"day": 1}}', "Limits in"),
+        ({}, '{"max_per_day": 1}', "max_per_day in"),
+        ({}, '{"maxPerDay": 1}', "maxPerDay in"),
+        ({}, '{"dailyCap": 1}', "dailyCap in"),
+        ({}, '{"usd_per_month": 1}', "usd_per_month in"),
+        ({}, '{"maxusd": 1}', "maxusd in"),
+        ({}, '{"limits": {"day": true}}', "limits.day"),
+        ({}, '{"limits": {"day": false}}', "limits.day"),
+        ({}, '{"prices": {"a": true}}', "prices.a"),
+        ({}, '{"limits": {"day": 1}, "limits": {"month": 50}}', "limits stands twice"),
+        ({}, '{"limits": {"day": 1, "day": 100}}', "day stands twice"),
+        ({}, '{"prices": {"a": 1, "a": 2}}', "a stands twice"),
         ({"LUMENFALL_LIMITS_DAY": "1"}, "{}", "LUMENFALL_LIMITS_DAY"),
         ({"lumenfall_limit_day": "1"}, "{}", "lumenfall_limit_day"),
         ({"LUMENFALL_MAX_SPEND": "1"}, "{}", "LUMENFALL_MAX_SPEND"),
@@ -84,6 +102,30 @@ def test_other_names_that_are_no_settings_are_told_once(tmp_path: Path, caplog: 
         assert read_settings({"LUMENFALL_LIMIT_DAILY": " ", "LUMENFALL_LATER": "1"}, tmp_path).parallel == 4
     assert caplog.text.count("paralel") == 1 and "parallel" in caplog.text
     assert "api_key" not in caplog.text and "base_url" not in caplog.text and "SECRET" not in caplog.text
+
+
+OTHERS = (
+    "max_retries",
+    "run_name",
+    "price_per_model",
+    "send_again",
+    "summit",
+    "daylight",
+    "capture",
+    "maxSide",
+    "cost",
+)
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_name_that_speaks_of_something_else_stands_in_nobodys_way(tmp_path: Path, name: str) -> None:
+    (tmp_path / "settings.json").write_text(json.dumps({name: 1, "parallel": 2}))
+    assert read_settings({f"LUMENFALL_{name.upper()}": "1", "MAX_USD_PER_DAY": "1"}, tmp_path).parallel == 2
+
+
+def test_other_names_that_stand_twice_stand_in_nobodys_way(tmp_path: Path) -> None:
+    (tmp_path / "settings.json").write_text('{"parallel": 3, "parallel": 2, "later": {"a": 1, "a": 2}}')
+    assert read_settings({}, tmp_path).parallel == 2
 
 
 def test_the_databases_password_is_not_shown(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from .exchange import Reply
 from .flavours import OPENAI
 from .memory import Share
 from .metadata import request_id
-from .refusals import error_for, is_doubtful
+from .refusals import error_for, is_doubtful, says_nothing_was_begun
 from .request_log import Logged
 from .requests import (
     Endpoint,
@@ -82,6 +82,7 @@ __all__ = [
     "resolve_server",
     "retirement_note",
     "retirement_note_of_slug",
+    "says_nothing_was_begun",
     "server_to_try",
     "spellings",
     "write_request",

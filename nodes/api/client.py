@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import math
 import os
@@ -30,15 +29,16 @@ from . import downloads, quiet_logs, request_log
 from .credentials import Server
 from .destinations import Guarded
 from .exchange import CERTIFICATE_ADVICE, NotSent, Reply, cause, exchange, is_of_certificates
+from .long_texts import TooMuch
 from .memory import Share
 from .metadata import request_id
 from .proxies import Proxies, Transport
 from .refusals import error_for
 from .request_log import Logged
 from .requests import WireRequest
-from .responses import TOO_MANY, Balance, DryRun, read_balance, read_dry_run
+from .responses import Balance, DryRun, read_balance, read_dry_run
 from .retries import ATTEMPTS, Busy, pause, refused_for_now, worth_another_try
-from .salvage import has_too_many_parts
+from .salvage import TOO_MUCH, read_json
 
 TIMEOUT = httpx.Timeout(600.0, connect=10.0, pool=None)
 """Seconds. Slow models need minutes (documented 95th percentile: 7), so reading waits ten."""
@@ -211,24 +211,27 @@ class Client:
     ) -> Logged | None:
         """What the server's log says of a request that was sent at ``since`` (unix time), free of charge.
 
-        ``refused`` are the ids of the requests with the same trace that were put off before it. None where it has no
-        such request, has no log, cannot be asked now, or does not show all of them yet.
+        ``refused`` are the ids of the requests with the same trace that were put off before it. None where the server
+        has no such request, no log, or does not show all of them yet. Raises LumenfallError where the log cannot be
+        asked now, or cannot be read.
         """
         if not self.server.flavour.native:
             return None
-        found = None
+        url, found, failure = self.server.native_url, None, None
         try:
             if request_id and request_id not in refused:
-                found = await request_log.by_id(self._json, self.server.native_url, request_id)
-            if trace_id and not found:
-                found = await request_log.by_trace(self._json, self.server.native_url, trace_id, since, refused)
-            if not (found and found.cost):
-                # Whoever puts off a request may have charged it all the same.
-                for put_off in filter(None, refused):
-                    entry = await request_log.by_id(self._json, self.server.native_url, put_off)
-                    found = entry if entry and entry.cost else found
-        except LumenfallError:
-            return None
+                found = await request_log.by_id(self._json, url, request_id)
+        except LumenfallError as error:
+            failure = error
+        if trace_id and not found:
+            found = await request_log.by_trace(self._json, url, trace_id, since, refused)
+        if found is None and failure is not None:
+            raise failure
+        if not (found and found.cost):
+            # Whoever puts off a request may have charged it all the same.
+            for put_off in filter(None, refused):
+                entry = await request_log.by_id(self._json, url, put_off)
+                found = entry if entry and entry.cost else found
         return found
 
     async def download(
@@ -283,7 +286,7 @@ class Client:
         picture's link, or the name of a field.
         """
         is_of_proxy = reply.status == 407 or "proxy-authenticate" in reply.headers
-        if reply.is_success or (not is_of_proxy and reply.body.lstrip()[:1] in (b"{", b"[")):
+        if reply.is_success or (not is_of_proxy and reply.body[:100].lstrip()[:1] in (b"{", b"[")):
             return reply
         return replace(reply, body=self._proxies.redact(reply.body))
 
@@ -325,10 +328,10 @@ class Client:
         if reply.status != 200:
             raise error_for(reply.status, reply.headers, reply.body)
         path = httpx.URL(url).path
-        if has_too_many_parts(reply.body):
-            raise AnswerError(f"{path} answered with {TOO_MANY}.", charged=Charged.NO)
         try:
-            return json.loads(reply.body)
+            return read_json(reply.body)
+        except TooMuch:
+            raise AnswerError(f"{path} answered with {TOO_MUCH}.", charged=Charged.NO) from None
         except (ValueError, RecursionError):
             raise AnswerError(f"{path} answered with something that is not JSON.", charged=Charged.NO) from None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import email.utils
+import io
 import zlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -70,7 +71,8 @@ class _Watched(httpx.AsyncByteStream):
 @dataclass
 class _Arrival:
     response: httpx.Response | None = None
-    body: bytearray = field(default_factory=bytearray)
+    body: io.BytesIO = field(default_factory=io.BytesIO)
+    """Gives what it holds without a second copy of it."""
 
 
 async def exchange(
@@ -99,7 +101,7 @@ async def exchange(
     response = arrival.response
     assert response is not None
     headers = {name.lower(): server.redact(value.encode()).decode() for name, value in response.headers.items()}
-    answer, fault = unpack(bytes(arrival.body), headers.get("content-encoding", ""), limit)
+    answer, fault = unpack(arrival.body.getvalue(), headers.get("content-encoding", ""), limit)
     return Reply(response.status_code, headers, server.redact(answer), broken or fault, response.extensions.get(PEER))
 
 
@@ -109,8 +111,8 @@ async def _take_in(client: httpx.AsyncClient, request: httpx.Request, arrival: _
     try:
         # Raw: httpx would drop everything where the compression is damaged.
         async for chunk in response.aiter_raw():
-            arrival.body += chunk
-            if len(arrival.body) > limit:
+            arrival.body.write(chunk)
+            if arrival.body.tell() > limit:
                 raise _TooLarge
     finally:
         await response.aclose()
@@ -181,20 +183,21 @@ def _inflate(packed: bytes, name: str, limit: int) -> tuple[bytes, str | None]:
 
 def _decompressed(packed: bytes, bits: int, limit: int) -> tuple[bytes, str | None]:
     unpacker = zlib.decompressobj(bits)
-    content = bytearray()
+    content = io.BytesIO()
     for start in range(0, len(packed), _PIECE):
         piece = packed[start : start + _PIECE]
         before = unpacker.copy()
         try:
-            content += unpacker.decompress(piece)
+            content.write(unpacker.decompress(piece))
         except zlib.error:
-            return bytes(content) + _before_the_damage(before, piece), "is damaged"
-        if len(content) > limit:
-            return bytes(content), f"hides more than {limit // 2**20} MiB"
+            content.write(_before_the_damage(before, piece))
+            return content.getvalue(), "is damaged"
+        if content.tell() > limit:
+            return content.getvalue(), f"hides more than {limit // 2**20} MiB"
         if unpacker.eof:
             has_more = unpacker.unused_data or start + _PIECE < len(packed)
-            return bytes(content), "ends too early" if has_more and bits < 0 else None
-    return bytes(content), "is cut off"
+            return content.getvalue(), "ends too early" if has_more and bits < 0 else None
+    return content.getvalue(), "is cut off"
 
 
 def _before_the_damage(unpacker: zlib._Decompress, piece: bytes) -> bytes:

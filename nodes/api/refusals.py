@@ -6,7 +6,6 @@ decide, then the status; never the ``type``, in which the vendor's own pages dis
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from ..errors import (
     ContentPolicyViolation,
     InsufficientBalance,
     InvalidRequest,
+    LumenfallError,
     ModelUnavailable,
     NotFound,
     PayloadTooLarge,
@@ -27,7 +27,7 @@ from ..errors import (
     ServerFault,
 )
 from .metadata import read_metadata, request_id
-from .salvage import has_too_many_parts
+from .salvage import read_json
 
 _BY_CODE: dict[str, type[ApiError]] = {
     "AUTHENTICATION_FAILED": AuthenticationFailed,
@@ -81,6 +81,11 @@ def is_doubtful(status: int) -> bool:
     403 and redirects, which others on the way give too.
     """
     return status == 403 or not 400 <= status < 500
+
+
+def says_nothing_was_begun(error: LumenfallError) -> bool:
+    """Whether a refusal says so itself: there is nobody who could have worked on it, or it is to be sent later."""
+    return isinstance(error, ModelUnavailable) or error.code in NOT_BEGUN
 
 
 @dataclass(frozen=True)
@@ -180,7 +185,7 @@ def _code_without_body(kind: type[ApiError], status: int) -> str:
 
 def _json(body: bytes) -> Any:
     try:
-        return None if has_too_many_parts(body) else json.loads(body)
+        return read_json(body)
     except (ValueError, RecursionError):
         return None
 

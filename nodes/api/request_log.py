@@ -14,7 +14,7 @@ from urllib.parse import quote
 import httpx
 from pydantic import BaseModel, ValidationError, WrapValidator
 
-from ..errors import Charged, LumenfallError
+from ..errors import AnswerError, Charged, LumenfallError
 from .metadata import Money, Text, or_none
 from .refusals import NOT_BEGUN
 
@@ -63,9 +63,14 @@ class Logged:
         return self.status in _FAILED
 
     @property
-    def has_worked(self) -> bool:
-        """Whether the server took the request on, and did not fail: it was not refused then, whatever was answered."""
-        return self.charged is Charged.YES or self.is_under_way or self.status == "completed"
+    def is_given_away(self) -> bool:
+        """Whether it was completed for nothing, as far as the log knows now."""
+        return self.status == "completed" and self.cost == 0
+
+    @property
+    def may_have_worked(self) -> bool:
+        """Whether the server may have taken the request on, whatever was answered: it does not call it a failure."""
+        return self.charged is Charged.YES or not self.has_failed
 
 
 class _Entry(BaseModel):
@@ -93,23 +98,34 @@ class _Page(BaseModel):
     next_page_url: Text = None
 
 
+_UNKNOWN_ID = (400, 404, 410, 414, 422)
+"""Of an id that the log does not have, or that cannot be one of its own, such as a proxy's."""
+
+
 async def by_id(ask: Ask, native_url: str, request_id: str) -> Logged | None:
-    """The request of this id; None where the log does not have it. Raises LumenfallError."""
+    """The request of this id; None where the log does not have it. Raises LumenfallError where it does not tell."""
     try:
         entry = _Entry.model_validate(await ask(f"{native_url}/requests/{quote(request_id, safe='')}", None))
     except ValidationError:
-        return None
+        raise _no_log() from None
     except LumenfallError as error:
-        if error.status is None:
-            raise
-        return None  # such as a proxy's id, of which the log knows nothing
+        if error.status in _UNKNOWN_ID:
+            return None
+        raise
+    if entry.id is None and entry.status is None:
+        raise _no_log()
     return entry.logged(request_id) if entry.id in (None, request_id) else None
+
+
+def _no_log() -> LumenfallError:
+    return AnswerError("The request log cannot be read.", charged=Charged.NO)
 
 
 async def by_trace(
     ask: Ask, native_url: str, trace_id: str, since: float, refused: Sequence[str | None] = ()
 ) -> Logged | None:
-    """The request that carried ``trace_id`` and was sent at ``since`` (unix time). Raises LumenfallError.
+    """The request that carried ``trace_id`` and was sent at ``since`` (unix time); None where the log does not have it.
+    Raises LumenfallError where it does not tell.
 
     ``refused`` are the ids of those that carried it before, and that the server put off (None: it named no id). The log
     lags: that nothing was charged is its word only where all of them are in it.
@@ -119,9 +135,13 @@ async def by_trace(
     query = {"limit": str(PAGE_SIZE)}
     begin = {**query, "created_after": earliest.strftime("%Y-%m-%dT%H:%M:%SZ")}
     ours: dict[str, _Entry] = {}
-    found = await _search(ask, address, begin, trace_id, refused, ours)
-    # This machine's clock may have been wrong by any amount.
-    return found or await _search(ask, address, query, trace_id, refused, ours)
+    found, is_whole = await _search(ask, address, begin, trace_id, refused, ours)
+    if found is None:
+        # This machine's clock may have been wrong by any amount.
+        found, _ = await _search(ask, address, query, trace_id, refused, ours)
+    if found is None and not is_whole:
+        raise AnswerError("The request log is longer than can be read.", charged=Charged.NO)
+    return found
 
 
 async def _search(
@@ -131,23 +151,26 @@ async def _search(
     trace_id: str,
     refused: Sequence[str | None],
     ours: dict[str, _Entry],
-) -> Logged | None:
-    """Page after page, until they tell what became of it. ``ours`` gathers the entries with the trace."""
-    address: str | None = first
+) -> tuple[Logged | None, bool]:
+    """Page after page, until they tell what became of it, and whether that were all pages. ``ours`` gathers the entries
+    with the trace.
+    """
+    address = first
     parameters: dict[str, str] | None = query
     for _ in range(MAX_PAGES):
-        if address is None:
-            break
         try:
             page = _Page.model_validate(await ask(address, parameters))
         except ValidationError:
-            break
-        ours |= {entry.id: entry for entry in page.data or () if entry and entry.id and entry.trace_id == trace_id}
+            raise _no_log() from None
+        if page.data is None:
+            raise _no_log()
+        ours |= {entry.id: entry for entry in page.data if entry and entry.id and entry.trace_id == trace_id}
         verdict = _verdict(ours, refused)
-        if verdict is not None:
-            return verdict
-        address, parameters = _same_origin(address, page.next_page_url), None
-    return None
+        following = _same_origin(address, page.next_page_url)
+        if verdict is not None or following is None:
+            return verdict, not page.next_page_url
+        address, parameters = following, None
+    return None, False
 
 
 def _verdict(ours: Mapping[str, _Entry], refused: Sequence[str | None]) -> Logged | None:

@@ -6,9 +6,7 @@ Sources: docs.lumenfall.ai/api-reference/images and /cost-estimation, OpenAI's o
 
 from __future__ import annotations
 
-import base64
 import binascii
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -16,9 +14,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, FiniteFloat, ValidationError, WrapValidator
 
 from ..errors import AnswerError, Charged, ConnectionFailed, DryRunCharged
+from .long_texts import LongText, TooMuch, decode_base64
 from .metadata import MAX_NAME, Text, or_none, read_metadata, request_id
 from .refusals import error_for, find_refusal
-from .salvage import MOST_PARTS, complete_members, has_too_many_parts
+from .salvage import TOO_MUCH, complete_members, has_too_many_parts, read_json
 
 MAX_ENTRIES = 1000
 """How many entries of an answer are looked at, whatever is in them."""
@@ -108,13 +107,13 @@ def read_answer(
             break
         entries = number
         try:
-            item = _Item.model_validate(entry)
-            pictures.append(_picture(item))
+            pictures.append(_picture(entry))
         except ValueError as error:
             unusable.append(f"Picture {number} of the answer cannot be used: {_reason(error)}.")
             continue
-        if item.revised_prompt:
-            prompts.append(item.revised_prompt[:MAX_PROMPT])
+        prompt = _Item.model_validate(entry).revised_prompt
+        if prompt:
+            prompts.append(prompt[:MAX_PROMPT])
     notes += unusable[:1]
     if len(unusable) > 1:
         notes.append(f"Nor can {len(unusable) - 1} more.")
@@ -173,7 +172,7 @@ def holds_pictures(body: bytes) -> bool:
 
 def _is_usable(entry: Any) -> bool:
     try:
-        _picture(_Item.model_validate(entry))
+        _picture(entry)
     except ValueError:
         return False
     return True
@@ -270,12 +269,12 @@ def _decode_or_salvage(headers: Mapping[str, str], body: bytes, broken: str | No
     """The answer, or what has arrived of it with a note that says so."""
     try:
         return _decode_json(headers, body), []
-    except AnswerError:
+    except AnswerError as error:
         content = complete_members(body)
         saved = content.get("data")
         if isinstance(saved, list) and saved:
-            if has_too_many_parts(body):
-                return content, [f"The answer has {TOO_MANY}; only its beginning was read."]
+            if isinstance(error.__cause__, TooMuch):
+                return content, [f"The answer has {TOO_MUCH}; only its beginning was read."]
             pictures = "1 picture" if len(saved) == 1 else f"{len(saved)} pictures"
             reason = f" ({broken})" if broken else ""
             return content, [f"The answer broke off{reason}; {pictures} of it could be saved."]
@@ -288,50 +287,41 @@ def _decode_or_salvage(headers: Mapping[str, str], body: bytes, broken: str | No
     )
 
 
-TOO_MANY = f"more than {MOST_PARTS:,} parts"
-
-
 def _decode_json(headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
-    has_too_many = has_too_many_parts(body)
+    cause: Exception | None = None
     try:
-        content = None if has_too_many else json.loads(body)
-    except (ValueError, RecursionError):
-        content = None
-    if isinstance(content, dict):
-        return content
-    what = "cut-off or broken JSON" if body.lstrip()[:1] in (b"{", b"[") else "no JSON"
-    what = f"JSON of {TOO_MANY}" if has_too_many else what
+        content = read_json(body)
+        if isinstance(content, dict):
+            return content
+    except (ValueError, RecursionError) as error:
+        cause = error
+    what = "cut-off or broken JSON" if body[:100].lstrip()[:1] in (b"{", b"[") else "no JSON"
+    what = f"JSON of {TOO_MUCH}" if isinstance(cause, TooMuch) else what
     raise AnswerError(
         f"The server reported success with {what} ({len(body):,} bytes).",
         hint="Look the request up in the dashboard before you send it again.",
         request_id=request_id(headers),
-    )
+    ) from cause
 
 
-# Some servers write the alphabet of URLs, and leave the padding out.
-_URL_SAFE = str.maketrans("-_", "+/")
-
-
-def _picture(item: _Item) -> Picture:
-    link = item.url if item.url and not item.url.startswith("data:") else None
-    if item.b64_json:
+def _picture(entry: Any) -> Picture:
+    item = _Item.model_validate(entry)
+    # As they came: what pydantic gives of a long text is its beginning.
+    inside: str = entry["b64_json"] if item.b64_json else ""
+    address: str = entry["url"] if item.url else ""
+    is_link = bool(address) and not address.startswith("data:")
+    link = address.whole() if isinstance(address, LongText) and is_link else address if is_link else None
+    if inside:
         try:
-            return Picture(_decode_base64(item.b64_json), link)
+            return Picture(decode_base64(inside), link)
         except binascii.Error:
-            if not item.url:
+            if not address:
                 raise
-    if item.url and link is None:
-        return Picture(content=_decode_base64(item.url))
     if link:
         return Picture(url=link)
+    if address:
+        return Picture(content=decode_base64(address))
     raise ValueError("it has neither url nor b64_json")
-
-
-def _decode_base64(text: str) -> bytes:
-    if text.startswith("data:"):
-        text = text.partition(",")[2]
-    text = "".join(text.split()).rstrip("=").translate(_URL_SAFE)
-    return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
 
 
 def _reason(error: Exception) -> str:

@@ -7,10 +7,14 @@ import json
 import re
 from typing import Any
 
+from .long_texts import MOST_TEXT, TooMuch, shorten
+
 MOST_PARTS = 200_000
 """How many members and entries JSON may have to be decoded whole: a kilobyte on the wire can be a million of them, and
 each takes up to a hundred bytes of memory. Pictures in base64 are one each.
 """
+
+TOO_MUCH = f"more than {MOST_PARTS:,} parts or texts"
 
 _PART = re.compile(rb"[{\[,]")
 
@@ -19,13 +23,33 @@ def has_too_many_parts(body: bytes) -> bool:
     return sum(map(body.count, (b"{", b"[", b","))) > MOST_PARTS
 
 
+def _has_too_many_quotes(body: bytes) -> bool:
+    # Each part has two texts at most; more are inside texts, where nobody needs many.
+    return body.count(b'"') > 8 * MOST_PARTS
+
+
+def read_json(body: bytes) -> Any:
+    """What ``body`` says, its long texts as LongText. Raises ValueError for what is no JSON, TooMuch among them, and
+    RecursionError.
+    """
+    if has_too_many_parts(body) or _has_too_many_quotes(body):
+        raise TooMuch
+    short = shorten(body)
+    if len(short.text) > MOST_TEXT:
+        raise TooMuch
+    return short.restored(json.loads(short.text))
+
+
 def _head(body: bytes) -> bytes:
     """``body``, as far as it does not have too many parts."""
+    if _has_too_many_quotes(body):
+        body = body[: next(itertools.islice(_QUOTE.finditer(body), 8 * MOST_PARTS, None)).start()]
     if not has_too_many_parts(body):
         return body
     return body[: next(itertools.islice(_PART.finditer(body), MOST_PARTS, None)).start()]
 
 
+_QUOTE = re.compile(b'"')
 _decoder = json.JSONDecoder()
 _SPACE = re.compile(r"[ \t\n\r]*")
 
@@ -35,12 +59,22 @@ class _BrokenOff(Exception):
 
 
 def complete_members(body: bytes) -> dict[str, Any]:
-    """The members of the outermost object that are complete, up to the first that is not, or to MOST_PARTS.
+    """The members of the outermost object that are complete, up to the first that is not, or to what is too much. Long
+    texts are LongText.
 
     Of an incomplete ``data`` list its complete entries are kept. Never raises; empty where nothing can be had.
     """
+    try:
+        short = shorten(_head(body))
+    except ValueError:
+        return {}
+    found: dict[str, Any] = short.restored(_complete(short.text[:MOST_TEXT].decode("utf-8-sig", "replace")))
+    return found
+
+
+def _complete(text: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    scan = _Scan(_head(body).decode("utf-8-sig", "replace"))
+    scan = _Scan(text)
     try:
         scan.expect("{")
         while True:

@@ -25,15 +25,18 @@ from ..api import (
     is_doubtful,
     pictures_asked,
     request_id,
+    says_nothing_was_begun,
 )
 from ..api.prices import Price, price
 from ..errors import BudgetExceeded, Charged, DryRunCharged, LumenfallError, sentences
 from ..settings import Settings
 from ..spend import Call, Caller, Journal, Limits, State, dearest, nanos, unconverted
 from ..spend.budget import require
+from . import put_off
 from .charged_dry_runs import has_charged_dry_run, remember_charged_dry_run
 from .consent import Consent, give_up_bought
 from .delivery import AGAIN, Delivery, fetch
+from .late_prices import learn_aside
 from .order import Order, Skipped, in_turn
 from .outcome import (
     UNRESOLVED,
@@ -103,10 +106,16 @@ class Checkout:
 
     async def _replay(self, call: Call, order: Order) -> Delivery:
         """What ``call``, an equal request, brought before; where none of that is left, ``order`` is bought. So it is
-        where it cannot be had, and the user consents.
+        where it, or a part of it, cannot be had, and the user consents.
         """
         try:
-            return await pictures_of(self.client, self.journal, call) or await self._buy(order)
+            delivery = await pictures_of(self.client, self.journal, call)
+            if delivery is None:
+                return await self._buy(order)
+            if delivery.is_short and await self._may_send_again(call):
+                return await self._buy_after(order, call)
+            learn_aside(self.client.server, self.journal, delivery.call)
+            return delivery
         except LumenfallError as error:
             if error.call != call.id:
                 raise
@@ -114,8 +123,16 @@ class Checkout:
 
     async def _buy_again(self, order: Order, call: Call, error: LumenfallError) -> Delivery:
         """``call`` was, or may have been, charged, and brought nothing. Raises ``error`` unless the user consents."""
-        if self.consent is None or not await asyncio.to_thread(self.consent.covers, self.journal, call):
+        if not await self._may_send_again(call):
             raise error
+        return await self._buy_after(order, call)
+
+    async def _may_send_again(self, call: Call) -> bool:
+        """Whether the user consents."""
+        return self.consent is not None and await asyncio.to_thread(self.consent.covers, self.journal, call)
+
+    async def _buy_after(self, order: Order, call: Call) -> Delivery:
+        """Buy ``order``, and give up ``call``, which it takes the place of."""
         try:
             return await self._buy(order)
         finally:
@@ -141,19 +158,22 @@ class Checkout:
     async def _send(self, order: Order, call: Call) -> Delivery:
         started = time.monotonic()
 
-        async def put_off(name: str | None) -> bool:
+        async def note(name: str | None) -> bool:
             """Without this on disk, the request log could not be understood any more."""
             nonlocal call
             call = replace(call, facts={**call.facts, "refused": [*call.facts.get("refused", ()), name]})
             return not await self._settle(call)
 
         try:
-            reply = await self.client.send(order.wire, self.wanted, call.id, put_off)
-        except LumenfallError as error:
-            raise await self._failed(call, error) from error.__cause__
-        except Exception as error:
-            raise await self._failed(call, surprise(error), is_verdict=False) from error
-        return await self._receive(order, replace(call, seconds=round(time.monotonic() - started, 3)), reply)
+            try:
+                reply = await self.client.send(order.wire, self.wanted, call.id, note)
+            except LumenfallError as error:
+                raise await self._failed(call, error) from error.__cause__
+            except Exception as error:
+                raise await self._failed(call, surprise(error), is_verdict=False) from error
+            return await self._receive(order, replace(call, seconds=round(time.monotonic() - started, 3)), reply)
+        finally:
+            put_off.enter_aside(self.client.server, self.journal, call)
 
     async def _receive(self, order: Order, call: Call, reply: Reply) -> Delivery:
         """What came for ``call``: money has been spent by now."""
@@ -243,8 +263,14 @@ class Checkout:
         if error.cost:
             call = replace(call, cost=nanos(error.cost), currency=error.currency or "USD")
         try:
-            doubtful = error.status is not None and is_doubtful(error.status)
-            call = await resolve(self.client, self.journal, call, has_read=is_verdict, is_doubtful=doubtful)
+            call = await resolve(
+                self.client,
+                self.journal,
+                call,
+                has_read=is_verdict,
+                is_doubtful=error.status is not None and is_doubtful(error.status),
+                says_nothing_was_begun=says_nothing_was_begun(error),
+            )
         except Exception as failure:
             # What the journal has of it keeps equal requests from being sent, and the next run asks again.
             surprise(failure)

@@ -128,18 +128,18 @@ async def release(session: Session, call_id: str) -> Call:
 
 
 async def _has_come(client: Client, journal: Journal, call: Call) -> bool:
-    """Whether pictures of ``call`` are here, or may still be had. Raises LumenfallError of what keeps them away."""
+    """Whether the pictures of ``call`` are here, or may still be had. Raises LumenfallError of what keeps them away."""
     try:
-        await fetch(client, journal, call, replayed=True, patient=lambda: False)
+        delivery = await fetch(client, journal, call, replayed=True, patient=lambda: False)
     except LumenfallError as error:
         if error.call != call.id:
             raise
         return False
-    return True
+    return not delivery.is_short
 
 
 async def _found(journal: Journal, call_id: str) -> Call:
-    call = await asyncio.to_thread(journal.find, call_id)
+    call = await asyncio.to_thread(journal.get, call_id)
     if call is None or call.id != call_id:
         raise InputError(f"There is no call {call_id}.", code="NOT_FOUND")
     return call

@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +18,7 @@ from ..errors import AnswerError, DecoderFault, DownloadError, LumenfallError, s
 from ..pixels import decode, is_doubtful, sniff
 from ..spend import LINK_LIFE, LONGEST_LINK_LIFE, Call, Journal, State, Stored, clock
 from . import background
-from .outcome import most_pictures, surprise, ways_on
+from .outcome import age, most_pictures, surprise, ways_on
 
 AGAIN = "Run again, it is free: the picture is paid for."
 FETCHED_AGAIN = "Running again fetches it once more, for nothing."
@@ -48,6 +47,8 @@ class Delivery:
     """Whether it came from the store: paid for by an earlier run, free in this one."""
     index: int = 0
     """The place of its request among those of the node."""
+    is_short: bool = False
+    """Whether a picture of it is lost for good."""
 
     @property
     def cost(self) -> float | None:
@@ -61,7 +62,7 @@ class Delivery:
 
 def is_new(call: Call) -> bool:
     """Whether the links of ``call`` are of the last hour."""
-    return _age(call) < LINK_LIFE
+    return age(call) < LINK_LIFE
 
 
 def can_fetch(call: Call, error: LumenfallError | None = None) -> bool:
@@ -70,24 +71,7 @@ def can_fetch(call: Call, error: LumenfallError | None = None) -> bool:
     """
     if not any(call.facts.get("links", ())) or (error and error.code in (LINK_EXPIRED, PICTURE_LOST)):
         return False
-    return is_new(call) if error and error.code == LINK_REFUSED else _age(call) < LONGEST_LINK_LIFE
-
-
-CLOCK_TOLERANCE = 300.0
-"""Seconds by which the clocks of two machines may differ."""
-
-
-EARLIEST = 1_735_689_600.0
-"""The beginning of 2025. Nothing was bought before; a clock that says so has lost its battery."""
-
-
-def _age(call: Call) -> float:
-    """Seconds since its answer, by this machine's clock or the server's: one of them may have been wrong, so that the
-    younger counts, unless it lies ahead. 0 where neither can be right.
-    """
-    moments = [call.sent_at + (call.seconds or 0.0), call.facts.get("dated")]
-    ages = [time.time() - moment for moment in moments if moment is not None and moment > EARLIEST]
-    return min((age for age in ages if age > -CLOCK_TOLERANCE), default=0.0)
+    return is_new(call) if error and error.code == LINK_REFUSED else age(call) < LONGEST_LINK_LIFE
 
 
 def _patient() -> bool:
@@ -163,13 +147,15 @@ class _Collection:
             await self._finish()
         if not tensors:
             raise self._unreadable(errors)
+        is_short = False
         if any(isinstance(error, LumenfallError) and self._may_come(error) for error in errors):
             self._notes.append("Recover Images, or another run, fetches what is missing once more, for nothing.")
         elif any(_is_lost(error) for error in errors):
+            is_short = True
             self._notes.append(BOUGHT_AGAIN)
         names = tuple(self._journal.files.name(stored) for stored in self._call.pictures)
         notes = (*self._call.facts.get("notes", ()), *self._notes)
-        return Delivery(self._call, tuple(tensors), names, notes, replayed)
+        return Delivery(self._call, tuple(tensors), names, notes, replayed, is_short=is_short)
 
     async def _announced(self) -> Sequence[Picture]:
         """What the answer said; read once, and only if it is needed."""

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..api import Answer, Client, Logged, Server, pictures_asked, read_answer
-from ..errors import AnswerError, Charged, LumenfallError, Unresolved
+from ..errors import AnswerError, Charged, LumenfallError, Unresolved, sentences
 from ..spend import Call, Journal, State, clock, nanos
 
 log = logging.getLogger(__name__)
@@ -25,6 +25,12 @@ DASHBOARD = "https://lumenfall.ai/app/requests?open="
 FINAL_AFTER = 1800.0
 """Seconds after which a failed request that names no cost has none: longer than any exchange may take."""
 
+CLOCK_TOLERANCE = 300.0
+"""Seconds by which the clocks of two machines may differ."""
+
+EARLIEST = 1_735_689_600.0
+"""The beginning of 2025. Nothing was bought before; a clock that says so has lost its battery."""
+
 UNRESOLVED = (State.SENT, State.LOST)
 """The states of a call that brought no pictures, and may have been charged."""
 
@@ -34,12 +40,28 @@ def is_given_up(call: Call) -> bool:
     return "given_up" in call.facts
 
 
+def age(call: Call) -> float:
+    """Seconds since its answer, by this machine's clock or the server's: one of them may have been wrong, so that the
+    younger counts, unless it lies ahead. 0 where neither can be right.
+    """
+    moments = [call.sent_at + (call.seconds or 0.0), call.facts.get("dated")]
+    ages = [time.time() - moment for moment in moments if moment is not None and moment > EARLIEST]
+    return min((age for age in ages if age > -CLOCK_TOLERANCE), default=0.0)
+
+
 async def resolve(
-    client: Client, journal: Journal, call: Call, *, has_read: bool = False, is_doubtful: bool = False
+    client: Client,
+    journal: Journal,
+    call: Call,
+    *,
+    has_read: bool = False,
+    is_doubtful: bool = False,
+    says_nothing_was_begun: bool = False,
 ) -> Call:
     """Enter ``call``, which is sent or lost and belongs to nobody any more, as far as it can be brought: answered, if
     its answer lies on disk and can be read, which it ``has_read`` in vain or not; else refused or lost, by what the
-    server's request log says about its cost. The log is asked about a refusal too where that ``is_doubtful``.
+    server's request log says about its cost. The log is asked about a refusal too where that ``is_doubtful``: unless it
+    confirms it, the call stays lost, or unless the refusal ``says_nothing_was_begun``.
     """
     if call.state in UNRESOLVED:
         # As earlier versions took a cost of nothing at its word.
@@ -50,7 +72,10 @@ async def resolve(
     elif call.state in UNRESOLVED:
         call = replace(call, facts={**call.facts, "unreadable": True})
     if call.state is State.REFUSED:
-        call = await _doubted(client, call) if is_doubtful else call
+        if is_doubtful and client.server.flavour.native:
+            call = await judged(client, call, says_nothing_was_begun)
+    elif is_doubted(call):
+        call = await judged(client, call)
     elif not call.cost or call.request_id is None:
         # Without a log, a price that nobody knows stays unknown for ever.
         is_priced = bool(call.reserved) or client.server.flavour.native
@@ -129,48 +154,79 @@ def with_answer(call: Call, answer: Answer, server: Server) -> Call:
 
 
 async def with_logged_cost(client: Client, call: Call, *, is_priced: bool) -> Call:
-    """``call`` with what the server's request log says about its cost, if it says anything. Never raises.
-
-    Pictures that the answer gave away are believed to be free only where the log agrees, or where nobody had named a
-    price (``is_priced``).
-    """
+    """``call`` with what the server's request log says about its cost, if it says anything. Never raises."""
+    logged = None
     try:
-        logged = await _look_up(client, call)
-        if call.cost == 0 and not _is_free(logged, is_priced):
-            return _with(logged, replace(call, cost=None, currency=None, charged=Charged.YES))
-        return _with(logged, call)
+        logged = await look_up(client, call)
+    except Exception as error:
+        tell_unread(error)
+    try:
+        return with_log(logged, call, is_priced=is_priced)
     except Exception as error:
         # An answer that is there already must not be lost over a log that says something odd.
-        log.warning("The server's request log could not be read (%s)", type(error).__name__)
+        tell_unread(error)
         return call
+
+
+def with_log(logged: Logged | None, call: Call, *, is_priced: bool) -> Call:
+    """``call`` with what the log says about its cost. Pictures that the answer gave away are believed to be free only
+    where nobody had named a price (``is_priced``), or where the log says that they came of a failure.
+    """
+    if call.cost == 0 and not _is_free(logged, is_priced):
+        return _with(logged, replace(call, cost=None, currency=None, charged=Charged.YES))
+    return _with(logged, call)
 
 
 def _is_free(logged: Logged | None, is_priced: bool) -> bool:
     if logged is None or logged.cost is None:
         return not is_priced
-    return logged.cost == 0 and not logged.is_under_way
+    # The bill of what was completed may come later.
+    return logged.cost == 0 and (logged.has_failed or (not logged.is_under_way and not is_priced))
 
 
-async def _doubted(client: Client, call: Call) -> Call:
-    """``call``, which was refused, unless the server's request log says that it was taken on. Never raises."""
+def is_doubted(call: Call) -> bool:
+    """Whether ``call`` was refused, which the server's request log has not confirmed yet."""
+    return call.state in UNRESOLVED and call.charged is Charged.UNKNOWN and "doubted" in call.facts
+
+
+async def judged(client: Client, call: Call, says_nothing_was_begun: bool = False) -> Call:
+    """``call``, which was refused: still so where the server's request log confirms it, or had the time to know of it
+    and does not; else it is doubted. Never raises.
+    """
+    refused = replace(call, state=State.REFUSED, charged=Charged.NO)
+    doubted = replace(call, state=State.LOST, charged=Charged.UNKNOWN, facts={**call.facts, "doubted": True})
     try:
-        logged = await _look_up(client, call)
-        if logged is not None and logged.has_worked:
-            return _with(logged, replace(call, state=State.LOST, charged=Charged.UNKNOWN))
+        logged = await look_up(client, call)
+        if logged is None:
+            return refused if says_nothing_was_begun or age(call) > FINAL_AFTER else doubted
+        if says_nothing_was_begun and not logged.may_have_worked:
+            return refused
+        call = _with(logged, doubted)
+        return replace(call, state=State.REFUSED) if call.charged is Charged.NO else call
     except Exception as error:
-        log.warning("The server's request log could not be read (%s)", type(error).__name__)
-    return call
+        tell_unread(error)
+        return refused if says_nothing_was_begun else doubted
 
 
-async def _look_up(client: Client, call: Call) -> Logged | None:
-    return await client.look_up(call.request_id, call.id, call.sent_at, call.facts.get("refused", ()))
+def tell_unread(error: Exception) -> None:
+    # That the server is out of reach is told where it matters.
+    level = logging.INFO if isinstance(error, LumenfallError) else logging.WARNING
+    log.log(level, "The server's request log could not be read (%s)", type(error).__name__)
+
+
+async def look_up(client: Client, call: Call) -> Logged | None:
+    """What the server's request log says of ``call``; None where it has no such request. Raises LumenfallError, and
+    whatever an odd log leads to, where that cannot be told.
+    """
+    sent_at = min(call.sent_at, call.facts.get("dated") or call.sent_at)
+    return await client.look_up(call.request_id, call.id, sent_at, call.facts.get("refused", ()))
 
 
 def _with(logged: Logged | None, call: Call) -> Call:
     if logged is None:
         return call
     call = replace(call, request_id=logged.request_id)
-    if logged.has_failed and logged.cost is None and time.time() - call.sent_at > FINAL_AFTER:
+    if logged.has_failed and logged.cost is None and age(call) > FINAL_AFTER:
         return replace(call, charged=Charged.NO)
     if logged.charged is Charged.UNKNOWN:
         # Still at work: what it will cost is not known yet.
@@ -216,11 +272,17 @@ def ways_on(call: Call) -> str:
     if is_given_up(call):
         return "It was given up, so that the same inputs are sent again."
     twice = "is then charged a second time" if call.charged is Charged.YES else "may then be charged twice"
-    return (
+    doubt = (
+        "The server refused it, which its request log does not confirm yet. Running again asks the log once more, and "
+        "orders the picture once the log says that the refused request cost nothing, or does not know it "
+        f"{FINAL_AFTER / 60:.0f} minutes after the refusal."
+    )
+    usual = (
         "The same inputs are not sent again by themselves: change the seed to order another picture, or send it again "
         "all the same, with the button on its error or on the call in the sidebar, or with lumenfall run "
         f"--send-again; it {twice}."
     )
+    return sentences(doubt if is_doubted(call) else "", usual)
 
 
 def surprise(error: Exception) -> LumenfallError:

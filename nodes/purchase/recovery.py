@@ -12,11 +12,11 @@ from ..errors import Charged, InputError, LumenfallError
 from ..host import Host, current, show_progress
 from ..host.waiting import wait
 from ..spend import Call, Journal, State, clock, newest
-from . import background
+from . import background, late_prices
 from .delivery import Delivery, can_fetch, fetch, is_new
 from .order import in_turn
 from .origin import HiddenInputs
-from .outcome import UNRESOLVED, resolve, unresolved, with_logged_cost
+from .outcome import UNRESOLVED, is_doubted, resolve, unresolved
 from .plan import Results
 from .receipts import hand_out_receipts
 from .session import Session
@@ -64,7 +64,7 @@ class _Recovery:
         earlier = await asyncio.to_thread(self._find)
         async with in_turn(self._journal, [earlier.key], lambda: self.wanted, self._tell_waiting):
             # Whoever held the lock may have brought it further.
-            call = await asyncio.to_thread(self._journal.find, earlier.id) or earlier
+            call = await asyncio.to_thread(self._journal.get, earlier.id) or earlier
             return await self._finish(call)
 
     async def mark_delivered(self, delivery: Delivery) -> None:
@@ -135,13 +135,6 @@ MAX_AGE = 24 * 3600.0
 RESOLVE_WITHIN = 3600.0
 """Seconds for which the server's request log is asked again about a call of which it knew nothing."""
 
-
-PRICE_WITHIN = 7 * 24 * 3600.0
-"""Seconds for which it is asked what pictures have cost of which the answer named no cost."""
-
-MOST_LOOKS = 10
-"""How often the log is asked for such a cost."""
-
 PATIENCE = 15.0
 """Seconds that a run spends on the calls of earlier ones; so much longer does a process live for them at most."""
 
@@ -174,28 +167,20 @@ async def look_after(server: Server, journal: Journal) -> None:
 
 
 def _neglected(journal: Journal, server: Server) -> list[Call]:
-    """Those that were looked up least often first, and of these the newest."""
+    """Those that were not looked up for longest first, and of these the newest."""
     journal.open()
     now, names = time.time(), spellings(server.base_url)
     calls = [
         call
         for call in journal.unresolved(names, since=now - MAX_AGE)
-        if call.state is not State.LOST or now - _asked_at(call) < RESOLVE_WITHIN
+        if call.state is not State.LOST or is_doubted(call) or now - _asked_at(call) < RESOLVE_WITHIN
         # Pictures belong where they were ordered, should machines share the database but not the folder.
         if call.state in UNRESOLVED or journal.records.has(call)
     ]
     if server.flavour.native:
-        unpriced = journal.unpriced(names, since=now - PRICE_WITHIN)
-        calls += [call for call in unpriced if _looks(call) < MOST_LOOKS and journal.records.knows(call)]
-    return sorted(calls, key=lambda call: (_looks(call), -call.sent_at))
-
-
-def _looks(call: Call) -> int:
-    return int(call.facts.get("looks", 0))
-
-
-def _looked_up(call: Call) -> Call:
-    return replace(call, facts={**call.facts, "looks": _looks(call) + 1})
+        unpriced = journal.unpriced(names, since=now - late_prices.PRICE_WITHIN)
+        calls += [call for call in unpriced if late_prices.is_due(call) and journal.records.knows(call)]
+    return sorted(calls, key=lambda call: (late_prices.looked_at(call), -call.sent_at))
 
 
 def _asked_at(call: Call) -> float:
@@ -208,24 +193,18 @@ async def _finish(client: Client, journal: Journal, earlier: Call) -> None:
     if not await asyncio.to_thread(lock.acquire):
         return  # its process lives
     try:
-        call = await asyncio.to_thread(journal.find, earlier.id) or earlier
+        call = await asyncio.to_thread(journal.get, earlier.id) or earlier
         if call.state in UNRESOLVED:
             # Whoever asks for it reads its answer once more.
-            call = await resolve(client, journal, _looked_up(call), has_read="unreadable" in call.facts)
+            has_read = "unreadable" in call.facts
+            call = replace(call, facts={**call.facts, "looked_at": time.time()})
+            call = await resolve(client, journal, call, has_read=has_read)
         if call.state in (State.ANSWERED, State.DOWNLOADED):
             await _fetch_unasked(client, journal, call)
-        elif call.state is not State.LOST and call.cost is None:
-            await _price(client, journal, call)
+        elif late_prices.is_due(call):
+            await late_prices.learn(client, journal, call)
     finally:
         await asyncio.to_thread(lock.release)
-
-
-async def _price(client: Client, journal: Journal, call: Call) -> None:
-    """Learn what the pictures of ``call`` have cost, from the server's request log."""
-    logged = await with_logged_cost(client, call, is_priced=True)
-    latest = await asyncio.to_thread(journal.find, call.id) or call
-    costs = {name: getattr(logged, name) for name in ("cost", "currency", "charged", "request_id")}
-    await asyncio.to_thread(journal.settle, _looked_up(replace(latest, **costs)))
 
 
 MOST_TRIES = 3
@@ -249,7 +228,7 @@ async def _fetch_unasked(client: Client, journal: Journal, call: Call) -> None:
         await fetch(client, journal, call, replayed=True, patient=lambda: False)
     except LumenfallError as error:
         final = error.code in (LINK_EXPIRED, LINK_PRIVATE) or (error.code == LINK_REFUSED and not is_new(call))
-    latest = await asyncio.to_thread(journal.find, call.id)
+    latest = await asyncio.to_thread(journal.get, call.id)
     if latest is not None and latest.state in (State.ANSWERED, State.DOWNLOADED):
         # Where the server was out of reach, nothing was tried; but one that keeps everybody waiting was.
         is_slow = time.monotonic() - began > PATIENCE / 3

@@ -98,7 +98,7 @@ def _graph(host: Host, call_id: str) -> dict[str, Any]:
 
 
 def _found(journal: Journal, call_id: str) -> Call:
-    call = journal.find(call_id)
+    call = journal.get(call_id)
     if call is None or call.id != call_id:
         raise _missing(f"There is no call {call_id}.")
     return call
@@ -106,6 +106,15 @@ def _found(journal: Journal, call_id: str) -> Call:
 
 def _missing(message: str) -> LumenfallError:
     return InputError(message, code="NOT_FOUND")
+
+
+def _can_send_again(journal: Journal, call: Call) -> bool:
+    """Whether the user may give it up, so that an equal request is sent: it was, or may have been, charged, and not all
+    of it is here. Whether it can still be had is seen then.
+    """
+    if is_given_up(call) or call.state in (State.REFUSED, State.CLEANED):
+        return False
+    return call.state is not State.DONE or not all(map(journal.files.has, call.pictures))
 
 
 def _described(journal: Journal, call: Call) -> dict[str, Any]:
@@ -124,6 +133,7 @@ def _described(journal: Journal, call: Call) -> dict[str, Any]:
         "charged": call.charged.value,
         "given_up": is_given_up(call),
         "blocking": call.state in UNRESOLVED and not is_given_up(call),
+        "can_send_again": _can_send_again(journal, call),
         "delivered": call.delivered_at is not None,
         "node_title": call.node_title,
         "workflow": call.workflow,

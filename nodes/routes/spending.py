@@ -18,7 +18,8 @@ DAYS = 30
 
 async def spend(host: Host) -> dict[str, Any]:
     """``today`` and ``month`` as the limits count them, reservations included, and the ``days`` up to today with what
-    was confirmed, in US dollars. Raises LumenfallError.
+    was confirmed, in US dollars. ``unconverted`` is what counts in other currencies, in units of each, which no rate of
+    the user's converts. Raises LumenfallError.
     """
     return await asyncio.to_thread(_spend, host)
 
@@ -38,6 +39,10 @@ def _spend(host: Host) -> dict[str, Any]:
         "currency": "USD",
         "today": today.amount / NANOS,
         "month": month.amount / NANOS,
+        "unconverted": [
+            {"currency": currency, "today": today.unconverted.get(currency, 0) / NANOS, "month": amount / NANOS}
+            for currency, amount in sorted(month.unconverted.items())
+        ],
         "limits": {period: getattr(limits, period) for period in PERIODS},
         "days": [_day(name, by_day.get(name)) for name in dates],
         "uncertain": uncertain_count(journal)[0],

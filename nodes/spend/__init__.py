@@ -2,7 +2,7 @@
 
 from .budget import PERIODS, Counted, Limits, unconverted
 from .calls import NANOS, Call, Caller, State, Stored, clock, nanos
-from .cleaning import GIGABYTE, Cleaned, clean, remove
+from .cleaning import GIGABYTE, Cleaned, clean, remove, stored_size
 from .files import Files
 from .journal import LINK_LIFE, LONGEST_LINK_LIFE, Journal
 from .key import former_key, request_key
@@ -66,6 +66,7 @@ __all__ = [
     "picture_count",
     "remove",
     "request_key",
+    "stored_size",
     "total",
     "totals",
     "typical_seconds",

@@ -54,10 +54,16 @@ class Limits:
 
 @dataclass(frozen=True)
 class Counted:
-    """What counts against a limit: nanos of a US dollar, and the ``currencies`` of amounts that no rate converts."""
+    """What counts against a limit: nanos of a US dollar; ``unconverted`` are the nanos of other currencies that no rate
+    converts.
+    """
 
     amount: int = 0
-    currencies: tuple[str, ...] = ()
+    unconverted: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def currencies(self) -> tuple[str, ...]:
+        return tuple(sorted(self.unconverted))
 
 
 def require(connection: Connection, limits: Limits, call: Call, needed: int | None) -> None:
@@ -161,8 +167,8 @@ def _spent(connection: Connection, condition: ColumnElement[bool], limits: Limit
     query = sa.select(sums.c.currency, sa.func.sum(sums.c.counted)).where(condition).group_by(sums.c.currency)
     amounts = {currency: int(amount) for currency, amount in connection.execute(query)}
     converted = {currency: limits.in_dollars(amount, currency) for currency, amount in amounts.items()}
-    unknown = sorted(currency for currency, amount in converted.items() if amount is None)
-    return Counted(sum(amount for amount in converted.values() if amount is not None), tuple(unknown))
+    unknown = {currency: amounts[currency] for currency, amount in converted.items() if amount is None}
+    return Counted(sum(amount for amount in converted.values() if amount is not None), unknown)
 
 
 def _in_run(run_id: str) -> ColumnElement[bool]:

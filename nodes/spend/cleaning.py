@@ -53,14 +53,29 @@ def clean(journal: Journal, store_gb: float, run_id: str | None = None) -> Clean
         return Cleaned()
 
 
+def stored_size(journal: Journal) -> int:
+    """Bytes of the pictures in the store, and of the answers that are kept beside them. Raises StoreError."""
+    return journal.files.total() + sum(size for _, size in _answers(journal))
+
+
+def _answers(journal: Journal) -> list[tuple[Call, int]]:
+    """The calls that are over, and of which the whole answer is still kept, as not all of it could be a picture."""
+    found = ((journal.get(call_id), size) for call_id, size in journal.records.answers().items())
+    return [(call, size) for call, size in found if call is not None and call.state in (State.DONE, State.CLEANED)]
+
+
 def _clean(journal: Journal, store_gb: float, run_id: str | None) -> Cleaned:
     from .tables import calls
 
     removed = Cleaned()
     journal.files.tidy()
-    excess = journal.files.total() - store_gb * GIGABYTE
+    excess = stored_size(journal) - store_gb * GIGABYTE
     if excess <= 0:
         return removed
+    for call, size in _answers(journal):
+        if call.state is State.CLEANED:
+            journal.records.tidy(call)
+            removed = Cleaned(removed.calls, removed.size + size)
     conditions = [calls.c.state == State.DONE.value, calls.c.delivered_at.is_not(None)]
     if run_id is not None:
         conditions.append(calls.c.run_id.is_distinct_from(run_id))
@@ -81,10 +96,12 @@ def remove(journal: Journal, call: Call) -> int | None:
     if not lock.acquire():
         return None
     try:
-        found = journal.find(call.id)
-        if found is None or found.state is not State.DONE or not any(map(journal.files.has, found.pictures)):
+        found = journal.get(call.id)
+        if found is None or found.state is not State.DONE:
             return None
-        freed = 0
+        freed = journal.records.answer_size(found)
+        if not freed and not any(map(journal.files.has, found.pictures)):
+            return None
         cleaned = replace(found, state=State.CLEANED, pictures=())
         with journal.open().write() as connection:
             enter(connection, cleaned)
@@ -94,6 +111,7 @@ def remove(journal: Journal, call: Call) -> int | None:
                     journal.files.remove(picture)
                     freed += picture.size
         journal.settle(cleaned)
+        journal.records.tidy(cleaned)
         return freed
     finally:
         lock.release()

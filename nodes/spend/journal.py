@@ -37,7 +37,6 @@ LINK_LIFE = 3600.0
 
 LONGEST_LINK_LIFE = 30 * 24 * 3600.0
 """Seconds; the longest time for which an organisation can have its pictures kept there."""
-_ID_DIGITS = 32
 _MOST = 500
 """Calls that are read to find those that somebody should see to."""
 
@@ -249,14 +248,22 @@ class Journal:
             numbers = {row.id: row.number for row in connection.execute(query)}
         return {call_id, other} == numbers.keys() and numbers[call_id] <= numbers[other]
 
-    def find(self, name: str) -> Call | None:
-        """The call with this request id, or with a call id that begins so (8 digits at least). Raises StoreError."""
+    def get(self, call_id: str) -> Call | None:
+        """The call with this id. Raises StoreError."""
         from .tables import calls
 
-        found = self._first(calls.c.request_id == name)
+        return self._first(calls.c.id == call_id)
+
+    def find(self, name: str) -> Call | None:
+        """The call with this id, else with this request id, which may be anything, else with an id that begins so (8
+        digits at least). Raises StoreError.
+        """
+        from .tables import calls
+
+        found = self.get(name) or self._first(calls.c.request_id == name)
         if found is None and len(name) >= 8 and all(digit in "0123456789abcdef" for digit in name):
             # A range, which the index of ids serves; "g" follows every digit.
-            found = self._first(calls.c.id.between(name, f"{name}g") if len(name) < _ID_DIGITS else calls.c.id == name)
+            found = self._first(calls.c.id.between(name, f"{name}g"))
         return found
 
     def undelivered(self) -> Call | None:

@@ -67,6 +67,21 @@ class Records:
         """The raw answer. Raises OSError where it is gone, or was never here."""
         return read_file(self._answer(call))
 
+    def answers(self) -> dict[str, int]:
+        """Bytes of each raw answer that is kept, by the id of its call."""
+        sizes: dict[str, int] = {}
+        for path in self._open.glob("*.answer"):
+            with contextlib.suppress(OSError):
+                sizes[path.stem] = path.stat().st_size
+        return sizes
+
+    def answer_size(self, call: Call) -> int:
+        """Bytes of the raw answer; 0 where there is none."""
+        try:
+            return self._answer(call).stat().st_size
+        except OSError:
+            return 0
+
     def has(self, call: Call) -> bool:
         """Whether ``call`` is unfinished, and was begun in this folder."""
         return self._record(call).exists()

@@ -99,18 +99,31 @@ def test_only_lumenfall_is_asked() -> None:
 @pytest.mark.parametrize(
     ("status", "body"),
     [
-        *((200, body) for body in (b"", b"<html>", b"[]", b'{"data": [5, {"id": 7}]}', b'{"data": {}}', b"[" * 9999)),
+        *((200, body) for body in (b"", b"<html>", b"[]", b"{}", b'{"data": {}}', b"[" * 9999)),
         *((status, b"{}") for status in (204, 301, 401, 403, 500, 503)),
     ],
 )
-def test_a_log_that_cannot_be_read_is_no_error(status: int, body: bytes) -> None:
+def test_a_log_that_cannot_be_read_is_not_one_that_knows_of_nothing(status: int, body: bytes) -> None:
     with odd_server(lambda path: (404 if "req_1" in path else status, {}, body)) as odd:
-        assert look_up(f"{odd.url}/openai/v1", None) is None
-        assert look_up(f"{odd.url}/openai/v1", "req_1") is None
+        for request_id in (None, "req_1"):
+            with pytest.raises(LumenfallError):
+                look_up(f"{odd.url}/openai/v1", request_id)
 
 
-def test_no_connection_is_no_error() -> None:
-    assert look_up("http://127.0.0.1:1/openai/v1", "req_1") is None
+@pytest.mark.parametrize("status", [200, 401, 403, 429, 500, 503])
+def test_an_id_that_could_not_be_looked_up_may_be_in_the_log(status: int) -> None:
+    """Although no entry has its trace."""
+
+    def answer(path: str) -> Answer:
+        return (status, {}, b"{}") if "req_1" in path else (200, {}, page([], None))
+
+    with odd_server(answer) as odd, pytest.raises(LumenfallError):
+        look_up(f"{odd.url}/openai/v1", "req_1")
+
+
+def test_no_connection_is_no_knowledge() -> None:
+    with pytest.raises(LumenfallError):
+        look_up("http://127.0.0.1:1/openai/v1", "req_1")
 
 
 def test_a_log_that_never_ends_is_not_waited_for(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,7 +131,8 @@ def test_a_log_that_never_ends_is_not_waited_for(sandbox: Sandbox, monkeypatch: 
     monkeypatch.setattr(sending, "DRIP_PAUSE", 0.01)
     send(Server(sandbox.base_url), TRACE)
     sandbox.fail_next(dataclasses.replace(FAULTS["slow-drip"], endpoint="requests"))
-    assert look_up(sandbox.base_url, None) is None
+    with pytest.raises(LumenfallError):
+        look_up(sandbox.base_url, None)
 
 
 def page(entries: list[Any], following: str | None) -> bytes:
@@ -142,16 +156,24 @@ def test_pages_are_followed_but_not_for_ever(link: str, place: int, expected: st
         return 200, {}, page([entry] if number == place else [], link.format(number + 1, url=odd.url))
 
     with odd_server(answer) as odd:
-        logged = look_up(f"{odd.url}/openai/v1", None)
-        assert (logged and logged.request_id) == expected
+        if expected:
+            logged = look_up(f"{odd.url}/openai/v1", None)
+            assert logged and logged.request_id == expected
+        else:
+            with pytest.raises(LumenfallError, match="longer than can be read"):
+                look_up(f"{odd.url}/openai/v1", None)
         # Once from the moment of sending on, and where nothing is found once more without it.
         assert len(odd.seen) == (5 if expected else 10)
 
 
 def test_the_key_does_not_follow_a_page_elsewhere() -> None:
     with odd_server(lambda _: (200, {}, page([], None))) as elsewhere:
-        with odd_server(lambda _: (200, {}, page([], f"{elsewhere.url}/v1/requests"))) as odd:
-            assert look_up(f"{odd.url}/openai/v1", None) is None
+        leading_away = page([], f"{elsewhere.url}/v1/requests")
+        with (
+            odd_server(lambda _: (200, {}, leading_away)) as odd,
+            pytest.raises(LumenfallError, match="longer than can be read"),
+        ):
+            look_up(f"{odd.url}/openai/v1", None)
         assert elsewhere.seen == []
 
 
@@ -180,7 +202,7 @@ def test_nothing_was_charged_only_where_all_that_was_sent_is_in_the_log(
     refused: list[str | None], entries: dict[str, Any], expected: Charged | None
 ) -> None:
     listed = [{"id": name, "trace_id": TRACE, **entry} for name, entry in entries.items()]
-    with odd_server(lambda _: (200, {}, page(listed, None))) as odd:
+    with odd_server(lambda path: (404, {}, b"{}") if "/requests/" in path else (200, {}, page(listed, None))) as odd:
         server = Server(f"{odd.url}/openai/v1")
         logged = using(server, lambda opened: opened.look_up(None, TRACE, time.time(), refused))
         assert (logged and logged.charged) == expected

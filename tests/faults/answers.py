@@ -69,7 +69,7 @@ ROWS = [
     refused("status-409", errors.ApiError),
     refused("status-413", errors.PayloadTooLarge),
     refused("status-499", errors.ApiError),
-    refused("redirect", errors.ApiError, provoke=without_log),
+    _row("redirect", fails(errors.ApiError, UNKNOWN), bought(), (0, 1), provoke=without_log),
     refused("no-channel", errors.ModelUnavailable, provoke=without_log),
     refused("status-415", errors.InvalidRequest),
     refused("status-422", errors.InvalidRequest),

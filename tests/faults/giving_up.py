@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,13 +15,14 @@ from nodes.headless.host import Headless
 from nodes.purchase.consent import release
 from nodes.purchase.session import Session
 from nodes.spend import newest
-from tests.faults.answers import SHORT, without_log
+from tests.faults.answers import SHORT, THREE, without_log
 from tests.faults.child import Outcome, attempt
 from tests.faults.databases import database, garbage
 from tests.faults.killing import NOT_KNOWN, in_the_air
 from tests.faults.limits import DAY, ONE_A_DAY, TOO_DEAR, at
 from tests.faults.links import PRIVATE, at_host
-from tests.faults.table import KILLED, PAID_FOR, Act, Expected, Row, both, bought, do, fails, replayed
+from tests.faults.stores import _expire_links, _pictures
+from tests.faults.table import KILLED, PAID_FOR, Act, Expected, Row, both, bought, do, fails, replayed, told
 from tests.faults.world import GENERATE, World, forget
 
 UNKNOWN = Charged.UNKNOWN
@@ -71,6 +73,15 @@ def _then(expected: Expected) -> Act:
         world.run(seed=5)
 
     return after
+
+
+ONE_LOST = both(_pictures(Path.unlink), _expire_links)
+
+
+def _replayed_by_all(world: World, patch: pytest.MonkeyPatch) -> None:
+    """What was bought again is whole, so that there is nothing more to send again."""
+    for run in (World.run, send_again):
+        assert run(world).replayed is True
 
 
 def _row(name: str, second: Expected = bought(), bills: tuple[int, int] = (1, 2), **more: Any) -> Row:  # noqa: B008
@@ -183,6 +194,32 @@ ROWS = [
             ("with the button", bought(), 2, {"between": give_up}),
             ("by nobody", PRIVATE, 1, {"between": do(lambda world: None)}),
         )
+    ),
+    # One of several pictures is lost.
+    *(
+        Row(
+            f"given up {name}, one of three pictures that is lost",
+            bought(3),
+            bought(3),
+            (1, 2),
+            inputs=THREE,
+            after=_replayed_by_all,
+            **more,
+        )
+        for name, more in (
+            ("by a run", {"again": send_again, "between": ONE_LOST}),
+            ("by a run without replay", {"between": both(ONE_LOST, replay_off)}),
+            ("with the button", {"between": both(ONE_LOST, give_up)}),
+        )
+    ),
+    Row(
+        "one of three pictures that is lost, given up by nobody",
+        bought(3),
+        replayed(2),
+        (1, 1),
+        inputs=THREE,
+        again=told("--send-again"),
+        between=ONE_LOST,
     ),
     # What is paid for and there is not bought again by the way.
     Row("given up, and nothing was wrong", bought(), replayed(), (1, 1), again=send_again),

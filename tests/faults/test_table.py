@@ -10,6 +10,7 @@ from tests.faults import (
     bombs,
     databases,
     disk,
+    doubts,
     downloads,
     giving_up,
     killing,
@@ -28,7 +29,7 @@ from tests.faults.world import World
 
 ROWS = [*answers.ROWS, *downloads.ROWS, *disk.ROWS, *killing.ROWS, *databases.ROWS]
 ROWS += [*stores.ROWS, *limits.ROWS, *links.ROWS, *money.ROWS, *names.ROWS, *reported.ROWS]
-ROWS += [*giving_up.ROWS, *surprises.ROWS, *verdicts.ROWS, *lagging.ROWS, *bombs.ROWS]
+ROWS += [*giving_up.ROWS, *surprises.ROWS, *verdicts.ROWS, *lagging.ROWS, *bombs.ROWS, *doubts.ROWS]
 
 
 @pytest.mark.parametrize("row", [pytest.param(row, id=row.name) for row in ROWS])

@@ -12,7 +12,7 @@ from nodes import errors
 from nodes.errors import Charged
 from nodes.headless.sandbox import Fault
 from nodes.headless.sandbox.log import Received
-from tests.faults.answers import without_log
+from tests.faults.answers import setting, without_log
 from tests.faults.child import Outcome
 from tests.faults.killing import NOT_KNOWN
 from tests.faults.limits import ONE_A_DAY, TOO_DEAR, _another
@@ -80,6 +80,8 @@ def _costs(**metadata: Any) -> Act:
 CALLED_FREE = _costs(cost=0)
 UNPRICED = _costs(cost=None)
 
+NO_PAUSE = setting("nodes.purchase.late_prices.FIRST_PAUSE", 0.0)
+
 STOPS: dict[str, Any] = {"env": ONE_A_DAY, "after": _another(TOO_DEAR)}
 
 
@@ -123,6 +125,15 @@ ROWS = [
     # A zero beside pictures that have a price
     Row("pictures for no cost", bought(), replayed(), (1, 1), provoke=CALLED_FREE, **STOPS),
     Row("pictures for no cost, with no limit", bought(), replayed(), (1, 1), provoke=CALLED_FREE),
+    Row(
+        "pictures for no cost, and a log that says so too at first",
+        bought(),
+        replayed(),
+        (1, 1),
+        provoke=both(CALLED_FREE, log_has(cost=0)),
+        cost_late=True,
+        **STOPS,
+    ),
     # The log knows it later
     *(
         Row(
@@ -145,6 +156,18 @@ ROWS = [
         between=without_log,
         cost_late=True,
         after=do(lambda world: world.run(seed=5)),
+    ),
+    *(
+        Row(
+            f"pictures of which no cost is named, run fourteen times while the log {trouble}",
+            bought(),
+            replayed(),
+            (1, 1),
+            provoke=both(UNPRICED, act),
+            between=both(_under(act, do(lambda world: [world.run() for _ in range(14)])), NO_PAUSE),
+            cost_late=True,
+        )
+        for trouble, act in (("is out of reach", without_log), ("lags", log_has(status="processing", cost=None)))
     ),
     # A failure of which the log names no cost, ever
     Row(

@@ -19,10 +19,10 @@ from nodes.api import Client
 from nodes.api import prices as price
 from nodes.headless.executor import Result
 from nodes.headless.host import Headless
-from nodes.headless.sandbox import FAULTS, Sandbox
+from nodes.headless.sandbox import FAULTS, Fault, Sandbox
 from nodes.host import Bare, Interrupted, use
 from nodes.purchase import background
-from nodes.spend import Journal, State, database
+from nodes.spend import Journal, State, database, nanos, newest
 from tests.api.conftest import odd_server
 from tests.conftest import Nodes, wait_until_idle
 from tests.purchase.test_ask import SMALL
@@ -300,3 +300,42 @@ def test_a_key_that_is_echoed_in_escapes_is_kept_nowhere(sandbox: Sandbox, tmp_p
     forget_databases()
     kept = [path for path in (tmp_path / "data").rglob("*") if path.is_file() and key.encode() in path.read_bytes()]
     assert not kept
+
+
+def _put_off(request_ids: list[str]) -> Any:
+    """It is worked off and billed, and then the client is told to come again."""
+
+    def spoil(response: web.Response) -> web.Response:
+        request_ids.append(response.headers["X-Lumenfall-Request-Id"])
+        busy = {"error": {"message": "later", "code": "OVERLOADED"}}
+        headers = {"X-Lumenfall-Request-Id": request_ids[-1], "Retry-After": "0"}
+        return web.json_response(busy, status=503, headers=headers)
+
+    return Fault("put-off", "a billed 503", spoil_answer=spoil)
+
+
+@pytest.mark.parametrize("lags", [False, True])
+def test_what_was_put_off_and_billed_is_in_the_ledger_beside_what_came(
+    nodes: Nodes, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, lags: bool
+) -> None:
+    """At once, or by the next run, where the log lags."""
+    put_off: list[str] = []
+    sandbox.fail_next(_put_off(put_off), _put_off(put_off))
+    with monkeypatch.context() as patch:
+        if lags:
+            patch.setattr(sandbox, "_logged", list)
+        nodes("LumenfallGenerate", **SMALL)
+        assert wait_until_idle(10) == 0
+    if lags:
+        assert len(ledger(nodes)) == 1
+        restarted(nodes)("LumenfallGenerate", **SMALL, seed=9)
+        assert wait_until_idle(10) == 0
+    assert set(put_off) < set(ledger(nodes)) and sum(ledger(nodes).values()) == nanos(sandbox.billed)
+    assert restarted(nodes)("LumenfallGenerate", **SMALL).report["replayed"]
+
+
+def test_what_was_put_off_and_not_billed_leaves_nothing_behind(nodes: Nodes, sandbox: Sandbox) -> None:
+    sandbox.fail_next("status-503:2")
+    nodes("LumenfallGenerate", **SMALL)
+    assert wait_until_idle(10) == 0
+    assert [call.request_id for call in newest(Journal(nodes.host.data_dir()), 9)] == [sandbox.bill[0].request_id]

@@ -8,10 +8,12 @@ import time
 from dataclasses import replace
 
 import pytest
+from aiohttp import web
 
+from nodes import errors
 from nodes.api import Server
 from nodes.errors import Charged
-from nodes.headless.sandbox import Sandbox
+from nodes.headless.sandbox import Fault, Sandbox
 from nodes.purchase import recovery
 from nodes.purchase.recovery import look_after
 from nodes.spend import Call, Journal, State, nanos
@@ -168,3 +170,19 @@ def test_calls_that_were_lost_are_looked_up_a_few_at_a_time(nodes: Nodes, sandbo
 
     assert asked() == set(range(5, count + 5))
     assert asked() > set(range(5)) and len(asked()) == count
+
+
+def test_a_refusal_that_the_log_did_not_confirm_is_asked_about_again(
+    nodes: Nodes, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was billed, and whoever runs next learns that."""
+    blocked = Fault("blocked", "a billed 403", spoil_answer=lambda _: web.Response(status=403))
+    sandbox.fail_next(blocked)
+    with monkeypatch.context() as patch:
+        patch.setattr(sandbox, "_logged", list)
+        with pytest.raises(errors.AuthenticationFailed):
+            nodes("LumenfallGenerate", **SMALL)
+    assert ledger(nodes) == {}
+    restarted(nodes)("LumenfallGenerate", **SMALL, seed=99)
+    wait_until_idle(10)
+    assert sum(ledger(nodes).values()) == nanos(sandbox.billed) and len(ledger(nodes)) == 2

@@ -60,6 +60,42 @@ def test_what_is_not_there_is_not_found(routes: Routes, path: str) -> None:
     assert answer.status_code == 404 and "api_key" not in answer.text
 
 
+@pytest.mark.parametrize(
+    ("state", "facts", "can"),
+    [
+        (State.LOST, {}, True),
+        (State.LOST, {"given_up": 1.0}, False),
+        (State.ANSWERED, {"entries": 1, "links": ["http://10.0.0.1/x.png"]}, True),
+        (State.CLEANED, {}, False),
+    ],
+)
+def test_it_is_said_of_which_calls_sending_again_may_be_asked(
+    routes: Routes, state: State, facts: dict[str, Any], can: bool
+) -> None:
+    call = Call("k" * 64, "https://x.test/v1", "images/generations", "m", charged=Charged.YES)
+    routes.journal.settle(replace(call, state=state, facts=facts))
+    (listed,) = routes.get("/calls")["calls"]
+    assert listed["can_send_again"] is can
+
+
+def test_what_has_lost_a_picture_may_be_sent_again(routes: Routes) -> None:
+    routes.run("LumenfallGenerate", GRAPH, **GENERATE)
+    (call,) = routes.get("/calls")["calls"]
+    assert call["can_send_again"] is False
+    (path,) = routes.journal.files.root.glob("??/*.png")
+    path.unlink()
+    (call,) = routes.get("/calls")["calls"]
+    assert call["can_send_again"] is True
+
+
+def test_what_no_rate_converts_is_said_in_its_own_currency(routes: Routes) -> None:
+    call = Call("k" * 64, "https://x.test/v1", "images/generations", "m", state=State.DONE, charged=Charged.YES)
+    routes.journal.settle(replace(call, cost=5 * 10**9, currency="EUR"))
+    spent = routes.get("/spend")
+    assert spent["today"] == spent["month"] == 0
+    assert spent["unconverted"] == [{"currency": "EUR", "today": 5.0, "month": 5.0}]
+
+
 @pytest.mark.parametrize("side", ["0", "-1", "100000", "x", "1e3"])
 def test_a_thumbnail_of_no_size_is_refused(routes: Routes, side: str) -> None:
     assert routes.http.get(f"/calls/x/pictures/1?side={side}").status_code == 400

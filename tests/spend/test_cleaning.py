@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from nodes.spend import Call, Caller, Journal, Limits, State, clean, cleaning
+from nodes.spend import Call, Caller, Journal, Limits, State, clean, cleaning, stored_size
 
 SIZE = 1000
 KILOBYTE = SIZE / 10**9
@@ -104,3 +104,25 @@ def test_a_file_that_grew_beyond_any_picture_costs_no_other_its_place(journal: J
         file.truncate(40 * 2**30)
     assert clean(journal, 3 * KILOBYTE).calls == 0
     assert left(journal, *calls) == [True, False, True]
+
+
+@pytest.mark.parametrize("state", [State.DONE, State.CLEANED])
+def test_an_answer_that_is_kept_whole_counts_and_goes(journal: Journal, state: State) -> None:
+    call = bought(journal, 1)
+    delivered(journal, call)
+    if state is State.CLEANED:
+        clean(journal, 0.0)
+    journal.records.keep_answer(call, bytes(5 * SIZE))
+    before = stored_size(journal)
+    assert before == 5 * SIZE + SIZE * (state is State.DONE)
+    assert clean(journal, before / 10**9).size == 0 and journal.records.answer_name(call)
+    assert clean(journal, 0.0).size == before
+    assert stored_size(journal) == 0 and journal.records.answer_name(call) is None
+
+
+def test_the_answer_of_what_never_arrived_stays(journal: Journal) -> None:
+    call = replace(bought(journal, 1), id="a" * 32, state=State.LOST)
+    journal.settle(call)
+    journal.records.keep_answer(call, bytes(5 * SIZE))
+    clean(journal, 0.0)
+    assert stored_size(journal) == SIZE and journal.records.answer(call) == bytes(5 * SIZE)

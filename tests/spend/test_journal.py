@@ -221,3 +221,11 @@ def test_half_a_record_is_passed_over(journal: Journal, tmp_path: Path) -> None:
     call = begun(journal)
     (journal.folder / "calls" / "open" / "broken.json").write_text('{"key": "')
     assert list(journal.records.unfinished()) == [call]
+
+
+def test_a_request_id_that_is_another_calls_id_leads_to_no_other_call(journal: Journal) -> None:
+    first, second = begun(journal), begun(journal)
+    for call in (first, replace(second, request_id=first.id)):
+        journal.settle(call)
+    for found in (journal.get(first.id), journal.find(first.id)):
+        assert found and found.id == first.id

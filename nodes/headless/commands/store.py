@@ -22,6 +22,7 @@ from ...spend import (
     newest_kept,
     picture_count,
     remove,
+    stored_size,
 )
 from ..host import Headless
 from .exports import export as export_picture
@@ -46,7 +47,7 @@ def list_calls(
     with failing_in_words(as_json):
         session = Session(Headless())
         journal, settings = session.journal, session.settings
-        size = journal.files.total()
+        size = stored_size(journal)
         if as_json:
             listed = ({**as_dict(call), "size": _size(call)} for call in kept(journal))
             print_object({"calls": listed, "size": size, "limit": round(settings.store_gb * GIGABYTE)})
@@ -124,13 +125,13 @@ def clean_store(
     with failing_in_words(False):
         session = Session(Headless())
         journal, settings = session.journal, session.settings
-        calls, size = kept_count(journal), journal.files.total()
+        calls, size = kept_count(journal), stored_size(journal)
         clean(journal, 0.0 if everywhere else settings.store_gb if to is None else to)
         if undelivered:
             for call in kept(journal):
                 if call.state is State.DONE and call.delivered_at is None:
                     remove(journal, call)
-        removed, left = calls - kept_count(journal), journal.files.total()
+        removed, left = calls - kept_count(journal), stored_size(journal)
     typer.echo(
         f"Removed {size_text(size - left)} of {removed} call{'s' * (removed != 1)}; {size_text(left)} left, "
         f"the limit is {settings.store_gb:g} GB."

@@ -1,0 +1,135 @@
+"""A refusal that may come after the work, and a request log that cannot confirm it at that moment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from nodes import errors
+from nodes.errors import Charged
+from tests.faults.answers import without_log
+from tests.faults.killing import NOT_KNOWN
+from tests.faults.limits import ONE_A_DAY, TOO_DEAR, _another
+from tests.faults.table import PAID_FOR, Act, Row, both, bought, do, fails
+from tests.faults.verdicts import _not_made, log_has, made
+from tests.faults.world import World
+
+UNKNOWN = Charged.UNKNOWN
+HALF_AN_HOUR = do(lambda world: world.let_pass(1800))
+ODD = log_has(status="settled", cost=None)
+
+REFUSALS: tuple[tuple[int, Any, type[errors.LumenfallError]], ...] = (
+    (403, "<html><title>Blocked</title></html>", errors.AuthenticationFailed),
+    (500, {"error": {"message": "no", "code": "INVALID_REQUEST"}}, errors.InvalidRequest),
+    (200, {"error": {"message": "no", "code": "content_policy_violation"}}, errors.ContentPolicyViolation),
+    (307, {}, errors.ApiError),
+)
+NO_MODEL = {"error": {"message": "no", "code": "model_not_found"}}
+
+
+def lagging(world: World, patch: pytest.MonkeyPatch) -> None:
+    """The log has nothing yet, for this run."""
+    patch.setattr(world.sandbox, "_logged", list)
+
+
+OUT_OF_ORDER: tuple[tuple[str, Act], ...] = (("lags", lagging), ("is out of reach", without_log))
+
+
+def _row(name: str, first: Any, second: Any, bills: tuple[int, int], *acts: Act, **more: Any) -> Row:
+    return Row(f"doubted: {name}", first, second, bills, provoke=both(*acts), **more)
+
+
+ROWS = [
+    *(
+        _row(
+            f"{status}, billed, and the log {trouble}",
+            fails(kind, UNKNOWN),
+            PAID_FOR,
+            (1, 1),
+            made(status, answer),
+            act,
+            env=ONE_A_DAY,
+            after=_another(TOO_DEAR),
+        )
+        for status, answer, kind in REFUSALS
+        for trouble, act in OUT_OF_ORDER
+    ),
+    *(
+        _row(f"{status}, and the log {trouble}", fails(kind, UNKNOWN), bought(), (0, 1), _not_made(status, answer), act)
+        for status, answer, kind in REFUSALS[:2]
+        for trouble, act in OUT_OF_ORDER
+    ),
+    # It has had its time, and knows of nothing
+    _row(
+        "403, and half an hour later the log has no such entry",
+        fails(errors.AuthenticationFailed, UNKNOWN),
+        bought(),
+        (0, 1),
+        _not_made(*REFUSALS[0][:2]),
+        lagging,
+        between=both(lagging, HALF_AN_HOUR),
+        ledger_late=True,
+    ),
+    _row(
+        "403, and half an hour later the log is out of reach",
+        fails(errors.AuthenticationFailed, UNKNOWN),
+        NOT_KNOWN,
+        (0, 0),
+        _not_made(*REFUSALS[0][:2]),
+        lagging,
+        between=both(without_log, HALF_AN_HOUR),
+        ledger_late=True,
+    ),
+    _row(
+        "403, billed, and the log lags for two runs",
+        fails(errors.AuthenticationFailed, UNKNOWN),
+        NOT_KNOWN,
+        (1, 1),
+        made(*REFUSALS[0][:2]),
+        lagging,
+        between=lagging,
+        after=do(World.run),
+    ),
+    # A word that nobody knows is no verdict
+    _row(
+        "403, billed, and the log has a word that nobody knows",
+        fails(errors.AuthenticationFailed, UNKNOWN),
+        PAID_FOR,
+        (1, 1),
+        made(*REFUSALS[0][:2]),
+        ODD,
+    ),
+    _row(
+        "no such model, billed, and the log has a word that nobody knows",
+        fails(errors.ModelUnavailable, UNKNOWN),
+        PAID_FOR,
+        (1, 1),
+        made(503, NO_MODEL),
+        ODD,
+    ),
+    # What says that nothing was begun needs no second opinion
+    *(
+        _row(
+            f"no such model, and the log {trouble}",
+            fails(errors.ModelUnavailable),
+            bought(),
+            (0, 1),
+            _not_made(503, NO_MODEL),
+            act,
+        )
+        for trouble, act in OUT_OF_ORDER
+    ),
+    *(
+        _row(
+            f"overloaded to the last try, and the log {trouble}",
+            fails(errors.ServerFault),
+            bought(),
+            (0, 1),
+            act,
+            faults=("status-503:4",),
+            ledger_late=True,
+        )
+        for trouble, act in OUT_OF_ORDER
+    ),
+]
