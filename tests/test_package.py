@@ -177,7 +177,9 @@ TESTED_WITH: dict[str, str] = {
     "headless/sandbox/sending",
     "tests/headless/sandbox/test_media.py": "headless/sandbox/answers headless/sandbox/files",
     "tests/headless/sandbox/test_validation.py": "headless/sandbox/refusal",
-    "tests/headless/commands/test_check.py": "headless/sharing/classes headless/sharing/file headless/sharing/findings "
+    "tests/headless/sharing/test_file.py": "headless/pictures/decoding headless/pictures/exif headless/pictures/jpeg "
+    "headless/pictures/pieces headless/pictures/png headless/pictures/webp",
+    "tests/headless/commands/test_check.py": "headless/sharing/classes headless/sharing/findings "
     "headless/sharing/models headless/sharing/names headless/sharing/places headless/sharing/review",
     "tests/headless/test_checks.py": "graph/fields graph/validation headless/problems",
     "tests/headless/test_cli.py": "headless/commands/console headless/commands/models headless/commands/options "

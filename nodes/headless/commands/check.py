@@ -206,7 +206,7 @@ class _Look:
             advice = "Mend that first."
             findings = [Finding("not_exportable", each.message, advice, False) for each in error.problems]
         review = Review(
-            file.content, self.nodes, definitions(self.nodes, TITLES), self.exported or {}, self.living, _key_cutter()
+            file, self.nodes, definitions(self.nodes, TITLES), self.exported or {}, self.living, _key_cutter()
         )
         try:
             mended = review.mended()

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 Kind = Literal["key", "private_path", "private_address"]
 
+OWN_KEY = "your own API key"
 CUT = "***"
 """Stands for a key, as it does wherever this pack shows something."""
 
@@ -65,7 +66,7 @@ def matches(text: str, without_key: Callable[[str], str]) -> Iterator[Match]:
     """What is private in ``text``, from left to right. ``without_key`` cuts the user's own key out of a text."""
     if without_key(text) != text:
         # Where it stands nobody needs to know: the text is taken whole.
-        yield Match("key", 0, len(text), "your own API key", without_key(text))
+        yield Match("key", 0, len(text), OWN_KEY, without_key(text))
         text = without_key(text)
     found = [Match("key", it.start(), it.end(), f"{it[0][:4]}...", CUT) for it in KEY.finditer(text)]
     found += [Match("private_address", *it.span(), it[0], "...") for it in URL.finditer(text) if _is_private(it[0])]
@@ -84,7 +85,7 @@ def matches(text: str, without_key: Callable[[str], str]) -> Iterator[Match]:
 
 def without(text: str, found: list[Match]) -> str:
     """``text`` with what is in place of each match, as :func:`matches` gives them."""
-    whole = [match for match in found if (match.start, match.shown) == (0, "your own API key")]
+    whole = [match for match in found if (match.start, match.shown) == (0, OWN_KEY)]
     text = whole[0].instead if whole else text
     for match in reversed([match for match in found if match not in whole]):
         text = text[: match.start] + match.instead + text[match.end :]

@@ -11,11 +11,12 @@ from ...graph.converting import GROUP_NODES, ONLY_DRAWN
 from ...graph.fields import declared
 from ...purchase.receipts import RECEIPTS, REDUCED, reduced
 from .classes import is_core
+from .file import SharedFile
 from .findings import Finding
 from .models import SEVERAL, Living
 from .names import cut_names, is_prefix, personal_names
 from .places import Definitions, Place, changed, places, texts_in
-from .privacy import CUT, KEY_NAME, matches, name_in, owners, without
+from .privacy import CUT, KEY_NAME, OWN_KEY, Match, matches, name_in, owners, without
 
 TRAVELS = frozenset(("example.png",))
 """What every ComfyUI has in its input folder."""
@@ -35,13 +36,13 @@ SAID = {"key": "what looks like an API key", "private_path": "a private path", "
 
 @dataclass
 class Review:
-    """One look at ``content``: documents and texts by name, as :class:`.file.SharedFile` has them.
+    """One look at ``file``.
 
     ``table`` are the node classes that are known here, ``definitions`` their inputs; ``exported`` is the graph in API
     format, as far as that can be had; ``living`` are the models; ``without_key`` cuts the user's own key out of a text.
     """
 
-    content: Mapping[str, Any]
+    file: SharedFile
     table: Mapping[str, type[Any]]
     definitions: Definitions
     exported: Mapping[str, Any]
@@ -51,9 +52,9 @@ class Review:
 
     def mended(self) -> dict[str, Any]:
         """The content, mended. Afterwards ``findings`` has what was there."""
-        self._names = personal_names(owner for text in texts_in(self.content) for owner in owners(text))
-        every = [place for document in self.content.values() for place in places(document, self.definitions)]
-        self._subgraphs = set(self._subgraph_ids(self.content))
+        self._names = personal_names(owner for text in self._all_texts() for owner in owners(text))
+        every = [place for document in self.file.content.values() for place in places(document, self.definitions)]
+        self._subgraphs = set(self._subgraph_ids(self.file.content))
         # A value that a primitive or the node of a subgraph hands on stands there and not in the node.
         self._handed_on: dict[str, str] = {}
         self._whole: dict[int, dict[str, str]] = {}
@@ -61,9 +62,22 @@ class Review:
             self._handed_on.update(self._odd_values(place))
         for place in every:
             self._look(place)
-        content = {name: self._receipts(name, document) for name, document in self.content.items()}
+        content = {name: self._receipts(name, document) for name, document in self.file.content.items()}
         content = changed(content, self.definitions, self._text)
+        self._look_beside()
         return {name: self._without_odd_inputs(document) for name, document in content.items()}
+
+    def _all_texts(self) -> Iterator[str]:
+        yield from texts_in(self.file.content)
+        yield from (text for _, text in self.file.remains)
+
+    def _look_beside(self) -> None:
+        """What only a picture has, and no copy of it."""
+        for where, text in self.file.remains:
+            for match in self._matches(text):
+                self._add(match.kind, f"{where} has {_said(match)}.", ADVICE[match.kind], None)
+        for code, message in self.file.traits:
+            self._add(code, f"{message}.", "A cleaned copy is without it.", None)
 
     def _look(self, place: Place) -> None:
         replaced = self._whole.setdefault(id(place.raw), {})
@@ -129,9 +143,8 @@ class Review:
                 is_text = place is None or place.class_type in NOTES or name == "title" or not is_all
                 fixable = default is not None or is_text
                 instead = match.instead if default is None else default
-            what = f"{SAID[match.kind]}, {match.shown}" if match.shown != "your own API key" else match.shown
             where = "" if place is None or not name or name == "widgets_values" else f" in {name}"
-            self._add(match.kind, f"it has {what}{where}.", ADVICE[match.kind], place, fixable=fixable)
+            self._add(match.kind, f"it has {_said(match)}{where}.", ADVICE[match.kind], place, fixable=fixable)
             if fixable:
                 kept.append(type(match)(match.kind, match.start, match.end, match.shown, instead))
         return without(text, kept)
@@ -215,6 +228,10 @@ class Review:
     def _add(self, code: str, message: str, advice: str, place: Place | None, *, fixable: bool = True) -> None:
         about = (None, None, None) if place is None else (place.id, place.title, place.class_type)
         self.findings.append(Finding(code, message, advice, fixable, *about))
+
+
+def _said(match: Match) -> str:
+    return match.shown if match.shown == OWN_KEY else f"{SAID[match.kind]}, {match.shown}"
 
 
 def _in_place_of(text: str, slug: str, nearest: str) -> str:
