@@ -179,6 +179,7 @@ TESTED_WITH: dict[str, str] = {
     "tests/headless/sandbox/test_validation.py": "headless/sandbox/refusal",
     "tests/headless/sharing/test_file.py": "headless/pictures/decoding headless/pictures/exif headless/pictures/jpeg "
     "headless/pictures/pieces headless/pictures/png headless/pictures/webp",
+    "tests/headless/sharing/test_privacy.py": "headless/sharing/keys",
     "tests/headless/commands/test_check.py": "headless/sharing/classes headless/sharing/findings "
     "headless/sharing/models headless/sharing/names headless/sharing/places headless/sharing/review",
     "tests/headless/test_checks.py": "graph/fields graph/validation headless/problems",

@@ -114,11 +114,12 @@ def check(
 
 def _shown(content: tuple[dict[str, Any], str]) -> tuple[dict[str, Any], str]:
     """``content`` without what looks like anybody's key: titles and values are quoted in it."""
-    from ..sharing.privacy import CUT, KEY
+    from ..sharing.keys import keys
+    from ..sharing.privacy import without
 
     def cut(part: Any) -> Any:
         if isinstance(part, str):
-            return KEY.sub(CUT, part)
+            return without(part, keys(part))
         if isinstance(part, dict):
             return {cut(name): cut(value) for name, value in part.items()}
         return [cut(each) for each in part] if isinstance(part, (list, tuple)) else part

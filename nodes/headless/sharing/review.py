@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ...graph.converting import GROUP_NODES, ONLY_DRAWN
@@ -13,10 +13,11 @@ from ...purchase.receipts import RECEIPTS, REDUCED, reduced
 from .classes import is_core
 from .file import SharedFile
 from .findings import Finding
+from .keys import CUT, is_secret, keys
 from .models import SEVERAL, Living
 from .names import cut_names, is_prefix, personal_names
 from .places import Definitions, Place, changed, places, texts_in
-from .privacy import CUT, KEY_NAME, OWN_KEY, Match, matches, name_in, owners, without
+from .privacy import Match, name_in, owners, private_places, without
 
 TRAVELS = frozenset(("example.png",))
 """What every ComfyUI has in its input folder."""
@@ -74,7 +75,8 @@ class Review:
     def _look_beside(self) -> None:
         """What only a picture has, and no copy of it."""
         for where, text in self.file.remains:
-            for match in self._matches(text):
+            self._without_keys(text, None, f"{where} has", "")
+            for match in private_places(text):
                 self._add(match.kind, f"{where} has {_said(match)}.", ADVICE[match.kind], None)
         for code, message in self.file.traits:
             self._add(code, f"{message}.", "A cleaned copy is without it.", None)
@@ -103,11 +105,11 @@ class Review:
         for name, value in place.values.items():
             if not isinstance(value, str):
                 continue
-            if KEY_NAME.search(name.lower().replace("-", "_")) and re.fullmatch(r"\S{8,}", value) and value != CUT:
+            if is_secret(name, value):
                 self._add("key", f"{name} holds what may be a secret.", ADVICE["key"], place)
                 yield value, CUT
             elif is_prefix(name):
-                bare = name_in(value) if any(it.kind == "private_path" for it in self._matches(value)) else value
+                bare = name_in(value) if any(it.kind == "private_path" for it in private_places(value)) else value
                 cut = cut_names(bare, self._names)
                 if cut != bare:
                     self._add("personal_name", f"{name} has a personal name in it.", f"Write {cut!r}.", place)
@@ -122,9 +124,6 @@ class Review:
                 message = f"this version of the pack has no input {name} there."
                 self._add("unknown_input", message, "Take it out: it is read by nobody.", place)
 
-    def _matches(self, text: str) -> list[Any]:
-        return list(matches(text, self.without_key))
-
     def _text(self, place: Place | None, name: str, text: str) -> str:
         if place is not None:
             whole = self._whole.get(id(place.raw), {})
@@ -132,9 +131,13 @@ class Review:
                 whole = {**self._handed_on, **whole}
             if text in whole:
                 return whole[text]
-        found = self._matches(text)
+        where = "" if place is None or not name or name == "widgets_values" else f" in {name}"
+        if is_secret(name, text):
+            self._add("key", f"{name} holds what may be a secret.", ADVICE["key"], place)
+            return CUT
+        text = self._without_keys(text, place, "it has", where)
         kept = []
-        for match in found:
+        for match in private_places(text):
             is_all = match.start == 0 and match.end == len(text)
             instead = match.instead
             fixable = True
@@ -143,11 +146,21 @@ class Review:
                 is_text = place is None or place.class_type in NOTES or name == "title" or not is_all
                 fixable = default is not None or is_text
                 instead = match.instead if default is None else default
-            where = "" if place is None or not name or name == "widgets_values" else f" in {name}"
             self._add(match.kind, f"it has {_said(match)}{where}.", ADVICE[match.kind], place, fixable=fixable)
             if fixable:
-                kept.append(type(match)(match.kind, match.start, match.end, match.shown, instead))
+                kept.append(replace(match, instead=instead))
         return without(text, kept)
+
+    def _without_keys(self, text: str, place: Place | None, begin: str, where: str) -> str:
+        """``text`` without the user's own key, and what looks like anybody's."""
+        left = self.without_key(text)
+        if left != text:
+            # Where it stands nobody needs to know.
+            self._add("key", f"{begin} your own API key{where}.", ADVICE["key"], place)
+        found = keys(left)
+        for match in found:
+            self._add("key", f"{begin} {_said(match)}{where}.", ADVICE["key"], place)
+        return without(left, found)
 
     def _default(self, place: Place | None, name: str, text: str) -> str | None:
         node_class = None if place is None else self.table.get(place.class_type)
@@ -231,7 +244,7 @@ class Review:
 
 
 def _said(match: Match) -> str:
-    return match.shown if match.shown == OWN_KEY else f"{SAID[match.kind]}, {match.shown}"
+    return f"{SAID[match.kind]}, {match.shown}"
 
 
 def _in_place_of(text: str, slug: str, nearest: str) -> str:

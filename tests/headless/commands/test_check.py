@@ -117,6 +117,22 @@ def test_a_secret_is_told_by_the_name_of_its_input(command: Command, tmp_path: P
     assert made["77"]["inputs"] == {"api_key": "***", "model": "x", "images": ["1", 0]}
 
 
+def test_a_secret_is_found_by_its_name_in_any_corner(command: Command, tmp_path: Path) -> None:
+    """In what packs keep beside the nodes, as a name, and in an address that only its author can mend."""
+    content = drawn()
+    content["extra"]["pack"] = {"api_key": "0123abcd4567", "by": {"sk-abcdefghijklmnopqrstuv": 1}}
+    odd = {"id": 80, "type": "Odd", "properties": {"token_of_hub": "x", "authToken": "0123abcd4567"}}
+    odd["inputs"] = [{"name": "url", "type": "STRING", "link": None, "widget": {"name": "url"}}]
+    odd["widgets_values"] = ["http://ann:pa55word@nas:9000/x"]
+    content["nodes"].append(odd)
+    _, found = check(command, written(tmp_path, content), "--fix")
+    assert codes(found["findings"]) == ["key"] * 4 + ["private_address", "unknown_node"]
+    made = json.loads((tmp_path / "w.shared.json").read_text(encoding="utf-8"))
+    assert made["extra"]["pack"] == {"api_key": "***", "by": {"***": 1}}
+    assert made["nodes"][-1]["widgets_values"] == ["http://***@nas:9000/x"]
+    assert made["nodes"][-1]["properties"] == {"token_of_hub": "x", "authToken": "***"}
+
+
 def test_a_key_after_a_line_break_is_not_shown(command: Command, tmp_path: Path) -> None:
     graph = api("generate")
     for node in graph.values():
