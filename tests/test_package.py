@@ -65,7 +65,7 @@ HEADLESS: dict[str, set[str]] = {
     "reading": {"pictures", "problems"},
     "workflow": {"problems", "reading"},
     "core_nodes": {"folders"},
-    "sharing": {"pictures"},
+    "sharing": {"core_nodes", "pictures"},
     "checks": {"problems", "reading", "workflow"},
     "executor": {"checks", "host"},
     "playground": {"checks", "core_nodes", "executor", "folders", "host", "problems", "reading", "sandbox"},

@@ -15,7 +15,7 @@ from .file import SharedFile
 from .findings import Finding
 from .keys import CUT, is_secret, keys
 from .models import SEVERAL, Living
-from .names import cut_names, is_prefix, personal_names
+from .names import cut_names, is_prefix, personal_names, portable
 from .places import Definitions, Place, changed, places, texts_in
 from .privacy import Match, name_in, owners, private_places, without
 
@@ -113,7 +113,11 @@ class Review:
                 cut = cut_names(bare, self._names)
                 if cut != bare:
                     self._add("personal_name", f"{name} has a personal name in it.", f"Write {cut!r}.", place)
-                    yield value, cut
+                kept = portable(cut) if "prefix" in name.lower() else cut
+                if kept != cut:
+                    self._add("not_portable", f"{name} is no file's name on Windows.", f"Write {kept!r}.", place)
+                if kept != bare:
+                    yield value, kept
 
     def _odd_inputs(self, place: Place) -> None:
         if place.is_drawn or not (place.class_type.startswith("Lumenfall") and place.class_type in self.table):

@@ -68,6 +68,7 @@ PLANTED = [
     ("private_path", {"prompt": "like /home/jane/cats/tom.png"}, {"prompt": "like tom.png"}),
     ("private_address", {"prompt": "see http://192.168.0.7:8188/view there"}, {"prompt": "see ... there"}),
     ("personal_name", {"filename_prefix": "jane/cats/Jane_tom"}, {"filename_prefix": "cats/tom"}),
+    ("not_portable", {"filename_prefix": "12:30/cat?"}, {"filename_prefix": "12-30/cat-"}),
     ("dead_model", {"model": "gpt-image-22"}, {"model": "gpt-image-2"}),
 ]
 

@@ -8,7 +8,7 @@ from time import process_time
 import pytest
 
 from nodes.headless.sharing.keys import keys
-from nodes.headless.sharing.names import cut_names
+from nodes.headless.sharing.names import cut_names, portable
 from nodes.headless.sharing.privacy import private_places, without
 
 
@@ -94,6 +94,21 @@ def test_what_is_not_private_stays(text: str) -> None:
 )
 def test_a_name_is_cut_where_it_is_a_word(prefix: str, left: str) -> None:
     assert cut_names(prefix, ["jane"]) == left
+
+
+@pytest.mark.parametrize(
+    ("prefix", "left"),
+    [
+        ("12:30/fox", "12-30/fox"),
+        ('a?b*"c"|<d>', "a-b--c---d-"),
+        ("a./b. ", "a/b"),
+        ("%date:yyyy-MM-dd hh:mm%/%Load: x.image%", "%date:yyyy-MM-dd hh-mm%/%Load: x.image%"),
+        ("../a/100% 50%", "../a/100% 50%"),
+        ("a/b\\c", "a/b\\c"),
+    ],
+)
+def test_a_prefix_is_made_a_name_that_every_system_takes(prefix: str, left: str) -> None:
+    assert portable(prefix) == left
 
 
 HARMLESS = (Path(__file__).parent / "prompts.txt").read_text(encoding="utf-8").splitlines()
