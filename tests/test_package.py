@@ -74,7 +74,8 @@ HEADLESS: dict[str, set[str]] = {
         *("sharing", "signals", "workflow"),
     },
     "version": set(),
-    "cli": {"commands", "signals", "streams", "version"},
+    "wrong_files": {"problems", "reading"},
+    "cli": {"commands", "signals", "streams", "version", "wrong_files"},
     "entry": {"cli", "commands", "signals", "streams", "version"},
     "__main__": {"entry"},
 }
@@ -185,7 +186,8 @@ TESTED_WITH: dict[str, str] = {
     "tests/headless/test_checks.py": "graph/fields graph/validation headless/problems",
     "tests/headless/test_cli.py": "headless/commands/console headless/commands/models headless/commands/options "
     "headless/commands/playground headless/commands/run headless/commands/sandbox headless/commands/summary",
-    "tests/headless/test_signals.py": "headless/__main__ headless/entry headless/streams headless/version",
+    "tests/headless/test_signals.py": "headless/__main__ headless/entry headless/streams headless/version "
+    "headless/wrong_files",
     "tests/comfyui/test_host.py": "host/comfyui",
     "tests/pixels/test_codec.py": "pixels/formats",
     "tests/pricing/test_estimate.py": "pricing/result purchase/quote",

@@ -10,7 +10,6 @@ errors     what kept the file from being looked at, as in a run's summary
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -138,6 +137,8 @@ def _checked(workflow: Path, fix: bool, output: Path | None, input_folder: Path,
     data = data_of(workflow)
     content = content_of(data, name_of(workflow) if workflow == STDIN else str(workflow))
     with signals.held():
+        import asyncio
+
         from ...table import NODE_CLASS_MAPPINGS
         from ..core_nodes import free, table
         from ..folders import Folders
