@@ -65,7 +65,7 @@ HEADLESS: dict[str, set[str]] = {
     "reading": {"pictures", "problems"},
     "workflow": {"problems", "reading"},
     "core_nodes": {"folders"},
-    "sharing": {"pictures"},
+    "sharing": {"core_nodes", "pictures"},
     "checks": {"problems", "reading", "workflow"},
     "executor": {"checks", "host"},
     "playground": {"checks", "core_nodes", "executor", "folders", "host", "problems", "reading", "sandbox"},
@@ -74,7 +74,8 @@ HEADLESS: dict[str, set[str]] = {
         *("sharing", "signals", "workflow"),
     },
     "version": set(),
-    "cli": {"commands", "signals", "streams", "version"},
+    "wrong_files": {"problems", "reading"},
+    "cli": {"commands", "signals", "streams", "version", "wrong_files"},
     "entry": {"cli", "commands", "signals", "streams", "version"},
     "__main__": {"entry"},
 }
@@ -177,12 +178,16 @@ TESTED_WITH: dict[str, str] = {
     "headless/sandbox/sending",
     "tests/headless/sandbox/test_media.py": "headless/sandbox/answers headless/sandbox/files",
     "tests/headless/sandbox/test_validation.py": "headless/sandbox/refusal",
-    "tests/headless/commands/test_check.py": "headless/sharing/classes headless/sharing/file headless/sharing/findings "
+    "tests/headless/sharing/test_file.py": "headless/pictures/decoding headless/pictures/exif headless/pictures/jpeg "
+    "headless/pictures/pieces headless/pictures/png headless/pictures/webp",
+    "tests/headless/sharing/test_privacy.py": "headless/sharing/keys",
+    "tests/headless/commands/test_check.py": "headless/sharing/classes headless/sharing/findings "
     "headless/sharing/models headless/sharing/names headless/sharing/places headless/sharing/review",
     "tests/headless/test_checks.py": "graph/fields graph/validation headless/problems",
     "tests/headless/test_cli.py": "headless/commands/console headless/commands/models headless/commands/options "
     "headless/commands/playground headless/commands/run headless/commands/sandbox headless/commands/summary",
-    "tests/headless/test_signals.py": "headless/__main__ headless/entry headless/streams headless/version",
+    "tests/headless/test_signals.py": "headless/__main__ headless/entry headless/streams headless/version "
+    "headless/wrong_files",
     "tests/comfyui/test_host.py": "host/comfyui",
     "tests/pricing/test_estimate.py": "pricing/result purchase/quote",
     "tests/purchase/test_checkout.py": "purchase/delivery purchase/outcome",

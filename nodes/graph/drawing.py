@@ -6,7 +6,7 @@ Schema 0.4 writes a link as an array, schema 1 and subgraphs as an object; both 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 MUTED, BYPASSED = 2, 4
@@ -135,8 +135,18 @@ def _drawing(content: Mapping[str, Any], name: str | None) -> Drawing:
         nodes.setdefault(node.id, node)
     links = dict(_wire(link) for link in content.get("links") or () if link)
     wires = {number: wire for number, wire in links.items() if min(wire.origin_slot, wire.target_slot) >= 0}
+    nodes = {node.id: replace(node, inputs=_linked(node, wires)) for node in nodes.values()}
     inputs, outputs = ([] if name is None else content.get(side) or [] for side in ("inputs", "outputs"))
     return Drawing(name, nodes, wires, tuple(map(_socket, inputs)), tuple(map(_socket, outputs)))
+
+
+def _linked(node: DrawnNode, wires: Mapping[str, Wire]) -> tuple[Socket, ...]:
+    """The inputs of ``node``, with a link where only the list of links knows of it."""
+    lacking = {wire.target_slot: number for number, wire in wires.items() if wire.target == node.id}
+    return tuple(
+        replace(socket, link=lacking[slot]) if socket.link is None and slot in lacking else socket
+        for slot, socket in enumerate(node.inputs)
+    )
 
 
 def read_node(content: Mapping[str, Any]) -> DrawnNode:
@@ -147,13 +157,18 @@ def read_node(content: Mapping[str, Any]) -> DrawnNode:
         str(content["id"]),
         str(content["type"]),
         content.get("title") or None,
-        int(content.get("mode") or 0),
+        _mode(content.get("mode")),
         tuple(map(_socket, content.get("inputs") or ())),
         tuple(map(_socket, content.get("outputs") or ())),
         values if isinstance(values, (list, Mapping)) else None,
         named if isinstance(named, Mapping) else None,
         properties if isinstance(properties, Mapping) else {},
     )
+
+
+def _mode(saved: Any) -> int:
+    """The browser knows modes by their numbers alone: what is muted in words runs."""
+    return int(saved) if isinstance(saved, (int, float)) else 0
 
 
 def _socket(content: Mapping[str, Any]) -> Socket:

@@ -7,7 +7,7 @@ place among the values but is no input; the choice of a dynamic combo brings inp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -103,7 +103,7 @@ class Spec:
 
     def held(self, value: Any) -> Any:
         """What the widget holds when ``value`` is put in."""
-        if value is None and self.type == "COMBO":
+        if value is None and self.type in ("COMBO", "COMFY_DYNAMICCOMBO_V3"):
             return next(iter(self._choices), None)
         if self.type == "STRING" and self.options.get("multiline") and not isinstance(value, str):
             return "" if value is None else text_of(value)
@@ -129,21 +129,14 @@ def widgets_of(node: DrawnNode, definition: Mapping[str, Any] | None) -> Widgets
 
 
 def _described(node: DrawnNode, definition: Mapping[str, Any]) -> Widgets:
+    # The frontend goes by place, whatever the file says of names.
     declared = list(_ordered(definition))
-    named = node.values if isinstance(node.values, Mapping) else node.named
-    values: dict[str, Any] = {}
-    specs: dict[str, Spec] = {}
-    fits = False
-    if not isinstance(node.values, Mapping):
-        values, specs, fits = _by_place(declared, _without_dummies(list(node.values or ()), declared))
-    if named is not None and not fits:
-        # The class has changed since. Where it has not, the frontend goes by place, and so does who edits a file.
-        values, specs = _by_name(declared, named)
+    values, specs = _filled(declared, _in_places(node.values, declared))
     return Widgets(values, specs, _sockets(node, declared, specs))
 
 
-def _by_place(declared: Sequence[Spec], saved: list[Any]) -> tuple[dict[str, Any], dict[str, Spec], bool]:
-    """Values and inputs by name, and whether there was one saved value for each place."""
+def _filled(declared: Sequence[Spec], saved: Sequence[Any]) -> tuple[dict[str, Any], dict[str, Spec]]:
+    """Values and inputs by name: each widget takes the next of what was saved."""
     count = 0
 
     def take(spec: Spec) -> Any:
@@ -151,16 +144,6 @@ def _by_place(declared: Sequence[Spec], saved: list[Any]) -> tuple[dict[str, Any
         place, count = count, count + 1 + spec.followers
         return saved[place] if place < len(saved) else spec.default
 
-    values, specs = _filled(declared, take)
-    return values, specs, count == len(saved)
-
-
-def _by_name(declared: Sequence[Spec], named: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Spec]]:
-    return _filled(declared, lambda spec: named.get(spec.name, spec.default))
-
-
-def _filled(declared: Sequence[Spec], take: Callable[[Spec], Any]) -> tuple[dict[str, Any], dict[str, Spec]]:
-    """Values and inputs by name, where ``take`` gives the saved value of each widget, in order."""
     values: dict[str, Any] = {}
     specs: dict[str, Spec] = {}
 
@@ -174,7 +157,7 @@ def _filled(declared: Sequence[Spec], take: Callable[[Spec], Any]) -> tuple[dict
         if spec.widget_type not in BUTTONS:
             values[spec.name] = spec.held(value)
         if spec.widget_type == "COMFY_DYNAMICCOMBO_V3":
-            for each in spec.inputs_of(value):
+            for each in spec.inputs_of(spec.held(value)):
                 put(each)
 
     for spec in declared:
@@ -233,16 +216,19 @@ def _is_follower(name: str, value: Any) -> bool:
     return name.endswith("control_after_generate") and value in AFTER_A_RUN
 
 
-def _without_dummies(saved: list[Any], declared: Sequence[Spec]) -> list[Any]:
-    """Frontends before 1.16 also saved a value for inputs that only a link fills."""
+def _in_places(saved: Sequence[Any] | Mapping[str, Any] | None, declared: Sequence[Spec]) -> list[Any]:
+    """The saved values as they are put into the widgets, one after another. Frontends before 1.16 also saved one for
+    inputs that only a link fills. Values by name are taken in their order where there is one for each, else not at all.
+    """
+    values = list(saved.values() if isinstance(saved, Mapping) else saved or ())
     dummies: list[bool] = []
     for spec in declared:
         forced = bool(spec.options.get("forceInput"))
         if spec.widget_type is not None or forced:
             dummies += [forced, False] if spec.options.get("control_after_generate") else [forced]
-    if len(saved) != len(dummies):
-        return saved
-    return [value for value, is_dummy in zip(saved, dummies, strict=True) if not is_dummy]
+    if len(values) != len(dummies):
+        return [] if isinstance(saved, Mapping) else values
+    return [value for value, is_dummy in zip(values, dummies, strict=True) if not is_dummy]
 
 
 def _ordered(definition: Mapping[str, Any]) -> Iterator[Spec]:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from . import signals
+from . import signals, wrong_files
 from .commands.options import CORE_NODES, EXIT_CODES
 from .streams import forgive
 from .version import sentence
@@ -85,6 +85,13 @@ def start(app: typer.Typer) -> NoReturn:
             background.leave()
 
 
+def _refuse_wrong_file(command: Any) -> None:
+    try:
+        wrong_files.refuse(command, sys.argv[2:])
+    except typer.Exit as stop:
+        sys.exit(stop.exit_code)
+
+
 def break_off() -> NoReturn:
     """The end where a signal came before or after the part of a command that handles it."""
     signals.ignore()
@@ -110,7 +117,7 @@ def _options(
 
 
 def prepared() -> typer.Typer:
-    """The commands: the one that ``sys.argv`` names, else the names of all."""
+    """The commands: the one that ``sys.argv`` names, else the names of all. Leaves where that is given a wrong file."""
     app = typer.Typer(
         help="Lumenfall image workflows without ComfyUI.",
         add_completion=False,
@@ -129,11 +136,13 @@ def prepared() -> typer.Typer:
 
 
 def _add(app: typer.Typer, name: str) -> None:
+    command: Any = getattr(importlib.import_module(f".commands.{name}", __package__), name)
+    if not isinstance(command, typer.Typer):
+        _refuse_wrong_file(command)
     # Typer imports it when it reads the arguments, where a signal would not wait for that.
     import pydantic  # noqa: F401
 
     epilog = "\n\n".join([f"Example: {EXAMPLES[name]}", *EPILOGS.get(name, ())])
-    command: Any = getattr(importlib.import_module(f".commands.{name}", __package__), name)
     if isinstance(command, typer.Typer):
         app.add_typer(command, name=name, epilog=epilog)
     else:

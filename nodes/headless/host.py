@@ -6,11 +6,12 @@ import os
 import uuid
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from typing import Any
-
-from PIL import Image
+from typing import TYPE_CHECKING, Any
 
 from ..host import Bare, Place
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 running_node: ContextVar[str | None] = ContextVar("lumenfall_running_node", default=None)
 """The id of the node that runs in this task. The executor sets it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import logging
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -75,16 +76,37 @@ def lacking() -> dict[str, str]:
     """The packages that are missing or too old, each with its version or ABSENT. What was loaded once
     stays until the process ends, so this is found out once.
     """
-    found = {name: _version(name) for name in MINIMUMS}
+    folders = _folders()
+    found = {name: _version(name, folders.get(_normal(name), "")) for name in MINIMUMS}
     return {name: version for name, version in found.items() if _is_too_old(name, version)}
 
 
-def _version(name: str) -> str:
-    """Of what is loaded, since an upgrade counts only after a restart; else of what is installed."""
+def _folders() -> dict[str, str]:
+    """What pip has installed, by the names of its folders: to read what is in them takes ten times as long."""
+    found: dict[str, str] = {}
+    for path in sys.path:
+        with contextlib.suppress(OSError):
+            for folder in os.listdir(path or "."):
+                if folder.endswith(".dist-info"):
+                    name, _, version = folder.removesuffix(".dist-info").partition("-")
+                    found.setdefault(_normal(name), version)
+    return found
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "_", name).lower()
+
+
+def _version(name: str, folder: str) -> str:
+    """Of what is loaded, since an upgrade counts only after a restart; else of what is installed. ``folder`` is the
+    version in its folder's name, which is believed where it is new enough.
+    """
     module = _MODULES.get(name, name)
     loaded = getattr(sys.modules.get(module), "__version__", None)
     if isinstance(loaded, str):
         return loaded
+    if _release(folder) is not None and not _is_too_old(name, folder) and sys.modules.get(module, module) is not None:
+        return folder
     from importlib.metadata import version
 
     # Some systems install packages without saying so, or leave half of what they say behind.

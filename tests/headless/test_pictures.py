@@ -10,6 +10,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from nodes.headless import pictures
+from nodes.headless.pictures import png as png_format
 from nodes.headless.problems import NoWorkflow
 
 
@@ -41,7 +42,7 @@ def test_a_text_goes_where_nothing_is_put_in_its_place() -> None:
 
 def _with(*chunks: tuple[bytes, bytes]) -> bytes:
     whole = png()
-    return whole[:33] + b"".join(pictures._chunk(kind, content) for kind, content in chunks) + whole[33:]
+    return whole[:33] + b"".join(png_format._chunk(kind, content) for kind, content in chunks) + whole[33:]
 
 
 def test_texts_are_read_as_the_browser_reads_them() -> None:
@@ -51,8 +52,8 @@ def test_texts_are_read_as_the_browser_reads_them() -> None:
 
 
 def test_a_bomb_unfolds_no_further_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pictures, "MAX_TEXT", 1000)
-    chunk = pictures._chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(10**6)))
+    monkeypatch.setattr(png_format, "MAX_TEXT", 1000)
+    chunk = png_format._chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(10**6)))
     whole = png()
     assert len(pictures.texts(whole[:33] + chunk + whole[33:])["a"]) == 1000
 

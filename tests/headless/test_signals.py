@@ -210,14 +210,21 @@ def test_the_console_script_is_the_entry_that_hears_them(tmp_path: Path) -> None
     assert process.returncode == 143
 
 
+SLOW = ("torch", "pydantic", "rich", "asyncio", "PIL")
+"""What takes longer to import than to say that a file is wrong."""
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said", "unneeded"),
     [
         (["--version"], 0, f"lumenfall {VERSION}\n", ("torch", "typer", "httpx")),
         (["--help"], 0, "--version", ("torch",)),
-        (["run", "nowhere.json"], 2, "nowhere.json cannot be read", ("torch",)),
-        (["run", "nowhere.json", "--json"], 2, "nowhere.json cannot be read", ("torch",)),
-        (["estimate", "nowhere.json"], 2, "nowhere.json cannot be read", ("torch",)),
+        (["run", "nowhere.json"], 2, "nowhere.json cannot be read", SLOW),
+        (["run", "--set", "1.a=b", "nowhere.json", "--json"], 2, "nowhere.json cannot be read", SLOW),
+        (["run", "nowhere.json", "--unknown"], 2, "No such option", ("torch",)),
+        (["check", "sitecustomize.py", "--json", "--fix"], 2, "neither JSON nor a PNG", SLOW),
+        (["convert", "nowhere.json", "--output", "x.json"], 2, "nowhere.json cannot be read", SLOW),
+        (["estimate", "nowhere.json"], 2, "nowhere.json cannot be read", SLOW),
         (["runn"], 2, "No such command", ("torch",)),
     ],
 )

@@ -10,7 +10,6 @@ errors     what kept the file from being looked at, as in a run's summary
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -114,11 +113,12 @@ def check(
 
 def _shown(content: tuple[dict[str, Any], str]) -> tuple[dict[str, Any], str]:
     """``content`` without what looks like anybody's key: titles and values are quoted in it."""
-    from ..sharing.privacy import CUT, KEY
+    from ..sharing.keys import keys
+    from ..sharing.privacy import without
 
     def cut(part: Any) -> Any:
         if isinstance(part, str):
-            return KEY.sub(CUT, part)
+            return without(part, keys(part))
         if isinstance(part, dict):
             return {cut(name): cut(value) for name, value in part.items()}
         return [cut(each) for each in part] if isinstance(part, (list, tuple)) else part
@@ -137,6 +137,8 @@ def _checked(workflow: Path, fix: bool, output: Path | None, input_folder: Path,
     data = data_of(workflow)
     content = content_of(data, name_of(workflow) if workflow == STDIN else str(workflow))
     with signals.held():
+        import asyncio
+
         from ...table import NODE_CLASS_MAPPINGS
         from ..core_nodes import free, table
         from ..folders import Folders
@@ -206,7 +208,7 @@ class _Look:
             advice = "Mend that first."
             findings = [Finding("not_exportable", each.message, advice, False) for each in error.problems]
         review = Review(
-            file.content, self.nodes, definitions(self.nodes, TITLES), self.exported or {}, self.living, _key_cutter()
+            file, self.nodes, definitions(self.nodes, TITLES), self.exported or {}, self.living, _key_cutter()
         )
         try:
             mended = review.mended()

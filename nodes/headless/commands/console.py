@@ -6,12 +6,13 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+import typer
 
 from .summary import Summary
 
 if TYPE_CHECKING:
+    from rich.progress import TaskID
+
     from ..executor import Event
 
 
@@ -19,6 +20,9 @@ class Rows:
     """One row for each running node: title, elapsed time, and the last thing it said. ``clear`` cuts the key out."""
 
     def __init__(self, *, silent: bool, clear: Callable[[str], str]) -> None:
+        from rich.console import Console
+        from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
         self._clear = clear
         console = Console(stderr=True)
         self._progress = Progress(
@@ -54,24 +58,23 @@ class Rows:
 
 def show(summary: Summary) -> None:
     """Saved files, texts, cost and notes on stdout; errors on stderr."""
-    out = Console(soft_wrap=True, markup=False, highlight=False)
-    err = Console(soft_wrap=True, markup=False, highlight=False, stderr=True)
     for output in summary["outputs"].values():
         for path in (*output["images"], *output.get("files", ())):
-            out.print(path)
+            typer.echo(path)
         for text in output.get("texts", ()):
-            out.print(f"{output['title']}: {text}")
+            typer.echo(f"{output['title']}: {text}")
     if summary["reports"]:
-        out.print(f"Cost: {cost_text(summary['cost'], summary['currency'])}, {summary['seconds']} s")
+        typer.echo(f"Cost: {cost_text(summary['cost'], summary['currency'])}, {summary['seconds']} s")
     for node_id, report in summary["reports"].items():
         for note in report.get("notes", ()):
-            out.print(f"Note of node {node_id} ({report.get('model')}): {note}")
+            typer.echo(f"Note of node {node_id} ({report.get('model')}): {note}")
     for warning in summary["warnings"]:
-        err.print(f"{_place(warning)}{warning['message']}", style="yellow")
+        typer.secho(f"{_place(warning)}{warning['message']}", fg="yellow", err=True)
     for error in summary["errors"]:
-        err.print(_error_text(error), style="red")
+        typer.secho(_error_text(error), fg="red", err=True)
     if summary["status"] == "interrupted":
-        err.print("Stopped. Pictures that were already paid for and written stay where they are.", style="yellow")
+        text = "Stopped. Pictures that were already paid for and written stay where they are."
+        typer.secho(text, fg="yellow", err=True)
 
 
 def cost_text(cost: float | None, currency: str | None) -> str:

@@ -7,7 +7,6 @@ total, currency, unknown, approximate, summary, lines     see :meth:`...pricing.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import tempfile
@@ -39,6 +38,8 @@ def estimate_file(workflow: Path, settings: list[str], input_folder: Path, *, in
     """
     content = read(workflow)
     with signals.held():
+        import asyncio
+
         # torch is waited for where there is something to estimate.
         from ...table import NODE_CLASS_MAPPINGS
         from ..core_nodes import TITLES, free, table

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import logging
@@ -126,6 +125,8 @@ def _run(
     rows: Rows,
 ) -> Summary:
     """Check and run; raises LumenfallError for what keeps the run from starting."""
+    import asyncio
+
     from ...table import NODE_CLASS_MAPPINGS
     from ..core_nodes import TITLES, free, table
     from ..core_nodes.prefixes import check_writable

@@ -15,11 +15,14 @@ WHOLE = ""
 @dataclass(frozen=True)
 class SharedFile:
     """``content`` has a JSON file's under WHOLE, and each text of a picture under its own name, parsed where it is
-    JSON.
+    JSON. What else is in a picture, and in no copy of it, are ``remains`` (where, and a text) and ``traits`` (a code,
+    and what is there).
     """
 
     data: bytes
     content: dict[str, Any]
+    remains: tuple[tuple[str, str], ...] = ()
+    traits: tuple[tuple[str, str], ...] = ()
 
     @property
     def is_picture(self) -> bool:
@@ -32,8 +35,8 @@ class SharedFile:
         return ".png" if self.data.startswith(pictures.PNG) else ".jpg" if self.data[:1] == b"\xff" else ".webp"
 
     def written(self, content: dict[str, Any]) -> bytes:
-        """The file's bytes with ``content`` in place of its own: the same form, and a picture's pixels as they are.
-        Raises NoWorkflow for a damaged picture.
+        """The file with ``content`` in place of its own: the same form, and a picture's pixels as they are, with
+        nothing else beside them. Raises NoWorkflow for a damaged picture.
         """
         if not self.is_picture:
             is_spread = b"\n" in self.data.strip()
@@ -41,9 +44,9 @@ class SharedFile:
             return f"{text}\n".encode("utf-8", "surrogatepass")
 
         def text_of(name: str, text: str) -> str:
-            if content.get(name, text) == self.content.get(name):
+            new = content.get(name)
+            if new == self.content[name]:
                 return text
-            new = content[name]
             return new if isinstance(new, str) else json.dumps(new) if new else ""
 
         return pictures.rewritten(self.data, text_of)
@@ -52,7 +55,8 @@ class SharedFile:
 def shared(data: bytes, is_picture: bool) -> SharedFile:
     """What ``data`` holds, which is known to be JSON or a picture."""
     if is_picture:
-        return SharedFile(data, {name: _parsed(text) for name, text in pictures.texts(data).items()})
+        content = {name: _parsed(text) for name, text in pictures.texts(data).items()}
+        return SharedFile(data, content, tuple(pictures.remains(data)), tuple(pictures.traits(data)))
     return SharedFile(data, {WHOLE: json.loads(data)})
 
 

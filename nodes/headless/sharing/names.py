@@ -1,4 +1,4 @@
-"""Personal names in the prefixes of saved files: the user's login and the owners of home folders."""
+"""Prefixes of saved files: personal names in them, and what other systems cannot take."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import getpass
 import re
 from collections.abc import Iterable
 from pathlib import Path
+
+from ..core_nodes.prefixes import FORBIDDEN
 
 PREFIX = re.compile(r"prefix|file_?name|(output|save|sub)_?(path|dir|folder)|folder")
 """The names of inputs that say how files are called and where they go."""
@@ -18,6 +20,8 @@ NOBODY = frozenset(
     )
 )
 """Logins and folders that are no person's name."""
+
+DATE = "%date:"
 
 EMPTY = "ComfyUI"
 """The prefix that ComfyUI has where nobody wrote one."""
@@ -34,6 +38,18 @@ def personal_names(owners: Iterable[str]) -> frozenset[str]:
 
 def is_prefix(name: str) -> bool:
     return bool(PREFIX.search(name.lower()))
+
+
+def portable(prefix: str) -> str:
+    """``prefix`` as a file system of any kind takes it. What the browser fills in stays, but for the form of a date."""
+    parts = re.split(r"(%[^%]*%)", prefix)
+    made = []
+    for at, part in enumerate(parts):
+        is_filled = at % 2 == 1
+        head = DATE if part.startswith(DATE) else ""
+        made.append(part if is_filled and not head else head + FORBIDDEN.sub("-", part[len(head) :]))
+    names = "".join(made).split("/")
+    return "/".join(name if name in (".", "..") else name.rstrip(". ") for name in names)
 
 
 def cut_names(prefix: str, names: Iterable[str]) -> str:

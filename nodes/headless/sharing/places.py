@@ -93,12 +93,15 @@ Change = Callable[[Place | None, str, str], str]
 
 
 def changed(content: Any, definitions: Definitions, change: Change, node: Place | None = None, name: str = "") -> Any:
-    """A copy of ``content`` with ``change`` made to every text in it. Names and numbers stay as they are."""
+    """A copy of ``content`` with ``change`` made to every text in it, names among them. Numbers stay as they are."""
     if isinstance(content, str):
         return change(node, name, content)
     if isinstance(content, list):
         return [changed(value, definitions, change, node, name) for value in content]
     if isinstance(content, Mapping):
         node = place_of(content, name, definitions) or node
-        return {key: changed(value, definitions, change, node, str(key)) for key, value in content.items()}
+        return {
+            change(None, "", str(key)): changed(value, definitions, change, node, str(key))
+            for key, value in content.items()
+        }
     return content

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ...graph.converting import GROUP_NODES, ONLY_DRAWN
 from ...graph.fields import declared
 from ...purchase.receipts import RECEIPTS, REDUCED, reduced
 from .classes import is_core
+from .file import SharedFile
 from .findings import Finding
+from .keys import CUT, is_secret, keys
 from .models import SEVERAL, Living
-from .names import cut_names, is_prefix, personal_names
+from .names import cut_names, is_prefix, personal_names, portable
 from .places import Definitions, Place, changed, places, texts_in
-from .privacy import CUT, KEY_NAME, matches, name_in, owners, without
+from .privacy import Match, name_in, owners, private_places, without
 
 TRAVELS = frozenset(("example.png",))
 """What every ComfyUI has in its input folder."""
@@ -35,13 +37,13 @@ SAID = {"key": "what looks like an API key", "private_path": "a private path", "
 
 @dataclass
 class Review:
-    """One look at ``content``: documents and texts by name, as :class:`.file.SharedFile` has them.
+    """One look at ``file``.
 
     ``table`` are the node classes that are known here, ``definitions`` their inputs; ``exported`` is the graph in API
     format, as far as that can be had; ``living`` are the models; ``without_key`` cuts the user's own key out of a text.
     """
 
-    content: Mapping[str, Any]
+    file: SharedFile
     table: Mapping[str, type[Any]]
     definitions: Definitions
     exported: Mapping[str, Any]
@@ -51,9 +53,9 @@ class Review:
 
     def mended(self) -> dict[str, Any]:
         """The content, mended. Afterwards ``findings`` has what was there."""
-        self._names = personal_names(owner for text in texts_in(self.content) for owner in owners(text))
-        every = [place for document in self.content.values() for place in places(document, self.definitions)]
-        self._subgraphs = set(self._subgraph_ids(self.content))
+        self._names = personal_names(owner for text in self._all_texts() for owner in owners(text))
+        every = [place for document in self.file.content.values() for place in places(document, self.definitions)]
+        self._subgraphs = set(self._subgraph_ids(self.file.content))
         # A value that a primitive or the node of a subgraph hands on stands there and not in the node.
         self._handed_on: dict[str, str] = {}
         self._whole: dict[int, dict[str, str]] = {}
@@ -61,9 +63,23 @@ class Review:
             self._handed_on.update(self._odd_values(place))
         for place in every:
             self._look(place)
-        content = {name: self._receipts(name, document) for name, document in self.content.items()}
+        content = {name: self._receipts(name, document) for name, document in self.file.content.items()}
         content = changed(content, self.definitions, self._text)
+        self._look_beside()
         return {name: self._without_odd_inputs(document) for name, document in content.items()}
+
+    def _all_texts(self) -> Iterator[str]:
+        yield from texts_in(self.file.content)
+        yield from (text for _, text in self.file.remains)
+
+    def _look_beside(self) -> None:
+        """What only a picture has, and no copy of it."""
+        for where, text in self.file.remains:
+            self._without_keys(text, None, f"{where} has", "")
+            for match in private_places(text):
+                self._add(match.kind, f"{where} has {_said(match)}.", ADVICE[match.kind], None)
+        for code, message in self.file.traits:
+            self._add(code, f"{message}.", "A cleaned copy is without it.", None)
 
     def _look(self, place: Place) -> None:
         replaced = self._whole.setdefault(id(place.raw), {})
@@ -89,15 +105,19 @@ class Review:
         for name, value in place.values.items():
             if not isinstance(value, str):
                 continue
-            if KEY_NAME.search(name.lower().replace("-", "_")) and re.fullmatch(r"\S{8,}", value) and value != CUT:
+            if is_secret(name, value):
                 self._add("key", f"{name} holds what may be a secret.", ADVICE["key"], place)
                 yield value, CUT
             elif is_prefix(name):
-                bare = name_in(value) if any(it.kind == "private_path" for it in self._matches(value)) else value
+                bare = name_in(value) if any(it.kind == "private_path" for it in private_places(value)) else value
                 cut = cut_names(bare, self._names)
                 if cut != bare:
                     self._add("personal_name", f"{name} has a personal name in it.", f"Write {cut!r}.", place)
-                    yield value, cut
+                kept = portable(cut) if "prefix" in name.lower() else cut
+                if kept != cut:
+                    self._add("not_portable", f"{name} is no file's name on Windows.", f"Write {kept!r}.", place)
+                if kept != bare:
+                    yield value, kept
 
     def _odd_inputs(self, place: Place) -> None:
         if place.is_drawn or not (place.class_type.startswith("Lumenfall") and place.class_type in self.table):
@@ -108,9 +128,6 @@ class Review:
                 message = f"this version of the pack has no input {name} there."
                 self._add("unknown_input", message, "Take it out: it is read by nobody.", place)
 
-    def _matches(self, text: str) -> list[Any]:
-        return list(matches(text, self.without_key))
-
     def _text(self, place: Place | None, name: str, text: str) -> str:
         if place is not None:
             whole = self._whole.get(id(place.raw), {})
@@ -118,9 +135,13 @@ class Review:
                 whole = {**self._handed_on, **whole}
             if text in whole:
                 return whole[text]
-        found = self._matches(text)
+        where = "" if place is None or not name or name == "widgets_values" else f" in {name}"
+        if is_secret(name, text):
+            self._add("key", f"{name} holds what may be a secret.", ADVICE["key"], place)
+            return CUT
+        text = self._without_keys(text, place, "it has", where)
         kept = []
-        for match in found:
+        for match in private_places(text):
             is_all = match.start == 0 and match.end == len(text)
             instead = match.instead
             fixable = True
@@ -129,12 +150,21 @@ class Review:
                 is_text = place is None or place.class_type in NOTES or name == "title" or not is_all
                 fixable = default is not None or is_text
                 instead = match.instead if default is None else default
-            what = f"{SAID[match.kind]}, {match.shown}" if match.shown != "your own API key" else match.shown
-            where = "" if place is None or not name or name == "widgets_values" else f" in {name}"
-            self._add(match.kind, f"it has {what}{where}.", ADVICE[match.kind], place, fixable=fixable)
+            self._add(match.kind, f"it has {_said(match)}{where}.", ADVICE[match.kind], place, fixable=fixable)
             if fixable:
-                kept.append(type(match)(match.kind, match.start, match.end, match.shown, instead))
+                kept.append(replace(match, instead=instead))
         return without(text, kept)
+
+    def _without_keys(self, text: str, place: Place | None, begin: str, where: str) -> str:
+        """``text`` without the user's own key, and what looks like anybody's."""
+        left = self.without_key(text)
+        if left != text:
+            # Where it stands nobody needs to know.
+            self._add("key", f"{begin} your own API key{where}.", ADVICE["key"], place)
+        found = keys(left)
+        for match in found:
+            self._add("key", f"{begin} {_said(match)}{where}.", ADVICE["key"], place)
+        return without(left, found)
 
     def _default(self, place: Place | None, name: str, text: str) -> str | None:
         node_class = None if place is None else self.table.get(place.class_type)
@@ -215,6 +245,10 @@ class Review:
     def _add(self, code: str, message: str, advice: str, place: Place | None, *, fixable: bool = True) -> None:
         about = (None, None, None) if place is None else (place.id, place.title, place.class_type)
         self.findings.append(Finding(code, message, advice, fixable, *about))
+
+
+def _said(match: Match) -> str:
+    return f"{SAID[match.kind]}, {match.shown}"
 
 
 def _in_place_of(text: str, slug: str, nearest: str) -> str:

@@ -68,6 +68,7 @@ PLANTED = [
     ("private_path", {"prompt": "like /home/jane/cats/tom.png"}, {"prompt": "like tom.png"}),
     ("private_address", {"prompt": "see http://192.168.0.7:8188/view there"}, {"prompt": "see ... there"}),
     ("personal_name", {"filename_prefix": "jane/cats/Jane_tom"}, {"filename_prefix": "cats/tom"}),
+    ("not_portable", {"filename_prefix": "12:30/cat?"}, {"filename_prefix": "12-30/cat-"}),
     ("dead_model", {"model": "gpt-image-22"}, {"model": "gpt-image-2"}),
 ]
 
@@ -115,6 +116,22 @@ def test_a_secret_is_told_by_the_name_of_its_input(command: Command, tmp_path: P
     assert codes(found["findings"]) == ["key", "unknown_node"] and codes(found["left"]) == ["unknown_node"]
     made = json.loads((tmp_path / "w.shared.json").read_text(encoding="utf-8"))
     assert made["77"]["inputs"] == {"api_key": "***", "model": "x", "images": ["1", 0]}
+
+
+def test_a_secret_is_found_by_its_name_in_any_corner(command: Command, tmp_path: Path) -> None:
+    """In what packs keep beside the nodes, as a name, and in an address that only its author can mend."""
+    content = drawn()
+    content["extra"]["pack"] = {"api_key": "0123abcd4567", "by": {"sk-abcdefghijklmnopqrstuv": 1}}
+    odd = {"id": 80, "type": "Odd", "properties": {"token_of_hub": "x", "authToken": "0123abcd4567"}}
+    odd["inputs"] = [{"name": "url", "type": "STRING", "link": None, "widget": {"name": "url"}}]
+    odd["widgets_values"] = ["http://ann:pa55word@nas:9000/x"]
+    content["nodes"].append(odd)
+    _, found = check(command, written(tmp_path, content), "--fix")
+    assert codes(found["findings"]) == ["key"] * 4 + ["private_address", "unknown_node"]
+    made = json.loads((tmp_path / "w.shared.json").read_text(encoding="utf-8"))
+    assert made["extra"]["pack"] == {"api_key": "***", "by": {"***": 1}}
+    assert made["nodes"][-1]["widgets_values"] == ["http://***@nas:9000/x"]
+    assert made["nodes"][-1]["properties"] == {"token_of_hub": "x", "authToken": "***"}
 
 
 def test_a_key_after_a_line_break_is_not_shown(command: Command, tmp_path: Path) -> None:

@@ -70,6 +70,13 @@ def test_the_length_counts_in_bytes_and_with_the_counter(tmp_path: Path) -> None
 
 
 @POSIX
+def test_what_only_windows_refuses_is_taken_elsewhere(tmp_path: Path) -> None:
+    """`lumenfall check` tells it before the file is shared."""
+    table(Folders(tmp_path, tmp_path, tmp_path))["SaveText"]().save_text("x", "12:30 fox?", "json")
+    assert objection(tmp_path, "12:30 fox?") is None and len(list(tmp_path.iterdir())) == 1
+
+
+@POSIX
 def test_the_longest_prefix_can_be_saved(tmp_path: Path) -> None:
     longest = os.pathconf(tmp_path, "PC_NAME_MAX") - len("_00001_.json")
     table(Folders(tmp_path, tmp_path, tmp_path))["SaveText"]().save_text("x", "x" * longest, "json")

@@ -1,0 +1,192 @@
+"""What a picture gives away beside its graph, and a copy that shows the same and holds nothing else."""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageCms
+from PIL.PngImagePlugin import PngInfo
+
+from nodes.headless.reading import content_of
+from tests.headless.conftest import Command
+from tests.test_examples import api
+
+SECRET = "sk-abcdefghijklmnopqrstuv"
+GRAPH = json.dumps(api("generate"))
+LEAKY = GRAPH.replace("generate", SECRET)
+PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+CAMERA, PLACE, COMMENT = 0x8769, 0x8825, 0x9286
+
+Make = Callable[..., bytes]
+
+
+def saved(format: str, exif: Image.Exif | None = None, **options: object) -> bytes:
+    """A picture that carries the graph, with a colour profile and its head at the bottom."""
+    exif = exif or Image.Exif()
+    exif[0x0112] = 3
+    if format == "PNG":
+        info = PngInfo()
+        info.add_text("prompt", GRAPH)
+        options["pnginfo"] = info
+    else:
+        exif[0x0110] = f"prompt:{GRAPH}"
+    buffer = io.BytesIO()
+    noise = Image.effect_noise((48, 32), 50).convert("RGB")
+    noise.save(buffer, format, exif=exif, icc_profile=PROFILE, **options)
+    return buffer.getvalue()
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def with_chunk(kind: bytes, content: bytes) -> bytes:
+    """A PNG with one more chunk before its other texts."""
+    whole = saved("PNG")
+    return whole[:33] + chunk(kind, content) + whole[33:]
+
+
+def with_segment(marker: int, content: bytes) -> bytes:
+    whole = saved("JPEG")
+    return whole[:2] + bytes((0xFF, marker)) + struct.pack(">H", len(content) + 2) + content + whole[2:]
+
+
+def with_webp_chunk(kind: bytes, content: bytes) -> bytes:
+    whole = saved("WEBP")
+    body = whole[8:] + kind + struct.pack("<I", len(content)) + content + b"\0" * (len(content) % 2)
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def exif(tag: int, value: object, folder: int | None = None) -> Image.Exif:
+    made = Image.Exif()
+    made[tag if folder is None else folder] = value if folder is None else {tag: value}
+    return made
+
+
+def hexed(content: bytes) -> bytes:
+    return b"\nexif\n%8d\n%s\n" % (len(content), content.hex().encode())
+
+
+XMP = f'<x:xmpmeta><rdf:Description dc:note="{SECRET}"/></x:xmpmeta>'.encode()
+WINDOWS = SECRET.encode("utf-16-le") + b"\0\0"
+NO_END = f"{SECRET} ".encode("utf-16-be")
+
+KEYS = {
+    "earlier text": lambda: with_chunk(b"tEXt", b"prompt\0" + LEAKY.encode()),
+    "earlier packed text": lambda: with_chunk(b"iTXt", b"prompt\0\1\0\0\0" + zlib.compress(LEAKY.encode())),
+    "unknown chunk": lambda: with_chunk(b"meTa", SECRET.encode()),
+    "unknown chunk, wide": lambda: with_chunk(b"meTa", b"\1\2\3" + SECRET.encode("utf-16-le")),
+    "name of a text": lambda: with_chunk(b"tEXt", SECRET.encode() + b"\0x"),
+    "translated name": lambda: with_chunk(b"iTXt", b"note\0\0\0en\0" + SECRET.encode() + b"\0x"),
+    "packed text": lambda: with_chunk(b"zTXt", b"note\0\0" + zlib.compress(SECRET.encode())),
+    "XMP in a PNG": lambda: with_chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + XMP),
+    "after the end": lambda: saved("PNG") + SECRET.encode(),
+    "EXIF as digits": lambda: with_chunk(b"tEXt", b"Raw profile type exif\0" + hexed(exif(0x013C, SECRET).tobytes())),
+    "comment of a JPEG": lambda: saved("JPEG", comment=SECRET),
+    "XMP of a JPEG": lambda: with_segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + XMP),
+    "other segment": lambda: with_segment(0xED, b"Photoshop 3.0\0" + SECRET.encode()),
+    "after a JPEG": lambda: saved("JPEG", progressive=True) + SECRET.encode(),
+    "comment in UTF-16": lambda: saved("JPEG", exif(COMMENT, b"UNICODE\0" + SECRET.encode("utf-16-be"), CAMERA)),
+    "other byte order": lambda: saved("JPEG", exif(COMMENT, b"UNICODE\0" + SECRET.encode("utf-16-le"), CAMERA)),
+    "XPTitle": lambda: saved("JPEG", exif(0x9C9B, WINDOWS)),
+    "XPComment": lambda: saved("WEBP", exif(0x9C9C, WINDOWS)),
+    "XPAuthor": lambda: saved("WEBP", exif(0x9C9D, WINDOWS)),
+    "XPKeywords": lambda: saved("PNG", exif(0x9C9E, WINDOWS)),
+    "maker's note": lambda: saved("JPEG", exif(0x927C, b"\0\1\2" + NO_END, CAMERA)),
+    "XMP of a WebP": lambda: with_webp_chunk(b"XMP ", XMP),
+    "unknown chunk of a WebP": lambda: with_webp_chunk(b"NOTE", SECRET.encode()),
+}
+TRAITS = {
+    "location": lambda: saved("JPEG", exif(2, (52.0, 31.0, 12.0), PLACE)),
+    "location in a PNG": lambda: saved("PNG", exif(2, (52.0, 31.0, 12.0), PLACE)),
+    "location in XMP": lambda: with_webp_chunk(b"XMP ", b'<x exif:GPSLatitude="52,31N"/>'),
+    "serial_number": lambda: saved("WEBP", exif(0xA431, "0123456", CAMERA)),
+    "serial_number in XMP": lambda: with_segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0<x aux:SerialNumber='1'/>"),
+    "personal_name": lambda: saved("JPEG", exif(0xA430, "Jo Doe", CAMERA)),
+    "personal_name of an artist": lambda: saved("PNG", exif(0x013B, "Jo Doe")),
+    "personal_name in IPTC": lambda: with_segment(
+        0xED, b"Photoshop 3.0\x008BIM\x04\x04\0\0\0\0\0\x0b\x1c\x02\x50\0\x06Jo Doe"
+    ),
+}
+
+
+def holds(data: bytes, text: str) -> bool:
+    return any(text.encode(encoding) in data for encoding in ("utf-8", "utf-16-le", "utf-16-be"))
+
+
+@pytest.mark.parametrize(
+    ("code", "make"),
+    [*(("key", make) for make in KEYS.values()), *((name.split()[0], make) for name, make in TRAITS.items())],
+    ids=[*KEYS, *TRAITS],
+)
+def test_what_is_told_beside_the_graph_is_found_and_left_out(
+    command: Command, tmp_path: Path, code: str, make: Callable[[], bytes]
+) -> None:
+    data = make()
+    (tmp_path / "a.bin").write_bytes(data)
+    found = command("check", "a.bin", "--fix", "--output", "b.bin", "--sandbox", "--json")
+    assert {code} <= {each["code"] for each in found.json["findings"]} <= {code, "personal_name"}
+    assert (found.code, found.json["left"]) == (0, []) and not holds(found.out.encode(), SECRET)
+    made = (tmp_path / "b.bin").read_bytes()
+    assert not any(holds(made, text) for text in (SECRET, "Jo Doe", "0123456", "52,31N"))
+    with Image.open(io.BytesIO(data)) as before, Image.open(io.BytesIO(made)) as after:
+        assert (after.format, after.mode, after.tobytes()) == (before.format, before.mode, before.tobytes())
+        assert after.info["icc_profile"] == PROFILE and after.getexif()[0x0112] == 3
+        assert not after.getexif().get_ifd(PLACE) and not after.info.get("xmp")
+    assert content_of(made, "made").prompt == api("generate")
+
+
+def test_what_describes_a_picture_is_cleaned_and_stays(command: Command, tmp_path: Path) -> None:
+    """The settings that other programs keep in a comment are why people share pictures."""
+    about = "a fox, K\u00e4se \u5c71 /home/ann/x.png"
+    tags = exif(COMMENT, b"UNICODE\0" + about.encode("utf-16-be"), CAMERA)
+    tags[0x9C9B], tags[0x010E] = about.encode("utf-16-le"), about.encode()
+    (tmp_path / "a.jpg").write_bytes(saved("JPEG", tags))
+    assert command("check", "a.jpg", "--fix", "--sandbox").code == 0
+    with Image.open(tmp_path / "a.shared.jpg") as made:
+        left = made.getexif()
+        comment = left.get_ifd(CAMERA)[COMMENT]
+        assert comment == b"UNICODE\0" + about.replace("/home/ann/", "").encode("utf-16-be")
+        assert left[0x9C9B].decode("utf-16-le").rstrip("\0") == about.replace("/home/ann/", "")
+        assert left[0x010E].encode("latin-1").decode() == about.replace("/home/ann/", "")
+
+
+def test_frames_transparency_and_depth_stay(command: Command, tmp_path: Path) -> None:
+    frames = [Image.effect_noise((16, 16), 50).convert("RGBA") for _ in range(3)]
+    info = PngInfo()
+    info.add_text("prompt", GRAPH)
+    info.add(b"meTa", SECRET.encode())
+    tags = exif(0x0110, f"prompt:{GRAPH}")
+    tags[0x013C] = SECRET
+    frames[0].save(tmp_path / "a.png", save_all=True, append_images=frames[1:], pnginfo=info, duration=70)
+    frames[0].save(tmp_path / "b.webp", save_all=True, append_images=frames[1:], exif=tags, lossless=True, duration=70)
+    frames[0].quantize(8).save(tmp_path / "c.png", pnginfo=info, transparency=2)
+    frames[0].convert("I;16").save(tmp_path / "d.png", pnginfo=info)
+    for name in ("a.png", "b.webp", "c.png", "d.png"):
+        assert command("check", name, "--fix", "--sandbox").code == 0
+        copy = (tmp_path / name).with_suffix(f".shared{Path(name).suffix}")
+        assert not holds(copy.read_bytes(), SECRET)
+        with Image.open(tmp_path / name) as before, Image.open(copy) as after:
+            for frame in range(getattr(before, "n_frames", 1)):
+                before.seek(frame)
+                after.seek(frame)
+                assert (after.mode, after.tobytes()) == (before.mode, before.tobytes())
+                assert after.info.get("transparency") == before.info.get("transparency")
+                assert after.info.get("duration") == before.info.get("duration")
+
+
+def test_ordinary_pictures_of_a_camera_raise_no_alarm_by_chance(command: Command, tmp_path: Path) -> None:
+    """A maker's note and a small picture are bytes in which anything may stand for a moment."""
+    noise = b"".join(zlib.compress(bytes([at % 256, at // 256] * 9))[2:] for at in range(2000))
+    tags = exif(0x927C, noise, CAMERA)
+    tags[0x010F], tags[0x0110], tags[0x0131] = "Canon", "EOS R5", "GIMP 2.10"
+    data = saved("PNG", tags)
+    (tmp_path / "a.png").write_bytes(data)
+    found = command("check", "a.png", "--sandbox", "--json")
+    assert found.json["findings"] == [] and found.code == 0
