@@ -45,9 +45,11 @@ class Canvas:
         self.page.evaluate("async graph => { await window.app.loadGraphData(graph) }", workflow)
         self.settle()
 
-    def unzoom(self) -> None:
-        """One pixel of the graph is one of the screen, and its origin is the corner."""
-        self.page.evaluate("() => { const { ds } = window.app.canvas; ds.scale = 1; ds.offset[0] = ds.offset[1] = 0 }")
+    def unzoom(self, offset: int = 0) -> None:
+        """One pixel of the graph is one of the screen, and its origin is the corner, or that far below the menus."""
+        self.page.evaluate(
+            "at => { const { ds } = window.app.canvas; ds.scale = 1; ds.offset[0] = ds.offset[1] = at }", offset
+        )
         self.settle()
 
     def settle(self) -> None:

@@ -3,9 +3,11 @@
 
 import { nameOf, remarksOn, remarksOnOptions } from "./accepts.js";
 import { element } from "./element.js";
-import { isAlive, shownGraph } from "./host.js";
+import { changed } from "./host/changes.js";
+import { mount } from "./host/elements.js";
+import { allNodes, classOf, hasWidget, isLinked, setWidget, watchInputs } from "./host/graph.js";
 import { findModel } from "./models.js";
-import { OPTIONS, PAID, allNodes, isLinked, setWidget, slugsOf, widgetOf, worthOf } from "./nodes.js";
+import { OPTIONS, isPaid, slugsOf, worthOf } from "./nodes.js";
 import { openPicker } from "./picker.js";
 import { money, t } from "./text.js";
 
@@ -15,28 +17,14 @@ const RATIOS = ["1:1", "3:2", "2:3", "4:3", "3:4", "16:9", "9:16"];
 const SIZES = ["1024x1024", "1536x1024", "1024x1536"];
 
 const bars = new WeakMap();
-const owners = new WeakMap(); // of the elements
 
 /** Give `node` its bar. */
 export function addBar(node) {
   if (bars.has(node)) return;
-  const bar = PAID.has(node.comfyClass) ? new PaidBar(node) : new Bar(node);
+  const bar = isPaid(node) ? new PaidBar(node) : new Bar(node);
   bars.set(node, bar);
-  const { onConnectionsChange } = node;
-  node.onConnectionsChange = function (...args) {
-    const answer = onConnectionsChange?.apply(this, args);
-    refreshSoon();
-    return answer;
-  };
-  for (const widget of node.widgets ?? []) {
-    const { callback } = widget;
-    widget.callback = function (...args) {
-      const answer = callback?.apply(this, args);
-      refreshSoon();
-      return answer;
-    };
-  }
-  refreshSoon();
+  watchInputs(node);
+  changed();
 }
 
 /** The bar of a node; undefined for nodes of others. */
@@ -44,38 +32,9 @@ export function barOf(node) {
   return bars.get(node);
 }
 
-const watchers = new Set();
-
-/** Call `watcher` whenever what a run would cost may have changed. */
-export function onPrices(watcher) {
-  watchers.add(watcher);
-}
-
-let waiting = false;
-
-/** Show what the widgets say now, once for many changes. */
-export function refreshSoon() {
-  if (waiting) return;
-  waiting = true;
-  requestAnimationFrame(() => {
-    waiting = false;
-    for (const node of allNodes()) bars.get(node)?.refresh();
-    replaceDead();
-    for (const watcher of watchers) watcher();
-  });
-}
-
-/**
- * Undo and redo make all nodes anew. Nodes 2.0 takes them for the old ones where the ids are the same, and goes on
- * showing the elements of the old ones: the new ones take their places.
- */
-function replaceDead() {
-  for (const root of document.querySelectorAll(".lumenfall-bar")) {
-    const dead = owners.get(root);
-    if (!dead || isAlive(dead.node)) continue;
-    const heir = bars.get(shownGraph()?.getNodeById(dead.node.id));
-    if (heir && !heir.root.isConnected) root.replaceWith(heir.root);
-  }
+/** Show on all bars what the widgets say now. */
+export function refreshBars() {
+  for (const node of allNodes()) bars.get(node)?.refresh();
 }
 
 class Bar {
@@ -83,21 +42,12 @@ class Bar {
     this.node = node;
     this.status = element("div", { class: "lumenfall-status", role: "status" });
     this.root = element("div", { class: "lumenfall-bar" }, this.status);
-    owners.set(this.root, this);
-    const widget = node.addDOMWidget("lumenfall_bar", "lumenfall_bar", this.root, {
-      serialize: false,
-      hideOnZoom: false,
-      getMinHeight: () => height,
-      getMaxHeight: () => height,
-      getValue: () => "",
-      setValue: () => {},
-    });
-    widget.serialize = false;
+    mount(node, "lumenfall_bar", this.root, height);
     this.say("");
   }
 
   refresh() {
-    if (this.node.comfyClass !== OPTIONS) return;
+    if (classOf(this.node) !== OPTIONS) return;
     this.remark(remarksOnOptions(this.node));
   }
 
@@ -148,20 +98,16 @@ class PaidBar extends Bar {
       onclick: () => this.pick(),
     });
     this.price = element("output", { class: "lumenfall-price" });
-    this.sizes = widgetOf(node, "size") ? this.sizeMenu() : null;
+    this.sizes = hasWidget(node, "size") ? this.sizeMenu() : null;
     this.root.prepend(element("div", { class: "lumenfall-choice" }, this.model, this.sizes, this.price));
   }
 
   pick() {
     const { node } = this;
     openPicker({
-      nodeClass: node.comfyClass,
+      nodeClass: classOf(node),
       current: slugsOf(node)?.[0] ?? "",
-      onpick: (slug) => {
-        const { options } = widgetOf(node, "model");
-        if (Array.isArray(options.values) && !options.values.includes(slug)) options.values = [...options.values, slug];
-        setWidget(node, "model", slug);
-      },
+      onpick: (slug) => setWidget(node, "model", slug),
     });
   }
 

@@ -1,20 +1,21 @@
 // What the nodes say while a graph runs, brought to their bars.
 
-import { api } from "../../../scripts/api.js";
 import { barOf } from "./bar.js";
-import { queueAgain, running } from "./host.js";
-import { nodeAt, slugsOf, workflowId } from "./nodes.js";
+import { listen } from "./host/frontend.js";
+import { nodeAt, titleOf, workflowId } from "./host/graph.js";
+import { queueAgain, running } from "./host/queue.js";
+import { slugsOf } from "./nodes.js";
 import { noteUse } from "./picker.js";
 import { giveUp } from "./server.js";
 import { t } from "./text.js";
 import { showToast } from "./toast.js";
 
 /** Listen to the host, once. */
-export function listen() {
-  api.addEventListener("execution_start", ({ detail }) => learnWorkflow(detail.prompt_id));
-  api.addEventListener("lumenfall.progress", ({ detail }) => barOf(nodeOf(detail))?.progress(detail.text));
-  api.addEventListener("lumenfall.error", ({ detail }) => fail(detail));
-  api.addEventListener("executed", ({ detail }) => show(nodeOf(detail), detail.output));
+export function hearRuns() {
+  listen("execution_start", (detail) => learnWorkflow(detail.prompt_id));
+  listen("lumenfall.progress", (detail) => barOf(nodeOf(detail))?.progress(detail.text));
+  listen("lumenfall.error", fail);
+  listen("executed", (detail) => show(nodeOf(detail), detail.output));
 }
 
 const MOST_RUNS = 50;
@@ -59,12 +60,12 @@ function fail(told) {
   showToast({
     kind: "error",
     key: error.request_id ?? `${told.node}`,
-    title: node?.title ?? "Lumenfall",
+    title: titleOf(node) ?? "Lumenfall",
     text: [error.message, error.hint].filter(Boolean).join(" "),
     facts: [error.code, t(CHARGED[error.charged]), error.request_id].filter(Boolean),
     link: link ? { href: link, text: t("errors.openRequest") } : null,
     actions: error.call
-      ? [{ text: t("errors.sendAgain"), run: () => sendAgain(error.call, told.prompt_id, node?.title) }]
+      ? [{ text: t("errors.sendAgain"), run: () => sendAgain(error.call, told.prompt_id, titleOf(node)) }]
       : [],
   });
 }

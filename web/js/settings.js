@@ -4,7 +4,8 @@
 import { openDialog } from "./dialog.js";
 import { element } from "./element.js";
 import { loadModels } from "./models.js";
-import { amountsIn, changedAmounts, linesFrom, wrongLine } from "./amounts.js";
+import { amountsIn, changedAmounts, wrongLine } from "./amounts.js";
+import { amountField, amountIn, amountsField } from "./fields.js";
 import { get, post } from "./server.js";
 import { money, number, t } from "./text.js";
 
@@ -375,31 +376,4 @@ function works({ host, models, balance }) {
   if (balance && balance.amount !== null)
     parts.push(t("settings.balance", { amount: money(balance.amount, balance.currency) }));
   return parts.join(" ");
-}
-
-function amountField(value) {
-  return element("input", {
-    class: "lumenfall-field",
-    type: "number",
-    min: 0,
-    step: "any",
-    placeholder: t("settings.none"),
-    value: value ?? "",
-  });
-}
-
-function amountsField(amounts, example) {
-  const field = element("textarea", {
-    class: "lumenfall-field",
-    rows: 2,
-    spellcheck: false,
-    placeholder: example,
-    value: linesFrom(amounts),
-    oninput: () => field.setCustomValidity(""),
-  });
-  return field;
-}
-
-function amountIn(field) {
-  return field.value.trim() === "" ? null : Number(field.value);
 }

@@ -1,11 +1,10 @@
 // The sidebar tab: what was spent, what runs, what was made.
 
-import { app } from "../../../scripts/app.js";
-import { api } from "../../../scripts/api.js";
 import { spendChart } from "./chart.js";
 import { element } from "./element.js";
 import { History } from "./history.js";
-import { running, stopRuns } from "./host.js";
+import { addSidebarTab, listen } from "./host/frontend.js";
+import { running, stopRuns } from "./host/queue.js";
 import { takeDrops } from "./restore.js";
 import { get } from "./server.js";
 import { openSettings } from "./settings.js";
@@ -18,7 +17,7 @@ let panel = null;
 
 /** Add the tab. */
 export function registerSidebar() {
-  app.extensionManager.registerSidebarTab({
+  addSidebarTab({
     id: "lumenfall",
     icon: "pi pi-wallet",
     title: "Lumenfall",
@@ -71,15 +70,14 @@ class Panel {
       this.history.root,
     );
     root.append(this.root);
-    this.later = () => this.refreshSoon();
-    for (const event of EVENTS) api.addEventListener(event, this.later);
+    this.deaf = EVENTS.map((event) => listen(event, () => this.refreshSoon()));
     this.ticking = setInterval(() => this.tick(), 1000);
     this.refresh(true);
   }
 
   destroy() {
     this.gone = true;
-    for (const event of EVENTS) api.removeEventListener(event, this.later);
+    for (const stop of this.deaf) stop();
     clearInterval(this.ticking);
     clearTimeout(this.waiting);
     this.history.destroy();

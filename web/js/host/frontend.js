@@ -1,0 +1,93 @@
+// The one file that touches what ComfyUI's frontend is: its app and api, what they hold, and its menus. The others of this
+// folder know its nodes and graphs, which they get here; everything else asks this folder, and takes a node for something
+// to hand back.
+
+import { app } from "../../../../scripts/app.js";
+import { api } from "../../../../scripts/api.js";
+
+/** Register the extension, as `app.registerExtension` takes it. */
+export function registerExtension(extension) {
+  app.registerExtension(extension);
+}
+
+/** Call `listener` with what comes with each such event, of ComfyUI or of our nodes. Returns what ends that. */
+export function listen(event, listener) {
+  const heard = ({ detail }) => listener(detail);
+  api.addEventListener(event, heard);
+  return () => api.removeEventListener(event, heard);
+}
+
+/** Fetch a route of the host; it counts from the API's root. */
+export function fetchRoute(route, options) {
+  return api.fetchApi(route, options);
+}
+
+/** The language of the page, such as "en". */
+export function locale() {
+  return app.extensionManager?.setting?.get("Comfy.Locale") || navigator.language?.split("-")[0] || "en";
+}
+
+/** Add a tab to the sidebar, as `registerSidebarTab` takes it. */
+export function addSidebarTab(tab) {
+  app.extensionManager.registerSidebarTab(tab);
+}
+
+/** Put an element beside Run. The newer place, `actionBarButtons`, shows no text that changes. */
+export function placeBesideRun(element) {
+  app.menu?.settingsGroup?.element?.before(element);
+}
+
+/** The graph of the workflow that is open. */
+export function rootGraph() {
+  return app.rootGraph ?? app.graph;
+}
+
+/** The graph that is looked at: a subgraph, where one is open. */
+export function shownGraph() {
+  return app.canvas.graph ?? rootGraph();
+}
+
+/** What shows the graph. */
+export function graphCanvas() {
+  return app.canvas;
+}
+
+/** The workflow that is open: its tab. */
+export function openWorkflow() {
+  return app.extensionManager?.workflow?.activeWorkflow;
+}
+
+/** Whether a workflow is being opened, or brought back by undo: its nodes are there, but not yet what they will be. */
+export function isLoading() {
+  return Boolean(app.configuringGraph);
+}
+
+/** A new node, on no graph yet; null where ComfyUI does not know the class. */
+export function createNode(className) {
+  const { LiteGraph } = window;
+  return LiteGraph.registered_node_types[className] ? LiteGraph.createNode(className) : null;
+}
+
+/** What the workflow that is open says in API format. */
+export async function apiPrompt() {
+  return (await app.graphToPrompt()).output;
+}
+
+/** Call `listener` with the id of each prompt that this page has queued, and `ended` after the last of one command. */
+export function onQueued(listener, ended) {
+  // No event tells the id before the prompt runs.
+  const { queuePrompt } = api;
+  api.queuePrompt = async function (...args) {
+    const answer = await queuePrompt.apply(this, args);
+    if (answer?.prompt_id) listener(answer.prompt_id);
+    return answer;
+  };
+  listen("promptQueued", ended);
+}
+
+/** Queue a prompt, given as {output, workflow}. */
+export async function queue(prompt) {
+  await api.queuePrompt(0, prompt);
+  // As ComfyUI's own Run says it: what is queued next is another command.
+  api.dispatchEvent(new CustomEvent("promptQueued", { detail: { number: 0, batchCount: 1 } }));
+}
