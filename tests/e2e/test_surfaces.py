@@ -1,4 +1,4 @@
-"""Where else ComfyUI lets people reach what the nodes offer: menus, the toolbox of a selection, keys, the About page."""
+"""Where else ComfyUI leads to us: the menu of a node, the toolbox of a selection, keys, commands."""
 
 from __future__ import annotations
 
