@@ -18,7 +18,7 @@ export function ignoredBy(model, options) {
 
 /** What is to be said about a paid node before it runs, in short sentences. */
 export function remarksOn(node) {
-  const models = (slugsOf(node) ?? []).map(findModel).filter(Boolean);
+  const models = modelsOf(node);
   const options = nodeBefore(node, "options");
   const remarks = [];
   for (const model of models) {
@@ -45,12 +45,17 @@ export function successorsOf(model) {
 export function remarksOnOptions(options) {
   const remarks = [];
   for (const node of nodesBehind(options)) {
-    for (const model of (slugsOf(node) ?? []).map(findModel).filter(Boolean)) {
+    for (const model of modelsOf(node)) {
       const ignored = ignoredBy(model, options);
       if (ignored.length) remarks.push(t("node.ignores", { model: nameOf(model), options: ignored.join(", ") }));
     }
   }
   return [...new Set(remarks)];
+}
+
+/** The models that a node asks, of those that are known. */
+function modelsOf(node) {
+  return (slugsOf(node) ?? []).flatMap((slug) => findModel(slug) ?? []);
 }
 
 export function nameOf(model) {

@@ -124,7 +124,8 @@ class PaidBar extends Bar {
     const slugs = slugsOf(this.node);
     const model = slugs?.length ? findModel(slugs[0]) : undefined;
     const name = model ? nameOf(model) : (slugs?.[0] ?? t("node.linkedModel"));
-    this.model.textContent = slugs?.length > 1 ? t("node.severalModels", { count: slugs.length }) : name;
+    const count = slugs?.length ?? 0;
+    this.model.textContent = count > 1 ? t("node.severalModels", { count }) : name;
     this.model.title = t("node.choose");
     this.model.disabled = isLinked(this.node, "model");
     this.showSizes(model);

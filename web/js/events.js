@@ -75,7 +75,8 @@ async function sendAgain(call, promptId, title = "Lumenfall") {
   try {
     await giveUp(call);
     await queueAgain(promptId);
-  } catch ({ message, hint, code }) {
+  } catch (error) {
+    const { message, hint, code } = error;
     showToast({
       kind: "error",
       key: call,

@@ -16,7 +16,7 @@ export function isOurs(node) {
 
 /** Whether a run of the node may cost something. */
 export function isPaid(node) {
-  return PAID.has(classOf(node));
+  return PAID.has(classOf(node) ?? "");
 }
 
 /** The slugs that a node asks; null where one comes over a link and is not known yet. */
@@ -44,8 +44,10 @@ export function worthOf(node) {
   const n = Number(wanted ?? 1);
   const models = (slugs ?? []).map(findModel);
   const prices = models.map((model) => model?.price ?? null);
+  let amount = 0;
+  for (const price of prices) amount += (price ?? 0) * n;
   return {
-    amount: prices.reduce((sum, price) => sum + (price ?? 0) * n, 0),
+    amount,
     currency: models.find(Boolean)?.currency ?? "USD",
     count: n * (slugs?.length ?? 1),
     known: slugs !== null && !prices.includes(null) && wanted !== undefined,

@@ -40,6 +40,20 @@ export function openSettings() {
 }
 
 class Form {
+  /** @type {any} */ now; // what /settings answers
+  /** @type {HTMLElement} */ message;
+  /** @type {HTMLInputElement} */ key;
+  /** @type {HTMLInputElement} */ baseUrl;
+  /** @type {Record<string, HTMLInputElement>} */ limits = {};
+  /** @type {HTMLInputElement} */ warn;
+  /** @type {HTMLTextAreaElement} */ prices;
+  /** @type {HTMLTextAreaElement} */ rates;
+  /** @type {HTMLSelectElement} */ onFailure;
+  /** @type {HTMLInputElement} */ replay;
+  /** @type {HTMLSelectElement} */ receipts;
+  /** @type {HTMLInputElement} */ parallel;
+  /** @type {HTMLInputElement} */ store;
+
   constructor(body, close) {
     this.body = body;
     this.close = close;
@@ -219,6 +233,7 @@ class Form {
 
   /** What was typed of key and base URL. */
   server() {
+    /** @type {{key?: string, base_url?: string}} */
     const typed = {};
     if (this.key.value.trim()) typed.key = this.key.value.trim();
     if (this.baseUrl.value.trim() && !this.baseUrl.disabled) typed.base_url = this.baseUrl.value.trim();
@@ -241,7 +256,6 @@ class Form {
   }
 
   limitRow(name) {
-    this.limits ??= {};
     this.limits[name] = amountField(this.now.limits[name]);
     return this.row(
       `limits.${name}`,
@@ -320,6 +334,7 @@ class Form {
   /** Only what was changed: two open dialogs must not undo each other. */
   changes() {
     const { now } = this;
+    /** @type {any} */
     const changed = {};
     if (this.removesKey) changed.key = null;
     if (this.key.value.trim()) changed.key = this.key.value.trim();

@@ -13,6 +13,7 @@ import { money, t } from "./text.js";
 const EVENTS = ["execution_start", "executed", "execution_success", "execution_error", "execution_interrupted"];
 const POLL = 2000; // milliseconds, while something runs
 
+/** @type {Panel | null} */
 let panel = null;
 
 /** Add the tab. */
@@ -183,13 +184,14 @@ class Panel {
 
   tick() {
     for (const time of this.running.querySelectorAll("time")) {
-      time.textContent = t("node.seconds", { count: Math.max(0, Math.round(Date.now() / 1000 - time.dataset.since)) });
+      const seconds = Math.round(Date.now() / 1000 - Number(time.dataset.since));
+      time.textContent = t("node.seconds", { count: Math.max(0, seconds) });
     }
   }
 }
 
 function total(name, amount, limit, currency) {
-  const share = limit ? Math.min(1, amount / limit) : null;
+  const share = limit ? Math.min(1, amount / limit) : 1;
   return element(
     "div",
     { class: "lumenfall-sum" },
@@ -203,7 +205,7 @@ function total(name, amount, limit, currency) {
           element(
             "div",
             { class: share > 0.9 ? "lumenfall-meter full" : "lumenfall-meter" },
-            element("div", { style: { width: `${(share ?? 1) * 100}%` } }),
+            element("div", { style: { width: `${share * 100}%` } }),
           ),
           element("small", {
             class: "lumenfall-muted",

@@ -2,6 +2,7 @@
 
 import { fetchRoute, locale } from "./host/frontend.js";
 
+/** @type {Record<string, Record<string, string>>} */
 let texts = {};
 let language = "en";
 
@@ -29,6 +30,7 @@ export function t(name, values = {}) {
 /** An amount for people: as many decimals as it takes to tell prices of pictures apart. */
 export function money(amount, currency = "USD") {
   const decimals = amount !== 0 && Math.abs(amount) < 1 ? 4 : 2;
+  /** @type {Intl.NumberFormatOptions} */
   const format = {
     style: "currency",
     currency: currency || "USD",

@@ -15,7 +15,11 @@ export function addNode(className, title) {
 /** Wire output number `output` of one node to an input of another; a socket that appears as it is used may be made. */
 export function link(source, output, target, name) {
   if (!hasSocket(target, name)) addSocket(target, name, source.outputs[output].type);
-  source.connect(output, target, target.inputs.findIndex((input) => input.name === name));
+  source.connect(
+    output,
+    target,
+    target.inputs.findIndex((input) => input.name === name),
+  );
 }
 
 /** Put a node elsewhere on the graph. */
@@ -39,12 +43,17 @@ export function selectNodes(nodes) {
   graphCanvas().setDirty(true, true);
 }
 
-/** Where on the graph the middle of what is seen is. */
+/**
+ * Where on the graph the middle of what is seen is.
+ *
+ * @returns {[number, number]}
+ */
 export function middle() {
   const box = graphCanvas().canvas.getBoundingClientRect();
   return placeOf({ clientX: box.left + box.width / 2, clientY: box.top + box.height / 3 });
 }
 
+/** @returns {[number, number]} */
 function placeOf({ clientX, clientY }) {
   const box = graphCanvas().canvas.getBoundingClientRect();
   const { scale, offset } = graphCanvas().ds;
@@ -56,11 +65,12 @@ export function onDrop(type, listener) {
   // Above the canvas lie the nodes of Nodes 2.0. ComfyUI's own handler sits on the document, and would take the drop
   // for a file.
   const surface = graphCanvas().canvas.closest("#graph-canvas-container") ?? graphCanvas().canvas.parentElement;
-  const isOurs = (event) => event.dataTransfer?.types.includes(type);
-  surface.addEventListener("dragover", (event) => isOurs(event) && event.preventDefault(), true);
+  if (!surface) return;
+  const isOurs = (/** @type {DragEvent} */ { dataTransfer }) => dataTransfer?.types.includes(type);
+  surface.addEventListener("dragover", (/** @type {any} */ event) => isOurs(event) && event.preventDefault(), true);
   surface.addEventListener(
     "drop",
-    (event) => {
+    (/** @type {any} */ event) => {
       if (!isOurs(event)) return;
       event.preventDefault();
       event.stopPropagation();

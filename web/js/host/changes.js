@@ -21,14 +21,16 @@ export function change(act) {
 export function holdChange() {
   const canvas = graphCanvas();
   const workflow = openWorkflow();
+  const tracker = workflow?.changeTracker;
   canvas.emitBeforeChange();
   return () => {
     if (openWorkflow() === workflow) canvas.emitAfterChange();
     // Another one was opened meanwhile; its steps are not counted for this one, nor this one's graph looked at.
-    else if (workflow?.changeTracker?.changeCount > 0) workflow.changeTracker.changeCount -= 1;
+    else if (tracker && tracker.changeCount > 0) tracker.changeCount -= 1;
   };
 }
 
+/** @type {Set<() => void>} */
 const listeners = new Set();
 let waiting = false;
 

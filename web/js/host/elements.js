@@ -32,7 +32,8 @@ function mountAgain() {
   for (const element of document.querySelectorAll(`.${MARK}`)) {
     const node = owners.get(element);
     if (!node || node.graph?.getNodeById?.(node.id) === node) continue;
-    const heir = elements.get(shownGraph()?.getNodeById(node.id));
+    const now = shownGraph().getNodeById(node.id);
+    const heir = now && elements.get(now);
     if (heir && !heir.isConnected) element.replaceWith(heir);
   }
 }

@@ -5,29 +5,49 @@
 import { app } from "../../../../scripts/app.js";
 import { api } from "../../../../scripts/api.js";
 
-/** Register the extension, as `app.registerExtension` takes it. */
+/**
+ * Register the extension, as `app.registerExtension` takes it.
+ *
+ * @param {import("@comfyorg/comfyui-frontend-types").ComfyExtension} extension
+ */
 export function registerExtension(extension) {
   app.registerExtension(extension);
 }
 
-/** Call `listener` with what comes with each such event, of ComfyUI or of our nodes. Returns what ends that. */
+/**
+ * Call `listener` with what comes with each such event, of ComfyUI or of our nodes. Returns what ends that.
+ *
+ * @param {string} event
+ * @param {(detail: any) => unknown} listener
+ */
 export function listen(event, listener) {
-  const heard = ({ detail }) => listener(detail);
-  api.addEventListener(event, heard);
-  return () => api.removeEventListener(event, heard);
+  const target = /** @type {EventTarget} */ (/** @type {unknown} */ (api));
+  const heard = (/** @type {any} */ { detail }) => void listener(detail);
+  target.addEventListener(event, heard);
+  return () => target.removeEventListener(event, heard);
 }
 
-/** Fetch a route of the host; it counts from the API's root. */
+/**
+ * Fetch a route of the host; it counts from the API's root.
+ *
+ * @param {string} route
+ * @param {RequestInit} [options]
+ */
 export function fetchRoute(route, options) {
   return api.fetchApi(route, options);
 }
 
 /** The language of the page, such as "en". */
 export function locale() {
-  return app.extensionManager?.setting?.get("Comfy.Locale") || navigator.language?.split("-")[0] || "en";
+  const chosen = /** @type {string | undefined} */ (app.extensionManager?.setting?.get("Comfy.Locale"));
+  return chosen || navigator.language?.split("-")[0] || "en";
 }
 
-/** Add a tab to the sidebar, as `registerSidebarTab` takes it. */
+/**
+ * Add a tab to the sidebar, as `registerSidebarTab` takes it.
+ *
+ * @param {import("@comfyorg/comfyui-frontend-types").SidebarTabExtension} tab
+ */
 export function addSidebarTab(tab) {
   app.extensionManager.registerSidebarTab(tab);
 }
@@ -52,9 +72,14 @@ export function graphCanvas() {
   return app.canvas;
 }
 
-/** The workflow that is open: its tab. */
+/**
+ * The workflow that is open: its tab.
+ *
+ * @returns {{path: string, changeTracker?: {changeCount: number}} | undefined}
+ */
 export function openWorkflow() {
-  return app.extensionManager?.workflow?.activeWorkflow;
+  const { workflow } = /** @type {any} */ (app.extensionManager);
+  return workflow?.activeWorkflow;
 }
 
 /** Whether a workflow is being opened, or brought back by undo: its nodes are there, but not yet what they will be. */
@@ -64,7 +89,7 @@ export function isLoading() {
 
 /** A new node, on no graph yet; null where ComfyUI does not know the class. */
 export function createNode(className) {
-  const { LiteGraph } = window;
+  const { LiteGraph } = /** @type {any} */ (window);
   return LiteGraph.registered_node_types[className] ? LiteGraph.createNode(className) : null;
 }
 
@@ -89,5 +114,5 @@ export function onQueued(listener, ended) {
 export async function queue(prompt) {
   await api.queuePrompt(0, prompt);
   // As ComfyUI's own Run says it: what is queued next is another command.
-  api.dispatchEvent(new CustomEvent("promptQueued", { detail: { number: 0, batchCount: 1 } }));
+  /** @type {any} */ (api).dispatchEvent(new CustomEvent("promptQueued", { detail: { number: 0, batchCount: 1 } }));
 }

@@ -3,48 +3,73 @@
 import { change, changed } from "./changes.js";
 import { graphCanvas, rootGraph } from "./frontend.js";
 
+/** @typedef {import("@comfyorg/comfyui-frontend-types").ComfyApp["rootGraph"]} LGraph */
+/** @typedef {NonNullable<ReturnType<LGraph["getNodeById"]>>} LGraphNode */
+/** @typedef {NonNullable<LGraphNode["widgets"]>[number]} Widget */
+/** @typedef {LGraphNode & {subgraph?: LGraph}} Node */
+
 const SWITCHED_OFF = [2, 4]; // muted, bypassed
+const SUBGRAPH_INPUT = -10; // the id of what a subgraph's own inputs come from
+const PRIMITIVE = /^Primitive/; // the frontend's own, and the core nodes that say one value
 
 /** The id of the workflow that is open. */
 export function workflowId() {
   return rootGraph()?.id;
 }
 
-/** Every node of the workflow, those in subgraphs included. */
+/**
+ * Every node of the workflow, those in subgraphs included.
+ *
+ * @param {LGraph} [graph]
+ * @returns {Generator<Node>}
+ */
 export function* allNodes(graph = rootGraph()) {
-  for (const node of graph?.nodes ?? []) {
+  for (const node of nodesOf(graph)) {
     yield node;
     if (node.subgraph) yield* allNodes(node.subgraph);
   }
 }
 
-/** Those that would run, each with the subgraph nodes that lead to it: {node, path}. One may run at several places. */
+/**
+ * Those that would run, each with the subgraph nodes that lead to it. One may run at several places.
+ *
+ * @param {LGraph} [graph]
+ * @param {Node[]} [path]
+ * @returns {Generator<{node: Node, path: Node[]}>}
+ */
 export function* activeNodes(graph = rootGraph(), path = []) {
-  for (const node of graph?.nodes ?? []) {
+  for (const node of nodesOf(graph)) {
     if (SWITCHED_OFF.includes(node.mode)) continue;
     yield { node, path };
     if (node.subgraph) yield* activeNodes(node.subgraph, [...path, node]);
   }
 }
 
+/** @returns {Node[]} */
+function nodesOf(graph) {
+  return graph?.nodes ?? [];
+}
+
 /** The node that runs under an id such as 5 or, inside of a subgraph, 3:5. */
 export function nodeAt(executionId) {
   let graph = rootGraph();
+  /** @type {Node | null} */
   let node = null;
   for (const part of String(executionId).split(":")) {
-    node = graph?.getNodeById?.(part) ?? graph?.getNodeById?.(Number(part)) ?? null;
-    graph = node?.subgraph;
+    node = graph?.getNodeById(part) ?? graph?.getNodeById(Number(part)) ?? null;
+    if (!node) return null;
+    graph = node.subgraph ?? /** @type {any} */ (null);
   }
   return node;
 }
 
 /** The class of a node; undefined for what is none of the server's. */
 export function classOf(node) {
-  return node?.comfyClass;
+  return /** @type {string | undefined} */ (node?.comfyClass);
 }
 
 export function titleOf(node) {
-  return node?.title;
+  return /** @type {string | undefined} */ (node?.title);
 }
 
 /** Whether the node has a widget of that name. */
@@ -52,6 +77,7 @@ export function hasWidget(node, name) {
   return Boolean(widgetOf(node, name));
 }
 
+/** @returns {Widget | undefined} */
 function widgetOf(node, name) {
   return node?.widgets?.find((widget) => widget.name === name);
 }
@@ -61,6 +87,7 @@ export function hasSocket(node, name) {
   return slotOf(node, name) >= 0;
 }
 
+/** @returns {number} */
 function slotOf(node, name) {
   return node?.inputs?.findIndex((input) => input.name === name) ?? -1;
 }
@@ -72,7 +99,7 @@ export function inputsOf(node, type) {
 
 export function isLinked(node, name) {
   const slot = slotOf(node, name);
-  return slot >= 0 && node.isInputConnected(slot);
+  return slot >= 0 && Boolean(node.isInputConnected(slot));
 }
 
 /** The node that an input is wired to, or null. */
@@ -86,25 +113,69 @@ export function nodesBehind(node) {
   return node.getOutputNodes?.(0) ?? [];
 }
 
-/** What a widget says; undefined where it is not known before a run. */
-export function valueOf(node, name) {
-  return isLinked(node, name) ? undefined : widgetOf(node, name)?.value;
+/**
+ * What an input is in the end: its own widget or, over links and out of subgraphs, that which it comes from. `path` is
+ * as `activeNodes` gives it; without it every place counts. Undefined where it is not known before a run, or differs.
+ *
+ * @param {Node} node
+ * @param {string} name
+ * @param {Node[]} [path]
+ * @returns {any}
+ */
+export function valueOf(node, name, path) {
+  const values = new Set(sourcesOf(node, name, path)?.map(({ widget }) => widget.value));
+  return values.size === 1 ? [...values][0] : undefined;
 }
 
-/** Set a widget as a person would. A value that a menu does not have is added to it. */
+/** Whether the value of an input is said by a widget, wherever that is. */
+export function isSettable(node, name) {
+  return sourcesOf(node, name) !== null;
+}
+
+/**
+ * The widgets that say what an input is: more than one where the node lies in a subgraph that is used several times.
+ * Null where only a run can tell.
+ *
+ * @param {Node} node
+ * @param {string} name
+ * @param {Node[]} [path]
+ * @returns {{node: Node, widget: Widget}[] | null}
+ */
+function sourcesOf(node, name, path) {
+  const slot = slotOf(node, name);
+  const link = slot < 0 ? null : node.getInputLink(slot);
+  if (!link) {
+    const widget = widgetOf(node, name) ?? /** @type {any} */ (node.inputs?.[slot])?._widget;
+    return widget ? [{ node, widget }] : null;
+  }
+  if (Number(link.origin_id) === SUBGRAPH_INPUT) {
+    const outer = path ? path.slice(-1) : [...allNodes()].filter(({ subgraph }) => subgraph && subgraph === node.graph);
+    const { name: outerName } = /** @type {any} */ (node.graph).inputs[link.origin_slot];
+    const sources = outer.map((one) => sourcesOf(one, outerName, path?.slice(0, -1)));
+    return sources.length ? sources.reduce((all, some) => all && some && [...all, ...some], []) : null;
+  }
+  const origin = node.graph?.getNodeById(link.origin_id);
+  if (!origin || SWITCHED_OFF.includes(origin.mode)) return null;
+  if (origin.type === "Reroute") return sourcesOf(origin, origin.inputs[0].name, path);
+  const said = PRIMITIVE.test(origin.type) && origin.widgets?.[0];
+  return said ? sourcesOf(origin, said.name, path) : null;
+}
+
+/** Set an input as a person would, where its value comes from. A value that a menu does not have is added to it. */
 export function setWidget(node, name, value) {
-  const widget = widgetOf(node, name);
-  if (!widget || widget.value === value) return;
-  change(() => {
-    const { options } = widget;
-    if (Array.isArray(options?.values) && !options.values.includes(value)) options.values = [...options.values, value];
-    if (widget.setValue) {
-      widget.setValue(value, { node, canvas: graphCanvas() });
-    } else {
-      widget.value = value;
-      widget.callback?.(value, graphCanvas(), node);
-    }
-  });
+  const sources = (sourcesOf(node, name) ?? []).filter(({ widget }) => widget.value !== value);
+  if (sources.length) change(() => sources.forEach((source) => write(source, value)));
+}
+
+function write({ node, widget }, value) {
+  const { options } = widget;
+  if (Array.isArray(options?.values) && !options.values.includes(value)) options.values = [...options.values, value];
+  if (widget.setValue) {
+    widget.setValue(value, { node, canvas: graphCanvas() });
+  } else {
+    widget.value = value;
+    widget.callback?.(value, graphCanvas(), node);
+  }
   node.graph?.setDirtyCanvas?.(true, true);
 }
 
