@@ -27,7 +27,9 @@ class Canvas:
         self.site = site
         self.complaints: list[str] = []
         # Frontends have errors of their own; ours come from our files.
-        page.on("pageerror", lambda error: "lumenfall" in (error.stack or "") and self.complaints.append(str(error)))
+        page.on(
+            "pageerror", lambda error: "lumenfall" in (error.stack or "") and self.complaints.append(str(error.stack))
+        )
         page.on("console", self._listen)
 
     def _listen(self, message: Any) -> None:

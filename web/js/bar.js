@@ -5,9 +5,11 @@ import { nameOf, remarksOn, remarksOnOptions } from "./accepts.js";
 import { element } from "./element.js";
 import { changed } from "./host/changes.js";
 import { mount } from "./host/elements.js";
-import { allNodes, classOf, hasWidget, isLinked, setWidget, watchInputs } from "./host/graph.js";
+import { isLoading } from "./host/frontend.js";
+import { classOf, hasWidget, isSettable, places, setWidget, valueOf, watchInputs } from "./host/graph.js";
 import { findModel } from "./models.js";
-import { OPTIONS, isPaid, slugsOf, worthOf } from "./nodes.js";
+import { OPTIONS, canChoose, chooseModel, isPaid, slugsOf, worthOf } from "./nodes.js";
+import { IDLE, forget, recall } from "./outcomes.js";
 import { openPicker } from "./picker.js";
 import { money, t } from "./text.js";
 
@@ -32,59 +34,45 @@ export function barOf(node) {
   return bars.get(node);
 }
 
-/** Show on all bars what the widgets say now. */
+/** Show on all bars what the widgets say now, and what was last said of each node. */
 export function refreshBars() {
-  for (const node of allNodes()) bars.get(node)?.refresh();
+  const said = new Map();
+  for (const { node, id } of places()) {
+    const bar = bars.get(node);
+    if (!bar) continue;
+    // A node that was made for its own sake has not run, even if its id was that of another.
+    if (bar.isNew) forget(id);
+    const [now, before] = [recall(id), said.get(bar)];
+    said.set(bar, !before || (now && now.at > before.at) ? now : before);
+  }
+  for (const [bar, told] of said) {
+    bar.isNew = false;
+    bar.refresh(told);
+  }
 }
 
 class Bar {
   constructor(node, height = SHORT) {
     this.node = node;
+    this.isNew = !isLoading();
     this.status = element("div", { class: "lumenfall-status", role: "status" });
-    this.root = element("div", { class: "lumenfall-bar" }, this.status);
+    this.root = element("div", { class: "lumenfall-bar", dataset: { state: IDLE.kind } }, this.status);
     mount(node, "lumenfall_bar", this.root, height);
-    this.say("");
   }
 
-  refresh() {
-    if (classOf(this.node) !== OPTIONS) return;
-    this.remark(remarksOnOptions(this.node));
-  }
-
-  /** `kind` is idle, running, done, replayed or error. */
-  say(text, kind = "idle", title = text) {
-    this.kind = kind;
-    this.status.textContent = text;
-    this.status.title = title;
+  /** Show what was last said of the node, as outcomes.js has it; what is to be said before a run, where nothing was. */
+  refresh({ kind, text, title } = IDLE) {
+    const remarks = kind === IDLE.kind ? this.remarks() : [];
+    const shown = remarks.join(" ") || text;
     this.root.dataset.state = kind;
+    this.root.classList.toggle("remarks", remarks.length > 0);
+    // What is written anew is read out anew.
+    if (this.status.textContent !== shown) this.status.textContent = shown;
+    this.status.title = title ?? shown;
   }
 
-  remark(remarks) {
-    if (this.kind === "idle") this.say(remarks.join(" "), "idle");
-    this.root.classList.toggle("remarks", this.kind === "idle" && remarks.length > 0);
-  }
-
-  progress(text) {
-    this.say(text, "running");
-  }
-
-  /** `report` is what the node says of itself, see nodes/report.py. */
-  finish(report) {
-    const facts = [report.replayed ? t("node.replayed", { price: money(0, report.currency) }) : cost(report)];
-    if (report.provider && !report.replayed) facts.push(report.provider);
-    if (report.seconds && !report.replayed) facts.push(t("node.seconds", { count: Math.round(report.seconds) }));
-    if (report.failures?.length) facts.push(t("node.failed", { count: report.failures.length }));
-    const notes = report.notes ?? [];
-    const title = [report.executed_model ?? report.model, report.request_id, ...notes].filter(Boolean).join("\n");
-    this.say(
-      facts.join(" \u00b7 ") + (notes.length ? ` \u00b7 ${t("node.notes", { count: notes.length })}` : ""),
-      report.replayed ? "replayed" : "done",
-      title,
-    );
-  }
-
-  fail(message) {
-    this.say(message, "error");
+  remarks() {
+    return classOf(this.node) === OPTIONS ? remarksOnOptions(this.node) : [];
   }
 }
 
@@ -107,7 +95,7 @@ class PaidBar extends Bar {
     openPicker({
       nodeClass: classOf(node),
       current: slugsOf(node)?.[0] ?? "",
-      onpick: (slug) => setWidget(node, "model", slug),
+      onpick: (slug) => chooseModel(node, slug),
     });
   }
 
@@ -115,33 +103,40 @@ class PaidBar extends Bar {
     const menu = element("select", { class: "lumenfall-sizes", "aria-label": t("node.sizes"), title: t("node.sizes") });
     menu.addEventListener("change", () => {
       setWidget(this.node, "size", menu.value);
-      menu.selectedIndex = 0;
     });
     return menu;
   }
 
-  refresh() {
+  remarks() {
+    return remarksOn(this.node);
+  }
+
+  refresh(told) {
+    super.refresh(told);
     const slugs = slugsOf(this.node);
     const model = slugs?.length ? findModel(slugs[0]) : undefined;
     const name = model ? nameOf(model) : (slugs?.[0] ?? t("node.linkedModel"));
     const count = slugs?.length ?? 0;
     this.model.textContent = count > 1 ? t("node.severalModels", { count }) : name;
     this.model.title = t("node.choose");
-    this.model.disabled = isLinked(this.node, "model");
+    this.model.disabled = !canChoose(this.node);
     this.showSizes(model);
     this.showPrice();
-    this.remark(remarksOn(this.node));
   }
 
+  /** The menu shows the size that is set: else an arrow key, which goes on from there, would reach but the first. */
   showSizes(model) {
-    const sizes = [...new Set(["auto", ...(model?.sizes?.length ? model.sizes : SIZES), ...RATIOS])];
-    if (!this.sizes || this.sizes.dataset.sizes === sizes.join()) return;
-    this.sizes.dataset.sizes = sizes.join();
-    const choices = sizes.map((size) => element("option", { value: size, text: size }));
-    this.sizes.replaceChildren(
-      element("option", { text: t("node.size"), disabled: true, selected: true, hidden: true }),
-      ...choices,
-    );
+    if (!this.sizes) return;
+    const size = valueOf(this.node, "size");
+    const offered = ["auto", ...(model?.sizes?.length ? model.sizes : SIZES), ...RATIOS];
+    const sizes = [...new Set(size === undefined || offered.includes(size) ? offered : [size, ...offered])];
+    if (this.sizes.dataset.sizes !== sizes.join()) {
+      this.sizes.dataset.sizes = sizes.join();
+      const linked = element("option", { value: "", text: t("node.size"), disabled: true, hidden: true });
+      this.sizes.replaceChildren(linked, ...sizes.map((each) => element("option", { value: each, text: each })));
+    }
+    this.sizes.value = size ?? "";
+    this.sizes.disabled = !isSettable(this.node, "size");
   }
 
   showPrice() {
@@ -151,12 +146,4 @@ class PaidBar extends Bar {
     else this.price.textContent = (worth.known ? "\u2248 " : "\u2265 ") + amount;
     this.price.title = worth.count > 1 ? t("node.pricePer", { count: worth.count }) : t("node.priceOne");
   }
-}
-
-function cost(report) {
-  const costs = Object.entries(report.costs ?? {});
-  if (costs.length > 1) return costs.map(([currency, amount]) => money(amount, currency)).join(" + ");
-  return report.cost === null || report.cost === undefined
-    ? t("node.unknownCost")
-    : money(report.cost, report.currency);
 }

@@ -1,6 +1,6 @@
 // The pack's nodes: which models they ask, and what they are worth.
 
-import { classOf, hasWidget, nodeBefore, valueOf } from "./host/graph.js";
+import { classOf, hasWidget, isSettable, nodeBefore, setWidget, valueOf } from "./host/graph.js";
 import { findModel } from "./models.js";
 
 export const OPTIONS = "LumenfallOptions";
@@ -19,28 +19,54 @@ export function isPaid(node) {
   return PAID.has(classOf(node) ?? "");
 }
 
-/** The slugs that a node asks; null where one comes over a link and is not known yet. */
-export function slugsOf(node) {
-  const options = nodeBefore(node, "options");
-  const own = classOf(options) === OPTIONS ? valueOf(options, "model") : "";
-  const model = valueOf(node, "model");
+/**
+ * The slugs that a node asks; null where one is not known before a run. `path` is as `activeNodes` gives it.
+ *
+ * @param {import("./host/graph.js").Node} node
+ * @param {import("./host/graph.js").Node[]} [path]
+ */
+export function slugsOf(node, path) {
   if (classOf(node) === COMPARE) {
-    const more = valueOf(node, "more_models");
+    const [model, more] = ["model", "more_models"].map((name) => valueOf(node, name, path));
     if (model === undefined || more === undefined) return null;
     return [...new Set([model, ...String(more).split("\n")].map((slug) => String(slug).trim()).filter(Boolean))];
   }
-  if (own === undefined || (options && classOf(options) !== OPTIONS)) return null;
-  const slug = String(own).trim() || model;
-  return slug === undefined ? null : [String(slug).trim()];
+  const chooser = chooserOf(node, path);
+  const slug = chooser && valueOf(chooser, "model", path);
+  return slug === undefined || slug === null ? null : [String(slug).trim()];
+}
+
+/** The node whose `model` counts: Request Options win, unless they leave it empty. Null where that is not known. */
+function chooserOf(node, path) {
+  const options = nodeBefore(node, "options", path);
+  if (options === null || classOf(node) === COMPARE) return node;
+  const said = options && classOf(options) === OPTIONS ? valueOf(options, "model", path) : undefined;
+  if (said === undefined) return null;
+  return String(said).trim() ? options : node;
+}
+
+/** Whether a model can be chosen for the node. */
+export function canChoose(node) {
+  const chooser = chooserOf(node);
+  return Boolean(chooser) && isSettable(chooser, "model");
+}
+
+/** Choose the model of a node, where it counts. */
+export function chooseModel(node, slug) {
+  const chooser = chooserOf(node);
+  if (chooser) setWidget(chooser, "model", slug);
 }
 
 /**
  * What a run of the node would cost by the list: {amount, currency, count, known}. `known` is false where a price or a
  * model is not known, or pictures come in by a link whose number is not; then `amount` is the least.
+ *
+ * @param {import("./host/graph.js").Node} node
+ * @param {import("./host/graph.js").Node[]} [path]
  */
-export function worthOf(node) {
-  const slugs = slugsOf(node);
-  const wanted = hasWidget(node, "n") ? valueOf(node, "n") : 1;
+export function worthOf(node, path) {
+  const slugs = slugsOf(node, path);
+  const wanted = hasWidget(node, "n") ? valueOf(node, "n", path) : 1;
   const n = Number(wanted ?? 1);
   const models = (slugs ?? []).map(findModel);
   const prices = models.map((model) => model?.price ?? null);

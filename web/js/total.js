@@ -3,7 +3,7 @@
 import { openDialog } from "./dialog.js";
 import { element } from "./element.js";
 import { onChange } from "./host/changes.js";
-import { apiPrompt, onQueued, placeBesideRun } from "./host/frontend.js";
+import { apiPrompt, listen, onQueued, placeBesideRun } from "./host/frontend.js";
 import { activeNodes } from "./host/graph.js";
 import { stopRuns } from "./host/queue.js";
 import { isPaid, worthOf } from "./nodes.js";
@@ -13,7 +13,7 @@ import { showToast } from "./toast.js";
 
 /** The sum of what the active nodes would cost, by the list. */
 function total() {
-  const worths = [...activeNodes()].filter(({ node }) => isPaid(node)).map(({ node }) => worthOf(node));
+  const worths = [...activeNodes()].filter(({ node }) => isPaid(node)).map(({ node, path }) => worthOf(node, path));
   return {
     nodes: worths.length,
     amount: worths.reduce((sum, worth) => sum + worth.amount, 0),
@@ -38,10 +38,8 @@ export function showTotal() {
     chip.textContent = (known ? "\u2248 " : "\u2265 ") + money(amount, currency);
   });
   let batch = null;
-  onQueued(
-    (promptId) => (batch ??= new Batch()).add(promptId),
-    () => (batch = null),
-  );
+  onQueued((promptId) => (batch ??= new Batch()).add(promptId));
+  listen("promptQueued", () => (batch = null));
 }
 
 /** The prompts that one press of Run queued: warned of together, and stopped together. */

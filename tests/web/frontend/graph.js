@@ -14,11 +14,12 @@ class Node {
   }
 
   getInputLink(slot) {
+    if (this.subgraph) throw new Error("it tells of a link inside, at an output");
     return this.inputs[slot].wire ?? null;
   }
 
   isInputConnected(slot) {
-    return this.getInputLink(slot) !== null;
+    return Boolean(this.inputs[slot].wire);
   }
 
   getInputNode(slot) {
@@ -49,6 +50,13 @@ export function graphOf(nodes, inputs = []) {
     id: "test",
     inputs: inputs.map((name) => ({ name })),
     nodes: Object.entries(nodes).map(([id, node]) => Object.assign(node, { id: Number(id) })),
+    get links() {
+      return new Set(
+        graph.nodes.flatMap(({ id, inputs }) =>
+          inputs.flatMap(({ wire }, slot) => (wire ? { ...wire, target_id: id, target_slot: slot } : [])),
+        ),
+      );
+    },
     getNodeById: (id) => graph.nodes.find((node) => node.id === Number(id)) ?? null,
   };
   for (const node of graph.nodes) node.graph = graph;

@@ -75,7 +75,7 @@ export function graphCanvas() {
 /**
  * The workflow that is open: its tab.
  *
- * @returns {{path: string, changeTracker?: {changeCount: number}} | undefined}
+ * @returns {{path: string, activeState?: {id?: string} | null, changeTracker?: {changeCount: number}} | undefined}
  */
 export function openWorkflow() {
   const { workflow } = /** @type {any} */ (app.extensionManager);
@@ -98,16 +98,20 @@ export async function apiPrompt() {
   return (await app.graphToPrompt()).output;
 }
 
-/** Call `listener` with the id of each prompt that this page has queued, and `ended` after the last of one command. */
-export function onQueued(listener, ended) {
+/**
+ * Call `listener` with each prompt that this page has queued: its id, the id of its workflow, and the tab that was open.
+ *
+ * @param {(promptId: string, workflowId: string | undefined, tab: object | undefined) => void} listener
+ */
+export function onQueued(listener) {
   // No event tells the id before the prompt runs.
   const { queuePrompt } = api;
   api.queuePrompt = async function (...args) {
+    const tab = openWorkflow();
     const answer = await queuePrompt.apply(this, args);
-    if (answer?.prompt_id) listener(answer.prompt_id);
+    if (answer?.prompt_id) listener(answer.prompt_id, args[1]?.workflow?.id, tab);
     return answer;
   };
-  listen("promptQueued", ended);
 }
 
 /** Queue a prompt, given as {output, workflow}. */

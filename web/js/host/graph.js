@@ -18,15 +18,17 @@ export function workflowId() {
 }
 
 /**
- * Every node of the workflow, those in subgraphs included.
+ * Every node of the workflow, those in subgraphs included, with the id that it runs under: 5 or, in a subgraph, 3:5. In a
+ * subgraph that is used several times it has several.
  *
  * @param {LGraph} [graph]
- * @returns {Generator<Node>}
+ * @returns {Generator<{node: Node, id: string}>}
  */
-export function* allNodes(graph = rootGraph()) {
+export function* places(graph = rootGraph(), outer = "") {
   for (const node of nodesOf(graph)) {
-    yield node;
-    if (node.subgraph) yield* allNodes(node.subgraph);
+    const id = `${outer}${node.id}`;
+    yield { node, id };
+    if (node.subgraph) yield* places(node.subgraph, `${id}:`);
   }
 }
 
@@ -50,7 +52,7 @@ function nodesOf(graph) {
   return graph?.nodes ?? [];
 }
 
-/** The node that runs under an id such as 5 or, inside of a subgraph, 3:5. */
+/** The node that runs under such an id. */
 export function nodeAt(executionId) {
   let graph = rootGraph();
   /** @type {Node | null} */
@@ -102,10 +104,49 @@ export function isLinked(node, name) {
   return slot >= 0 && Boolean(node.isInputConnected(slot));
 }
 
-/** The node that an input is wired to, or null. */
-export function nodeBefore(node, name) {
+/**
+ * The node that an input comes from in the end, over reroutes and out of subgraphs; null where it comes from none that is
+ * switched on, undefined where it differs from place to place.
+ *
+ * @param {Node} node
+ * @param {string} name
+ * @param {Node[]} [path]
+ * @returns {Node | null | undefined}
+ */
+export function nodeBefore(node, name, path) {
+  const link = linkOf(node, name);
+  if (!link) return null;
+  if (Number(link.origin_id) === SUBGRAPH_INPUT) {
+    const { nodes, input } = outside(node, link, path);
+    const origins = new Set(nodes.map((outer) => nodeBefore(outer, input, path?.slice(0, -1))));
+    return origins.size === 1 ? [...origins][0] : undefined;
+  }
+  const origin = node.graph?.getNodeById(link.origin_id) ?? null;
+  if (origin?.type === "Reroute") return nodeBefore(origin, origin.inputs[0].name, path);
+  return origin && SWITCHED_OFF.includes(origin.mode) ? null : origin;
+}
+
+/** @returns {{origin_id: any, origin_slot: number} | null} */
+function linkOf(node, name) {
   const slot = slotOf(node, name);
-  return slot < 0 ? null : (node.getInputNode?.(slot) ?? null);
+  // A node that is on no graph has none; ComfyUI throws then.
+  if (slot < 0 || !node.graph || !node.isInputConnected(slot)) return null;
+  if (!node.subgraph) return node.getInputLink(slot);
+  // That of a subgraph's node tells of a link inside of it, at an output.
+  const isIt = (link) => String(link.target_id) === String(node.id) && link.target_slot === slot;
+  return [...node.graph.links.values()].find(isIt) ?? null;
+}
+
+/**
+ * The subgraph nodes that a node lies in, and the input of theirs that a link from outside is.
+ *
+ * @returns {{nodes: Node[], input: string}}
+ */
+function outside(node, link, path) {
+  const holders = [...places()]
+    .map((place) => place.node)
+    .filter(({ subgraph }) => subgraph && subgraph === node.graph);
+  return { nodes: path ? path.slice(-1) : [...new Set(holders)], input: node.graph.inputs[link.origin_slot].name };
 }
 
 /** The nodes that the first output is wired to. */
@@ -142,16 +183,14 @@ export function isSettable(node, name) {
  * @returns {{node: Node, widget: Widget}[] | null}
  */
 function sourcesOf(node, name, path) {
-  const slot = slotOf(node, name);
-  const link = slot < 0 ? null : node.getInputLink(slot);
+  const link = linkOf(node, name);
   if (!link) {
-    const widget = widgetOf(node, name) ?? /** @type {any} */ (node.inputs?.[slot])?._widget;
+    const widget = widgetOf(node, name);
     return widget ? [{ node, widget }] : null;
   }
   if (Number(link.origin_id) === SUBGRAPH_INPUT) {
-    const outer = path ? path.slice(-1) : [...allNodes()].filter(({ subgraph }) => subgraph && subgraph === node.graph);
-    const { name: outerName } = /** @type {any} */ (node.graph).inputs[link.origin_slot];
-    const sources = outer.map((one) => sourcesOf(one, outerName, path?.slice(0, -1)));
+    const { nodes, input } = outside(node, link, path);
+    const sources = nodes.map((outer) => sourcesOf(outer, input, path?.slice(0, -1)));
     return sources.length ? sources.reduce((all, some) => all && some && [...all, ...some], []) : null;
   }
   const origin = node.graph?.getNodeById(link.origin_id);
