@@ -1,6 +1,7 @@
 # make demo         three example workflows on the built-in sandbox, no key needed
 # make playground   the nodes in ComfyUI's browser frontend on the sandbox, without ComfyUI and without a key
-# make test         lint, types, tests; those of the browser extension in Chromium, each on one of three canvases and frontends
+# make test         lint, types, tests; those of the browser extension in Node, and in Chromium, each on one of three canvases
+#                   and frontends
 # make test-all     the same, each of those tests on all three; then the Python part once more on every one of PYTHONS,
 #                   such as PYTHONS="python3.10 python3.13"
 
@@ -10,7 +11,7 @@ PYTHONS ?=
 # Each file is one worker's: its servers and pages are started once.
 PYTEST := pytest -n auto --maxprocesses 4 --dist loadfile
 
-.PHONY: demo playground test test-all lint postgresql chromium clean
+.PHONY: demo playground test test-all lint scripts postgresql chromium clean
 
 demo: .venv/demo.ready
 	@for name in generate inpaint variations; do \
@@ -21,10 +22,10 @@ demo: .venv/demo.ready
 playground: .venv/playground.ready
 	$(BIN)/lumenfall playground --sandbox
 
-test: lint
+test: lint scripts
 	$(BIN)/$(PYTEST)
 
-test-all: lint $(PYTHONS:%=.venv/%)
+test-all: lint scripts $(PYTHONS:%=.venv/%)
 	$(BIN)/$(PYTEST) --every-canvas
 	set -e; for python in $(PYTHONS); do .venv/$$python/bin/$(PYTEST) --ignore tests/e2e; done
 
@@ -32,6 +33,15 @@ lint: .venv/test.ready .venv/oldest-frontend postgresql chromium
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The browser extension's types, against ComfyUI's, and its unit tests.
+scripts: tests/web/node_modules
+	@command -v npm >/dev/null || echo "Without Node the scripts of the browser extension are neither type-checked nor unit-tested."
+	@! command -v npm >/dev/null || { cd tests/web && npm run --silent types && npm test --silent; }
+
+tests/web/node_modules: tests/web/package-lock.json
+	@command -v npm >/dev/null || { $(call install,nodejs npm); } || true
+	@! command -v npm >/dev/null || { npm ci --prefix tests/web --silent --no-audit --no-fund && touch $@; }
 
 # Installs a Debian package where that is possible. Where it is not, the tests say that they skip what needs it.
 define install
@@ -75,4 +85,4 @@ chromium: .venv/test.ready
 	@touch $@
 
 clean:
-	rm -rf .venv output build dist
+	rm -rf .venv tests/web/node_modules output build dist

@@ -125,7 +125,7 @@ def test_a_file_can_be_compiled(language: str, name: str) -> None:
 
 
 def test_the_extension_says_nothing_that_is_not_written_down_and_nothing_is_written_down_for_nothing() -> None:
-    code = "".join(path.read_text(encoding="utf-8") for path in (LOCALES.parent / "web" / "js").glob("*.*js"))
+    code = "".join(path.read_text(encoding="utf-8") for path in (LOCALES.parent / "web" / "js").rglob("*.js"))
     used = set(re.findall(r"[\"'](\w+\.\w+)[\"']", code))
     begun = tuple(re.findall(r"`(\w+\.\w*)\$\{", code))
     known = {name for name, _ in leaves(read("en", "main.json")["lumenfall"])}

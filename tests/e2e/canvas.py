@@ -27,7 +27,9 @@ class Canvas:
         self.site = site
         self.complaints: list[str] = []
         # Frontends have errors of their own; ours come from our files.
-        page.on("pageerror", lambda error: "lumenfall" in (error.stack or "") and self.complaints.append(str(error)))
+        page.on(
+            "pageerror", lambda error: "lumenfall" in (error.stack or "") and self.complaints.append(str(error.stack))
+        )
         page.on("console", self._listen)
 
     def _listen(self, message: Any) -> None:
@@ -45,9 +47,11 @@ class Canvas:
         self.page.evaluate("async graph => { await window.app.loadGraphData(graph) }", workflow)
         self.settle()
 
-    def unzoom(self) -> None:
-        """One pixel of the graph is one of the screen, and its origin is the corner."""
-        self.page.evaluate("() => { const { ds } = window.app.canvas; ds.scale = 1; ds.offset[0] = ds.offset[1] = 0 }")
+    def unzoom(self, offset: int = 0) -> None:
+        """One pixel of the graph is one of the screen, and its origin is the corner, or that far below the menus."""
+        self.page.evaluate(
+            "at => { const { ds } = window.app.canvas; ds.scale = 1; ds.offset[0] = ds.offset[1] = at }", offset
+        )
         self.settle()
 
     def settle(self) -> None:

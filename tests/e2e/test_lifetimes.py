@@ -69,12 +69,6 @@ def press(canvas: Canvas, keys: str, node_id: int = GENERATE) -> None:
     moved(canvas, node_id, lambda: canvas.page.keyboard.press(keys))
 
 
-def view(canvas: Canvas) -> None:
-    """Show the graph in full size, with its origin below the menus."""
-    canvas.page.evaluate("() => { const { ds } = window.app.canvas; ds.scale = 1; ds.offset[0] = ds.offset[1] = 80 }")
-    canvas.settle()
-
-
 def command(canvas: Canvas, name: str) -> None:
     canvas.page.evaluate("name => window.app.extensionManager.command.execute(name)", name)
     canvas.settle()
@@ -114,7 +108,7 @@ def probe(canvas: Canvas, node_id: int, fail: bool = False) -> None:
 
 def test_bars_outlive_undo_redo_and_paste(canvas: Canvas) -> None:
     canvas.open(generate())
-    view(canvas)
+    canvas.unzoom(80)
     for _ in range(3):
         drag(canvas, GENERATE)
     press(canvas, "Control+z")
@@ -138,12 +132,12 @@ def test_bars_outlive_undo_redo_and_paste(canvas: Canvas) -> None:
 
 def test_bars_outlive_tabs_and_subgraphs(canvas: Canvas) -> None:
     canvas.open(generate())
-    view(canvas)
+    canvas.unzoom(80)
     command(canvas, "Comfy.NewBlankWorkflow")
     canvas.page.wait_for_function("() => !window.graph.nodes.length")
     command(canvas, "Workspace.PreviousOpenedWorkflow")
     canvas.page.wait_for_function("() => window.graph.nodes.length === 2")
-    view(canvas)
+    canvas.unzoom(80)
     probe(canvas, GENERATE)
 
     outer = canvas.page.evaluate(
@@ -151,15 +145,15 @@ def test_bars_outlive_tabs_and_subgraphs(canvas: Canvas) -> None:
     )
     for _ in range(2):
         inner = enter(canvas, outer)
-        view(canvas)
+        canvas.unzoom(80)
         probe(canvas, inner)
         command(canvas, "Comfy.Graph.ExitSubgraph")
         canvas.page.wait_for_function("id => window.app.canvas.graph.getNodeById(id)", arg=outer)
     inner = enter(canvas, outer)
-    view(canvas)
+    canvas.unzoom(80)
     drag(canvas, inner)
     press(canvas, "Control+z", inner)
-    view(canvas)
+    canvas.unzoom(80)
     probe(canvas, inner)
 
 
@@ -186,7 +180,7 @@ def becomes(canvas: Canvas, expression: str, node_id: int, expected: list[str]) 
 
 def test_each_pick_is_a_step_of_undo(canvas: Canvas) -> None:
     canvas.open(generate())
-    view(canvas)
+    canvas.unzoom(80)
     drag(canvas, GENERATE)
     place = position(canvas, GENERATE)
     pick(canvas, GENERATE, "klein 4b")
@@ -206,13 +200,13 @@ def test_each_pick_is_a_step_of_undo(canvas: Canvas) -> None:
 
 def test_a_pick_outlives_a_reload(canvas: Canvas) -> None:
     canvas.open(generate())
-    view(canvas)
+    canvas.unzoom(80)
     pick(canvas, GENERATE, "klein 4b")
     canvas.page.wait_for_function("() => JSON.stringify({ ...localStorage }).includes('flux.2-klein-4b')")
     canvas.page.reload(wait_until="domcontentloaded")
     canvas.page.wait_for_function(READY, timeout=60_000)
     canvas.page.wait_for_function("() => window.graph.nodes.length === 2")
-    view(canvas)
+    canvas.unzoom(80)
     assert canvas.widget(GENERATE, "model") == "flux.2-klein-4b"
     expect(canvas.price(GENERATE)).to_have_text("\u2248 $0.005")
     probe(canvas, GENERATE)
@@ -221,7 +215,7 @@ def test_a_pick_outlives_a_reload(canvas: Canvas) -> None:
 def test_a_file_that_is_opened_beside_a_workflow_takes_nothing_from_it(canvas: Canvas) -> None:
     """In API format, where nodes come without a word that a workflow is being opened."""
     canvas.open(generate())
-    view(canvas)
+    canvas.unzoom(80)
     opened = "() => window.app.extensionManager.workflow.activeWorkflow.path"
     path = canvas.page.evaluate(opened)
     canvas.page.evaluate(
@@ -232,7 +226,7 @@ def test_a_file_that_is_opened_beside_a_workflow_takes_nothing_from_it(canvas: C
     canvas.settle()
     command(canvas, "Workspace.PreviousOpenedWorkflow")
     canvas.page.wait_for_function(f"path => ({opened})() === path", arg=path)
-    view(canvas)
+    canvas.unzoom(80)
     before = canvas.widget(GENERATE, "model")
     pick(canvas, GENERATE, "klein 4b")
     size = canvas.widget(GENERATE, "size")
@@ -244,13 +238,13 @@ def test_a_file_that_is_opened_beside_a_workflow_takes_nothing_from_it(canvas: C
         canvas.page.wait_for_function(
             f"([path, back]) => (({opened})() === path) === back", arg=[path, "Prev" in there]
         )
-    view(canvas)
+    canvas.unzoom(80)
     assert canvas.widget(GENERATE, "model") == "flux.2-klein-4b"
 
 
 def test_sockets_that_come_and_go_are_part_of_the_step_that_moves_them(canvas: Canvas) -> None:
     canvas.open(example("edit")[0])
-    view(canvas)
+    canvas.unzoom(80)
     becomes(canvas, SOCKETS, EDIT, ["image_2", "image_3"])
     for _ in range(2):
         drag(canvas, EDIT)

@@ -102,6 +102,7 @@ def test_a_run_is_stopped_from_the_sidebar(canvas: Canvas) -> None:
     sidebar = canvas.page.locator(".lumenfall-sidebar")
     sidebar.get_by_role("button", name="Cancel").first.click(timeout=15_000)
     expect(canvas.status(GENERATE)).to_contain_text("stopped")
+    canvas.finished(GENERATE, "stopped")
     canvas.page.evaluate("() => window.app.extensionManager.command.execute('Workspace.ToggleSidebarTab.lumenfall')")
     paid = [one for one in canvas.site.sandbox.requests[sent:] if one.endpoint.startswith("images/")]
     assert len(paid) == 1

@@ -63,13 +63,13 @@ def test_a_reload_after_an_update_runs_the_new_code(cached: Page, site: Site, in
     canvas = Canvas(cached, site)
     cached.goto(site.url, wait_until="domcontentloaded")
     works(canvas)
-    for path in (installed / "js").iterdir():
+    for path in (installed / "js").rglob("*.js"):
         # Exported by bar, imported by the entry file.
-        path.write_text(re.sub(r"\brefreshSoon\b", "showSoon", path.read_text("utf-8")), encoding="utf-8")
+        path.write_text(re.sub(r"\brefreshBars\b", "showBars", path.read_text("utf-8")), encoding="utf-8")
         os.utime(path, (LONG_AGO + 1, LONG_AGO + 1))
     cached.reload(wait_until="domcontentloaded")
     works(canvas)
-    assert "showSoon" in cached.evaluate(
+    assert "showBars" in cached.evaluate(
         "async () => Object.keys(await import('/extensions/comfyui-lumenfall/js/bar.js'))"
     )
 
@@ -77,7 +77,7 @@ def test_a_reload_after_an_update_runs_the_new_code(cached: Page, site: Site, in
 def test_a_module_that_comfyui_loads_as_an_extension_is_the_one_that_the_others_import(page: Canvas) -> None:
     page.open(generate())
     listed = [path for path in page.site.json("/extensions") if path.startswith("/extensions/comfyui-lumenfall/")]
-    assert sorted(Path(path).name for path in listed) == sorted(path.name for path in (PACK_ROOT / "web/js").iterdir())
+    assert sorted(Path(path).name for path in listed) == sorted(it.name for it in (PACK_ROOT / "web/js").rglob("*.js"))
     is_one = """async id => {
         const { barOf } = await import("/extensions/comfyui-lumenfall/js/bar.js");
         return Boolean(barOf(window.graph.getNodeById(id)));
@@ -88,7 +88,7 @@ def test_a_module_that_comfyui_loads_as_an_extension_is_the_one_that_the_others_
     assert sorted(ours) == sorted({f"{page.site.url}{path}" for path in listed})
 
 
-@pytest.mark.parametrize("path", sorted((PACK_ROOT / "web" / "js").glob("[!l]*.js")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted((PACK_ROOT / "web" / "js").rglob("[!l]*.js")), ids=lambda path: path.stem)
 def test_only_the_entry_file_does_anything_when_it_is_loaded(path: Path) -> None:
     # Besides comments, what is inside of something, and the ends of that.
     begun = [line for line in path.read_text("utf-8").splitlines() if re.match(r"[^\s/})\]]", line)]

@@ -1,7 +1,8 @@
 // What a model does with the options that are set: which of them it would ignore.
 
+import { classOf, inputsOf, isLinked, nodeBefore, nodesBehind, valueOf } from "./host/graph.js";
 import { findModel, hasEnded, isEnding } from "./models.js";
-import { OPTIONS, nodeBefore, slugsOf, widgetOf } from "./nodes.js";
+import { OPTIONS, slugsOf } from "./nodes.js";
 import { date, t } from "./text.js";
 
 // Every model takes the others (docs.lumenfall.ai/unified-model-behavior); these it has to list.
@@ -11,19 +12,19 @@ const UNSET = ["", "auto"];
 /** The options of a Request Options node that are set and that `model` does not list. */
 export function ignoredBy(model, options) {
   if (!model?.parameters) return [];
-  const set = SPECIFIC.filter((name) => !UNSET.includes(String(widgetOf(options, name)?.value ?? "").trim()));
+  const set = SPECIFIC.filter((name) => !UNSET.includes(String(valueOf(options, name) ?? "").trim()));
   return set.filter((name) => !model.parameters.includes(name));
 }
 
 /** What is to be said about a paid node before it runs, in short sentences. */
 export function remarksOn(node) {
-  const models = (slugsOf(node) ?? []).map(findModel).filter(Boolean);
+  const models = modelsOf(node);
   const options = nodeBefore(node, "options");
   const remarks = [];
   for (const model of models) {
-    const ignored = options?.comfyClass === OPTIONS ? ignoredBy(model, options) : [];
+    const ignored = classOf(options) === OPTIONS ? ignoredBy(model, options) : [];
     if (ignored.length) remarks.push(t("node.ignores", { model: nameOf(model), options: ignored.join(", ") }));
-    const pictures = node.inputs?.filter((input) => input.type === "IMAGE" && input.link != null).length ?? 0;
+    const pictures = inputsOf(node, "IMAGE").filter((name) => isLinked(node, name)).length;
     if (model.max_images && pictures > model.max_images) {
       remarks.push(t("node.tooManyPictures", { model: nameOf(model), count: model.max_images }));
     }
@@ -43,8 +44,8 @@ export function successorsOf(model) {
 /** For a Request Options node: what each model behind it would ignore. */
 export function remarksOnOptions(options) {
   const remarks = [];
-  for (const node of readers(options)) {
-    for (const model of (slugsOf(node) ?? []).map(findModel).filter(Boolean)) {
+  for (const node of nodesBehind(options)) {
+    for (const model of modelsOf(node)) {
       const ignored = ignoredBy(model, options);
       if (ignored.length) remarks.push(t("node.ignores", { model: nameOf(model), options: ignored.join(", ") }));
     }
@@ -52,10 +53,11 @@ export function remarksOnOptions(options) {
   return [...new Set(remarks)];
 }
 
-export function nameOf(model) {
-  return model.name || model.id;
+/** The models that a node asks, of those that are known. */
+function modelsOf(node) {
+  return (slugsOf(node) ?? []).flatMap((slug) => findModel(slug) ?? []);
 }
 
-function readers(options) {
-  return options.getOutputNodes?.(0) ?? [];
+export function nameOf(model) {
+  return model.name || model.id;
 }

@@ -1,6 +1,6 @@
 // The user's own figures by name, as a text with a line such as `provider/model 0.04` for each.
 
-const LINE = /^([!-~]+)[ \t=:]+(\d*\.?\d+)$/;
+const LINE = /^([!-~]+?)[ \t=:]+(\d*\.?\d+)$/;
 
 /** Amounts, given as {name: amount}, as such a text. */
 export function linesFrom(amounts) {

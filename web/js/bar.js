@@ -3,9 +3,13 @@
 
 import { nameOf, remarksOn, remarksOnOptions } from "./accepts.js";
 import { element } from "./element.js";
-import { isAlive, shownGraph } from "./host.js";
+import { changed } from "./host/changes.js";
+import { mount } from "./host/elements.js";
+import { isLoading } from "./host/frontend.js";
+import { classOf, hasWidget, isSettable, places, setWidget, valueOf, watchInputs } from "./host/graph.js";
 import { findModel } from "./models.js";
-import { OPTIONS, PAID, allNodes, isLinked, setWidget, slugsOf, widgetOf, worthOf } from "./nodes.js";
+import { OPTIONS, canChoose, chooseModel, isPaid, slugsOf, worthOf } from "./nodes.js";
+import { IDLE, forget, recall } from "./outcomes.js";
 import { openPicker } from "./picker.js";
 import { money, t } from "./text.js";
 
@@ -15,28 +19,14 @@ const RATIOS = ["1:1", "3:2", "2:3", "4:3", "3:4", "16:9", "9:16"];
 const SIZES = ["1024x1024", "1536x1024", "1024x1536"];
 
 const bars = new WeakMap();
-const owners = new WeakMap(); // of the elements
 
 /** Give `node` its bar. */
 export function addBar(node) {
   if (bars.has(node)) return;
-  const bar = PAID.has(node.comfyClass) ? new PaidBar(node) : new Bar(node);
+  const bar = isPaid(node) ? new PaidBar(node) : new Bar(node);
   bars.set(node, bar);
-  const { onConnectionsChange } = node;
-  node.onConnectionsChange = function (...args) {
-    const answer = onConnectionsChange?.apply(this, args);
-    refreshSoon();
-    return answer;
-  };
-  for (const widget of node.widgets ?? []) {
-    const { callback } = widget;
-    widget.callback = function (...args) {
-      const answer = callback?.apply(this, args);
-      refreshSoon();
-      return answer;
-    };
-  }
-  refreshSoon();
+  watchInputs(node);
+  changed();
 }
 
 /** The bar of a node; undefined for nodes of others. */
@@ -44,97 +34,45 @@ export function barOf(node) {
   return bars.get(node);
 }
 
-const watchers = new Set();
-
-/** Call `watcher` whenever what a run would cost may have changed. */
-export function onPrices(watcher) {
-  watchers.add(watcher);
-}
-
-let waiting = false;
-
-/** Show what the widgets say now, once for many changes. */
-export function refreshSoon() {
-  if (waiting) return;
-  waiting = true;
-  requestAnimationFrame(() => {
-    waiting = false;
-    for (const node of allNodes()) bars.get(node)?.refresh();
-    replaceDead();
-    for (const watcher of watchers) watcher();
-  });
-}
-
-/**
- * Undo and redo make all nodes anew. Nodes 2.0 takes them for the old ones where the ids are the same, and goes on
- * showing the elements of the old ones: the new ones take their places.
- */
-function replaceDead() {
-  for (const root of document.querySelectorAll(".lumenfall-bar")) {
-    const dead = owners.get(root);
-    if (!dead || isAlive(dead.node)) continue;
-    const heir = bars.get(shownGraph()?.getNodeById(dead.node.id));
-    if (heir && !heir.root.isConnected) root.replaceWith(heir.root);
+/** Show on all bars what the widgets say now, and what was last said of each node. */
+export function refreshBars() {
+  const said = new Map();
+  for (const { node, id } of places()) {
+    const bar = bars.get(node);
+    if (!bar) continue;
+    // A node that was made for its own sake has not run, even if its id was that of another.
+    if (bar.isNew) forget(id);
+    const [now, before] = [recall(id), said.get(bar)];
+    said.set(bar, !before || (now && now.at > before.at) ? now : before);
+  }
+  for (const [bar, told] of said) {
+    bar.isNew = false;
+    bar.refresh(told);
   }
 }
 
 class Bar {
   constructor(node, height = SHORT) {
     this.node = node;
+    this.isNew = !isLoading();
     this.status = element("div", { class: "lumenfall-status", role: "status" });
-    this.root = element("div", { class: "lumenfall-bar" }, this.status);
-    owners.set(this.root, this);
-    const widget = node.addDOMWidget("lumenfall_bar", "lumenfall_bar", this.root, {
-      serialize: false,
-      hideOnZoom: false,
-      getMinHeight: () => height,
-      getMaxHeight: () => height,
-      getValue: () => "",
-      setValue: () => {},
-    });
-    widget.serialize = false;
-    this.say("");
+    this.root = element("div", { class: "lumenfall-bar", dataset: { state: IDLE.kind } }, this.status);
+    mount(node, "lumenfall_bar", this.root, height);
   }
 
-  refresh() {
-    if (this.node.comfyClass !== OPTIONS) return;
-    this.remark(remarksOnOptions(this.node));
-  }
-
-  /** `kind` is idle, running, done, replayed or error. */
-  say(text, kind = "idle", title = text) {
-    this.kind = kind;
-    this.status.textContent = text;
-    this.status.title = title;
+  /** Show what was last said of the node, as outcomes.js has it; what is to be said before a run, where nothing was. */
+  refresh({ kind, text, title } = IDLE) {
+    const remarks = kind === IDLE.kind ? this.remarks() : [];
+    const shown = remarks.join(" ") || text;
     this.root.dataset.state = kind;
+    this.root.classList.toggle("remarks", remarks.length > 0);
+    // What is written anew is read out anew.
+    if (this.status.textContent !== shown) this.status.textContent = shown;
+    this.status.title = title ?? shown;
   }
 
-  remark(remarks) {
-    if (this.kind === "idle") this.say(remarks.join(" "), "idle");
-    this.root.classList.toggle("remarks", this.kind === "idle" && remarks.length > 0);
-  }
-
-  progress(text) {
-    this.say(text, "running");
-  }
-
-  /** `report` is what the node says of itself, see nodes/report.py. */
-  finish(report) {
-    const facts = [report.replayed ? t("node.replayed", { price: money(0, report.currency) }) : cost(report)];
-    if (report.provider && !report.replayed) facts.push(report.provider);
-    if (report.seconds && !report.replayed) facts.push(t("node.seconds", { count: Math.round(report.seconds) }));
-    if (report.failures?.length) facts.push(t("node.failed", { count: report.failures.length }));
-    const notes = report.notes ?? [];
-    const title = [report.executed_model ?? report.model, report.request_id, ...notes].filter(Boolean).join("\n");
-    this.say(
-      facts.join(" \u00b7 ") + (notes.length ? ` \u00b7 ${t("node.notes", { count: notes.length })}` : ""),
-      report.replayed ? "replayed" : "done",
-      title,
-    );
-  }
-
-  fail(message) {
-    this.say(message, "error");
+  remarks() {
+    return classOf(this.node) === OPTIONS ? remarksOnOptions(this.node) : [];
   }
 }
 
@@ -148,20 +86,16 @@ class PaidBar extends Bar {
       onclick: () => this.pick(),
     });
     this.price = element("output", { class: "lumenfall-price" });
-    this.sizes = widgetOf(node, "size") ? this.sizeMenu() : null;
+    this.sizes = hasWidget(node, "size") ? this.sizeMenu() : null;
     this.root.prepend(element("div", { class: "lumenfall-choice" }, this.model, this.sizes, this.price));
   }
 
   pick() {
     const { node } = this;
     openPicker({
-      nodeClass: node.comfyClass,
+      nodeClass: classOf(node),
       current: slugsOf(node)?.[0] ?? "",
-      onpick: (slug) => {
-        const { options } = widgetOf(node, "model");
-        if (Array.isArray(options.values) && !options.values.includes(slug)) options.values = [...options.values, slug];
-        setWidget(node, "model", slug);
-      },
+      onpick: (slug) => chooseModel(node, slug),
     });
   }
 
@@ -169,32 +103,40 @@ class PaidBar extends Bar {
     const menu = element("select", { class: "lumenfall-sizes", "aria-label": t("node.sizes"), title: t("node.sizes") });
     menu.addEventListener("change", () => {
       setWidget(this.node, "size", menu.value);
-      menu.selectedIndex = 0;
     });
     return menu;
   }
 
-  refresh() {
+  remarks() {
+    return remarksOn(this.node);
+  }
+
+  refresh(told) {
+    super.refresh(told);
     const slugs = slugsOf(this.node);
     const model = slugs?.length ? findModel(slugs[0]) : undefined;
     const name = model ? nameOf(model) : (slugs?.[0] ?? t("node.linkedModel"));
-    this.model.textContent = slugs?.length > 1 ? t("node.severalModels", { count: slugs.length }) : name;
+    const count = slugs?.length ?? 0;
+    this.model.textContent = count > 1 ? t("node.severalModels", { count }) : name;
     this.model.title = t("node.choose");
-    this.model.disabled = isLinked(this.node, "model");
+    this.model.disabled = !canChoose(this.node);
     this.showSizes(model);
     this.showPrice();
-    this.remark(remarksOn(this.node));
   }
 
+  /** The menu shows the size that is set: else an arrow key, which goes on from there, would reach but the first. */
   showSizes(model) {
-    const sizes = [...new Set(["auto", ...(model?.sizes?.length ? model.sizes : SIZES), ...RATIOS])];
-    if (!this.sizes || this.sizes.dataset.sizes === sizes.join()) return;
-    this.sizes.dataset.sizes = sizes.join();
-    const choices = sizes.map((size) => element("option", { value: size, text: size }));
-    this.sizes.replaceChildren(
-      element("option", { text: t("node.size"), disabled: true, selected: true, hidden: true }),
-      ...choices,
-    );
+    if (!this.sizes) return;
+    const size = valueOf(this.node, "size");
+    const offered = ["auto", ...(model?.sizes?.length ? model.sizes : SIZES), ...RATIOS];
+    const sizes = [...new Set(size === undefined || offered.includes(size) ? offered : [size, ...offered])];
+    if (this.sizes.dataset.sizes !== sizes.join()) {
+      this.sizes.dataset.sizes = sizes.join();
+      const linked = element("option", { value: "", text: t("node.size"), disabled: true, hidden: true });
+      this.sizes.replaceChildren(linked, ...sizes.map((each) => element("option", { value: each, text: each })));
+    }
+    this.sizes.value = size ?? "";
+    this.sizes.disabled = !isSettable(this.node, "size");
   }
 
   showPrice() {
@@ -204,12 +146,4 @@ class PaidBar extends Bar {
     else this.price.textContent = (worth.known ? "\u2248 " : "\u2265 ") + amount;
     this.price.title = worth.count > 1 ? t("node.pricePer", { count: worth.count }) : t("node.priceOne");
   }
-}
-
-function cost(report) {
-  const costs = Object.entries(report.costs ?? {});
-  if (costs.length > 1) return costs.map(([currency, amount]) => money(amount, currency)).join(" + ");
-  return report.cost === null || report.cost === undefined
-    ? t("node.unknownCost")
-    : money(report.cost, report.currency);
 }

@@ -4,7 +4,15 @@
 import { element } from "./element.js";
 import { t } from "./text.js";
 
-/** Open a dialog. `render(body, close)` fills it; `onclose` is called once, however it was closed. */
+/**
+ * Open a dialog. `render` fills its body; `onclose` is called once, however it was closed.
+ *
+ * @param {object} dialog
+ * @param {string} dialog.title
+ * @param {string} [dialog.className]
+ * @param {(body: HTMLElement, close: () => void) => unknown} dialog.render
+ * @param {() => void} [dialog.onclose]
+ */
 export function openDialog({ title, className = "", render, onclose }) {
   const body = element("div", { class: "lumenfall-dialog-body" });
   const close = () => dialog.close();
@@ -36,6 +44,8 @@ export function openDialog({ title, className = "", render, onclose }) {
   document.body.append(dialog);
   render(body, close);
   dialog.showModal();
-  (body.querySelector("[autofocus]") ?? body.querySelector("input, button"))?.focus();
+  /** @type {HTMLElement | null} */
+  const first = body.querySelector("[autofocus]") ?? body.querySelector("input, button");
+  first?.focus();
   return { close };
 }

@@ -3,6 +3,12 @@
 /**
  * A new element. Properties that are functions become listeners (`onclick`), `class`, `text` and names with a dash or
  * a colon become what they say, everything else is set on the element itself. Children that are null are left out.
+ *
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {Record<string, any>} properties
+ * @param {any[]} children
+ * @returns {HTMLElementTagNameMap[Tag]}
  */
 export function element(tag, properties = {}, ...children) {
   const made = document.createElement(tag);

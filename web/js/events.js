@@ -1,48 +1,58 @@
 // What the nodes say while a graph runs, brought to their bars.
 
-import { api } from "../../../scripts/api.js";
-import { barOf } from "./bar.js";
-import { queueAgain, running } from "./host.js";
-import { nodeAt, slugsOf, workflowId } from "./nodes.js";
+import { listen, onQueued } from "./host/frontend.js";
+import { nodeAt, titleOf, workflowId } from "./host/graph.js";
+import { queueAgain, running } from "./host/queue.js";
+import { slugsOf } from "./nodes.js";
+import { end, finished, keep } from "./outcomes.js";
 import { noteUse } from "./picker.js";
 import { giveUp } from "./server.js";
 import { t } from "./text.js";
 import { showToast } from "./toast.js";
 
 /** Listen to the host, once. */
-export function listen() {
-  api.addEventListener("execution_start", ({ detail }) => learnWorkflow(detail.prompt_id));
-  api.addEventListener("lumenfall.progress", ({ detail }) => barOf(nodeOf(detail))?.progress(detail.text));
-  api.addEventListener("lumenfall.error", ({ detail }) => fail(detail));
-  api.addEventListener("executed", ({ detail }) => show(nodeOf(detail), detail.output));
+export function hearRuns() {
+  onQueued((promptId, workflow, tab) => runs.set(promptId, { workflow, tab }));
+  listen("execution_start", ({ prompt_id: promptId }) => runOf(promptId));
+  listen("lumenfall.progress", (detail) => tell(detail, { kind: "running", text: detail.text }));
+  listen("lumenfall.error", fail);
+  listen("executed", show);
+  for (const event of ENDS) listen(event, async ({ prompt_id: promptId }) => (await runOf(promptId)) && end(promptId));
 }
 
-const MOST_RUNS = 50;
-const workflows = new Map();
+const ENDS = ["execution_success", "execution_error", "execution_interrupted"];
+const MOST_RUNS = 200;
+/** @type {Map<string, {workflow?: string, tab?: object} | Promise<{workflow?: string, tab?: object}>>} */
+const runs = new Map();
 
-/** Another workflow may be opened while this one runs, and have a node of the same id. */
-async function learnWorkflow(promptId) {
-  const sent = (await running()).get(promptId);
-  workflows.set(promptId, sent?.extra_pnginfo?.workflow?.id);
-  if (workflows.size > MOST_RUNS) workflows.delete(workflows.keys().next().value);
-}
-
-/** The node that an event is about; null where it is not in the workflow that is open. */
-function nodeOf({ node, prompt_id: promptId }) {
-  const workflow = workflows.get(promptId);
-  return !workflow || workflow === workflowId() ? nodeAt(node) : null;
-}
-
-function show(node, output) {
-  const bar = barOf(node);
-  const report = output?.lumenfall?.[0];
-  const estimate = output?.lumenfall_estimate?.[0];
-  if (bar && report) {
-    bar.finish(report);
-    for (const slug of slugsOf(node) ?? []) if (slug) noteUse(slug);
-  } else if (bar && estimate) {
-    bar.say(estimate.summary, "done");
+/** The workflow of a prompt: another may be opened while it runs, and have a node of the same id. */
+function runOf(promptId) {
+  if (!runs.has(promptId)) {
+    // Queued by no one here, or before a reload.
+    const asked = running().then((sent) => ({ workflow: sent.get(promptId)?.extra_pnginfo?.workflow?.id }));
+    runs.set(
+      promptId,
+      asked.catch(() => ({})),
+    );
+    if (runs.size > MOST_RUNS) runs.delete([...runs.keys()][0]);
   }
+  return runs.get(promptId);
+}
+
+/** Say something of the node that an event is about; the node, or null where it is not in the workflow that is open. */
+async function tell({ node: id, prompt_id: promptId }, told) {
+  const { workflow = workflowId(), tab } = (await runOf(promptId)) ?? {};
+  keep(workflow, id, { ...told, promptId, tab });
+  return workflow === workflowId() ? nodeAt(id) : null;
+}
+
+async function show(detail) {
+  const report = detail.output?.lumenfall?.[0];
+  const estimate = detail.output?.lumenfall_estimate?.[0];
+  if (estimate) await tell(detail, { kind: "done", text: estimate.summary });
+  if (!report) return;
+  const node = await tell(detail, finished(report));
+  for (const slug of (node && slugsOf(node)) ?? []) if (slug) noteUse(slug);
 }
 
 // The values of Charged in nodes/errors.py.
@@ -52,19 +62,18 @@ const CHARGED = {
   "may have been charged": "errors.maybeCharged",
 };
 
-function fail(told) {
+async function fail(told) {
   const { error, link } = told;
-  const node = nodeOf(told);
-  barOf(node)?.fail(error.message);
+  const node = await tell(told, { kind: "error", text: error.message });
   showToast({
     kind: "error",
     key: error.request_id ?? `${told.node}`,
-    title: node?.title ?? "Lumenfall",
+    title: titleOf(node) ?? "Lumenfall",
     text: [error.message, error.hint].filter(Boolean).join(" "),
     facts: [error.code, t(CHARGED[error.charged]), error.request_id].filter(Boolean),
     link: link ? { href: link, text: t("errors.openRequest") } : null,
     actions: error.call
-      ? [{ text: t("errors.sendAgain"), run: () => sendAgain(error.call, told.prompt_id, node?.title) }]
+      ? [{ text: t("errors.sendAgain"), run: () => sendAgain(error.call, told.prompt_id, titleOf(node)) }]
       : [],
   });
 }
@@ -74,7 +83,8 @@ async function sendAgain(call, promptId, title = "Lumenfall") {
   try {
     await giveUp(call);
     await queueAgain(promptId);
-  } catch ({ message, hint, code }) {
+  } catch (error) {
+    const { message, hint, code } = error;
     showToast({
       kind: "error",
       key: call,

@@ -102,13 +102,16 @@ export class History {
         ),
       )
       .sort((a, b) => b.sent_at - a.sent_at);
-    const focused = this.list.contains(document.activeElement) ? document.activeElement.dataset.call : null;
+    const { activeElement } = document;
+    const focused = this.list.contains(activeElement) ? activeElement?.getAttribute("data-call") : null;
     this.list.replaceChildren(...matching.map((call) => this.entry(call)));
     if (!matching.length)
       this.list.append(
         element("p", { class: "lumenfall-muted", text: t(this.calls.size ? "sidebar.noMatch" : "sidebar.noCalls") }),
       );
-    if (focused) this.list.querySelector(`[data-call="${focused}"]`)?.focus();
+    /** @type {HTMLElement | null} */
+    const again = focused ? this.list.querySelector(`[data-call="${focused}"]`) : null;
+    again?.focus();
   }
 
   entry(call) {
@@ -224,7 +227,8 @@ async function release(call) {
     const { state, given_up: isGivenUp } = await giveUp(call.id);
     Object.assign(call, { state, given_up: isGivenUp, blocking: false });
     showToast({ ...told, text: t("sidebar.released") });
-  } catch ({ message, hint }) {
+  } catch (error) {
+    const { message, hint } = error;
     showToast({ ...told, kind: "error", text: [message, hint].filter(Boolean).join(" ") });
   }
 }

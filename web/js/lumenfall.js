@@ -2,16 +2,19 @@
 // are no .mjs, which it would not load, because browsers would then keep their old code after an update: ComfyUI sends
 // Cache-Control for .js and .css only.
 
-import { app } from "../../../scripts/app.js";
-import { api } from "../../../scripts/api.js";
-import { addBar, refreshSoon } from "./bar.js";
+import { addBar, barOf, refreshBars } from "./bar.js";
 import { element } from "./element.js";
-import { listen } from "./events.js";
+import { hearRuns } from "./events.js";
+import { selectedNodes } from "./host/canvas.js";
+import { changed, hearChanges, onChange } from "./host/changes.js";
+import { registerExtension } from "./host/frontend.js";
+import { classOf } from "./host/graph.js";
 import { loadModels, onModels } from "./models.js";
+import { EDIT, isOurs, isPaid } from "./nodes.js";
 import { openSettings, settings } from "./settings.js";
 import { registerSidebar } from "./sidebar.js";
 import { keepOneFree } from "./sockets.js";
-import { readTexts } from "./text.js";
+import { readTexts, t } from "./text.js";
 import { openEstimate, showTotal } from "./total.js";
 
 for (const name of ["base", "bar", "picker", "settings", "sidebar", "toast", "total"]) {
@@ -19,7 +22,7 @@ for (const name of ["base", "bar", "picker", "settings", "sidebar", "toast", "to
   document.head.append(element("link", { rel: "stylesheet", href }));
 }
 
-app.registerExtension({
+registerExtension({
   name: "Lumenfall",
   settings,
   commands: [
@@ -30,28 +33,43 @@ app.registerExtension({
       icon: "pi pi-dollar",
       function: openEstimate,
     },
+    {
+      id: "Lumenfall.Model",
+      label: "Lumenfall: choose a model",
+      icon: "pi pi-sparkles",
+      function: () => barOf(selectedNodes().find(isPaid))?.pick(),
+    },
   ],
-  menuCommands: [{ path: ["Extensions", "Lumenfall"], commands: ["Lumenfall.Estimate", "Lumenfall.Settings"] }],
+  menuCommands: [
+    { path: ["Extensions", "Lumenfall"], commands: ["Lumenfall.Model", "Lumenfall.Estimate", "Lumenfall.Settings"] },
+  ],
+  keybindings: [{ commandId: "Lumenfall.Model", combo: { key: "l", ctrl: true, shift: true } }],
+  aboutPageBadges: [{ label: "Lumenfall", url: "https://docs.lumenfall.ai", icon: "pi pi-wallet" }],
 
   async init() {
     await readTexts();
   },
 
   setup() {
-    listen();
-    onModels(refreshSoon);
+    hearChanges();
+    hearRuns();
+    onChange(refreshBars);
+    onModels(changed);
     showTotal();
     registerSidebar();
     loadModels();
-    // Undo, paste, and whatever else changes widgets without asking them.
-    api.addEventListener("graphChanged", refreshSoon);
   },
 
   nodeCreated(node) {
-    if (!node.comfyClass?.startsWith("Lumenfall")) return;
+    if (!isOurs(node)) return;
     addBar(node);
-    if (node.comfyClass === "LumenfallEdit") keepOneFree(node, "image_", 2, 16);
+    if (classOf(node) === EDIT) keepOneFree(node, "image_", 2, 16);
   },
 
-  afterConfigureGraph: refreshSoon,
+  getSelectionToolboxCommands: (item) => (isPaid(item) ? ["Lumenfall.Model"] : []),
+  getNodeMenuItems: (node) =>
+    isPaid(node) ? [{ content: t("node.choose"), callback: () => barOf(node)?.pick() }] : [],
+
+  afterConfigureGraph: changed,
+  onNodeOutputsUpdated: changed,
 });

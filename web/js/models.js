@@ -2,6 +2,39 @@
 
 import { get } from "./server.js";
 
+/**
+ * A model as /lumenfall/models lists it: `price` of one picture, `seconds` that it takes, `ends` as YYYY-MM-DD.
+ *
+ * @typedef {object} Model
+ * @property {string} id
+ * @property {string} name
+ * @property {string[]} aliases
+ * @property {string[]} modes
+ * @property {number | null} price
+ * @property {string} currency
+ * @property {number | null} seconds
+ * @property {string[] | null} parameters
+ * @property {string[] | null} sizes
+ * @property {number | null} max_images
+ * @property {boolean} mask
+ * @property {boolean} transparency
+ * @property {string | null} ends
+ * @property {string[]} successors
+ * @property {boolean} figure
+ */
+
+/**
+ * @typedef {object} Models
+ * @property {Model[]} models
+ * @property {Model[]} ended
+ * @property {Record<string, {modes: string[]}>} nodes
+ * @property {string} source
+ * @property {number | null} [fetched_at]
+ * @property {string | null} compiled
+ * @property {string | null} failure
+ */
+
+/** @type {Models} */
 let known = { models: [], ended: [], nodes: {}, source: "bundled", compiled: null, failure: null };
 const listeners = new Set();
 
@@ -25,10 +58,15 @@ export function knownModels() {
   return known;
 }
 
-/** The entry for a slug, an alias or `provider/slug`, also of a model that has ended; undefined for any other. */
+/**
+ * The entry for a slug, an alias or `provider/slug`, also of a model that has ended; undefined for any other.
+ *
+ * @param {string} [slug]
+ */
 export function findModel(slug) {
-  const names = [slug, slug?.includes("/") ? slug.slice(slug.indexOf("/") + 1) : ""].filter(Boolean);
+  const names = [slug ?? "", slug?.includes("/") ? slug.slice(slug.indexOf("/") + 1) : ""].filter(Boolean);
   // As nodes/api/catalogue.py does it: a snapshot that is listed by itself counts before the model it is an alias of.
+  /** @type {(models: Model[], name: string) => Model | undefined} */
   const find = (models, name) =>
     models.find((model) => model.id === name) ?? models.find((model) => model.aliases.includes(name));
   for (const models of [known.models, known.ended]) {

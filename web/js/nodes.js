@@ -1,99 +1,81 @@
-// The pack's nodes on the canvas: which there are, what is wired into them, and what they are worth.
+// The pack's nodes: which models they ask, and what they are worth.
 
-import { app } from "../../../scripts/app.js";
-import { change, writeWidget } from "./host.js";
+import { classOf, hasWidget, isSettable, nodeBefore, setWidget, valueOf } from "./host/graph.js";
 import { findModel } from "./models.js";
 
 export const OPTIONS = "LumenfallOptions";
-export const PAID = new Set(
+export const EDIT = "LumenfallEdit";
+const COMPARE = "LumenfallCompare";
+const PAID = new Set(
   ["Generate", "Inpaint", "Variations", "Edit", "Outpaint", "Upscale", "Compare"].map((name) => `Lumenfall${name}`),
 );
 
-const SWITCHED_OFF = [2, 4]; // muted, bypassed
-
-export function widgetOf(node, name) {
-  return node?.widgets?.find((widget) => widget.name === name);
+export function isOurs(node) {
+  return Boolean(classOf(node)?.startsWith("Lumenfall"));
 }
 
-/** Set a widget as a person would. */
-export function setWidget(node, name, value) {
-  const widget = widgetOf(node, name);
-  if (!widget || widget.value === value) return;
-  change(() => writeWidget(node, widget, value));
-  node.graph?.setDirtyCanvas?.(true, true);
+/** Whether a run of the node may cost something. */
+export function isPaid(node) {
+  return PAID.has(classOf(node) ?? "");
 }
 
-/** The node that an input is wired to, or null. */
-export function nodeBefore(node, name) {
-  const slot = node.inputs?.findIndex((input) => input.name === name) ?? -1;
-  return slot < 0 ? null : (node.getInputNode?.(slot) ?? null);
-}
-
-export function isLinked(node, name) {
-  return node.inputs?.some((input) => input.name === name && input.link != null) ?? false;
-}
-
-/** Every node of the workflow that `wanted` lets through, those in subgraphs included. */
-export function* allNodes(wanted = () => true, graph = root()) {
-  for (const node of graph?.nodes ?? graph?._nodes ?? []) {
-    if (!wanted(node)) continue;
-    yield node;
-    if (node.subgraph) yield* allNodes(wanted, node.subgraph);
+/**
+ * The slugs that a node asks; null where one is not known before a run. `path` is as `activeNodes` gives it.
+ *
+ * @param {import("./host/graph.js").Node} node
+ * @param {import("./host/graph.js").Node[]} [path]
+ */
+export function slugsOf(node, path) {
+  if (classOf(node) === COMPARE) {
+    const [model, more] = ["model", "more_models"].map((name) => valueOf(node, name, path));
+    if (model === undefined || more === undefined) return null;
+    return [...new Set([model, ...String(more).split("\n")].map((slug) => String(slug).trim()).filter(Boolean))];
   }
+  const chooser = chooserOf(node, path);
+  const slug = chooser && valueOf(chooser, "model", path);
+  return slug === undefined || slug === null ? null : [String(slug).trim()];
 }
 
-/** Those that would run. */
-export function activeNodes() {
-  return allNodes((node) => !SWITCHED_OFF.includes(node.mode));
+/** The node whose `model` counts: Request Options win, unless they leave it empty. Null where that is not known. */
+function chooserOf(node, path) {
+  const options = nodeBefore(node, "options", path);
+  if (options === null || classOf(node) === COMPARE) return node;
+  const said = options && classOf(options) === OPTIONS ? valueOf(options, "model", path) : undefined;
+  if (said === undefined) return null;
+  return String(said).trim() ? options : node;
 }
 
-/** The id of the workflow that is open. */
-export function workflowId() {
-  return root()?.id;
+/** Whether a model can be chosen for the node. */
+export function canChoose(node) {
+  const chooser = chooserOf(node);
+  return Boolean(chooser) && isSettable(chooser, "model");
 }
 
-/** The node that runs under an id such as 5 or, inside of a subgraph, 3:5. */
-export function nodeAt(executionId) {
-  let graph = root();
-  let node = null;
-  for (const part of String(executionId).split(":")) {
-    node = graph?.getNodeById?.(part) ?? graph?.getNodeById?.(Number(part)) ?? null;
-    graph = node?.subgraph;
-  }
-  return node;
-}
-
-/** The slugs that a node asks; null where one comes over a link and is not known yet. */
-export function slugsOf(node) {
-  const options = nodeBefore(node, "options");
-  const own = options?.comfyClass === OPTIONS ? String(widgetOf(options, "model")?.value ?? "").trim() : "";
-  if (node.comfyClass === "LumenfallCompare") {
-    const more = String(widgetOf(node, "more_models")?.value ?? "").split("\n");
-    const all = [widgetOf(node, "model")?.value, ...more].map((slug) => String(slug ?? "").trim()).filter(Boolean);
-    return isLinked(node, "model") || isLinked(node, "more_models") ? null : [...new Set(all)];
-  }
-  if (own) return [own];
-  if (isLinked(node, "model") || (options && options.comfyClass !== OPTIONS)) return null;
-  return [String(widgetOf(node, "model")?.value ?? "").trim()];
+/** Choose the model of a node, where it counts. */
+export function chooseModel(node, slug) {
+  const chooser = chooserOf(node);
+  if (chooser) setWidget(chooser, "model", slug);
 }
 
 /**
  * What a run of the node would cost by the list: {amount, currency, count, known}. `known` is false where a price or a
  * model is not known, or pictures come in by a link whose number is not; then `amount` is the least.
+ *
+ * @param {import("./host/graph.js").Node} node
+ * @param {import("./host/graph.js").Node[]} [path]
  */
-export function worthOf(node) {
-  const slugs = slugsOf(node);
-  const n = isLinked(node, "n") ? 1 : Number(widgetOf(node, "n")?.value ?? 1);
-  const found = (slugs ?? []).map(findModel);
-  const prices = found.map((model) => model?.price ?? null);
+export function worthOf(node, path) {
+  const slugs = slugsOf(node, path);
+  const wanted = hasWidget(node, "n") ? valueOf(node, "n", path) : 1;
+  const n = Number(wanted ?? 1);
+  const models = (slugs ?? []).map(findModel);
+  const prices = models.map((model) => model?.price ?? null);
+  let amount = 0;
+  for (const price of prices) amount += (price ?? 0) * n;
   return {
-    amount: prices.reduce((sum, price) => sum + (price ?? 0) * n, 0),
-    currency: found.find(Boolean)?.currency ?? "USD",
+    amount,
+    currency: models.find(Boolean)?.currency ?? "USD",
     count: n * (slugs?.length ?? 1),
-    known: slugs !== null && !prices.includes(null) && !isLinked(node, "n"),
+    known: slugs !== null && !prices.includes(null) && wanted !== undefined,
   };
-}
-
-function root() {
-  return app.rootGraph ?? app.graph;
 }

@@ -52,6 +52,13 @@ export function openPicker(choice) {
 }
 
 class Picker {
+  /** @type {() => void} */ close;
+  /** @type {HTMLInputElement} */ search;
+  /** @type {HTMLElement} */ rows;
+  /** @type {HTMLElement} */ source;
+  /** @type {HTMLButtonElement} */ refresh;
+  /** @type {string[]} */ pickable;
+
   constructor({ nodeClass, current, onpick }) {
     this.nodeClass = nodeClass;
     this.current = current;
@@ -150,9 +157,7 @@ class Picker {
     const recent = recentSlugs();
     const usable = sorted.filter((model) => fits(model, this.nodeClass));
     const last =
-      this.order === "recommended"
-        ? recent.map((slug) => usable.find((model) => model.id === slug)).filter(Boolean)
-        : [];
+      this.order === "recommended" ? recent.flatMap((slug) => usable.find((model) => model.id === slug) ?? []) : [];
     return {
       recent: last,
       usable: usable.filter((model) => !last.includes(model)),
@@ -284,7 +289,9 @@ class Picker {
 
   /** Show which row Enter picks. */
   mark() {
-    for (const row of this.rows.querySelectorAll("[role=option]")) {
+    /** @type {NodeListOf<HTMLElement>} */
+    const rows = this.rows.querySelectorAll("[role=option]");
+    for (const row of rows) {
       const active = row.dataset.slug !== undefined && row.dataset.slug === this.pickable[this.active];
       row.setAttribute("aria-selected", String(active));
       if (!active) continue;

@@ -1,6 +1,6 @@
 // The pack's own routes. Each request carries a header of its own: no other page can send it unasked.
 
-import { api } from "../../../scripts/api.js";
+import { fetchRoute } from "./host/frontend.js";
 
 const PREFIX = "/lumenfall";
 const HEADERS = { "X-Lumenfall": "1" };
@@ -43,7 +43,7 @@ export async function picture(callId, number, side) {
 async function answer(path, options) {
   let response;
   try {
-    response = await api.fetchApi(PREFIX + path, options);
+    response = await fetchRoute(PREFIX + path, options);
   } catch (error) {
     throw new ServerError({ message: String(error?.message ?? error) });
   }

@@ -4,7 +4,8 @@
 import { openDialog } from "./dialog.js";
 import { element } from "./element.js";
 import { loadModels } from "./models.js";
-import { amountsIn, changedAmounts, linesFrom, wrongLine } from "./amounts.js";
+import { amountsIn, changedAmounts, wrongLine } from "./amounts.js";
+import { amountField, amountIn, amountsField } from "./fields.js";
 import { get, post } from "./server.js";
 import { money, number, t } from "./text.js";
 
@@ -39,6 +40,20 @@ export function openSettings() {
 }
 
 class Form {
+  /** @type {any} */ now; // what /settings answers
+  /** @type {HTMLElement} */ message;
+  /** @type {HTMLInputElement} */ key;
+  /** @type {HTMLInputElement} */ baseUrl;
+  /** @type {Record<string, HTMLInputElement>} */ limits = {};
+  /** @type {HTMLInputElement} */ warn;
+  /** @type {HTMLTextAreaElement} */ prices;
+  /** @type {HTMLTextAreaElement} */ rates;
+  /** @type {HTMLSelectElement} */ onFailure;
+  /** @type {HTMLInputElement} */ replay;
+  /** @type {HTMLSelectElement} */ receipts;
+  /** @type {HTMLInputElement} */ parallel;
+  /** @type {HTMLInputElement} */ store;
+
   constructor(body, close) {
     this.body = body;
     this.close = close;
@@ -218,6 +233,7 @@ class Form {
 
   /** What was typed of key and base URL. */
   server() {
+    /** @type {{key?: string, base_url?: string}} */
     const typed = {};
     if (this.key.value.trim()) typed.key = this.key.value.trim();
     if (this.baseUrl.value.trim() && !this.baseUrl.disabled) typed.base_url = this.baseUrl.value.trim();
@@ -240,7 +256,6 @@ class Form {
   }
 
   limitRow(name) {
-    this.limits ??= {};
     this.limits[name] = amountField(this.now.limits[name]);
     return this.row(
       `limits.${name}`,
@@ -319,6 +334,7 @@ class Form {
   /** Only what was changed: two open dialogs must not undo each other. */
   changes() {
     const { now } = this;
+    /** @type {any} */
     const changed = {};
     if (this.removesKey) changed.key = null;
     if (this.key.value.trim()) changed.key = this.key.value.trim();
@@ -375,31 +391,4 @@ function works({ host, models, balance }) {
   if (balance && balance.amount !== null)
     parts.push(t("settings.balance", { amount: money(balance.amount, balance.currency) }));
   return parts.join(" ");
-}
-
-function amountField(value) {
-  return element("input", {
-    class: "lumenfall-field",
-    type: "number",
-    min: 0,
-    step: "any",
-    placeholder: t("settings.none"),
-    value: value ?? "",
-  });
-}
-
-function amountsField(amounts, example) {
-  const field = element("textarea", {
-    class: "lumenfall-field",
-    rows: 2,
-    spellcheck: false,
-    placeholder: example,
-    value: linesFrom(amounts),
-    oninput: () => field.setCustomValidity(""),
-  });
-  return field;
-}
-
-function amountIn(field) {
-  return field.value.trim() === "" ? null : Number(field.value);
 }

@@ -1,11 +1,10 @@
 // The sidebar tab: what was spent, what runs, what was made.
 
-import { app } from "../../../scripts/app.js";
-import { api } from "../../../scripts/api.js";
 import { spendChart } from "./chart.js";
 import { element } from "./element.js";
 import { History } from "./history.js";
-import { running, stopRuns } from "./host.js";
+import { addSidebarTab, listen } from "./host/frontend.js";
+import { running, stopRuns } from "./host/queue.js";
 import { takeDrops } from "./restore.js";
 import { get } from "./server.js";
 import { openSettings } from "./settings.js";
@@ -14,11 +13,12 @@ import { money, t } from "./text.js";
 const EVENTS = ["execution_start", "executed", "execution_success", "execution_error", "execution_interrupted"];
 const POLL = 2000; // milliseconds, while something runs
 
+/** @type {Panel | null} */
 let panel = null;
 
 /** Add the tab. */
 export function registerSidebar() {
-  app.extensionManager.registerSidebarTab({
+  addSidebarTab({
     id: "lumenfall",
     icon: "pi pi-wallet",
     title: "Lumenfall",
@@ -71,15 +71,14 @@ class Panel {
       this.history.root,
     );
     root.append(this.root);
-    this.later = () => this.refreshSoon();
-    for (const event of EVENTS) api.addEventListener(event, this.later);
+    this.deaf = EVENTS.map((event) => listen(event, () => this.refreshSoon()));
     this.ticking = setInterval(() => this.tick(), 1000);
     this.refresh(true);
   }
 
   destroy() {
     this.gone = true;
-    for (const event of EVENTS) api.removeEventListener(event, this.later);
+    for (const stop of this.deaf) stop();
     clearInterval(this.ticking);
     clearTimeout(this.waiting);
     this.history.destroy();
@@ -185,13 +184,14 @@ class Panel {
 
   tick() {
     for (const time of this.running.querySelectorAll("time")) {
-      time.textContent = t("node.seconds", { count: Math.max(0, Math.round(Date.now() / 1000 - time.dataset.since)) });
+      const seconds = Math.round(Date.now() / 1000 - Number(time.dataset.since));
+      time.textContent = t("node.seconds", { count: Math.max(0, seconds) });
     }
   }
 }
 
 function total(name, amount, limit, currency) {
-  const share = limit ? Math.min(1, amount / limit) : null;
+  const share = limit ? Math.min(1, amount / limit) : 1;
   return element(
     "div",
     { class: "lumenfall-sum" },
@@ -205,7 +205,7 @@ function total(name, amount, limit, currency) {
           element(
             "div",
             { class: share > 0.9 ? "lumenfall-meter full" : "lumenfall-meter" },
-            element("div", { style: { width: `${(share ?? 1) * 100}%` } }),
+            element("div", { style: { width: `${share * 100}%` } }),
           ),
           element("small", {
             class: "lumenfall-muted",

@@ -1,16 +1,16 @@
 // What the extension says, in the language of the page. The texts are in locales/<language>/main.json.
 
-import { app } from "../../../scripts/app.js";
-import { api } from "../../../scripts/api.js";
+import { fetchRoute, locale } from "./host/frontend.js";
 
+/** @type {Record<string, Record<string, string>>} */
 let texts = {};
 let language = "en";
 
 /** Fetch the texts, once, before anything is shown. */
 export async function readTexts() {
-  language = app.extensionManager?.setting?.get("Comfy.Locale") || navigator.language?.split("-")[0] || "en";
+  language = locale();
   try {
-    const all = await (await api.fetchApi("/i18n")).json();
+    const all = await (await fetchRoute("/i18n")).json();
     texts = { ...all.en?.lumenfall };
     for (const [section, own] of Object.entries(all[language]?.lumenfall ?? {})) {
       texts[section] = { ...texts[section], ...own };
@@ -30,6 +30,7 @@ export function t(name, values = {}) {
 /** An amount for people: as many decimals as it takes to tell prices of pictures apart. */
 export function money(amount, currency = "USD") {
   const decimals = amount !== 0 && Math.abs(amount) < 1 ? 4 : 2;
+  /** @type {Intl.NumberFormatOptions} */
   const format = {
     style: "currency",
     currency: currency || "USD",

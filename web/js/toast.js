@@ -4,17 +4,30 @@ import { element } from "./element.js";
 import { t } from "./text.js";
 
 const MOST = 3;
+/** @type {HTMLElement | null} */
 let stack = null;
 
 /**
- * Show a card until it is closed, or for `seconds`. `link` is {href, text}; `actions` are {text, run} buttons.
- * A later card with the same `key` takes the place of the earlier one.
+ * Show a card until it is closed, or for `seconds`; `actions` are its buttons. A later card with the same `key` takes the
+ * place of the earlier one.
+ *
+ * @param {object} card
+ * @param {"info" | "warning" | "error"} [card.kind]
+ * @param {string} card.title
+ * @param {string} card.text
+ * @param {string[]} [card.facts]
+ * @param {{href: string, text: string} | null} [card.link]
+ * @param {{text: string, run: () => unknown}[]} [card.actions]
+ * @param {number} [card.seconds]
+ * @param {string} [card.key]
  */
 export function showToast({ kind = "info", title, text, facts = [], link, actions = [], seconds, key }) {
   stack ??= document.body.appendChild(
     element("div", { class: "lumenfall-toasts", role: "region", "aria-label": "Lumenfall" }),
   );
-  for (const earlier of [...stack.children]) if (key && earlier.dataset.key === key) earlier.remove();
+  for (const earlier of /** @type {HTMLElement[]} */ ([...stack.children])) {
+    if (key && earlier.dataset.key === key) earlier.remove();
+  }
   const close = () => card.remove();
   const card = element(
     "article",
@@ -59,6 +72,6 @@ export function showToast({ kind = "info", title, text, facts = [], link, action
       : null,
   );
   stack.append(card);
-  while (stack.children.length > MOST) stack.firstElementChild.remove();
+  while (stack.children.length > MOST) stack.firstElementChild?.remove();
   if (seconds) setTimeout(close, seconds * 1000);
 }

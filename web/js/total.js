@@ -1,18 +1,19 @@
 // The price of the whole workflow, beside the queue button; and a warning where a run costs more than the user wants.
 
-import { app } from "../../../scripts/app.js";
-import { onPrices } from "./bar.js";
 import { openDialog } from "./dialog.js";
 import { element } from "./element.js";
-import { onQueued, stopRuns } from "./host.js";
-import { PAID, activeNodes, worthOf } from "./nodes.js";
+import { onChange } from "./host/changes.js";
+import { apiPrompt, listen, onQueued, placeBesideRun } from "./host/frontend.js";
+import { activeNodes } from "./host/graph.js";
+import { stopRuns } from "./host/queue.js";
+import { isPaid, worthOf } from "./nodes.js";
 import { get, post } from "./server.js";
 import { money, t } from "./text.js";
 import { showToast } from "./toast.js";
 
 /** The sum of what the active nodes would cost, by the list. */
 function total() {
-  const worths = [...activeNodes()].filter((node) => PAID.has(node.comfyClass)).map(worthOf);
+  const worths = [...activeNodes()].filter(({ node }) => isPaid(node)).map(({ node, path }) => worthOf(node, path));
   return {
     nodes: worths.length,
     amount: worths.reduce((sum, worth) => sum + worth.amount, 0),
@@ -30,17 +31,15 @@ export function showTotal() {
     hidden: true,
     onclick: openEstimate,
   });
-  app.menu?.settingsGroup?.element?.before(chip);
-  onPrices(() => {
+  placeBesideRun(chip);
+  onChange(() => {
     const { nodes, amount, currency, known } = total();
     chip.hidden = nodes === 0;
     chip.textContent = (known ? "\u2248 " : "\u2265 ") + money(amount, currency);
   });
   let batch = null;
-  onQueued(
-    (promptId) => (batch ??= new Batch()).add(promptId),
-    () => (batch = null),
-  );
+  onQueued((promptId) => (batch ??= new Batch()).add(promptId));
+  listen("promptQueued", () => (batch = null));
 }
 
 /** The prompts that one press of Run queued: warned of together, and stopped together. */
@@ -87,8 +86,7 @@ export function openEstimate() {
     async render(body) {
       body.append(element("p", { class: "lumenfall-muted", text: t("total.asking"), role: "status" }));
       try {
-        const { output } = await app.graphToPrompt();
-        body.replaceChildren(table(await post("/estimate", { prompt: output })));
+        body.replaceChildren(table(await post("/estimate", { prompt: await apiPrompt() })));
       } catch (error) {
         body.replaceChildren(
           element("p", { class: "lumenfall-error", text: [error.message, error.hint].filter(Boolean).join(" ") }),

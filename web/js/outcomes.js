@@ -1,0 +1,76 @@
+// What was last said of each node: its stage while it runs, then its cost or its error. It is kept beside the nodes, which
+// undo makes anew, and so does whoever opens the tab of their workflow again.
+
+import { changed } from "./host/changes.js";
+import { openWorkflow } from "./host/frontend.js";
+import { workflowId } from "./host/graph.js";
+import { money, t } from "./text.js";
+
+/**
+ * `kind` is idle, running, stopped, done, replayed or error; `title` says more; `tab` is the one that the run was started from.
+ *
+ * @typedef {{kind: string, text: string, title?: string, promptId?: string, tab?: object, at: number}} Told
+ */
+
+/** @type {Told} */
+export const IDLE = { kind: "idle", text: "", at: 0 };
+
+const MOST = 1000;
+/** @type {Map<string, Told>} */
+const kept = new Map();
+let moment = 0;
+
+/**
+ * Keep what is said of the node that runs under `id` in a workflow.
+ *
+ * @param {string} workflow
+ * @param {string} id
+ * @param {Omit<Told, "at">} told
+ */
+export function keep(workflow, id, told) {
+  const name = `${workflow}/${id}`;
+  kept.delete(name);
+  kept.set(name, { ...told, at: ++moment });
+  if (kept.size > MOST) kept.delete([...kept.keys()][0]);
+  changed();
+}
+
+/** What was last said of the node that runs under `id` in the workflow that is open. */
+export function recall(id) {
+  const told = kept.get(`${workflowId()}/${id}`);
+  const open = openWorkflow();
+  // Two tabs may have opened the same file. While a tab is being opened the frontend names the one before.
+  const isOther = told?.tab && told.tab !== open && open?.activeState?.id === workflowId();
+  return isOther ? undefined : told;
+}
+
+/** Say nothing of that node any more. */
+export function forget(id) {
+  kept.delete(`${workflowId()}/${id}`);
+}
+
+/** A prompt has ended: nothing runs in it any more. What a node said last, such as that it was stopped, stays. */
+export function end(promptId) {
+  for (const told of kept.values()) if (told.promptId === promptId && told.kind === "running") told.kind = "stopped";
+  changed();
+}
+
+/** What is told by a report, which a node makes of itself: see nodes/contract/outputs.py. */
+export function finished(report) {
+  const facts = [report.replayed ? t("node.replayed", { price: money(0, report.currency) }) : costOf(report)];
+  if (report.provider && !report.replayed) facts.push(report.provider);
+  if (report.seconds && !report.replayed) facts.push(t("node.seconds", { count: Math.round(report.seconds) }));
+  if (report.failures?.length) facts.push(t("node.failed", { count: report.failures.length }));
+  const notes = report.notes ?? [];
+  if (notes.length) facts.push(t("node.notes", { count: notes.length }));
+  const title = [report.executed_model ?? report.model, report.request_id, ...notes].filter(Boolean).join("\n");
+  return { kind: report.replayed ? "replayed" : "done", text: facts.join(" \u00b7 "), title };
+}
+
+function costOf(report) {
+  const costs = Object.entries(report.costs ?? {});
+  if (costs.length > 1) return costs.map(([currency, amount]) => money(amount, currency)).join(" + ");
+  return report.cost === null || report.cost === undefined
+    ? t("node.unknownCost")
+    : money(report.cost, report.currency);
+}
