@@ -221,6 +221,8 @@ class Client:
         try:
             if request_id and request_id not in refused:
                 found = await request_log.by_id(self._json, url, request_id)
+        except ConnectionFailed:
+            raise  # whoever does not answer would keep everybody waiting twice
         except LumenfallError as error:
             failure = error
         if trace_id and not found:
