@@ -137,7 +137,7 @@ def prepared() -> typer.Typer:
 
 def _add(app: typer.Typer, name: str) -> None:
     command: Any = getattr(importlib.import_module(f".commands.{name}", __package__), name)
-    if not isinstance(command, typer.Typer):
+    if not isinstance(command, typer.Typer) and not signals.count():
         _refuse_wrong_file(command)
     # Typer imports it when it reads the arguments, where a signal would not wait for that.
     import pydantic  # noqa: F401

@@ -6,6 +6,7 @@ carry a graph (PNG in its texts, WebP and JPEG in their EXIF). Knows no nodes, a
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from collections.abc import Iterator, Mapping
@@ -62,40 +63,53 @@ def content_of(data: bytes, name: str) -> Content:
 
 def _content(found: Mapping[str, Any], name: str) -> Content:
     """``found`` has the two forms by ComfyUI's names for them, ``prompt`` and ``workflow``."""
-    prompt, drawn = found.get("prompt"), found.get("workflow")
-    if is_drawing(prompt):
-        prompt, drawn = None, prompt
+    graph, drawn = found.get("prompt"), found.get("workflow")
+    if is_drawing(graph):
+        graph, drawn = None, graph
     if not is_drawing(drawn):
         drawn = None
-    if prompt is None and drawn is None:
+    if graph is None and drawn is None:
         raise NoWorkflow(f"{name} carries no workflow. Many programs and sites drop it when they convert a picture.")
-    return Content(None if prompt is None else _checked(prompt, name), drawn)
+    return Content(None if graph is None else _checked(graph, name), drawn)
 
 
 def _unwrapped(content: Any) -> dict[str, Any]:
     """The two forms in what a JSON file holds, which may be one of them, or a request with one of them in it."""
     if is_drawing(content):
         return {"workflow": content}
-    if isinstance(content, dict):
-        wrapped, body = content.get("input"), content.get("prompt")
-        if isinstance(wrapped, dict) and isinstance(wrapped.get("workflow"), dict):
-            return _unwrapped(wrapped["workflow"])
-        if isinstance(body, dict) and "class_type" not in body:
-            extra = content.get("extra_data")
-            png_info = extra.get("extra_pnginfo") if isinstance(extra, dict) else None
-            return {"prompt": body, "workflow": png_info.get("workflow") if isinstance(png_info, dict) else None}
-    return {"prompt": content}
+    parts = _parts(content)
+    if "input" in parts:
+        return _unwrapped(parts["input"])
+    # What a browser posts, and what it makes of a graph before that.
+    graph = parts.get("prompt", parts.get("output"))
+    if graph is not None:
+        extra = parts.get("extra_data", {}).get("extra_pnginfo")
+        drawn = extra.get("workflow") if isinstance(extra, dict) else None
+        return {"prompt": graph, "workflow": drawn or parts.get("workflow")}
+    return _unwrapped(parts["workflow"]) if "workflow" in parts else {"prompt": content}
 
 
-def _checked(prompt: Any, name: str) -> Prompt:
-    if not isinstance(prompt, dict) or not prompt:
+def _parts(content: Any) -> dict[str, dict[str, Any]]:
+    """The objects in a request, of which some are sent as texts; nothing of a graph, whose objects are its nodes."""
+    parts: dict[str, dict[str, Any]] = {}
+    for name, value in content.items() if isinstance(content, dict) else ():
+        if isinstance(value, str) and value.lstrip().startswith("{"):
+            with contextlib.suppress(ValueError, RecursionError):
+                value = json.loads(value)
+        if isinstance(value, dict) and "class_type" not in value:
+            parts[name] = value
+    return parts
+
+
+def _checked(graph: Any, name: str) -> Prompt:
+    if not isinstance(graph, dict) or not graph:
         raise NoWorkflow(
             f"{name} is not a workflow in API format, nor as the browser saves it: there must be a node for each id, "
             "or a list of nodes."
         )
     problems = [
         Problem("missing_node_type", "is not a node: it needs a class_type and inputs", node_id)
-        for node_id, node in prompt.items()
+        for node_id, node in graph.items()
         if not (
             isinstance(node, dict)
             and isinstance(node.get("class_type"), str)
@@ -105,7 +119,7 @@ def _checked(prompt: Any, name: str) -> Prompt:
     ]
     if problems:
         raise WorkflowError(problems)
-    return prompt
+    return graph
 
 
 def is_picture(data: bytes) -> bool:

@@ -64,6 +64,16 @@ FILES: dict[str, tuple[bytes, Content]] = {
         Content(PROMPT, DRAWN),
     ),
     "RunPod": (json.dumps({"input": {"workflow": PROMPT, "images": []}}).encode(), Content(PROMPT, None)),
+    "RunPod, as a text": (
+        json.dumps({"id": "x", "input": {"workflow": json.dumps(PROMPT)}}).encode(),
+        Content(PROMPT, None),
+    ),
+    "RunPod, by another name": (json.dumps({"input": {"prompt": PROMPT}}).encode(), Content(PROMPT, None)),
+    "a wrapped workflow": (json.dumps({"workflow": DRAWN, "name": "x"}).encode(), Content(None, DRAWN)),
+    "both, as the browser has them": (
+        json.dumps({"workflow": DRAWN, "output": PROMPT}).encode(),
+        Content(PROMPT, DRAWN),
+    ),
     "RunPod, UI": (json.dumps({"input": {"workflow": DRAWN}}).encode(), Content(None, DRAWN)),
     "PNG": (png(add_both), Content(PROMPT, DRAWN)),
     "PNG, drawing only": (png(lambda info: info.add_text("workflow", json.dumps(DRAWN))), Content(None, DRAWN)),

@@ -220,14 +220,14 @@ class _Look:
         from ..checks import objections
         from ..sharing.findings import Finding
 
-        prompt = self.exported or {}
+        graph = self.exported or {}
         # That a picture is not in the input folder here says nothing: it stays behind in any case.
         ours = [
             node_id
-            for node_id, node in prompt.items()
+            for node_id, node in graph.items()
             if node["class_type"] in self.nodes and not node["class_type"].startswith("LoadImage")
         ]
-        problems = await objections(prompt, self.nodes, ours)
+        problems = await objections(graph, self.nodes, ours)
         advice = "ComfyUI would refuse it."
         return [
             Finding(each.code, f"{each.detail}.", advice, False, each.node_id, each.title, each.class_type)

@@ -68,14 +68,14 @@ def no_estimate(error: LumenfallError | None) -> dict[str, Any]:
 async def _estimate(loaded: Converted, settings: list[str], host: Headless) -> Estimate:
     nodes = host.node_classes()
     try:
-        prompt = (await build(loaded.prompt, nodes, settings, dead_ends=loaded.dead_ends)).prompt
+        graph = (await build(loaded.prompt, nodes, settings, dead_ends=loaded.dead_ends)).prompt
     except NeedsComfyUI:
         # Only ComfyUI can check and run it. It can be priced, with stand-ins for what the unknown nodes make.
-        prompt = override(loaded.prompt, nodes, settings)
+        graph = override(loaded.prompt, nodes, settings)
     with use(host):
         from ...pricing.estimate import estimate_graph
 
-        return await estimate_graph(prompt)
+        return await estimate_graph(graph)
 
 
 @contextlib.contextmanager
