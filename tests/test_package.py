@@ -57,6 +57,7 @@ HEADLESS: dict[str, set[str]] = {
     "__init__": set(),
     "folders": set(),
     "host": set(),
+    "memory": set(),
     "problems": set(),
     "signals": set(),
     "streams": set(),
@@ -67,7 +68,7 @@ HEADLESS: dict[str, set[str]] = {
     "core_nodes": {"folders"},
     "sharing": {"pictures"},
     "checks": {"problems", "reading", "workflow"},
-    "executor": {"checks", "host"},
+    "executor": {"checks", "host", "memory"},
     "playground": {"checks", "core_nodes", "executor", "folders", "host", "problems", "reading", "sandbox"},
     "commands": {
         *("checks", "core_nodes", "executor", "folders", "host", "playground", "problems", "reading", "sandbox"),
@@ -179,6 +180,7 @@ TESTED_WITH: dict[str, str] = {
     "tests/headless/sandbox/test_validation.py": "headless/sandbox/refusal",
     "tests/headless/commands/test_check.py": "headless/sharing/classes headless/sharing/file headless/sharing/findings "
     "headless/sharing/models headless/sharing/names headless/sharing/places headless/sharing/review",
+    "tests/headless/test_executor.py": "headless/memory",
     "tests/headless/test_checks.py": "graph/fields graph/validation headless/problems",
     "tests/headless/test_cli.py": "headless/commands/console headless/commands/models headless/commands/options "
     "headless/commands/playground headless/commands/run headless/commands/sandbox headless/commands/summary",

@@ -8,14 +8,13 @@ import asyncio
 import contextlib
 import hashlib
 import time
-import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 
 from ..api import LINK_EXPIRED, LINK_PRIVATE, LINK_REFUSED, Client, Picture, Share, read_answer
-from ..errors import AnswerError, DecoderFault, DownloadError, LumenfallError, sentences
+from ..errors import AnswerError, DecoderFault, DownloadError, LumenfallError, let_go, sentences
 from ..pixels import decode, is_doubtful, sniff
 from ..spend import LINK_LIFE, LONGEST_LINK_LIFE, Call, Journal, State, Stored, clock
 from . import background
@@ -192,7 +191,7 @@ class _Collection:
             return await self._fetched(number)
         except BaseException as error:
             # It outlives this, and so would the files that were open where it happened.
-            _let_go(error)
+            let_go(error)
             raise
 
     async def _fetched(self, number: int) -> torch.Tensor:
@@ -386,10 +385,3 @@ def _describe(error: BaseException) -> str:
 
 def _digest(content: bytes) -> bytes:
     return hashlib.sha256(content).digest()
-
-
-def _let_go(error: BaseException | None) -> None:
-    """Empty the frames that the traceback of ``error`` holds, and those of its causes."""
-    while error is not None:
-        traceback.clear_frames(error.__traceback__)
-        error = error.__cause__ or error.__context__
