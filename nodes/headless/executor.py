@@ -23,6 +23,7 @@ from ..host import Interrupted, use
 from ..purchase import consent
 from ..purchase.plan import added, reported_costs
 from ..purchase.session import Session
+from ..purchase.slots import most
 from .checks import Graph, Node
 from .host import Headless, running_node
 from .memory import give_back
@@ -106,7 +107,7 @@ SPARE = 2
 def _most_running(host: Headless) -> int:
     """How many nodes may run at once: the more there are, the more of their pictures are in memory."""
     try:
-        return Session(host).settings.parallel + SPARE
+        return most(Session(host).settings) + SPARE
     except LumenfallError:
         return SPARE  # what is wrong is told by the node that needs it
 

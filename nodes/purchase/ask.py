@@ -40,6 +40,7 @@ from .plan import Plan, Results
 from .receipts import hand_out_receipts
 from .recovery import look_after
 from .session import Session
+from .slots import most, slots
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ log = logging.getLogger(__name__)
 async def ask(plan: Plan, hidden: HiddenInputs) -> Results:
     """Get the pictures of the requests of ``plan``, and show its preview meanwhile.
 
-    All requests are checked before the first is sent; they run together, as many at a time as the settings say. When
+    All requests are checked before the first is sent; they run together, as many at a time as the settings let the process send. When
     one fails and no more are to be sent, those in the air are brought to disk before its LumenfallError is raised. Stop
     raises the host's interruption.
     """
@@ -135,9 +136,8 @@ class _Purchase:
             if self._retirement:
                 log.warning(self._retirement)
             await asyncio.to_thread(self._journal.check_writable)
-            slots = asyncio.Semaphore(self._settings.parallel)
             outcomes = await asyncio.gather(
-                *(self._one(checkout, slots, *numbered) for numbered in enumerate(orders)), return_exceptions=True
+                *(self._one(checkout, *numbered) for numbered in enumerate(orders)), return_exceptions=True
             )
         return self._results(outcomes)
 
@@ -170,9 +170,9 @@ class _Purchase:
     def _is_wanted(self) -> bool:
         return self.wanted and not self._failed and not background.is_closing()
 
-    async def _one(self, checkout: Checkout, slots: asyncio.Semaphore, index: int, order: Order) -> Delivery | None:
+    async def _one(self, checkout: Checkout, index: int, order: Order) -> Delivery | None:
         """What ``order`` brought; None where that was an error, or where it was not sent any more."""
-        async with slots:
+        async with slots().one(self._caller.run_id, self, most(self._settings)):
             if not self._is_wanted():
                 return None
             try:
