@@ -10,7 +10,7 @@ from typing import Any
 
 from PIL import Image
 
-from ..host import Bare, Place
+from ..host import Bare, Batch, Place
 
 running_node: ContextVar[str | None] = ContextVar("lumenfall_running_node", default=None)
 """The id of the node that runs in this task. The executor sets it."""
@@ -33,7 +33,7 @@ class Headless(Bare):
     ``on_progress`` receives the node id and one short line, ``on_preview`` the node id and a picture,
     ``on_failure`` the node id and what Host.failure takes. ``workflow`` is its name in the ledger, ``run_id`` the
     run's. ``nodes`` are all that its graphs may hold, ``free_nodes`` the core nodes that an estimate may run.
-    ``sends_again`` is what Place says of it.
+    ``sends_again`` and ``batch`` are what Place says of them.
     """
 
     def __init__(
@@ -48,10 +48,12 @@ class Headless(Bare):
         nodes: Mapping[str, type[Any]] | None = None,
         *,
         sends_again: bool = False,
+        batch: Batch | None = None,
     ) -> None:
         self._run_id = run_id or uuid.uuid4().hex
         self._workflow = workflow
         self._sends_again = sends_again
+        self._batch = batch
         self._nodes = dict(nodes or {})
         self._free_nodes = dict(free_nodes or {})
         self._overrides = dict(overrides or {})
@@ -65,7 +67,7 @@ class Headless(Bare):
         return {name: value for name, value in merged.items() if value is not None}
 
     def place(self) -> Place:
-        return Place(self._run_id, running_node.get(), self._workflow, self._sends_again)
+        return Place(self._run_id, running_node.get(), self._workflow, self._sends_again, self._batch)
 
     def progress(self, text: str) -> None:
         node_id = running_node.get()

@@ -31,10 +31,11 @@ from ..pixels import highlight
 from ..spend import clean
 from . import background, ending
 from .checkout import Checkout
+from .chores import is_due
 from .consent import consent, is_given
 from .delivery import Delivery
 from .order import Order, Skipped, orders_of
-from .origin import HiddenInputs, caller, run_of
+from .origin import HiddenInputs, caller, start_of
 from .outcome import surprise
 from .plan import Plan, Results
 from .receipts import hand_out_receipts
@@ -62,7 +63,7 @@ async def ask(plan: Plan, hidden: HiddenInputs) -> Results:
     try:
         results = await wait(purchase.results(), host, purchase.doing)
         await wait(purchase.mark_delivered(results), host, purchase.doing)
-        background.start(purchase.make_room())
+        purchase.make_room()
     except Skipped:
         # The node still waits, so it is the process that ends.
         raise host.interruption() from None
@@ -98,7 +99,8 @@ class _Purchase:
         self._keeps_going = (plan.terms.on_failure or self._settings.on_failure) == "keep"
         self._caller = caller(hidden)
         place = host.place()
-        self._consenting = run_of(place) if is_given(place, self._settings) else None
+        self._start, self._batch = start_of(place), place.batch
+        self._consenting = place if is_given(place, self._settings) else None
 
     @property
     def in_air(self) -> int:
@@ -117,7 +119,8 @@ class _Purchase:
     async def results(self) -> Results:
         """Run on the background's loop, and wait here."""
         self._host.in_main_thread(ending.watch)
-        background.start(look_after(self._server, self._journal))
+        if is_due("look after", self._start):
+            background.start(look_after(self._server, self._journal))
         return await background.run(self._run())
 
     async def _run(self) -> Results:
@@ -130,9 +133,8 @@ class _Purchase:
             consented = None
             if self._consenting is not None:
                 consented = await asyncio.to_thread(consent, self._journal, self._consenting)
-            checkout = self._checkout = Checkout(
-                client, self._journal, self._settings, self._caller, model, self._is_wanted, self._tell, consented
-            )
+            who = (self._caller, model, self._is_wanted, self._tell)
+            checkout = self._checkout = Checkout(client, self._journal, self._settings, *who, consented, self._batch)
             if self._retirement:
                 log.warning(self._retirement)
             await asyncio.to_thread(self._journal.check_writable)
@@ -160,9 +162,11 @@ class _Purchase:
         calls = [delivery.call for delivery in results.deliveries]
         await background.run(asyncio.to_thread(self._journal.mark_delivered, calls))
 
-    async def make_room(self) -> None:
+    def make_room(self) -> None:
         """For the next pictures."""
-        await asyncio.to_thread(clean, self._journal, self._settings.store_gb, self._caller.run_id)
+        if is_due("make room", self._start):
+            run_id = self._caller.run_id
+            background.start(asyncio.to_thread(clean, self._journal, self._settings.store_gb, run_id))
 
     def _tell(self, status: str | None) -> None:
         self._status = status

@@ -47,6 +47,8 @@ class Database:
         self.engine = engine
         self.is_postgresql = engine.dialect.name == "postgresql"
         self.inode: int | None = None
+        self.has_caught_up = False
+        """Whether all has been entered that it had missed when it was opened."""
         self._is_closed = False
 
     def close(self) -> None:

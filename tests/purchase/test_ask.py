@@ -53,7 +53,7 @@ def test_requests_are_sent_in_parallel_but_those_of_all_nodes_together_bounded(n
         both = (nodes.start("LumenfallVariations", image=images, seed=seed) for seed in (1, 2))
         await asyncio.gather(*both)
 
-    sandbox.latency = 0.3
+    sandbox.latency = 1.0
     with use(nodes.host):
         asyncio.run(several())
     spans = [(one.arrived, one.finished) for one in sandbox.requests if one.endpoint == "images/edits"]
