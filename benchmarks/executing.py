@@ -100,7 +100,9 @@ def times() -> None:
             _, pixels = run(prompt, server.base_url, Path(folder))
             calls = [entry["finished"] - entry["arrived"] for entry in server.log()]
             one = min(calls)
-            print(f"{name}: {seconds:.2f} s; one call {one:.2f} s, pixels {pixels:.2f} s; {seconds / (one + pixels):.2f}x")
+            print(
+                f"{name}: {seconds:.2f} s; one call {one:.2f} s, pixels {pixels:.2f} s; {seconds / (one + pixels):.2f}x"
+            )
 
 
 if __name__ == "__main__":

@@ -70,9 +70,10 @@ HEADLESS: dict[str, set[str]] = {
     "checks": {"problems", "reading", "workflow"},
     "executor": {"checks", "host", "memory"},
     "playground": {"checks", "core_nodes", "executor", "folders", "host", "problems", "reading", "sandbox"},
+    "rows": {"checks", "core_nodes", "executor", "folders", "host", "problems", "reading", "workflow"},
     "commands": {
-        *("checks", "core_nodes", "executor", "folders", "host", "playground", "problems", "reading", "sandbox"),
-        *("sharing", "signals", "workflow"),
+        *("checks", "core_nodes", "executor", "folders", "host", "playground", "problems", "reading", "rows"),
+        *("sandbox", "sharing", "signals", "workflow"),
     },
     "version": set(),
     "cli": {"commands", "signals", "streams", "version"},
@@ -226,8 +227,8 @@ def test_there_is_one_version() -> None:
     assert released[0] == version
 
 
-# What else writes files: a download that grows, and a file that only shows that the disk has room.
-WRITERS = {"host/writing.py", "api/downloads.py", "spend/journal.py"}
+# What else writes files: a download and a log that grow, and a file that only shows that the disk has room.
+WRITERS = {"host/writing.py", "api/downloads.py", "spend/journal.py", "headless/rows/record.py"}
 
 
 def test_files_are_written_by_one_module() -> None:

@@ -121,7 +121,7 @@ class _Run:
         self._hidden = {"PROMPT": graph.prompt, "EXTRA_PNGINFO": png_info}
         self._notify = notify
         self._most = _most_running(host)
-        nodes = graph.nodes.values()
+        nodes = list(graph.nodes.values())
         self._readers: dict[str, list[Node]] = {node.id: [] for node in nodes}
         for node in nodes:
             for parent in node.parents:

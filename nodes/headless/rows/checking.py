@@ -1,7 +1,7 @@
 """Rows as graphs that are known to be runnable, and how a row is told from another.
 
-A row is what it would run: the nodes that its outputs need with their inputs, the content of the pictures and texts that
-it names among them. So a row that was moved is the same row; one that was edited is another.
+A row is what it would run: the nodes that its outputs need with their inputs, the content of the pictures and texts
+that it names among them. So a row that was moved is the same row; one that was edited is another.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Table:
         salt: str = "",
     ) -> None:
         self._prompt = prompt
-        self._nodes = nodes
+        self.nodes = nodes
         self._folder = folder
         self._input_folder = input_folder
         self._named = named
@@ -95,28 +95,28 @@ class Table:
             target = self._targets[column]
             node = prompt[target.node_id]
             prompt[target.node_id] = {**node, "inputs": {**node["inputs"], target.name: value}}
-        return await build(prompt, nodes or self._nodes, dead_ends=self._dead_ends)
+        return await build(prompt, nodes or self.nodes, dead_ends=self._dead_ends)
 
     def _check_columns(self, rows: Sequence[Row]) -> list[str]:
         problems = []
-        for row in rows:
-            for column in row.values.keys() - self._targets.keys():
-                try:
-                    self._targets[column] = target_of(self._prompt, self._nodes, column)
-                except ValueError as error:
-                    problems.append(f"Row {row.number}, column {column!r}: {error}")
+        first = {column: row.number for row in reversed(rows) for column in row.values}
+        for column, number in sorted(first.items(), key=lambda item: item[1]):
+            try:
+                self._targets[column] = target_of(self._prompt, self.nodes, column)
+            except ValueError as error:
+                problems.append(f"Row {number}, column {column!r}: {error}")
         places: dict[tuple[str, str], str] = {}
         for column, target in self._targets.items():
             other = places.setdefault((target.node_id, target.name), column)
             if other != column:
                 problems.append(f"The columns {other!r} and {column!r} are the same input.")
-        return list(dict.fromkeys(problems))
+        return problems
 
     def _values(self, row: Row) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for column, text in row.values.items():
             target = self._targets[column]
-            node_class = self._nodes[self._prompt[target.node_id]["class_type"]]
+            node_class = self.nodes[self._prompt[target.node_id]["class_type"]]
             try:
                 is_picture = issubclass(node_class, LoadImage) and target.name == "image"
                 values[column] = self._picture(text) if is_picture else target.value(text, self._folder)

@@ -1,8 +1,8 @@
 """What is known of each row, kept so that a kill at any moment loses nothing.
 
-``.rows/log.jsonl`` in the output folder grows by a line for each step of a row: that it was begun, and how it ended, with
-the names of its files. Only then do the files leave ``.rows/<key>``, where the row has written them. So a row without an
-end is run again from the start, and one with an end has at most its files still to be moved.
+``.rows/log.jsonl`` in the output folder grows by a line for each step of a row: that it was begun, and how it ended,
+with the names of its files. Only then do the files leave ``.rows/<key>``, where the row has written them. So a row
+without an end is run again from the start, and one with an end has at most its files still to be moved.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -24,7 +24,7 @@ from ...host.writing import move
 State = Literal["waiting", "running", "done", "failed"]
 """``running`` is also what a kill has left."""
 
-FOLDER = ".rows"
+FOLDER, LOG, FILES = ".rows", "log.jsonl", "output"
 
 _COUNTED = re.compile(r"(.*)_\d{5,}(_?)")
 """As saving nodes name their files."""
@@ -46,6 +46,14 @@ class Outcome:
     request_ids: list[str] = field(default_factory=list)
     error: str | None = None
     code: str | None = None
+
+
+def read_outcomes(output: Path) -> dict[str, Outcome]:
+    """What is known of the rows of ``output``, by key; nothing is written."""
+    record = Record(output)
+    with contextlib.suppress(OSError):
+        record.read()
+    return record.outcomes
 
 
 class Record:
@@ -80,12 +88,8 @@ class Record:
         self._lock.close()
 
     def _take_up(self) -> None:
-        path = self.folder / "log.jsonl"
-        known = path.read_bytes() if path.exists() else b""
-        for line in known.split(b"\n"):
-            # A kill may have left half of one.
-            with contextlib.suppress(ValueError, TypeError):
-                self._take_in(json.loads(line))
+        path = self.folder / LOG
+        known = self.read() if path.exists() else b""
         self._file = self._lock.enter_context(path.open("ab"))
         if known and not known.endswith(b"\n"):
             self._file.write(b"\n")
@@ -97,6 +101,15 @@ class Record:
             if outcome.state in ("done", "failed"):
                 self._publish(key, outcome)
 
+    def read(self) -> bytes:
+        """Take in the log; what it says. Raises OSError."""
+        known = (self.folder / LOG).read_bytes()
+        for line in known.split(b"\n"):
+            # A kill may have left half of one.
+            with contextlib.suppress(ValueError, TypeError):
+                self._take_in(json.loads(line))
+        return known
+
     def _take_in(self, line: Any) -> None:
         if "batch" in line:
             self.batch_id = line["batch"]
@@ -105,13 +118,13 @@ class Record:
             self.outcomes[line["key"]] = Outcome(**{name: line[name] for name in names & line.keys()})
 
     def begin(self, key: str) -> Path:
-        """A row begins: the empty folder that it writes to. Raises OSError."""
+        """A row begins: the empty folder that is its own, with one for its files in it. Raises OSError."""
         outcome = self.outcomes.setdefault(key, Outcome())
         outcome.state = "running"
         self._write({"key": key, **asdict(outcome)})
         place = self.folder / key
         shutil.rmtree(place, ignore_errors=True)
-        place.mkdir()
+        (place / FILES).mkdir(parents=True)
         return place
 
     def put_off(self, key: str, reason: str, code: str) -> None:
@@ -121,10 +134,12 @@ class Record:
         self._write({"key": key, **asdict(outcome)})
         shutil.rmtree(self.folder / key, ignore_errors=True)
 
-    def end(self, key: str, number: int, outcome: Outcome, written: Sequence[str]) -> None:
-        """A row has ended; ``written`` are its files below its folder. They get names that tell its ``number``, or those
-        that they had when it was run before. Raises OSError.
+    def end(self, key: str, number: int, outcome: Outcome) -> None:
+        """A row has ended. Its files get names that tell its ``number``, or those that they had when it was run before.
+        Raises OSError.
         """
+        files = self.folder / key / FILES
+        written = sorted(path.relative_to(files).as_posix() for path in files.rglob("*") if path.is_file())
         before = self.outcomes[key].files
         outcome.files = {**before, **{name: before.get(name) or self._name(name, number) for name in written}}
         self.outcomes[key] = outcome
@@ -150,7 +165,7 @@ class Record:
         if not place.is_dir():
             return
         for written, name in outcome.files.items():
-            source, target = place / written, self.output / name
+            source, target = place / FILES / written, self.output / name
             if source.exists():
                 target.parent.mkdir(parents=True, exist_ok=True)
                 if not move(source, target):

@@ -8,8 +8,6 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -34,7 +32,7 @@ from ..executor import Event, Result, execute
 from ..folders import Folders
 from ..host import Headless
 from .checking import Job, Table
-from .record import Outcome, Record
+from .record import FILES, Outcome, Record
 
 HOPELESS = (AuthenticationFailed, CredentialError, InsufficientBalance, StoreError)
 """What every further row would meet too."""
@@ -91,7 +89,7 @@ class Rows:
     async def _one(self, job: Job) -> None:
         is_first = job.key not in self.record.outcomes
         place = self.record.begin(job.key)
-        core = table(replace(self.folders, output=place / "output", temp=place / "temp"))
+        core = table(replace(self.folders, output=place / FILES, temp=place / "temp"))
         nodes = {**core, **NODE_CLASS_MAPPINGS}
         run_id = f"{self._batch.id}{job.key}{self._batch.start}"
         host = Headless(
@@ -112,7 +110,6 @@ class Rows:
         started = time.monotonic()
         self._hosts.add(host)
         try:
-            (place / "output").mkdir()
             graph = await self.table.graph(job.values, nodes)
             result = await execute(graph, host, notify=note)
         except LumenfallError as error:
@@ -123,30 +120,27 @@ class Rows:
             self._hosts.discard(host)
         if result.status == "interrupted":
             return  # which the next start takes up
-        await self._end(job, place, result, raised, is_simple=is_first and result.status == "success")
+        await self._end(job, result, raised, is_simple=is_first and result.status == "success")
 
-    async def _end(
-        self, job: Job, place: Path, result: Result, raised: Sequence[BaseException], *, is_simple: bool
-    ) -> None:
+    async def _end(self, job: Job, result: Result, raised: Sequence[BaseException], *, is_simple: bool) -> None:
         error = next(iter(result.errors.values()), None)
         text = sentences(error["message"], error.get("hint") or "") if error else None
         hopeless = [each for each in raised if isinstance(each, HOPELESS) or getattr(each, "code", "") in _FINAL]
         if hopeless and error:
             self.reason = self.reason or text
-        if error and any(isinstance(each, (BudgetExceeded, *HOPELESS)) for each in raised):
-            if not result.reports and all(each["charged"] == Charged.NO.value for each in result.errors.values()):
-                self.record.put_off(job.key, text or "", error["code"])
-                self.notify(job, self.record.outcomes[job.key])
-                return
+        is_put_off = any(isinstance(each, (BudgetExceeded, *HOPELESS)) for each in raised)
+        is_free = not result.reports and all(each["charged"] == Charged.NO.value for each in result.errors.values())
+        if error and is_put_off and is_free:
+            self.record.put_off(job.key, text or "", error["code"])
+            self.notify(job, self.record.outcomes[job.key])
+            return
         outcome = reported(result)
         if not is_simple:
             calls = await asyncio.to_thread(self.calls, job)
             outcome = with_calls(outcome, calls)
         if error:
             outcome.error, outcome.code, outcome.charged = text, error["code"], outcome.charged or error["charged"]
-        output = place / "output"
-        written = sorted(path.relative_to(place).as_posix() for path in output.rglob("*") if path.is_file())
-        self.record.end(job.key, job.number, outcome, written)
+        self.record.end(job.key, job.number, outcome)
         self.notify(job, outcome)
 
     def calls(self, job: Job) -> list[Call]:
