@@ -30,7 +30,8 @@ TEXT = "placeholder"
 
 async def estimate_graph(graph: Mapping[str, Any], ordered: set[str] | None = None) -> Estimate:
     """What the paid nodes of ``graph``, in API format, would cost on the current host. Sends dry runs and
-    orders nothing. ``ordered`` are the keys that graphs before it would order, and takes this one's. What is wrong with a node becomes the error of its line. Stop raises the host's interruption.
+    orders nothing. ``ordered`` are the keys that graphs before it would order, and takes this one's. What is wrong with
+    a node becomes the error of its line. Stop raises the host's interruption.
     """
     here = host.current()
     classes = {name: node for name, node in here.node_classes().items() if isinstance(node, type)}

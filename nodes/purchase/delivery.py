@@ -158,7 +158,9 @@ class _Collection:
         for number, outcome in enumerate(outcomes, start=1):
             if isinstance(outcome, BaseException):
                 self._notes.append(f"Picture {number} could not be read: {_describe(outcome)}")
-        if pictures and all(self._is_kept(number, picture) for number, picture in enumerate(pictures, start=1)):
+        if pictures and all(
+            self._is_kept(self._call.picture(number), picture) for number, picture in enumerate(pictures, 1)
+        ):
             await self._finish()
         if not tensors:
             raise self._unreadable(errors)
@@ -177,12 +179,11 @@ class _Collection:
                 self._pictures = await asyncio.to_thread(_announced, self._journal, self._call)
         return self._pictures
 
-    def _is_kept(self, number: int, picture: Picture) -> bool:
+    def _is_kept(self, stored: Stored | None, picture: Picture) -> bool:
         """Whether a picture is a file for good. What came over a link and cannot be decoded may be a part of it, or a
         proxy's page in its place: it is kept, and the link too.
         """
-        stored = self._call.picture(number)
-        if stored is None or number not in self._intact:
+        if stored is None or stored.number not in self._intact:
             return False
         return stored.extension != NO_PICTURE or picture.url is None
 
@@ -308,7 +309,12 @@ class _Collection:
         self._intact.add(number)
         if before != stored:
             async with self._entering:
-                await self._settle(self._call.with_picture(stored))
+                call = self._call.with_picture(stored)
+                only = self._pictures if self._call.state is State.ANSWERED and number == 1 else None
+                if only is not None and len(only) == 1 and self._is_kept(stored, only[0]):
+                    # It is all that there is: one entry says both.
+                    call = replace(call, state=State.DOWNLOADED)
+                await self._settle(call)
         if before is not None and before != stored:
             await asyncio.to_thread(self._journal.discard, before)
         if not self._journal.files.has(stored):
@@ -318,7 +324,8 @@ class _Collection:
         self._journal.records.drop_partial(self._call, number)
 
     async def _finish(self) -> None:
-        await self._settle(replace(self._call, state=State.DOWNLOADED))
+        if self._call.state is not State.DOWNLOADED:
+            await self._settle(replace(self._call, state=State.DOWNLOADED))
         facts = self._call.facts
         if len(self._call.pictures) == facts.get("entries") and not facts.get("beyond"):
             await asyncio.to_thread(self._journal.records.tidy, self._call)
