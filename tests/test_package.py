@@ -181,6 +181,8 @@ TESTED_WITH: dict[str, str] = {
     "tests/headless/sandbox/test_validation.py": "headless/sandbox/refusal",
     "tests/headless/commands/test_check.py": "headless/sharing/classes headless/sharing/file headless/sharing/findings "
     "headless/sharing/models headless/sharing/names headless/sharing/places headless/sharing/review",
+    "tests/headless/rows/test_running.py": "headless/commands/each headless/commands/row_progress headless/rows/checking "
+    "headless/rows/record headless/rows/reporting headless/rows/results headless/rows/sheet",
     "tests/headless/test_executor.py": "headless/memory",
     "tests/headless/test_checks.py": "graph/fields graph/validation headless/problems",
     "tests/headless/test_cli.py": "headless/commands/console headless/commands/models headless/commands/options "
@@ -191,6 +193,7 @@ TESTED_WITH: dict[str, str] = {
     "tests/pricing/test_estimate.py": "pricing/result purchase/quote",
     "tests/purchase/test_checkout.py": "purchase/delivery purchase/outcome",
     "tests/purchase/test_money.py": "api/prices purchase/unfit",
+    "tests/purchase/test_ask.py": "purchase/chores",
     "tests/purchase/test_ending.py": "purchase/repeated_signals",
     "tests/routes/test_routes.py": "routes/estimate routes/models routes/own_loop routes/spending",
     "tests/spend/test_journal.py": "spend/calls spend/files spend/records spend/rows",

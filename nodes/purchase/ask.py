@@ -49,9 +49,9 @@ log = logging.getLogger(__name__)
 async def ask(plan: Plan, hidden: HiddenInputs) -> Results:
     """Get the pictures of the requests of ``plan``, and show its preview meanwhile.
 
-    All requests are checked before the first is sent; they run together, as many at a time as the settings let the process send. When
-    one fails and no more are to be sent, those in the air are brought to disk before its LumenfallError is raised. Stop
-    raises the host's interruption.
+    All requests are checked before the first is sent; they run together, as many at a time as the settings let the
+    process send. When one fails and no more are to be sent, those in the air are brought to disk before its
+    LumenfallError is raised. Stop raises the host's interruption.
     """
     host = current()
     if background.is_closing():

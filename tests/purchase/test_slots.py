@@ -11,21 +11,20 @@ from nodes.purchase.slots import Slots
 async def order_of(waiting: Iterable[tuple[str, str]], most: int) -> list[tuple[str, str]]:
     """The order in which those of ``waiting``, a run and a node, get their slots: each gives the oldest one back."""
     slots, entered = Slots(), []
-    leaves: list[asyncio.Event] = []
+    holding: asyncio.Queue[asyncio.Event] = asyncio.Queue()
 
     async def hold(run: str, node: str) -> None:
         async with slots.one(run, node, most):
             entered.append((run, node))
-            leaves.append(leave := asyncio.Event())
+            leave = asyncio.Event()
+            holding.put_nowait(leave)
             await leave.wait()
 
     tasks = [asyncio.create_task(hold(*each)) for each in waiting]
-    for left in range(len(tasks)):
-        while len(leaves) <= left:
-            await asyncio.sleep(0)
-        leaves[left].set()
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        tasks = [task for task in tasks if not task.done()]
+    for _ in range(len(tasks)):
+        (await holding.get()).set()
+        _, left = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        tasks = list(left)
     return entered
 
 
