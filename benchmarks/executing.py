@@ -52,7 +52,7 @@ def inpaint(count: int) -> Prompt:
     mask = {"value": 1.0, "width": 1024, "height": 1024}
     declared = NODE_CLASS_MAPPINGS["LumenfallInpaint"].INPUT_TYPES()["required"]
     defaults = {name: spec[1]["default"] for name, spec in declared.items() if "default" in spec[-1]}
-    chosen = {"prompt": "a fox", "images": ["p", 0], "mask": ["m", 0], "model": "gpt-image-1.5"}
+    chosen = {"prompt": "a fox", "image": ["p", 0], "mask": ["m", 0], "model": "gpt-image-1.5"}
     return {
         "p": {"class_type": "EmptyImage", "inputs": {"width": 1024, "height": 1024, "batch_size": count, "color": 255}},
         "m": {"class_type": "SolidMask", "inputs": mask},

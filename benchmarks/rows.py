@@ -1,7 +1,7 @@
 """A thousand rows as one command, at 128x128, with 32 in the air, against a sandbox in a process of its own that
-takes 1 s for each: undisturbed, as a ratio to the server's own time and the start of the command; at most 1.15 is wanted.
-Then the same again in another folder, killed twice on the way, by SIGKILL and by SIGTERM: is every row there once, with
-one file, and none billed twice?
+takes 1 s for each: undisturbed, as a ratio to the server's own time and the start of the command; at most 1.15 is
+wanted. Then the same again in another folder, killed twice on the way, by SIGKILL and by SIGTERM: is every row there
+once, with one file, and none billed twice?
 
     python benchmarks/rows.py [ROWS]
 """
