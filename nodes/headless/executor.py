@@ -94,7 +94,6 @@ async def execute(
     of the result and never raised.
     """
     png_info = {**(texts or {}), **({} if workflow is None else {"workflow": workflow})}
-    give_back()
     with torch.inference_mode(), use(host):
         await asyncio.to_thread(consent.begin, host)
         return await _Run(graph, host, png_info, notify or (lambda event: None)).finish()
@@ -179,6 +178,7 @@ class _Run:
             self._to_read[parent] -= 1
             if not self._to_read[parent]:
                 self._values.pop(parent, None)
+        give_back()
         for reader in self._readers[node.id]:
             self._missing[reader.id] -= 1
             if not self._missing[reader.id]:

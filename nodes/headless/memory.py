@@ -1,23 +1,31 @@
-"""What a picture took goes back to the system once it is let go of."""
+"""What pictures took goes back to the system once they are let go of."""
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import sys
+import time
+from collections.abc import Callable
 from functools import cache
 
-LARGE = 2**20
-"""Bytes from which on a block is one of the system's own: that of any picture worth mentioning."""
+EVERY = 0.1
+"""Seconds: it takes milliseconds, and what small pictures leave in less time does not matter."""
 
-_M_MMAP_THRESHOLD = -3
+_last = 0.0
+
+
+def give_back() -> None:
+    """Let glibc return what is free, now and then. By itself it keeps the gaps that freed pictures leave in its heaps,
+    of which each thread has one: they add up to hundreds of megabytes. No other system's allocator does so.
+    """
+    global _last
+    now = time.monotonic()
+    if now - _last >= EVERY:
+        _last = now
+        _trim()(0)
 
 
 @cache
-def give_back() -> None:
-    """Keep glibc from raising that limit with every picture that is freed. It would soon take them out of heaps, one
-    for each thread, in whose gaps hundreds of megabytes stay behind. No other system's allocator does so.
-    """
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, LARGE)
+def _trim() -> Callable[[int], object]:
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    return trim or (lambda _: None)
