@@ -27,6 +27,7 @@ LumenfallError              a RuntimeError: message, hint, code, request id, cha
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any, TypeVar
@@ -276,3 +277,12 @@ class DownloadError(LumenfallError):
 
     default_code = "DOWNLOAD_FAILED"
     default_charged = Charged.YES
+
+
+def let_go(error: BaseException | None) -> None:
+    """Empty the frames that the traceback of ``error`` holds, and those of its causes: who keeps the error would keep
+    the pictures and the open files that were at hand where it was raised.
+    """
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__

@@ -72,8 +72,8 @@ class Settings(BaseModel):
     """Whether equal requests are answered from the store."""
     store_gb: Annotated[Amount, Variable("LUMENFALL_STORE_GB")] = 10.0
     """How large the store may grow, in 10**9 bytes."""
-    parallel: Annotated[Parallel, Variable("LUMENFALL_PARALLEL")] = 4
-    """Requests of one node in the air at once. More gains little and runs into providers' limits."""
+    parallel: Annotated[Parallel, Variable("LUMENFALL_PARALLEL")] = 8
+    """Requests of one process in the air at once. More gains little and runs into providers' limits."""
     on_failure: Annotated[OnFailure, Variable("LUMENFALL_ON_FAILURE")] = "stop"
     """What becomes of a batch of which a request failed, where no Request Options node says it."""
     receipts: Annotated[Receipts, Variable("LUMENFALL_RECEIPTS")] = "full"

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SOURCES = sorted((ROOT / "nodes").rglob("*.py"))
+SOURCES = [path for path in (ROOT / "nodes").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def test_the_wheel_and_the_sdist_are_whole(distributions: Path) -> None:
     names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     packed = {f"lumenfall_nodes/pack/{name}" for name in wanted}
     assert {name for name in names if name.startswith("lumenfall_nodes/pack/")} == packed
-    assert {name for name in names - packed if name.endswith(".py")} == {f"lumenfall_{name}" for name in sources}
+    assert names - packed == {f"lumenfall_{name}" for name in sources}
     (sdist,) = distributions.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         held = {member.name.partition("/")[2] for member in archive if member.isfile()}

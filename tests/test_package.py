@@ -57,6 +57,7 @@ HEADLESS: dict[str, set[str]] = {
     "__init__": set(),
     "folders": set(),
     "host": set(),
+    "memory": set(),
     "problems": set(),
     "signals": set(),
     "streams": set(),
@@ -67,11 +68,12 @@ HEADLESS: dict[str, set[str]] = {
     "core_nodes": {"folders"},
     "sharing": {"core_nodes", "pictures"},
     "checks": {"problems", "reading", "workflow"},
-    "executor": {"checks", "host"},
+    "executor": {"checks", "host", "memory"},
     "playground": {"checks", "core_nodes", "executor", "folders", "host", "problems", "reading", "sandbox"},
+    "rows": {"checks", "core_nodes", "executor", "folders", "host", "problems", "reading", "workflow"},
     "commands": {
-        *("checks", "core_nodes", "executor", "folders", "host", "playground", "problems", "reading", "sandbox"),
-        *("sharing", "signals", "workflow"),
+        *("checks", "core_nodes", "executor", "folders", "host", "playground", "problems", "reading", "rows"),
+        *("sandbox", "sharing", "signals", "workflow"),
     },
     "version": set(),
     "wrong_files": {"problems", "reading"},
@@ -183,6 +185,9 @@ TESTED_WITH: dict[str, str] = {
     "tests/headless/sharing/test_privacy.py": "headless/sharing/keys",
     "tests/headless/commands/test_check.py": "headless/sharing/classes headless/sharing/findings "
     "headless/sharing/models headless/sharing/names headless/sharing/places headless/sharing/review",
+    "tests/headless/rows/test_running.py": "headless/commands/each headless/commands/row_progress "
+    "headless/rows/checking headless/rows/record headless/rows/reporting headless/rows/results headless/rows/sheet",
+    "tests/headless/test_executor.py": "headless/memory",
     "tests/headless/test_checks.py": "graph/fields graph/validation headless/problems",
     "tests/headless/test_cli.py": "headless/commands/console headless/commands/models headless/commands/options "
     "headless/commands/playground headless/commands/run headless/commands/sandbox headless/commands/summary",
@@ -192,6 +197,7 @@ TESTED_WITH: dict[str, str] = {
     "tests/pricing/test_estimate.py": "pricing/result purchase/quote",
     "tests/purchase/test_checkout.py": "purchase/delivery purchase/outcome",
     "tests/purchase/test_money.py": "api/prices purchase/charged_dry_runs purchase/put_off",
+    "tests/purchase/test_ask.py": "purchase/chores",
     "tests/purchase/test_ending.py": "purchase/repeated_signals",
     "tests/routes/test_routes.py": "routes/estimate routes/models routes/own_loop routes/serving routes/spending",
     "tests/spend/test_journal.py": "spend/calls spend/files spend/records spend/rows",
@@ -230,8 +236,8 @@ def test_there_is_one_version() -> None:
         assert os.environ["GITHUB_REF_NAME"] == f"v{version}"
 
 
-# What else writes files: a download that grows, and a file that only shows that the disk has room.
-WRITERS = {"host/files.py", "api/downloads.py", "spend/journal.py"}
+# What else writes files: a download and a log that grow, and a file that only shows that the disk has room.
+WRITERS = {"host/files.py", "api/downloads.py", "spend/journal.py", "headless/rows/record.py"}
 
 
 def test_files_are_written_by_one_module() -> None:

@@ -99,7 +99,7 @@ def test_other_names_that_are_no_settings_are_told_once(tmp_path: Path, caplog: 
     content = {"paralel": 2, "api_key": "k", "base_url": "http://x", "lmnfl_kid0123456789.SECRETsecretSECRET42": 1}
     (tmp_path / "settings.json").write_text(json.dumps(content))
     for _ in range(2):
-        assert read_settings({"LUMENFALL_LIMIT_DAILY": " ", "LUMENFALL_LATER": "1"}, tmp_path).parallel == 4
+        assert read_settings({"LUMENFALL_LIMIT_DAILY": " ", "LUMENFALL_LATER": "1"}, tmp_path).parallel == 8
     assert caplog.text.count("paralel") == 1 and "parallel" in caplog.text
     assert "api_key" not in caplog.text and "base_url" not in caplog.text and "SECRET" not in caplog.text
 

@@ -7,9 +7,11 @@ import logging
 import math
 import os
 import secrets
+import ssl
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -69,6 +71,18 @@ USER_AGENT = "comfyui-lumenfall/0.1.0"
 """With the version that pyproject.toml names, which is not there to be read in every installation."""
 
 
+def _certificates() -> ssl.SSLContext:
+    """Those of the environment. Reading them takes a while, so all clients share them. Raises OSError, ValueError."""
+    names = (os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+    # httpx 0.27 passes over one that is not there.
+    return _read_certificates(names, *(Path(name).stat().st_mtime_ns for name in names[:1] if name))
+
+
+@lru_cache(maxsize=1)
+def _read_certificates(names: tuple[str | None, ...], *changed: int) -> ssl.SSLContext:
+    return httpx.create_ssl_context()
+
+
 async def _noted(_: str | None) -> bool:
     return True
 
@@ -111,10 +125,7 @@ class Client:
         fresh = httpx.Limits(max_keepalive_connections=0)
         # Redirects are never followed: they could carry the key, or a paid body, to another machine.
         try:
-            bundle = os.environ.get("SSL_CERT_FILE")
-            if bundle:
-                Path(bundle).stat()  # httpx 0.27 passes over one that is not there
-            tls = httpx.create_ssl_context()  # reads certificates for a while, so all share it
+            tls = _certificates()
         except (OSError, ValueError) as error:
             raise InputError(
                 f"The certificate settings of the environment cannot be used ({error}).",

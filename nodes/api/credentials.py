@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
@@ -213,6 +214,7 @@ def configured_base_url(environ: Mapping[str, str], data_dir: Path) -> str:
     return _checked(named or DEFAULT_BASE_URL)
 
 
+@lru_cache(maxsize=16)
 def _checked(base_url: str) -> str:
     base_url = base_url.strip().rstrip("/")
     try:

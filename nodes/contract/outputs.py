@@ -89,7 +89,10 @@ def gather(deliveries: Sequence[Delivery], transparent: bool) -> tuple[torch.Ten
     The batch has four channels where a transparent background was asked for, else three; colour is not
     multiplied by alpha in either.
     """
-    pictures = [match_channels(picture, 4) for delivery in deliveries for picture in delivery.pictures]
+    pictures = [picture for delivery in deliveries for picture in delivery.pictures]
+    # Alpha that nobody has would be a third more to carry around.
+    channels = 4 if transparent or any(picture.shape[-1] == 4 for picture in pictures) else 3
+    pictures = [match_channels(picture, channels) for picture in pictures]
     batch, notes = fit_to_first(pictures)
     colour, mask = split_alpha(batch)
     if transparent and not mask.any():

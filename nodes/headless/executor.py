@@ -15,15 +15,18 @@ from typing import Any, Literal
 
 import torch
 
-from ..errors import LumenfallError
+from ..errors import LumenfallError, let_go
 from ..graph.call import call_each, collected, merged
 from ..graph.fields import hidden
 from ..graph.links import Link
 from ..host import Interrupted, use
 from ..purchase import consent
 from ..purchase.plan import added, reported_costs
+from ..purchase.session import Session
+from ..purchase.slots import most
 from .checks import Graph, Node
 from .host import Headless, running_node
+from .memory import give_back
 
 log = logging.getLogger(__name__)
 
@@ -96,14 +99,38 @@ async def execute(
         return await _Run(graph, host, png_info, notify or (lambda event: None)).finish()
 
 
+SPARE = 2
+"""Nodes that may run beyond those that have a request in the air, so that the next one leaves while one is saved."""
+
+
+def _most_running(host: Headless) -> int:
+    """How many nodes may run at once: the more there are, the more of their pictures are in memory."""
+    try:
+        return most(Session(host).settings) + SPARE
+    except LumenfallError:
+        return SPARE  # what is wrong is told by the node that needs it
+
+
 class _Run:
+    """What comes next is what follows the node that ended last: so what it made is let go of soonest."""
+
     def __init__(self, graph: Graph, host: Headless, png_info: dict[str, Any], notify: Callable[[Event], None]) -> None:
-        self._graph = graph
         self._host = host
         # Paid nodes leave their receipts in the dict, and SaveImage writes it.
         self._hidden = {"PROMPT": graph.prompt, "EXTRA_PNGINFO": png_info}
         self._notify = notify
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._most = _most_running(host)
+        nodes = list(graph.nodes.values())
+        self._readers: dict[str, list[Node]] = {node.id: [] for node in nodes}
+        for node in nodes:
+            for parent in node.parents:
+                self._readers[parent].append(node)
+        self._to_read = {node_id: len(readers) for node_id, readers in self._readers.items()}
+        """How many readers of each node have not ended yet."""
+        self._missing = {node.id: len(node.parents) for node in nodes}
+        """How many parents of each node have not ended yet."""
+        self._ready = [node for node in reversed(nodes) if not node.parents]
+        self._done: set[str] = set()
         self._values: dict[str, list[list[Any]]] = {}
         self._ui: dict[str, Mapping[str, Any]] = {}
         self._errors: dict[str, Mapping[str, Any]] = {}
@@ -112,32 +139,50 @@ class _Run:
 
     async def finish(self) -> Result:
         started = time.perf_counter()
-        self._tasks = {node.id: asyncio.create_task(self._node(node)) for node in self._graph.nodes.values()}
+        running: set[asyncio.Task[None]] = set()
+        bugs: list[BaseException] = []
         try:
-            await asyncio.wait(self._tasks.values())
+            while self._ready or running:
+                while self._ready and len(running) < self._most:
+                    running.add(asyncio.create_task(self._node(self._ready.pop())))
+                ended, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                bugs += filter(None, (task.exception() for task in ended))
         finally:
             self._closing = True
-            for task in self._tasks.values():
+            for task in running:
                 task.cancel()
-            await asyncio.gather(*self._tasks.values(), return_exceptions=True)
-        for task in self._tasks.values():
-            task.result()
+            await asyncio.gather(*running, return_exceptions=True)
+        if bugs:
+            raise bugs[0]
         status: Literal["success", "error", "interrupted"] = "error" if self._errors else "success"
         if self._stopped:
             status = "interrupted"
         return Result(status, self._ui, self._errors, time.perf_counter() - started)
 
     async def _node(self, node: Node) -> None:
-        if node.parents:
-            await asyncio.wait([self._tasks[parent] for parent in node.parents])
-        if self._host.interrupted():
-            self._stop(node)
-        elif not node.parents <= self._values.keys():
-            self._notify(Event(node, "skipped"))
-        else:
-            running_node.set(node.id)
-            self._notify(Event(node, "running"))
-            await self._attempt(node)
+        try:
+            if self._host.interrupted():
+                self._stop(node)
+            elif not node.parents <= self._done:
+                self._notify(Event(node, "skipped"))
+            else:
+                running_node.set(node.id)
+                self._notify(Event(node, "running"))
+                await self._attempt(node)
+        finally:
+            self._end(node)
+
+    def _end(self, node: Node) -> None:
+        """Let go of what nobody reads any more, and of the nodes that have waited for this one."""
+        for parent in node.parents:
+            self._to_read[parent] -= 1
+            if not self._to_read[parent]:
+                self._values.pop(parent, None)
+        give_back()
+        for reader in self._readers[node.id]:
+            self._missing[reader.id] -= 1
+            if not self._missing[reader.id]:
+                self._ready.append(reader)
 
     async def _attempt(self, node: Node) -> None:
         try:
@@ -156,7 +201,9 @@ class _Run:
             log.error("Node %s (%s) failed", node.id, node.class_type, exc_info=error)
             self._fail(node, _generic("NODE_FAILED", f"{type(error).__name__}: {error}"), error)
         else:
-            self._values[node.id] = collected(node.node_class, answers)
+            self._done.add(node.id)
+            if self._to_read[node.id]:
+                self._values[node.id] = collected(node.node_class, answers)
             ui = merged([answer.get("ui") or {} for answer in answers])
             if ui:
                 self._ui[node.id] = ui
@@ -185,6 +232,8 @@ class _Run:
     def _fail(self, node: Node, error: Mapping[str, Any], raised: BaseException) -> None:
         self._errors[node.id] = error
         self._notify(Event(node, "failed", error=error, raised=raised))
+        # Who keeps it would keep all pictures that were at hand where it was raised.
+        let_go(raised)
 
 
 def _generic(code: str, message: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import InputError
@@ -13,17 +13,22 @@ from ..errors import InputError
 
 @dataclass(frozen=True)
 class Folders:
-    """``input`` is read, ``output`` and ``temp`` are written and made when first needed."""
+    """``input`` is read, ``output`` and ``temp`` are written and made when first needed. ``named`` are files that the
+    person at the command line has named, wherever they lie.
+    """
 
     input: Path
     output: Path
     temp: Path
+    named: Mapping[str, Path] = field(default_factory=dict)
 
     def source(self, name: str) -> Path:
         """The file behind the name in a LoadImage, which may end in ``[input]``, ``[output]`` or ``[temp]``.
 
         Raises InputError for a name that leads out of its folder.
         """
+        if name in self.named:
+            return self.named[name]
         folder = self.input
         for label, labelled in (("[input]", self.input), ("[output]", self.output), ("[temp]", self.temp)):
             if name.endswith(label):

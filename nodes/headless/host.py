@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from ..host import Bare, Place
+from ..host import Bare, Batch, Place
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -30,11 +30,11 @@ def sandboxed(base_url: str, data_dir: str) -> dict[str, str | None]:
 class Headless(Bare):
     """A plain process whose nodes report progress and can be stopped.
 
-    ``overrides`` are merged over ``os.environ``, which stays as it is; ``None`` removes a variable.
+    ``overrides`` are merged over ``os.environ`` as it is when first asked for; ``None`` removes a variable.
     ``on_progress`` receives the node id and one short line, ``on_preview`` the node id and a picture,
     ``on_failure`` the node id and what Host.failure takes. ``workflow`` is its name in the ledger, ``run_id`` the
     run's. ``nodes`` are all that its graphs may hold, ``free_nodes`` the core nodes that an estimate may run.
-    ``sends_again`` is what Place says of it.
+    ``sends_again`` and ``batch`` are what Place says of them.
     """
 
     def __init__(
@@ -49,24 +49,30 @@ class Headless(Bare):
         nodes: Mapping[str, type[Any]] | None = None,
         *,
         sends_again: bool = False,
+        batch: Batch | None = None,
     ) -> None:
         self._run_id = run_id or uuid.uuid4().hex
         self._workflow = workflow
         self._sends_again = sends_again
+        self._batch = batch
         self._nodes = dict(nodes or {})
         self._free_nodes = dict(free_nodes or {})
         self._overrides = dict(overrides or {})
         self._on_progress = on_progress
         self._on_preview = on_preview
         self._on_failure = on_failure
+        self._environ: dict[str, str] | None = None
         self._stopped = False
 
     def environ(self) -> Mapping[str, str]:
-        merged = {**os.environ, **self._overrides}
-        return {name: value for name, value in merged.items() if value is not None}
+        if self._environ is None:
+            # Asked for again and again: to decode all of it each time would be a good part of a small run.
+            merged = {**os.environ, **self._overrides}
+            self._environ = {name: value for name, value in merged.items() if value is not None}
+        return self._environ
 
     def place(self) -> Place:
-        return Place(self._run_id, running_node.get(), self._workflow, self._sends_again)
+        return Place(self._run_id, running_node.get(), self._workflow, self._sends_again, self._batch)
 
     def progress(self, text: str) -> None:
         node_id = running_node.get()

@@ -6,6 +6,7 @@ import copy
 import json
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -87,8 +88,29 @@ def override(prompt: Prompt, table: Mapping[str, type[Any]], settings: Iterable[
 
 def _parsed(prompt: Prompt, table: Mapping[str, type[Any]], setting: str) -> tuple[str, str, Any]:
     address, equals, text = setting.partition("=")
+    if not equals:
+        raise ValueError("expected NODE.INPUT=VALUE")
+    target = target_of(prompt, table, address)
+    return target.node_id, target.name, target.value(text)
+
+
+@dataclass(frozen=True)
+class Target:
+    """An input that can be set: ``name`` of the node ``node_id``."""
+
+    node_id: str
+    name: str
+    field: Field
+
+    def value(self, text: str, folder: Path = Path()) -> Any:
+        """What ``text`` means here; ``@FILE`` is looked for in ``folder``. Raises ValueError."""
+        return _value(self.field, text, folder)
+
+
+def target_of(prompt: Prompt, table: Mapping[str, type[Any]], address: str) -> Target:
+    """The input that ``address``, ``NODE.INPUT``, names. Raises ValueError where there is none."""
     place, dot, name = address.rpartition(".")
-    if not (equals and dot and place and name):
+    if not (dot and place and name):
         raise ValueError("expected NODE.INPUT=VALUE")
     node_id, name = _addressed(prompt, place, name)
     kind = prompt[node_id]["class_type"]
@@ -97,7 +119,7 @@ def _parsed(prompt: Prompt, table: Mapping[str, type[Any]], setting: str) -> tup
     fields = declared(table[kind])
     if name not in fields:
         raise ValueError(f"node {node_id} has no input {name!r}; it has: {', '.join(fields)}")
-    return node_id, name, _value(fields[name], text)
+    return Target(node_id, name, fields[name])
 
 
 def _addressed(prompt: Prompt, place: str, name: str) -> tuple[str, str]:
@@ -123,14 +145,14 @@ def _found(prompt: Prompt, place: str) -> str:
     raise ValueError(f"{place!r} {reason}: {', '.join(choices)}")
 
 
-def _value(field: Field, text: str) -> Any:
+def _value(field: Field, text: str, folder: Path) -> Any:
     if field.choices is not None:
         # Choices need not be text; the one that reads the same is meant.
         return next((choice for choice in field.choices if str(choice) == text), text)
     if field.kind not in COERCIONS:
         raise ValueError(f"{field.kind} comes over a link and cannot be set from the command line")
     if field.kind == "STRING":
-        return _text(text)
+        return _text(text, folder)
     try:
         value = json.loads(text)
     except ValueError:
@@ -142,13 +164,13 @@ def _value(field: Field, text: str) -> Any:
     return value
 
 
-def _text(text: str) -> str:
+def _text(text: str, folder: Path) -> str:
     if not text.startswith("@"):
         return text
     if text.startswith("@@"):
         return text[1:]
     try:
-        return Path(text[1:]).read_text(encoding="utf-8-sig").removesuffix("\n")
+        return (folder / text[1:]).read_text(encoding="utf-8-sig").removesuffix("\n")
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is no text in UTF-8"
         advice = "to begin a text with @, write @@"

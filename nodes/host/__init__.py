@@ -10,11 +10,12 @@ import sys
 from collections.abc import Iterator
 from contextvars import ContextVar
 
-from .base import Bare, Host, Interrupted, Place, Prepare, show_failure, show_preview, show_progress
+from .base import Bare, Batch, Host, Interrupted, Place, Prepare, show_failure, show_preview, show_progress
 from .quiet import Quiet
 
 __all__ = [
     "Bare",
+    "Batch",
     "Host",
     "Interrupted",
     "Place",

@@ -25,16 +25,29 @@ Prepare = Callable[[Mapping[str, Any], dict[str, Any]], None]
 
 
 @dataclass(frozen=True)
+class Batch:
+    """Runs that are one to their user: the rows of one command. The ids of them all begin with ``id``, hex digits.
+    ``start`` is the id of this start of the command, which may go on with what an earlier one began. ``max_cost`` is
+    what they may cost together, US dollars, whenever they were started; None: no such limit.
+    """
+
+    id: str
+    start: str
+    max_cost: float | None = None
+
+
+@dataclass(frozen=True)
 class Place:
     """Where a node runs: the id of the run, the node's in its graph, and the workflow's name; None if unknown.
     ``sends_again``: the user has said, with this run, that what may have been charged before is to be sent again all
-    the same.
+    the same. ``batch`` is what the run is part of, if anything.
     """
 
     run_id: str | None = None
     node_id: str | None = None
     workflow: str | None = None
     sends_again: bool = False
+    batch: Batch | None = None
 
 
 class Host(ABC):

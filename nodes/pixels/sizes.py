@@ -46,7 +46,7 @@ def fit_to_first(pictures: Sequence[torch.Tensor]) -> tuple[torch.Tensor, list[s
                 f"to {width}x{height}, the size of the first; its file keeps the original."
             )
         fitted.append(_cover(picture, height, width))
-    return torch.cat(fitted), notes
+    return torch.cat(fitted) if len(fitted) > 1 else fitted[0], notes
 
 
 def central_square(image: torch.Tensor) -> torch.Tensor:

@@ -28,16 +28,17 @@ TEXT = "placeholder"
 """Stands in for a prompt that another node writes."""
 
 
-async def estimate_graph(graph: Mapping[str, Any]) -> Estimate:
+async def estimate_graph(graph: Mapping[str, Any], ordered: set[str] | None = None) -> Estimate:
     """What the paid nodes of ``graph``, in API format, would cost on the current host. Sends dry runs and
-    orders nothing. What is wrong with a node becomes the error of its line. Stop raises the host's interruption.
+    orders nothing. ``ordered`` are the keys that graphs before it would order, and takes this one's. What is wrong with
+    a node becomes the error of its line. Stop raises the host's interruption.
     """
     here = host.current()
     classes = {name: node for name, node in here.node_classes().items() if isinstance(node, type)}
     paid = {name: node for name, node in classes.items() if issubclass(node, PaidNode)}
     free = {name: node for name, node in classes.items() if issubclass(node, FreeNode)}
     with host.use(host.Quiet(here)):
-        walk = _Walk(graph, {**here.free_nodes(), **free}, paid)
+        walk = _Walk(graph, {**here.free_nodes(), **free}, paid, set() if ordered is None else ordered)
         return Estimate(tuple([await walk.line(node_id) for node_id in graph if walk.class_of(node_id) in paid]))
 
 
@@ -50,13 +51,15 @@ class _Made:
 
 
 class _Walk:
-    def __init__(self, graph: Mapping[str, Any], free: Mapping[str, type], paid: Mapping[str, type]) -> None:
+    def __init__(
+        self, graph: Mapping[str, Any], free: Mapping[str, type], paid: Mapping[str, type], ordered: set[str]
+    ) -> None:
         self._graph = graph
         self._free = free
         self._paid = paid
         self._lines: dict[str, Line] = {}
         self._made: dict[str, _Made | LumenfallError] = {}
-        self._ordered: set[str] = set()
+        self._ordered = ordered
         self._path: list[str] = []
 
     def class_of(self, node_id: str) -> str:

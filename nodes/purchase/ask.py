@@ -31,15 +31,17 @@ from ..pixels import highlight
 from ..spend import clean
 from . import background, ending
 from .checkout import Checkout
+from .chores import is_due
 from .consent import consent, is_given
 from .delivery import Delivery
 from .order import Order, Skipped, orders_of
-from .origin import HiddenInputs, caller, run_of
+from .origin import HiddenInputs, caller, start_of
 from .outcome import surprise
 from .plan import Plan, Results
 from .receipts import hand_out_receipts
 from .recovery import look_after
 from .session import Session
+from .slots import most, slots
 
 log = logging.getLogger(__name__)
 
@@ -47,9 +49,9 @@ log = logging.getLogger(__name__)
 async def ask(plan: Plan, hidden: HiddenInputs) -> Results:
     """Get the pictures of the requests of ``plan``, and show its preview meanwhile.
 
-    All requests are checked before the first is sent; they run together, as many at a time as the settings say. When
-    one fails and no more are to be sent, those in the air are brought to disk before its LumenfallError is raised. Stop
-    raises the host's interruption.
+    All requests are checked before the first is sent; they run together, as many at a time as the settings let the
+    process send. When one fails and no more are to be sent, those in the air are brought to disk before its
+    LumenfallError is raised. Stop raises the host's interruption.
     """
     host = current()
     if background.is_closing():
@@ -61,7 +63,7 @@ async def ask(plan: Plan, hidden: HiddenInputs) -> Results:
     try:
         results = await wait(purchase.results(), host, purchase.doing)
         await wait(purchase.mark_delivered(results), host, purchase.doing)
-        background.start(purchase.make_room())
+        purchase.make_room()
     except Skipped:
         # The node still waits, so it is the process that ends.
         raise host.interruption() from None
@@ -97,7 +99,8 @@ class _Purchase:
         self._keeps_going = (plan.terms.on_failure or self._settings.on_failure) == "keep"
         self._caller = caller(hidden)
         place = host.place()
-        self._consenting = run_of(place) if is_given(place, self._settings) else None
+        self._start, self._batch = start_of(place), place.batch
+        self._consenting = place if is_given(place, self._settings) else None
 
     @property
     def in_air(self) -> int:
@@ -116,7 +119,8 @@ class _Purchase:
     async def results(self) -> Results:
         """Run on the background's loop, and wait here."""
         self._host.in_main_thread(ending.watch)
-        background.start(look_after(self._server, self._journal))
+        if is_due("look after", self._start):
+            background.start(look_after(self._server, self._journal))
         return await background.run(self._run())
 
     async def _run(self) -> Results:
@@ -129,15 +133,13 @@ class _Purchase:
             consented = None
             if self._consenting is not None:
                 consented = await asyncio.to_thread(consent, self._journal, self._consenting)
-            checkout = self._checkout = Checkout(
-                client, self._journal, self._settings, self._caller, model, self._is_wanted, self._tell, consented
-            )
+            who = (self._caller, model, self._is_wanted, self._tell)
+            checkout = self._checkout = Checkout(client, self._journal, self._settings, *who, consented, self._batch)
             if self._retirement:
                 log.warning(self._retirement)
             await asyncio.to_thread(self._journal.check_writable)
-            slots = asyncio.Semaphore(self._settings.parallel)
             outcomes = await asyncio.gather(
-                *(self._one(checkout, slots, *numbered) for numbered in enumerate(orders)), return_exceptions=True
+                *(self._one(checkout, *numbered) for numbered in enumerate(orders)), return_exceptions=True
             )
         return self._results(outcomes)
 
@@ -160,9 +162,11 @@ class _Purchase:
         calls = [delivery.call for delivery in results.deliveries]
         await background.run(asyncio.to_thread(self._journal.mark_delivered, calls))
 
-    async def make_room(self) -> None:
+    def make_room(self) -> None:
         """For the next pictures."""
-        await asyncio.to_thread(clean, self._journal, self._settings.store_gb, self._caller.run_id)
+        if is_due("make room", self._start):
+            run_id = self._caller.run_id
+            background.start(asyncio.to_thread(clean, self._journal, self._settings.store_gb, run_id))
 
     def _tell(self, status: str | None) -> None:
         self._status = status
@@ -170,9 +174,9 @@ class _Purchase:
     def _is_wanted(self) -> bool:
         return self.wanted and not self._failed and not background.is_closing()
 
-    async def _one(self, checkout: Checkout, slots: asyncio.Semaphore, index: int, order: Order) -> Delivery | None:
+    async def _one(self, checkout: Checkout, index: int, order: Order) -> Delivery | None:
         """What ``order`` brought; None where that was an error, or where it was not sent any more."""
-        async with slots:
+        async with slots().one(self._caller.run_id, self, most(self._settings)):
             if not self._is_wanted():
                 return None
             try:

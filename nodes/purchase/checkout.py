@@ -29,6 +29,7 @@ from ..api import (
 )
 from ..api.prices import Price, price
 from ..errors import BudgetExceeded, Charged, DryRunCharged, LumenfallError, sentences
+from ..host import Batch
 from ..settings import Settings
 from ..spend import Call, Caller, Journal, Limits, State, dearest, nanos, unconverted
 from ..spend.budget import require
@@ -66,6 +67,7 @@ class Checkout:
     wanted: Callable[[], bool]
     tell: Callable[[str | None], None]
     consent: Consent | None = None
+    batch: Batch | None = None
     in_air: int = field(default=0, init=False)
     """How many requests may have left, and are not home yet."""
     _pricing: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
@@ -209,7 +211,7 @@ class Checkout:
         figure, else the dearest so far, else the list price, and the whole limit where nobody knows. Never raises.
         """
         model, count = order.request.model, pictures_asked(order.request.parameters)
-        limits = limits_of(self.settings)
+        limits = limits_of(self.settings, self.batch)
         figure, highest = self.settings.prices.get(model), None
         try:
             limits = await asyncio.to_thread(self.journal.limits, limits)
@@ -324,7 +326,7 @@ class Checkout:
         """The limits that hold here, and what to reserve, in nanos of a US dollar. Raises BudgetExceeded where there
         is a limit and nobody knows the price.
         """
-        limits = await asyncio.to_thread(self.journal.limits, limits_of(self.settings))
+        limits = await asyncio.to_thread(self.journal.limits, limits_of(self.settings, self.batch))
         if not limits:
             return limits, None
         await asyncio.to_thread(self._check_reached, order, limits)

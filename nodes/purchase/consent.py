@@ -16,7 +16,7 @@ from ..host import Host, Place
 from ..settings import Settings
 from ..spend import Call, Journal, State
 from .delivery import fetch
-from .origin import run_of
+from .origin import run_of, start_of
 from .outcome import UNRESOLVED, is_given_up, resolve
 from .replay import is_here
 from .session import Session
@@ -42,19 +42,20 @@ class Consent:
 MAX_KNOWN_RUNS = 1000
 
 _latest: dict[str, str | None] = {}
-"""By run, as it was when that was first heard of."""
+"""By what was started, as it was when that was first heard of."""
 _beginning = threading.Lock()
 
 
-def consent(journal: Journal, run_id: str) -> Consent:
+def consent(journal: Journal, place: Place) -> Consent:
     """That of who started the run. Blocks. Raises StoreError."""
+    start = start_of(place)
     with _beginning:
-        if run_id not in _latest:
+        if start not in _latest:
             journal.open()
-            _latest[run_id] = journal.latest()
+            _latest[start] = journal.latest()
         while len(_latest) > MAX_KNOWN_RUNS:
             del _latest[next(iter(_latest))]
-        return Consent(run_id, _latest[run_id])
+        return Consent(run_of(place), _latest[start])
 
 
 def is_given(place: Place, settings: Settings) -> bool:
@@ -69,7 +70,7 @@ def begin(host: Host) -> None:
     with contextlib.suppress(LumenfallError):
         session, place = Session(host), host.place()
         if is_given(place, session.settings):
-            consent(session.journal, run_of(place))
+            consent(session.journal, place)
 
 
 def give_up_bought(journal: Journal, call: Call, keys: Iterable[str]) -> None:

@@ -7,14 +7,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 
 from ..api import LINK_EXPIRED, LINK_PRIVATE, LINK_REFUSED, Client, Picture, Share, read_answer
-from ..errors import AnswerError, DecoderFault, DownloadError, LumenfallError, sentences
+from ..errors import AnswerError, DecoderFault, DownloadError, LumenfallError, let_go, sentences
 from ..pixels import decode, is_doubtful, sniff
 from ..spend import LINK_LIFE, LONGEST_LINK_LIFE, Call, Journal, State, Stored, clock
 from . import background
@@ -143,7 +142,9 @@ class _Collection:
         for number, outcome in enumerate(outcomes, start=1):
             if isinstance(outcome, BaseException):
                 self._notes.append(f"Picture {number} could not be read: {_describe(outcome)}")
-        if pictures and all(self._is_kept(number, picture) for number, picture in enumerate(pictures, start=1)):
+        if pictures and all(
+            self._is_kept(self._call.picture(number), picture) for number, picture in enumerate(pictures, 1)
+        ):
             await self._finish()
         if not tensors:
             raise self._unreadable(errors)
@@ -164,12 +165,11 @@ class _Collection:
                 self._pictures = await asyncio.to_thread(_announced, self._journal, self._call)
         return self._pictures
 
-    def _is_kept(self, number: int, picture: Picture) -> bool:
+    def _is_kept(self, stored: Stored | None, picture: Picture) -> bool:
         """Whether a picture is a file for good. What came over a link and cannot be decoded may be a part of it, or a
         proxy's page in its place: it is kept, and the link too.
         """
-        stored = self._call.picture(number)
-        if stored is None or number not in self._intact:
+        if stored is None or stored.number not in self._intact:
             return False
         return stored.extension != NO_PICTURE or picture.url is None
 
@@ -178,7 +178,7 @@ class _Collection:
             return await self._fetched(number)
         except BaseException as error:
             # It outlives this, and so would the files that were open where it happened.
-            _let_go(error)
+            let_go(error)
             raise
 
     async def _fetched(self, number: int) -> torch.Tensor:
@@ -295,7 +295,12 @@ class _Collection:
         self._intact.add(number)
         if before != stored:
             async with self._entering:
-                await self._settle(self._call.with_picture(stored))
+                call = self._call.with_picture(stored)
+                only = self._pictures if self._call.state is State.ANSWERED and number == 1 else None
+                if only is not None and len(only) == 1 and self._is_kept(stored, only[0]):
+                    # It is all that there is: one entry says both.
+                    call = replace(call, state=State.DOWNLOADED)
+                await self._settle(call)
         if before is not None and before != stored:
             await asyncio.to_thread(self._journal.discard, before)
         if not self._journal.files.has(stored):
@@ -305,7 +310,8 @@ class _Collection:
         self._journal.records.drop_partial(self._call, number)
 
     async def _finish(self) -> None:
-        await self._settle(replace(self._call, state=State.DOWNLOADED))
+        if self._call.state is not State.DOWNLOADED:
+            await self._settle(replace(self._call, state=State.DOWNLOADED))
         facts = self._call.facts
         if len(self._call.pictures) == facts.get("entries") and not facts.get("beyond"):
             await asyncio.to_thread(self._journal.records.tidy, self._call)
@@ -372,10 +378,3 @@ def _describe(error: BaseException) -> str:
 
 def _digest(content: bytes) -> bytes:
     return hashlib.sha256(content).digest()
-
-
-def _let_go(error: BaseException | None) -> None:
-    """Empty the frames that the traceback of ``error`` holds, and those of its causes."""
-    while error is not None:
-        traceback.clear_frames(error.__traceback__)
-        error = error.__cause__ or error.__context__

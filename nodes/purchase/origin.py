@@ -31,6 +31,11 @@ def run_of(place: host.Place) -> str:
     return place.run_id or _PROCESS
 
 
+def start_of(place: host.Place) -> str:
+    """What the user has started: the run, or the batch that it is part of."""
+    return place.batch.start if place.batch else run_of(place)
+
+
 def caller(hidden: HiddenInputs) -> Caller:
     """The node that runs in this task."""
     place = host.current().place()

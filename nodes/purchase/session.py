@@ -18,7 +18,7 @@ from ..api import (
     resolve_server,
 )
 from ..errors import AuthenticationFailed, LumenfallError
-from ..host import Host, current, dependencies
+from ..host import Batch, Host, current, dependencies
 from ..settings import Settings, read_settings
 from ..spend import Journal, Limits
 
@@ -87,9 +87,10 @@ class Session:
         return Journal(self.data_dir, self.settings.database)
 
 
-def limits_of(settings: Settings) -> Limits:
-    """The limits that ``settings`` set, with the rates by which other currencies count."""
-    return Limits(**settings.limits.model_dump(), rates=settings.rates)
+def limits_of(settings: Settings, batch: Batch | None = None) -> Limits:
+    """The limits that ``settings`` set, and that of ``batch``, with the rates by which other currencies count."""
+    limits = Limits(**settings.limits.model_dump(), rates=settings.rates)
+    return replace(limits, batch=batch.max_cost, batch_id=batch.id) if batch else limits
 
 
 def model_names(*modes: Mode) -> list[str]:

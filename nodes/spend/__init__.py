@@ -1,6 +1,6 @@
 """What was paid for: the journal of calls, the store of pictures, limits, and the ledger."""
 
-from .budget import PERIODS, Counted, Limits, unconverted
+from .budget import MAX_COST, PERIODS, Counted, Limits, unconverted
 from .calls import NANOS, Call, Caller, State, Stored, clock, nanos
 from .cleaning import GIGABYTE, Cleaned, clean, remove, stored_size
 from .files import Files
@@ -9,6 +9,7 @@ from .key import former_key, request_key
 from .ledger import (
     By,
     Total,
+    calls_of_runs,
     counted,
     daily,
     dearest,
@@ -34,6 +35,7 @@ __all__ = [
     "GIGABYTE",
     "LINK_LIFE",
     "LONGEST_LINK_LIFE",
+    "MAX_COST",
     "NANOS",
     "PERIODS",
     "By",
@@ -48,6 +50,7 @@ __all__ = [
     "State",
     "Stored",
     "Total",
+    "calls_of_runs",
     "clean",
     "clock",
     "counted",

@@ -23,16 +23,19 @@ PERIODS = ("run", "day", "month")
 @dataclass(frozen=True)
 class Limits:
     """What may be spent at most, in US dollars; None: no limit. Days and months are those of the local calendar.
-    ``rates`` say what one unit of another currency is worth in US dollars, by the user's own figures.
+    ``rates`` say what one unit of another currency is worth in US dollars, by the user's own figures. ``batch`` is what
+    the runs whose ids begin with ``batch_id``, hex digits, may spend together.
     """
 
     run: float | None = None
     day: float | None = None
     month: float | None = None
     rates: Mapping[str, float] = field(default_factory=dict)
+    batch: float | None = None
+    batch_id: str | None = None
 
     def __bool__(self) -> bool:
-        return any(getattr(self, period) is not None for period in PERIODS)
+        return any(getattr(self, period) is not None for period in (*PERIODS, "batch"))
 
     def strictest(self, others: Mapping[str, float]) -> Limits:
         """These limits, and no more than what ``others`` allow in a period."""
@@ -102,6 +105,24 @@ def require(connection: Connection, limits: Limits, call: Call, needed: int | No
                 hint=f"Nothing was sent. Raise the limit per {period} in the settings (lumenfall limits shows where it "
                 "comes from), or choose a cheaper model.",
             )
+    if limits.batch is not None and limits.batch_id:
+        _require_in_batch(connection, limits.batch, limits, needed or 0)
+
+
+MAX_COST = "MAX_COST"
+
+
+def _require_in_batch(connection: Connection, limit: float, limits: Limits, needed: int) -> None:
+    spent = _spent(connection, _in_batch(limits.batch_id or ""), limits)
+    if spent.currencies:
+        raise unconverted(spent.currencies[0], "what these rows have spent cannot be compared with it")
+    if spent.amount + needed > nanos(limit):
+        raise BudgetExceeded(
+            f"--max-cost is {_limit(limit)} USD: {_dollars(spent.amount)} are spent or reserved for these rows since "
+            f"they were first begun, {_dollars(needed)} would be needed.",
+            code=MAX_COST,
+            hint="Nothing was sent. The same command with more goes on where this one ended.",
+        )
 
 
 def _ahead(connection: Connection, call: Call, limits: Limits) -> str:
@@ -177,6 +198,16 @@ def _in_run(run_id: str) -> ColumnElement[bool]:
     from .tables import sums
 
     return sa.and_(sums.c.feature == RUN, sums.c.span == 0, sums.c.start == 0, sums.c.name == shown(run_id))
+
+
+def _in_batch(batch_id: str) -> ColumnElement[bool]:
+    import sqlalchemy as sa
+
+    from .tables import sums
+
+    # A range, which the index serves; "g" follows every digit.
+    is_in = sums.c.name.between(batch_id, f"{batch_id}g")
+    return sa.and_(sums.c.feature == RUN, sums.c.span == 0, sums.c.start == 0, is_in)
 
 
 def _starts(now: float) -> tuple[float, float]:

@@ -24,6 +24,11 @@ BUSY_TIMEOUT = 10.0
 FIRST_WITH_SUMS = "0005"
 """The first migration from which on the sums are those of the calls, whoever enters them."""
 
+SCHEMA = Path(__file__).with_name("schema.sql")
+"""What all migrations together make of an empty SQLite file, statement by statement. Alembic takes as long to import as
+a small run to do all else.
+"""
+
 # Any number will do, as long as nobody else in a shared database uses it.
 _WRITERS = 5_063_201_188_014_733
 
@@ -47,6 +52,8 @@ class Database:
         self.engine = engine
         self.is_postgresql = engine.dialect.name == "postgresql"
         self.inode: int | None = None
+        self.has_caught_up = False
+        """Whether all has been entered that it had missed when it was opened."""
         self._is_closed = False
 
     def close(self) -> None:
@@ -209,6 +216,12 @@ def _upgrade(database: Database, fill: Fill) -> None:
             connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar() if versioned else None
         )
         if revision == REVISION:
+            return
+        if not sa.inspect(connection).get_table_names() and not database.is_postgresql:
+            for statement in SCHEMA.read_text(encoding="utf-8").split("\n\n"):
+                connection.exec_driver_sql(statement)
+            connection.execute(sa.text("INSERT INTO alembic_version VALUES (:revision)"), {"revision": REVISION})
+            fill(connection)
             return
         from alembic import command
         from alembic.config import Config

@@ -75,7 +75,8 @@ class Journal:
     def open(self) -> Database:
         """The database, after entering what it had missed. Raises StoreError."""
         database = self._database()
-        records = list(self.records.unfinished())
+        # Those that this process is at work on are read when it begins: then it is another one that was.
+        records = list(self.records.left_behind() if database.has_caught_up else self.records.unfinished())
         with database.read() as connection:
             missed = behind(connection, records)
             sums_are_behind = are_behind(connection)
@@ -83,6 +84,7 @@ class Journal:
             with database.write() as connection:
                 follow(connection)
                 _enter_each(connection, missed)
+        database.has_caught_up = True
         for call in records:
             if not call.is_open:
                 self._put_away(call)
@@ -185,6 +187,7 @@ class Journal:
             if not call.is_open:
                 self._put_away(call)
         except StoreError as error:
+            self.records.let_go(call)
             log.warning("%s", error.message)
             if notes:
                 notes.append(error.message)

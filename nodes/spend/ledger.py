@@ -164,6 +164,13 @@ def newest(journal: Journal, count: int, before: str | None = None, words: Seque
     return _read(journal, *conditions, last=count)[::-1]
 
 
+def calls_of_runs(journal: Journal, prefix: str) -> list[Call]:
+    """The calls of the runs whose ids begin with ``prefix``, hex digits. Raises StoreError."""
+    from .tables import calls
+
+    return _read(journal, calls.c.run_id.between(prefix, f"{prefix}g"))
+
+
 def in_the_air(journal: Journal) -> list[Call]:
     """The calls that are waited for now, by whichever process, oldest first. Raises StoreError."""
     from .tables import calls

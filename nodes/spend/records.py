@@ -10,8 +10,9 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +35,7 @@ class Records:
     def prepare(self, call: Call) -> None:
         """Write down a call that is not sent yet; it counts for nothing until it is confirmed."""
         self._open.mkdir(parents=True, exist_ok=True)
+        _in_hand[call.id] = os.getpid()
         write_durably(self._prepared(call), _content(call))
 
     def confirm(self, call: Call) -> None:
@@ -48,6 +50,7 @@ class Records:
 
     def archive(self, call: Call) -> None:
         """Put away the record of a finished call. Best effort: where it stays does no harm."""
+        self.let_go(call)
         finished = self._finished(call)
         with contextlib.suppress(OSError):
             finished.parent.mkdir(parents=True, exist_ok=True)
@@ -55,6 +58,7 @@ class Records:
 
     def remove(self, call: Call) -> None:
         """Forget a call that cost nothing."""
+        self.let_go(call)
         for path in (self._finished(call), *self._open.glob(f"{call.id}.*")):
             with contextlib.suppress(OSError):
                 path.unlink()
@@ -112,15 +116,25 @@ class Records:
                 with contextlib.suppress(OSError):
                     path.unlink()
 
+    def let_go(self, call: Call) -> None:
+        """From now on its record says what the database may have missed."""
+        _in_hand.pop(call.id, None)
+
     def unfinished(self) -> Iterator[Call]:
         yield from self._read(self._open)
+
+    def left_behind(self) -> Iterator[Call]:
+        """Those that are unfinished, without those that this process is at work on: the database follows them."""
+        yield from self._read(self._open, {call_id for call_id, pid in [*_in_hand.items()] if pid == os.getpid()})
 
     def all(self) -> Iterator[Call]:
         for folder in sorted(self.root.glob("*")):
             yield from self._read(folder)
 
-    def _read(self, folder: Path) -> Iterator[Call]:
+    def _read(self, folder: Path, leave_out: Container[str] = ()) -> Iterator[Call]:
         for path in sorted(folder.glob("*.json")):
+            if path.stem in leave_out:
+                continue
             try:
                 yield Call.from_dict(json.loads(read_file(path)))
             except FileNotFoundError:
@@ -139,6 +153,10 @@ class Records:
 
     def _finished(self, call: Call) -> Path:
         return self.root / time.strftime("%Y-%m", time.gmtime(call.sent_at)) / f"{call.id}.json"
+
+
+_in_hand: dict[str, int] = {}
+"""The calls that this process has begun, and is at work on. A forked child is another process."""
 
 
 def _content(call: Call) -> bytes:

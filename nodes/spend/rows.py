@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from .calls import Call, State, this_machine
@@ -44,32 +45,61 @@ def _is_further(call: Call, state: State, pictures: int) -> bool:
 
 def enter(connection: Connection, call: Call) -> None:
     """Insert ``call``, or bring its row up to it, and the sums with it; a row that is further is left alone."""
-    import sqlalchemy as sa
-
-    from .tables import calls, further_keys, pictures
-
+    do = _statements()
     columns = call.columns()
-    stored = sa.select(sa.func.count()).where(pictures.c.call_id == call.id).scalar_subquery()
-    known = sa.select(*_slim(), stored.label("stored"))
-    row = connection.execute(known.where(calls.c.id == call.id)).mappings().first()
+    of_call = {"of_call": call.id}
+    row = connection.execute(do.look_up, of_call).mappings().first()
     # What a version without this column entered has an empty one, which the database takes from nobody any more.
     columns["worker"] = columns["worker"] or (this_machine() if row is None else row["worker"])
     if row is None:
-        connection.execute(sa.insert(calls).values(columns))
-        for key in call.further_keys:
-            connection.execute(sa.insert(further_keys).values(call_id=call.id, key=key))
+        connection.execute(do.insert, columns)
+        if call.further_keys:
+            connection.execute(do.insert_keys, [{"call_id": call.id, "key": key} for key in call.further_keys])
     elif _ORDER.index(State(row["state"])) > _ORDER.index(call.state):
         return
     else:
         follow(connection, call.id)
         changed = {name: value for name, value in columns.items() if name != "delivered_at"}
-        connection.execute(sa.update(calls).where(calls.c.id == call.id).values(changed))
+        connection.execute(do.update, {**changed, **of_call})
         followed(connection, call.id)
-    connection.execute(sa.delete(pictures).where(pictures.c.call_id == call.id))
-    for picture in call.pictures:
-        connection.execute(sa.insert(pictures).values(call_id=call.id, **asdict(picture)))
+        connection.execute(do.drop_pictures, of_call)
+    if call.pictures:
+        connection.execute(do.insert_pictures, [{"call_id": call.id, **asdict(each)} for each in call.pictures])
     before = {} if row is None else shares({**row}, row["stored"])
     book(connection, before, shares(columns, len(call.pictures)))
+
+
+@dataclass(frozen=True)
+class _Statements:
+    """Of :func:`enter`. Building them takes longer than running them, and each call is entered several times."""
+
+    look_up: Any
+    insert: Any
+    insert_keys: Any
+    update: Any
+    drop_pictures: Any
+    insert_pictures: Any
+
+
+@cache
+def _statements() -> _Statements:
+    import sqlalchemy as sa
+
+    from .tables import calls, further_keys, pictures
+
+    of_call: Any = sa.bindparam("of_call")
+    stored = sa.select(sa.func.count()).where(pictures.c.call_id == of_call).scalar_subquery()
+    changing = [column for column in calls.c if column.name not in ("number", "delivered_at")]
+    return _Statements(
+        sa.select(*_slim(), stored.label("stored")).where(calls.c.id == of_call),
+        sa.insert(calls),
+        sa.insert(further_keys),
+        sa.update(calls)
+        .where(calls.c.id == of_call)
+        .values({column: sa.bindparam(column.name) for column in changing}),
+        sa.delete(pictures).where(pictures.c.call_id == of_call),
+        sa.insert(pictures),
+    )
 
 
 def read_calls(connection: Connection, chosen: Select[Any]) -> list[Call]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Charged
@@ -89,9 +90,9 @@ def follow(connection: Connection, call_id: str | None = None) -> None:
 
     from .tables import calls, outdated, pictures
 
-    summed = sa.select(outdated) if call_id is None else sa.select(outdated).where(outdated.c.call_id == call_id)
+    summed = connection.execute(_outdated(call_id is None), {"of_call": call_id}).mappings().all()
     stored = sa.select(sa.func.count()).where(pictures.c.call_id == calls.c.id).scalar_subquery()
-    for before in connection.execute(summed).mappings().all():
+    for before in summed:
         columns = [calls.c[column.name] for column in outdated.c if column.name in calls.c]
         chosen = sa.select(*columns, stored.label("stored")).where(calls.c.id == before["call_id"])
         now = connection.execute(chosen).mappings().one()
@@ -99,22 +100,41 @@ def follow(connection: Connection, call_id: str | None = None) -> None:
         followed(connection, before["call_id"])
 
 
-def followed(connection: Connection, call_id: str) -> None:
-    """The sums are up to this call."""
+@cache
+def _outdated(is_all: bool) -> Any:
     import sqlalchemy as sa
 
     from .tables import outdated
 
-    connection.execute(sa.delete(outdated).where(outdated.c.call_id == call_id))
+    return sa.select(outdated) if is_all else sa.select(outdated).where(outdated.c.call_id == sa.bindparam("of_call"))
+
+
+def followed(connection: Connection, call_id: str) -> None:
+    """The sums are up to this call."""
+    connection.execute(_forget(), {"of_call": call_id})
+
+
+@cache
+def _forget() -> Any:
+    import sqlalchemy as sa
+
+    from .tables import outdated
+
+    return sa.delete(outdated).where(outdated.c.call_id == sa.bindparam("of_call"))
 
 
 def are_behind(connection: Connection) -> bool:
     """Whether a program of an older version has changed calls."""
+    return connection.execute(_first_outdated()).first() is not None
+
+
+@cache
+def _first_outdated() -> Any:
     import sqlalchemy as sa
 
     from .tables import outdated
 
-    return connection.execute(sa.select(outdated.c.call_id).limit(1)).first() is not None
+    return sa.select(outdated.c.call_id).limit(1)
 
 
 def fill(connection: Connection) -> None:
@@ -159,21 +179,27 @@ def unpriced_since(connection: Connection, moment: float) -> list[int]:
 
 
 def _add(connection: Connection, changes: Mapping[Key, Iterable[int]]) -> None:
-    from sqlalchemy.dialects import postgresql, sqlite
-
     from .tables import sums
 
     if not changes:
         return
-    dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
+    names = [column.name for column in sums.c]
+    rows = [dict(zip(names, (*key, *amounts), strict=True)) for key, amounts in sorted(changes.items())]
+    connection.execute(_adding(connection.dialect.name), rows)
+
+
+@cache
+def _adding(dialect_name: str) -> Any:
+    from sqlalchemy.dialects import postgresql, sqlite
+
+    from .tables import sums
+
+    dialect: Any = postgresql if dialect_name == "postgresql" else sqlite
     insert = dialect.insert(sums)
-    statement = insert.on_conflict_do_update(
+    return insert.on_conflict_do_update(
         index_elements=list(sums.primary_key),
         set_={name: sums.c[name] + insert.excluded[name] for name in AMOUNTS},
     )
-    names = [column.name for column in sums.c]
-    rows = [dict(zip(names, (*key, *amounts), strict=True)) for key, amounts in sorted(changes.items())]
-    connection.execute(statement, rows)
 
 
 def since(feature: str, moment: float | None) -> ColumnElement[bool]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from typing import Any
 
 import pytest
@@ -10,10 +11,11 @@ import torch
 
 from nodes.errors import Charged, ServerFault
 from nodes.headless.checks import build
-from nodes.headless.executor import Event, Result, execute
+from nodes.headless.executor import SPARE, Event, Result, execute
 from nodes.headless.host import Headless
 from nodes.host import current
 from nodes.host.waiting import wait
+from nodes.settings import Settings
 
 
 class Fake:
@@ -306,3 +308,44 @@ def test_a_node_that_asks_for_lists_gets_them_whole() -> None:
 
     result = run(prompt(l=("Listing", {}), p=("Taking", {"a": ["l", 0], "b": 1})), Listing=Listing, Taking=Taking)
     assert result.ui["p"] == {"got": [(["x", "y", "z"], [1])]}
+
+
+class Large:
+    """What takes memory, and tells whether it still does."""
+
+    alive: weakref.WeakSet[Large] = weakref.WeakSet()
+
+    def __init__(self) -> None:
+        self.alive.add(self)
+
+
+def test_what_a_node_made_is_let_go_of_when_its_last_reader_has_ended() -> None:
+    most = 0
+
+    class Makes(Fake):
+        async def go(self, a: Any = None, b: Any = None) -> tuple[Large]:
+            await asyncio.sleep(0)
+            return (Large(),)
+
+    class Looks(Save):
+        def go(self, a: Any = None, b: Any = None) -> dict[str, Any]:
+            nonlocal most
+            most = max(most, len(Large.alive))
+            return {}
+
+    makers = {f"m{number}": ("Makes", {}) for number in range(100)}
+    readers = {f"r{number}": ("Looks", {"a": [f"m{number}", 0], "b": ["m0", 0]}) for number in range(100)}
+    assert run(prompt(**makers, **readers), Makes=Makes, Looks=Looks).status == "success"
+    # As many as may run at once, and the one that all of them read.
+    assert most <= Settings().parallel + SPARE + 1
+
+
+def test_a_failure_keeps_nothing_that_was_at_hand_where_it_happened() -> None:
+    class Fails(Save):
+        def go(self, a: Any = None, b: Any = None) -> dict[str, Any]:
+            picture = Large()
+            raise ServerFault(f"It broke with {picture}.")
+
+    events: list[Event] = []
+    run(prompt(m=("Value", {}), f=("Fails", {"a": ["m", 0]})), notify=events.append, Fails=Fails)
+    assert events[-1].raised is not None and not Large.alive

@@ -45,14 +45,20 @@ def test_two_nodes_wait_at_the_same_time(nodes: Nodes, sandbox: Sandbox) -> None
     assert max(first.arrived, second.arrived) < min(first.finished or 0, second.finished or 0)
 
 
-def test_a_batch_is_sent_in_parallel_but_bounded(nodes: Nodes, sandbox: Sandbox) -> None:
+def test_requests_are_sent_in_parallel_but_those_of_all_nodes_together_bounded(nodes: Nodes, sandbox: Sandbox) -> None:
     from nodes.settings import Settings
 
-    sandbox.latency = 0.3
-    nodes("LumenfallVariations", image=torch.rand(Settings().parallel + 2, 64, 64, 3))
+    async def several() -> None:
+        images = torch.rand(Settings().parallel, 64, 64, 3)
+        both = (nodes.start("LumenfallVariations", image=images, seed=seed) for seed in (1, 2))
+        await asyncio.gather(*both)
+
+    sandbox.latency = 1.0
+    with use(nodes.host):
+        asyncio.run(several())
     spans = [(one.arrived, one.finished) for one in sandbox.requests if one.endpoint == "images/edits"]
     together = max(sum(start <= moment < (end or 0) for start, end in spans) for moment, _ in spans)
-    assert together == Settings().parallel
+    assert (len(spans), together) == (2 * Settings().parallel, Settings().parallel)
 
 
 def test_stop_aborts_the_call_at_once_and_is_shown_as_interrupted(nodes: Nodes, sandbox: Sandbox) -> None:

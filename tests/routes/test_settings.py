@@ -113,7 +113,7 @@ def test_null_takes_a_setting_back_to_its_default() -> None:
     host = Headless()
     save(host, key=KEY, replay=False, store_gb=1, parallel=9, on_failure="keep", warn_above=3, limits={"run": 1})
     shown = save(host, key=None, replay=None, store_gb=None, parallel=None, on_failure=None, warn_above=None)
-    assert (shown["replay"], shown["store_gb"], shown["parallel"]) == (True, 10.0, 4)
+    assert (shown["replay"], shown["store_gb"], shown["parallel"]) == (True, 10.0, 8)
     assert (shown["on_failure"], shown["warn_above"]) == ("stop", None)
     assert json.loads(settings_file(host).read_text()) == {"limits": {"run": 1}}
 

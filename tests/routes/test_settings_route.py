@@ -36,7 +36,7 @@ def test_the_settings_file_is_for_its_owner_only_and_keeps_what_others_wrote(ser
     (mine,) = [model for model in routes.get("/models")["models"] if model["id"] == "gpt-image-2"]
     assert routes.file["prices"] == {"provider/other": 0.25} and mine["figure"] is False
     shown = routes.post("/settings", {"limits": {"day": None}, "parallel": None})
-    assert shown["limits"] == {"run": None, "day": None, "month": None} and shown["parallel"] == 4
+    assert shown["limits"] == {"run": None, "day": None, "month": None} and shown["parallel"] == 8
     assert "limits" not in routes.file and routes.file["on_failure"] == "keep"
 
 

@@ -198,3 +198,19 @@ def test_a_limit_that_is_reached_says_so_and_no_false_figure(journal: Journal) -
         order(journal, 2, Limits(day=0.05), 0.000000001)
     with pytest.raises(BudgetExceeded, match=r"is 0\.08004 USD: 0\.08 are spent or reserved, 0\.000041 would be"):
         order(journal, 3, Limits(day=0.08004), 0.000041)
+
+
+def test_what_a_batch_may_cost_counts_its_runs_whenever_they_were_started(journal: Journal) -> None:
+    batch = Limits(batch=1.0, batch_id="ab12")
+
+    def order_in(run: str, number: int) -> None:
+        call = Call(f"{number:064x}", "http://server", "images/generations", "flux.2-pro")
+        journal.begin(call, Caller(run), batch, nanos(0.4))
+
+    order(journal, 1, Limits(), 5.0)
+    order_in("ab12" + "0" * 28, 2)
+    order_in("ab13" + "0" * 28, 3)
+    order_in("ab12" + "f" * 28, 4)
+    with pytest.raises(BudgetExceeded, match=r"0\.8 are spent or reserved") as caught:
+        order_in("ab12" + "5" * 28, 5)
+    assert caught.value.code == "MAX_COST"

@@ -6,6 +6,9 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+import sqlalchemy.engine.reflection
+
 from nodes.spend import Call, Caller, Journal, Limits, State, Stored, newest, uncertain
 from nodes.spend.tables import REVISION
 from tests.spend.conftest import forget_databases
@@ -41,6 +44,25 @@ def test_a_database_without_graphs_keeps_its_calls_and_takes_graphs(
     with sqlite3.connect(journal.folder / "spend.db") as database:
         assert database.execute("SELECT version_num FROM alembic_version").fetchall() == [(REVISION,)]
     database.close()
+
+
+def made(folder: Path) -> set[tuple[str, str, str]]:
+    """Tables, indices and triggers of a new database."""
+    Journal(folder).open()
+    forget_databases()
+    with sqlite3.connect(folder / "spend.db") as opened:
+        rows = opened.execute("SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
+        assert opened.execute("SELECT version_num FROM alembic_version").fetchall() == [(REVISION,)]
+    opened.close()
+    return {(kind, name, " ".join(sql.split())) for kind, name, sql in rows}
+
+
+def test_a_new_database_is_what_all_migrations_make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_once = made(tmp_path / "at once")
+    with monkeypatch.context() as patch:
+        patch.setattr(sqlalchemy.engine.reflection.Inspector, "get_table_names", lambda self: ["something"])
+        step_by_step = made(tmp_path / "step by step")
+    assert at_once == step_by_step
 
 
 def test_a_record_without_a_graph_is_read(journal: Journal) -> None:

@@ -56,12 +56,39 @@ def run(
             help="Order once more what was sent before this run and brought nothing, though it may be charged twice.",
         ),
     ] = False,
+    each: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="ROWS",
+            help="Run once for each row of a CSV or JSON Lines file, whose columns are NODE.INPUT as in --set. "
+            "An empty cell leaves the workflow's own value; paths are relative to the file.",
+        ),
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, max=256, help="With --each: rows at once.")] = 1,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="With --each: run failed rows again too.")
+    ] = False,
+    max_cost: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="USD", help="With --each: what all rows may cost, over all starts of the command."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="With --each: tell what the rows would cost. Nothing is bought.")
+    ] = False,
 ) -> None:
-    """Run a workflow. Ctrl-C, SIGTERM or SIGHUP stops it and waits for what is paid; the next one breaks it off."""
+    """Run a workflow. Ctrl-C, SIGTERM or SIGHUP stops it and waits for what is paid; the next one breaks it off.
+
+    With --each, results.csv and contact-sheet.png in the output folder say what became of each row, and files are
+    named after its number. The same command goes on where it was stopped or killed, and runs no finished row again. A
+    row is what it would run: its values, the pictures and texts that it names, and the workflow. So rows may be added
+    and moved; one that was edited is a new row, and the old one's files stay, told as "gone".
+    """
     from ..reading import name_of, read
     from .summary import of_break_off, of_error, without_key
 
     input_folder = input_folder or input_beside(workflow)
+    if each is None and (jobs > 1 or retry_failed or max_cost is not None or dry_run):
+        raise typer.BadParameter("--jobs, --retry-failed, --max-cost and --dry-run go with --each.")
     failure: LumenfallError | None = None
     has_begun = False
     try:
@@ -72,22 +99,30 @@ def run(
             from ...purchase.session import Session
             from ..workflow import browser_form
             from .console import Rows
-        with Rows(silent=as_json, clear=Session(Headless()).without_key) as rows:
-            drawn = content.drawn or browser_form(workflow)
+        clear = Session(Headless()).without_key
+        if each is not None:
+            from .each import Each, run_each
+
             has_begun = True
-            summary = _run(
-                name_of(workflow),
-                content,
-                # With --set the browser's form would no longer say what was run; the prompt still does.
-                None if settings else drawn,
-                settings or [],
-                input_folder,
-                output_folder,
-                sandbox,
-                send_again,
-                rows,
-            )
-        code = {"success": DONE, "error": FAILED, "interrupted": signals.exit_code()}[summary["status"]]
+            how = (jobs, retry_failed, max_cost, dry_run, settings or (), input_folder, output_folder)
+            summary, code = run_each(name_of(workflow), content, Each(each, *how, sandbox, send_again, as_json), clear)
+        else:
+            with Rows(silent=as_json, clear=clear) as rows:
+                drawn = content.drawn or browser_form(workflow)
+                has_begun = True
+                summary = _run(
+                    name_of(workflow),
+                    content,
+                    # With --set the browser's form would no longer say what was run; the prompt still does.
+                    None if settings else drawn,
+                    settings or [],
+                    input_folder,
+                    output_folder,
+                    sandbox,
+                    send_again,
+                    rows,
+                )
+            code = {"success": DONE, "error": FAILED, "interrupted": signals.exit_code()}[summary["status"]]
         signals.ignore()
     except LumenfallError as error:
         summary, code = of_error(error), NEEDS_COMFYUI if isinstance(error, NeedsComfyUI) else WRONG
@@ -104,6 +139,10 @@ def run(
         print(json.dumps(summary))
     elif summary["status"] == "interrupted" and not has_begun:
         typer.echo("Interrupted before anything was sent.", err=True)
+    elif "rows" in summary:
+        from .each import show as show_rows
+
+        show_rows(summary, output_folder)
     else:
         from .console import show
 

@@ -17,6 +17,8 @@ from ...purchase.session import Session
 from ..folders import next_name
 from .prefixes import check, without_keys
 
+SAVE_FAILED = "SAVE_FAILED"
+
 REASONS = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "your quota on this disk is used up",
@@ -63,7 +65,7 @@ def save(
         reason = REASONS.get(error.errno or 0) or error.strerror or type(error).__name__
         advice = "Make room there, or choose another folder."
         message = f"The file could not be saved in {folder}: {reason}."
-        raise LumenfallError(message, code="SAVE_FAILED", hint=sentences(advice, hint), charged=charged) from error
+        raise LumenfallError(message, code=SAVE_FAILED, hint=sentences(advice, hint), charged=charged) from error
     return written
 
 
