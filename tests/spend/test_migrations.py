@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import sqlalchemy.engine.reflection
 
+from nodes.errors import StoreError
 from nodes.spend import Call, Caller, Journal, Limits, State, Stored, newest, uncertain
 from nodes.spend.tables import REVISION
 from tests.spend.conftest import forget_databases
@@ -63,6 +65,26 @@ def test_a_new_database_is_what_all_migrations_make(tmp_path: Path, monkeypatch:
         patch.setattr(sqlalchemy.engine.reflection.Inspector, "get_table_names", lambda self: ["something"])
         step_by_step = made(tmp_path / "step by step")
     assert at_once == step_by_step
+
+
+def test_without_alembic_a_new_journal_works_and_an_older_one_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "alembic", None)  # type: ignore[arg-type]
+    made(tmp_path)
+    with sqlite3.connect(tmp_path / "spend.db") as opened:
+        opened.execute("UPDATE alembic_version SET version_num = '0001'")
+    opened.close()
+    with pytest.raises(StoreError, match="alembic") as caught:
+        Journal(tmp_path).open()
+    assert caught.value.code == "STORE_INCOMPLETE" and "pip install" in caught.value.hint
+
+
+def test_a_missing_driver_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)  # type: ignore[arg-type]
+    with pytest.raises(StoreError, match="psycopg") as caught:
+        Journal(tmp_path, "postgresql+psycopg://127.0.0.1:1/none").open()
+    assert "psycopg[binary]" in caught.value.hint
 
 
 def test_a_record_without_a_graph_is_read(journal: Journal) -> None:
