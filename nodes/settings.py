@@ -37,7 +37,7 @@ def _no_flag(value: Any) -> Any:
     return value
 
 
-Amount = Annotated[float, BeforeValidator(_no_flag), Field(ge=0, le=MAX_AMOUNT, allow_inf_nan=False)]
+Amount = Annotated[float, Field(ge=0, le=MAX_AMOUNT, allow_inf_nan=False), BeforeValidator(_no_flag)]
 Parallel = Annotated[int, Field(ge=1, le=16)]
 OnFailure = Literal["stop", "keep"]
 Receipts = Literal["full", "cost", "off"]
