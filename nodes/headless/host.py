@@ -30,7 +30,7 @@ def sandboxed(base_url: str, data_dir: str) -> dict[str, str | None]:
 class Headless(Bare):
     """A plain process whose nodes report progress and can be stopped.
 
-    ``overrides`` are merged over ``os.environ`` as it is when first asked for; ``None`` removes a variable.
+    ``overrides`` are merged over ``os.environ``, which stays as it is; ``None`` removes a variable.
     ``on_progress`` receives the node id and one short line, ``on_preview`` the node id and a picture,
     ``on_failure`` the node id and what Host.failure takes. ``workflow`` is its name in the ledger, ``run_id`` the
     run's. ``nodes`` are all that its graphs may hold, ``free_nodes`` the core nodes that an estimate may run.
@@ -61,15 +61,11 @@ class Headless(Bare):
         self._on_progress = on_progress
         self._on_preview = on_preview
         self._on_failure = on_failure
-        self._environ: dict[str, str] | None = None
         self._stopped = False
 
     def environ(self) -> Mapping[str, str]:
-        if self._environ is None:
-            # Asked for again and again: to decode all of it each time would be a good part of a small run.
-            merged = {**os.environ, **self._overrides}
-            self._environ = {name: value for name, value in merged.items() if value is not None}
-        return self._environ
+        merged = {**os.environ, **self._overrides}
+        return {name: value for name, value in merged.items() if value is not None}
 
     def place(self) -> Place:
         return Place(self._run_id, running_node.get(), self._workflow, self._sends_again, self._batch)

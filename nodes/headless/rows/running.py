@@ -8,6 +8,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import torch
 
@@ -36,6 +37,17 @@ from .record import FILES, Outcome, Record
 
 HOPELESS = (AuthenticationFailed, CredentialError, InsufficientBalance, StoreError)
 """What every further row would meet too."""
+
+
+class _RowHost(Headless):
+    """Its environment is that of its beginning: to decode all of it for each question would be a good part of a row."""
+
+    def environ(self) -> Mapping[str, str]:
+        return self._environ
+
+    @cached_property
+    def _environ(self) -> Mapping[str, str]:
+        return super().environ()
 
 
 @dataclass
@@ -92,7 +104,7 @@ class Rows:
         core = table(replace(self.folders, output=place / FILES, temp=place / "temp"))
         nodes = {**core, **NODE_CLASS_MAPPINGS}
         run_id = f"{self._batch.id}{job.key}{self._batch.start}"
-        host = Headless(
+        host = _RowHost(
             self.overrides,
             workflow=self.workflow,
             nodes=nodes,
