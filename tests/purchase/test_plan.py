@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from nodes.api import Model, Server, bundled
@@ -174,7 +174,11 @@ def test_an_estimate_prices_the_very_requests_that_a_run_sends(
             await node.run(**inputs)
 
     with use(host), torch.inference_mode():
-        asyncio.run(estimate_and_run())
+        try:
+            asyncio.run(estimate_and_run())
+        except InputError as error:  # a picture that has the aspect already
+            assume(error.code != "NOTHING_TO_DO")
+            raise
     by_key = {name: sorted(orders, key=lambda order: order.key) for name, orders in seen.items()}
     assert by_key["quote"] and by_key["quote"] == by_key["ask"]
 
