@@ -55,7 +55,9 @@ class Bar {
   constructor(node, height = SHORT) {
     this.node = node;
     this.isNew = !isLoading();
-    this.status = element("div", { class: "lumenfall-status", role: "status" });
+    this.stage = element("span", { role: "status" });
+    this.seconds = element("span");
+    this.status = element("div", { class: "lumenfall-status" }, this.stage, this.seconds);
     this.root = element("div", { class: "lumenfall-bar", dataset: { state: IDLE.kind } }, this.status);
     mount(node, "lumenfall_bar", this.root, height);
   }
@@ -66,14 +68,22 @@ class Bar {
     const shown = remarks.join(" ") || text;
     this.root.dataset.state = kind;
     this.root.classList.toggle("remarks", remarks.length > 0);
-    // What is written anew is read out anew.
-    if (this.status.textContent !== shown) this.status.textContent = shown;
+    // What is written anew is read out anew, and so only a new stage is.
+    const [stage, seconds] = split(shown);
+    if (this.stage.textContent !== stage) this.stage.textContent = stage;
+    if (this.seconds.textContent !== seconds) this.seconds.textContent = seconds;
     this.status.title = title ?? shown;
   }
 
   remarks() {
     return classOf(this.node) === OPTIONS ? remarksOnOptions(this.node) : [];
   }
+}
+
+/** A stage, and for how long it has lasted: see nodes/host/waiting.py. */
+function split(text) {
+  const [seconds] = text.match(/ \(\d+ s\)$/) ?? [""];
+  return [text.slice(0, text.length - seconds.length), seconds];
 }
 
 class PaidBar extends Bar {
@@ -100,7 +110,7 @@ class PaidBar extends Bar {
   }
 
   sizeMenu() {
-    const menu = element("select", { class: "lumenfall-sizes", "aria-label": t("node.sizes"), title: t("node.sizes") });
+    const menu = element("select", { class: "lumenfall-sizes" });
     menu.addEventListener("change", () => {
       setWidget(this.node, "size", menu.value);
     });
@@ -130,8 +140,11 @@ class PaidBar extends Bar {
     const size = valueOf(this.node, "size");
     const offered = ["auto", ...(model?.sizes?.length ? model.sizes : SIZES), ...RATIOS];
     const sizes = [...new Set(size === undefined || offered.includes(size) ? offered : [size, ...offered])];
-    if (this.sizes.dataset.sizes !== sizes.join()) {
-      this.sizes.dataset.sizes = sizes.join();
+    this.sizes.title = t("node.sizes");
+    this.sizes.setAttribute("aria-label", t("node.sizes"));
+    const shown = [t("node.size"), ...sizes].join();
+    if (this.sizes.dataset.sizes !== shown) {
+      this.sizes.dataset.sizes = shown;
       const linked = element("option", { value: "", text: t("node.size"), disabled: true, hidden: true });
       this.sizes.replaceChildren(linked, ...sizes.map((each) => element("option", { value: each, text: each })));
     }

@@ -70,7 +70,7 @@ async function fail(told) {
     key: error.request_id ?? `${told.node}`,
     title: titleOf(node) ?? "Lumenfall",
     text: [error.message, error.hint].filter(Boolean).join(" "),
-    facts: [error.code, t(CHARGED[error.charged]), error.request_id].filter(Boolean),
+    facts: [error.code, CHARGED[error.charged] ? t(CHARGED[error.charged]) : error.charged, error.request_id].filter(Boolean),
     link: link ? { href: link, text: t("errors.openRequest") } : null,
     actions: error.call
       ? [{ text: t("errors.sendAgain"), run: () => sendAgain(error.call, told.prompt_id, titleOf(node)) }]

@@ -14,7 +14,7 @@ import { EDIT, isOurs, isPaid } from "./nodes.js";
 import { openSettings, settings } from "./settings.js";
 import { registerSidebar } from "./sidebar.js";
 import { keepOneFree } from "./sockets.js";
-import { readTexts, t } from "./text.js";
+import { onLanguage, readTexts, t } from "./text.js";
 import { openEstimate, showTotal } from "./total.js";
 
 for (const name of ["base", "bar", "picker", "settings", "sidebar", "toast", "total"]) {
@@ -51,13 +51,15 @@ registerExtension({
   },
 
   setup() {
-    hearChanges();
-    hearRuns();
-    onChange(refreshBars);
-    onModels(changed);
-    showTotal();
-    registerSidebar();
-    loadModels();
+    const steps = [loadModels, hearChanges, hearRuns, () => onChange(refreshBars), () => onModels(changed)];
+    for (const step of [...steps, () => onLanguage(changed), showTotal, registerSidebar]) {
+      try {
+        step();
+      } catch (error) {
+        // What a frontend does not have takes nothing else along.
+        console.error("Lumenfall", error);
+      }
+    }
   },
 
   nodeCreated(node) {

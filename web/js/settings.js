@@ -6,7 +6,7 @@ import { element } from "./element.js";
 import { loadModels } from "./models.js";
 import { amountsIn, changedAmounts, wrongLine } from "./amounts.js";
 import { amountField, amountIn, amountsField } from "./fields.js";
-import { get, post } from "./server.js";
+import { get, post, told } from "./server.js";
 import { money, number, t } from "./text.js";
 
 const KEYS_PAGE = "https://lumenfall.ai/app/api_keys";
@@ -221,7 +221,7 @@ class Form {
       const tried = await post("/test", this.server()).catch((error) => ({ ok: false, error }));
       button.disabled = false;
       result.className = tried.ok ? "lumenfall-good" : "lumenfall-error";
-      result.textContent = tried.ok ? works(tried) : [tried.error.message, tried.error.hint].filter(Boolean).join(" ");
+      result.textContent = tried.ok ? works(tried) : told(tried.error);
     });
     return element(
       "div",
@@ -382,7 +382,7 @@ class Form {
   }
 
   complaint(error) {
-    return element("p", { class: "lumenfall-error", text: [error.message, error.hint].filter(Boolean).join(" ") });
+    return element("p", { class: "lumenfall-error", text: told(error) });
   }
 }
 

@@ -44,6 +44,19 @@ export function locale() {
 }
 
 /**
+ * Call `listener` with the language when another is chosen.
+ *
+ * @param {(language: string) => void} listener
+ */
+export function onLocale(listener) {
+  const chosen = /** @type {EventTarget | undefined} */ (/** @type {unknown} */ (app.ui?.settings));
+  // It tells before the setting is kept.
+  chosen?.addEventListener?.("Comfy.Locale.change", (/** @type {any} */ { detail }) =>
+    listener(detail?.value || locale()),
+  );
+}
+
+/**
  * Add a tab to the sidebar, as `registerSidebarTab` takes it.
  *
  * @param {import("@comfyorg/comfyui-frontend-types").SidebarTabExtension} tab
