@@ -6,7 +6,7 @@ import { element } from "./element.js";
 import { changed } from "./host/changes.js";
 import { mount } from "./host/elements.js";
 import { isLoading } from "./host/frontend.js";
-import { classOf, hasWidget, isSettable, places, setWidget, valueOf, watchInputs } from "./host/graph.js";
+import { askedOf, classOf, hasWidget, isSettable, places, setWidget, valueOf, watchInputs } from "./host/graph.js";
 import { findModel } from "./models.js";
 import { OPTIONS, canChoose, chooseModel, isPaid, slugsOf, worthOf } from "./nodes.js";
 import { IDLE, forget, recall } from "./outcomes.js";
@@ -63,8 +63,11 @@ class Bar {
   }
 
   /** Show what was last said of the node, as outcomes.js has it; what is to be said before a run, where nothing was. */
-  refresh({ kind, text, title } = IDLE) {
-    const remarks = kind === IDLE.kind ? this.remarks() : [];
+  refresh({ kind, text, title, asked } = IDLE) {
+    const remarks = kind === "running" ? [] : this.remarks();
+    // What has run is not remarked on, until what was asked has been changed and would be paid anew.
+    const isChanged = remarks.length > 0 && asked !== undefined && asked !== askedOf(this.node);
+    if (kind !== IDLE.kind && !isChanged) remarks.length = 0;
     const shown = remarks.join(" ") || text;
     this.root.dataset.state = kind;
     this.root.classList.toggle("remarks", remarks.length > 0);

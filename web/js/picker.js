@@ -28,7 +28,11 @@ const ORDERS = {
 /** Remember that a model was used; the last ones come first in the picker. */
 export function noteUse(slug) {
   const recent = [slug, ...recentSlugs().filter((other) => other !== slug)];
-  localStorage.setItem(RECENT, JSON.stringify(recent.slice(0, MOST_RECENT)));
+  try {
+    localStorage.setItem(RECENT, JSON.stringify(recent.slice(0, MOST_RECENT)));
+  } catch {
+    // It is full, or not allowed.
+  }
 }
 
 function recentSlugs() {

@@ -30,6 +30,9 @@ export const settings = [
   },
 ];
 
+/** Called whenever settings have been changed. @type {Set<() => void>} */
+export const settingsListeners = new Set();
+
 /** Open the settings of the pack. */
 export function openSettings() {
   openDialog({
@@ -378,6 +381,7 @@ class Form {
     }
     this.key.value = "";
     this.close();
+    for (const listener of settingsListeners) listener();
     loadModels("key" in changes || "base_url" in changes);
   }
 

@@ -5,6 +5,10 @@ export const answers = new Map();
 export const asked = [];
 
 class Api extends EventTarget {
+  async queuePrompt() {
+    return { prompt_id: "queued" };
+  }
+
   async fetchApi(route) {
     asked.push(route);
     const [path, query] = route.split("?");

@@ -70,6 +70,11 @@ export function placeBesideRun(element) {
   app.menu?.settingsGroup?.element?.before(element);
 }
 
+/** Run a command of the frontend, by its id. */
+export function runCommand(id) {
+  return app.extensionManager.command.execute(id);
+}
+
 /** The graph of the workflow that is open. */
 export function rootGraph() {
   return app.rootGraph ?? app.graph;
