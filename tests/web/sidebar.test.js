@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
+import { loadModels } from "../../web/js/models.js";
 import { registerSidebar } from "../../web/js/sidebar.js";
 import { answers, asked, tell } from "./frontend/api.js";
 import { app } from "./frontend/app.js";
@@ -85,6 +86,16 @@ test("a poll that failed is told, and is not the last", async () => {
   await pass(5000);
   assert.deepEqual(shown(), ["a kite", "a lamp"]);
   assert.equal(root.querySelector("[role=alert]").hidden, true);
+});
+
+test("a refusal is told with what to set, in the sidebar and in the picker", async () => {
+  const error = { code: "HOST", message: "Not shown here.", hint: "Set LUMENFALL_HOSTS=box.lan." };
+  for (const route of ["calls", "spend", "models"])
+    answers.set(`/lumenfall/${route}`, Response.json({ error }, { status: 403 }));
+  root.querySelector(".lumenfall-sidebar > header button").click();
+  await settled();
+  assert.equal(root.querySelector("[role=alert]").textContent, `${error.message} ${error.hint}`);
+  assert.equal((await loadModels()).failure, `${error.message} ${error.hint}`);
 });
 
 test("polls leave what is shown alone, and speak of nothing but how much runs", async () => {

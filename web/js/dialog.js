@@ -2,6 +2,7 @@
 // focus back.
 
 import { element } from "./element.js";
+import { placeOnPage } from "./host/frontend.js";
 import { t } from "./text.js";
 
 /**
@@ -44,7 +45,7 @@ export function openDialog({ title, className = "", render, onclose }) {
     dialog.remove();
     onclose?.();
   });
-  document.body.append(dialog);
+  placeOnPage(dialog);
   render(body, close);
   dialog.showModal();
   /** @type {HTMLElement | null} */

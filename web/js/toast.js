@@ -1,6 +1,7 @@
 // Errors where they are seen. ComfyUI hides the text of an error behind a click; here it stands with what to do next.
 
 import { element } from "./element.js";
+import { placeOnPage } from "./host/frontend.js";
 import { t } from "./text.js";
 
 const MOST = 3;
@@ -22,9 +23,10 @@ let stack = null;
  * @param {string} [card.key]
  */
 export function showToast({ kind = "info", title, text, facts = [], link, actions = [], seconds, key }) {
-  stack ??= document.body.appendChild(
-    element("div", { class: "lumenfall-toasts", role: "region", "aria-label": "Lumenfall" }),
-  );
+  if (!stack) {
+    stack = element("div", { class: "lumenfall-toasts", role: "region", "aria-label": "Lumenfall" });
+    placeOnPage(stack);
+  }
   if (key) closeToast(key);
   const close = () => card.remove();
   const card = element(

@@ -14,6 +14,7 @@ class Api extends EventTarget {
     const [path, query] = route.split("?");
     const answer = answers.get(route) ?? answers.get(path);
     if (answer === undefined) return new Response("", { status: 404 });
+    if (answer instanceof Response) return answer.clone();
     return Response.json(typeof answer === "function" ? answer(new URLSearchParams(query)) : answer);
   }
 }

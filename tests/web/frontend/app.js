@@ -12,6 +12,7 @@ const selection = {
 export const app = {
   rootGraph: null,
   configuringGraph: false,
+  bodyBottom: document.body.appendChild(document.createElement("div")),
   canvas: { emitBeforeChange() {}, emitAfterChange() {}, canvas: document.createElement("canvas"), ...selection },
   ui: { settings: new EventTarget() },
   extensionManager: {

@@ -65,6 +65,22 @@ export function addSidebarTab(tab) {
   app.extensionManager.registerSidebarTab(tab);
 }
 
+/** @type {HTMLElement | undefined} */
+let layer;
+
+/**
+ * Put an element of ours on the page itself, on no node: a dialog, cards, style sheets. The frontend gives extensions
+ * places around its canvas for that, which stay whatever is shown; the document is its own, and other extensions'.
+ */
+export function placeOnPage(element) {
+  if (!layer) {
+    layer = document.createElement("div");
+    layer.className = "lumenfall-layer";
+    app.bodyBottom.append(layer);
+  }
+  layer.append(element);
+}
+
 /** Put an element beside Run. The newer place, `actionBarButtons`, shows no text that changes. */
 export function placeBesideRun(element) {
   app.menu?.settingsGroup?.element?.before(element);
