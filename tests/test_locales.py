@@ -18,6 +18,7 @@ SHARED_FILES = ["main.json", "commands.json", "settings.json"]
 
 # vue-i18n's message syntax: {name}, {'literal'}, @:link, a | b.
 INTERPOLATION = re.compile(r"\{\s*(\w+|'[^']*')\s*\}")
+PLURALS = ("zero", "one", "two", "few", "many", "other")  # as Intl.PluralRules names them
 # What the user reads or types as it stands: sizes, ratios, slugs, option values before a colon.
 LITERAL = re.compile(r"\d+x\d+|\d+:\d+|[a-z]+/[a-z.-]*\d[a-z0-9-]*|\"\w+\": [\d.]+|`[^`]+`|(?<!\w)-1(?!\w)")
 
@@ -108,11 +109,23 @@ def files() -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(("language", "name"), files())
 def test_a_file_says_what_the_english_one_says(language: str, name: str) -> None:
-    translated, original = dict(leaves(read(language, name))), dict(leaves(read("en", name)))
-    assert translated.keys() == original.keys()
-    for path, text in translated.items():
+    translated, original = read(language, name), {singular(path): text for path, text in leaves(read("en", name))}
+    assert {singular(path) for path, _ in leaves(translated)} == original.keys()
+    for path, text in leaves(translated):
         assert isinstance(text, str) and text.strip(), path
-        assert set(INTERPOLATION.findall(text)) == set(INTERPOLATION.findall(original[path])), path
+        assert set(INTERPOLATION.findall(text)) == set(INTERPOLATION.findall(original[singular(path)])), path
+
+
+def singular(path: str) -> str:
+    """The name of a text, which may be one for each plural of its language."""
+    return re.sub(rf"\.(?:{'|'.join(PLURALS)})$", "", path)
+
+
+@pytest.mark.parametrize("language", ["en", *LANGUAGES])
+def test_a_text_with_plurals_has_one_for_all_other_numbers(language: str) -> None:
+    for section, texts in read(language, "main.json")["lumenfall"].items():
+        for name, text in texts.items():
+            assert isinstance(text, str) or ("other" in text and set(text) <= {*PLURALS}), (section, name)
 
 
 @pytest.mark.parametrize(("language", "name"), files())
@@ -128,7 +141,7 @@ def test_the_extension_says_nothing_that_is_not_written_down_and_nothing_is_writ
     code = "".join(path.read_text(encoding="utf-8") for path in (LOCALES.parent / "web" / "js").rglob("*.js"))
     used = set(re.findall(r"[\"'](\w+\.\w+)[\"']", code))
     begun = tuple(re.findall(r"`(\w+\.\w*)\$\{", code))
-    known = {name for name, _ in leaves(read("en", "main.json")["lumenfall"])}
+    known = {singular(name) for name, _ in leaves(read("en", "main.json")["lumenfall"])}
     sections = {name.partition(".")[0] for name in known}
     assert {name for name in used if name.partition(".")[0] in sections} <= known
     assert set(re.findall(r"\bt\(\s*[\"']([^\"']+)", code)) <= known

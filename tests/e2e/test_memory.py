@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from playwright.sync_api import expect
 
-from tests.e2e.canvas import Canvas
+from tests.e2e.canvas import READY, Canvas
 from tests.e2e.graphs import GENERATE, SAVE, generate
 from tests.e2e.sites import until
 from tests.e2e.test_lifetimes import command, drag, press
@@ -156,3 +156,24 @@ def test_a_node_goes_on_telling_in_a_subgraph_and_out_of_it(canvas: Canvas) -> N
     expect(canvas.bar(at)).to_be_visible()
     assert kept and canvas.status(at).text_content() == kept
     command(canvas, "Comfy.Graph.ExitSubgraph")
+
+
+def test_a_run_that_was_begun_before_a_reload_is_told_on_its_node_and_in_no_other_workflow(canvas: Canvas) -> None:
+    canvas.open(generate(seed=next(seeds)))
+    gate = Gate()
+    canvas.site.sandbox.fail_next(gate.fault)
+    canvas.run()
+    gate.wait()
+    canvas.settle()
+    canvas.page.reload()
+    canvas.page.wait_for_function(READY, timeout=60_000)
+    # The frontend warns of each event that comes before the extensions listen.
+    canvas.complaints.clear()
+    expect(canvas.bar(GENERATE)).to_have_attribute("data-state", "running", timeout=15_000)
+    with elsewhere(canvas):
+        canvas.open(generate("another", seed=next(seeds)))
+        gate.open()
+        until(lambda: not any(canvas.site.json("/queue").values()), 20)
+        canvas.settle()
+        expect(canvas.status(GENERATE)).to_be_empty()
+    expect(canvas.status(GENERATE)).to_contain_text("$0.053")

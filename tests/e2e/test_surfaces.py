@@ -44,3 +44,35 @@ def test_the_key_dialog_is_a_command(canvas: Canvas) -> None:
     canvas.page.evaluate("() => window.app.extensionManager.command.execute('Lumenfall.Settings')")
     expect(canvas.page.get_by_role("dialog", name="Lumenfall")).to_be_visible()
     canvas.page.keyboard.press("Escape")
+
+
+def test_our_dialog_is_seen_where_the_canvas_is_not(page: Canvas) -> None:
+    page.open(generate())
+    toggle = "() => window.app.extensionManager.command.execute('Comfy.ToggleLinear')"
+    page.page.evaluate(toggle)
+    expect(page.page.locator("#graph-canvas-container")).to_be_hidden()
+    page.page.evaluate("() => window.app.extensionManager.command.execute('Lumenfall.Settings')")
+    dialog = page.page.get_by_role("dialog", name="Lumenfall settings")
+    expect(dialog.get_by_role("button", name="Save")).to_be_visible()
+    page.shoot("settings-app-mode")
+    page.page.keyboard.press("Escape")
+    page.page.evaluate(toggle)
+    expect(page.page.locator("#graph-canvas-container")).to_be_visible()
+
+
+def test_a_switch_of_language_is_heard_by_what_is_shown(canvas: Canvas) -> None:
+    canvas.open(generate(model="nobody/knows-this"))
+    switch = "language => window.app.extensionManager.setting.set('Comfy.Locale', language)"
+    toggle = "() => window.app.extensionManager.command.execute('Workspace.ToggleSidebarTab.lumenfall')"
+    canvas.page.evaluate(toggle)
+    sidebar = canvas.page.locator(".lumenfall-sidebar")
+    expect(sidebar.get_by_role("button", name="Refresh")).to_be_visible()
+    canvas.page.evaluate(switch, "fr")
+    try:
+        expect(sidebar.get_by_role("button", name="Rafra\u00eechir")).to_be_visible()
+        expect(canvas.price(GENERATE)).to_have_text("prix inconnu")
+        canvas.shoot(f"french-{canvas.kind}")
+    finally:
+        canvas.page.evaluate(switch, "en")
+    expect(canvas.price(GENERATE)).to_have_text("price not known")
+    canvas.page.evaluate(toggle)

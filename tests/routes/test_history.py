@@ -141,6 +141,7 @@ def test_a_call_in_the_air_is_running(routes: Routes, locked: Sandbox) -> None:
     found: list[Any] = []
     for _ in range(200):
         found = routes.get("/calls")["running"]
+        assert routes.get("/spend")["uncertain"] == 0
         if found:
             break
         deadline.wait(0.05)

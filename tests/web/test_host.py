@@ -42,3 +42,8 @@ def test_scripts_are_short_and_readable_everywhere(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     text.encode("cp1252")
     assert text.count("\n") < 400
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(SCRIPTS).as_posix())
+def test_nothing_is_put_into_the_document_that_all_extensions_share(path: Path) -> None:
+    assert not re.search(r"document\.(?:body|head|adoptedStyleSheets)\b|document\.addEventListener", code(path))

@@ -6,7 +6,7 @@ import { element } from "./element.js";
 import { changed } from "./host/changes.js";
 import { mount } from "./host/elements.js";
 import { isLoading } from "./host/frontend.js";
-import { classOf, hasWidget, isSettable, places, setWidget, valueOf, watchInputs } from "./host/graph.js";
+import { askedOf, classOf, hasWidget, isSettable, places, setWidget, valueOf, watchInputs } from "./host/graph.js";
 import { findModel } from "./models.js";
 import { OPTIONS, canChoose, chooseModel, isPaid, slugsOf, worthOf } from "./nodes.js";
 import { IDLE, forget, recall } from "./outcomes.js";
@@ -55,25 +55,38 @@ class Bar {
   constructor(node, height = SHORT) {
     this.node = node;
     this.isNew = !isLoading();
-    this.status = element("div", { class: "lumenfall-status", role: "status" });
+    this.stage = element("span", { role: "status" });
+    this.seconds = element("span");
+    this.status = element("div", { class: "lumenfall-status" }, this.stage, this.seconds);
     this.root = element("div", { class: "lumenfall-bar", dataset: { state: IDLE.kind } }, this.status);
     mount(node, "lumenfall_bar", this.root, height);
   }
 
   /** Show what was last said of the node, as outcomes.js has it; what is to be said before a run, where nothing was. */
-  refresh({ kind, text, title } = IDLE) {
-    const remarks = kind === IDLE.kind ? this.remarks() : [];
+  refresh({ kind, text, title, asked } = IDLE) {
+    const remarks = kind === "running" ? [] : this.remarks();
+    // What has run is not remarked on, until what was asked has been changed and would be paid anew.
+    const isChanged = remarks.length > 0 && asked !== undefined && asked !== askedOf(this.node);
+    if (kind !== IDLE.kind && !isChanged) remarks.length = 0;
     const shown = remarks.join(" ") || text;
     this.root.dataset.state = kind;
     this.root.classList.toggle("remarks", remarks.length > 0);
-    // What is written anew is read out anew.
-    if (this.status.textContent !== shown) this.status.textContent = shown;
+    // What is written anew is read out anew, and so only a new stage is.
+    const [stage, seconds] = split(shown);
+    if (this.stage.textContent !== stage) this.stage.textContent = stage;
+    if (this.seconds.textContent !== seconds) this.seconds.textContent = seconds;
     this.status.title = title ?? shown;
   }
 
   remarks() {
     return classOf(this.node) === OPTIONS ? remarksOnOptions(this.node) : [];
   }
+}
+
+/** A stage, and for how long it has lasted: see nodes/host/waiting.py. */
+function split(text) {
+  const [seconds] = text.match(/ \(\d+ s\)$/) ?? [""];
+  return [text.slice(0, text.length - seconds.length), seconds];
 }
 
 class PaidBar extends Bar {
@@ -100,7 +113,7 @@ class PaidBar extends Bar {
   }
 
   sizeMenu() {
-    const menu = element("select", { class: "lumenfall-sizes", "aria-label": t("node.sizes"), title: t("node.sizes") });
+    const menu = element("select", { class: "lumenfall-sizes" });
     menu.addEventListener("change", () => {
       setWidget(this.node, "size", menu.value);
     });
@@ -130,8 +143,11 @@ class PaidBar extends Bar {
     const size = valueOf(this.node, "size");
     const offered = ["auto", ...(model?.sizes?.length ? model.sizes : SIZES), ...RATIOS];
     const sizes = [...new Set(size === undefined || offered.includes(size) ? offered : [size, ...offered])];
-    if (this.sizes.dataset.sizes !== sizes.join()) {
-      this.sizes.dataset.sizes = sizes.join();
+    this.sizes.title = t("node.sizes");
+    this.sizes.setAttribute("aria-label", t("node.sizes"));
+    const shown = [t("node.size"), ...sizes].join();
+    if (this.sizes.dataset.sizes !== shown) {
+      this.sizes.dataset.sizes = shown;
       const linked = element("option", { value: "", text: t("node.size"), disabled: true, hidden: true });
       this.sizes.replaceChildren(linked, ...sizes.map((each) => element("option", { value: each, text: each })));
     }

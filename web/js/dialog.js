@@ -2,6 +2,7 @@
 // focus back.
 
 import { element } from "./element.js";
+import { placeOnPage } from "./host/frontend.js";
 import { t } from "./text.js";
 
 /**
@@ -36,12 +37,15 @@ export function openDialog({ title, className = "", render, onclose }) {
   // Keys typed here are not meant for the canvas behind it.
   for (const kind of ["keydown", "keyup", "paste", "copy", "wheel"])
     dialog.addEventListener(kind, (event) => event.stopPropagation());
-  dialog.addEventListener("click", (event) => event.target === dialog && close());
+  // A press that begins in a field and ends beside the dialog selects text.
+  let isPressedBeside = false;
+  dialog.addEventListener("pointerdown", (event) => (isPressedBeside = event.target === dialog));
+  dialog.addEventListener("click", (event) => isPressedBeside && event.target === dialog && close());
   dialog.addEventListener("close", () => {
     dialog.remove();
     onclose?.();
   });
-  document.body.append(dialog);
+  placeOnPage(dialog);
   render(body, close);
   dialog.showModal();
   /** @type {HTMLElement | null} */

@@ -1,96 +1,98 @@
-// What the nodes say while a graph runs, brought to their bars.
+// What the nodes say while a graph runs, brought to their bars and cards.
 
+import { closeCard, showCard, watchCards } from "./cards.js";
 import { listen, onQueued } from "./host/frontend.js";
-import { nodeAt, titleOf, workflowId } from "./host/graph.js";
-import { queueAgain, running } from "./host/queue.js";
-import { slugsOf } from "./nodes.js";
+import { askedOf, nodeAt, places, workflowId } from "./host/graph.js";
+import { isPaid, slugsOf } from "./nodes.js";
 import { end, finished, keep } from "./outcomes.js";
 import { noteUse } from "./picker.js";
-import { giveUp } from "./server.js";
-import { t } from "./text.js";
-import { showToast } from "./toast.js";
 
 /** Listen to the host, once. */
 export function hearRuns() {
-  onQueued((promptId, workflow, tab) => runs.set(promptId, { workflow, tab }));
-  listen("execution_start", ({ prompt_id: promptId }) => runOf(promptId));
+  onQueued((promptId, workflow, tab) => note(promptId, { workflow, tab, asked: askedNow() }));
   listen("lumenfall.progress", (detail) => tell(detail, { kind: "running", text: detail.text }));
   listen("lumenfall.error", fail);
+  listen("progress_state", begin);
   listen("executed", show);
-  for (const event of ENDS) listen(event, async ({ prompt_id: promptId }) => (await runOf(promptId)) && end(promptId));
+  for (const event of ENDS) listen(event, ({ prompt_id: promptId }) => finish(promptId));
+  watchCards();
 }
 
 const ENDS = ["execution_success", "execution_error", "execution_interrupted"];
 const MOST_RUNS = 200;
-/** @type {Map<string, {workflow?: string, tab?: object} | Promise<{workflow?: string, tab?: object}>>} */
+const KEPT = "lumenfall.runs";
+
+/**
+ * The runs that were heard of: their workflow, as another may be opened meanwhile and have a node of the same id; the tab
+ * that was open; and what was asked of each node, by the id that it runs under.
+ *
+ * @typedef {{workflow?: string, tab?: object, asked?: Map<string, string>}} Run
+ */
+
+/** @type {Map<string, Run>} */
 const runs = new Map();
 
-/** The workflow of a prompt: another may be opened while it runs, and have a node of the same id. */
-function runOf(promptId) {
-  if (!runs.has(promptId)) {
-    // Queued by no one here, or before a reload.
-    const asked = running().then((sent) => ({ workflow: sent.get(promptId)?.extra_pnginfo?.workflow?.id }));
-    runs.set(
-      promptId,
-      asked.catch(() => ({})),
-    );
-    if (runs.size > MOST_RUNS) runs.delete([...runs.keys()][0]);
+/** @param {string} promptId @param {Run} run */
+function note(promptId, run) {
+  runs.set(promptId, run);
+  if (runs.size > MOST_RUNS) runs.delete([...runs.keys()][0]);
+  try {
+    // For this tab, after a reload.
+    sessionStorage.setItem(KEPT, JSON.stringify([...runs].map(([id, { workflow }]) => [id, workflow])));
+  } catch {
+    // It is full, or not allowed.
   }
-  return runs.get(promptId);
+  return run;
+}
+
+/** @returns {Run} */
+function runOf(promptId) {
+  return runs.get(promptId) ?? note(promptId, { workflow: before(promptId) ?? workflowId(), asked: askedNow() });
+}
+
+/** The workflow of what this tab queued before it was loaded anew. */
+function before(promptId) {
+  try {
+    return new Map(JSON.parse(sessionStorage.getItem(KEPT) ?? "[]")).get(promptId);
+  } catch {
+    return undefined;
+  }
+}
+
+function askedNow() {
+  const paid = [...places()].filter(({ node }) => isPaid(node));
+  return new Map(paid.map(({ node, id }) => [id, askedOf(node)]));
 }
 
 /** Say something of the node that an event is about; the node, or null where it is not in the workflow that is open. */
-async function tell({ node: id, prompt_id: promptId }, told) {
-  const { workflow = workflowId(), tab } = (await runOf(promptId)) ?? {};
-  keep(workflow, id, { ...told, promptId, tab });
+function tell({ node: id, prompt_id: promptId }, told) {
+  const { workflow = workflowId(), tab, asked } = runOf(promptId);
+  keep(workflow, id, { ...told, promptId, tab, asked: asked?.get(id) });
+  if (told.kind !== "error") closeCard(workflow, id);
   return workflow === workflowId() ? nodeAt(id) : null;
 }
 
-async function show(detail) {
+/** Nodes begin to run. */
+function begin({ prompt_id: promptId, nodes = {} }) {
+  const run = runs.get(promptId);
+  for (const [id, { state }] of Object.entries(nodes)) if (run && state === "running") closeCard(run.workflow, id);
+}
+
+function finish(promptId) {
+  end(promptId);
+  delete runs.get(promptId)?.asked;
+}
+
+function show(detail) {
   const report = detail.output?.lumenfall?.[0];
   const estimate = detail.output?.lumenfall_estimate?.[0];
-  if (estimate) await tell(detail, { kind: "done", text: estimate.summary });
+  if (estimate) tell(detail, { kind: "done", text: estimate.summary });
   if (!report) return;
-  const node = await tell(detail, finished(report));
+  const node = tell(detail, finished(report));
   for (const slug of (node && slugsOf(node)) ?? []) if (slug) noteUse(slug);
 }
 
-// The values of Charged in nodes/errors.py.
-const CHARGED = {
-  charged: "errors.charged",
-  "not charged": "errors.notCharged",
-  "may have been charged": "errors.maybeCharged",
-};
-
-async function fail(told) {
-  const { error, link } = told;
-  const node = await tell(told, { kind: "error", text: error.message });
-  showToast({
-    kind: "error",
-    key: error.request_id ?? `${told.node}`,
-    title: titleOf(node) ?? "Lumenfall",
-    text: [error.message, error.hint].filter(Boolean).join(" "),
-    facts: [error.code, t(CHARGED[error.charged]), error.request_id].filter(Boolean),
-    link: link ? { href: link, text: t("errors.openRequest") } : null,
-    actions: error.call
-      ? [{ text: t("errors.sendAgain"), run: () => sendAgain(error.call, told.prompt_id, titleOf(node)) }]
-      : [],
-  });
-}
-
-/** The graph as it was queued, and not as it may be now: the user has said so of that request. */
-async function sendAgain(call, promptId, title = "Lumenfall") {
-  try {
-    await giveUp(call);
-    await queueAgain(promptId);
-  } catch (error) {
-    const { message, hint, code } = error;
-    showToast({
-      kind: "error",
-      key: call,
-      title,
-      text: [message, hint].filter(Boolean).join(" "),
-      facts: [code].filter(Boolean),
-    });
-  }
+function fail(detail) {
+  tell(detail, { kind: "error", text: detail.error.message });
+  showCard(detail, runOf(detail.prompt_id).workflow ?? workflowId());
 }

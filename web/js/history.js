@@ -1,26 +1,34 @@
 // The calls of the past: a list with thumbnails, and a dialog for one of them.
 
+import { Calls } from "./calls.js";
 import { openDialog } from "./dialog.js";
 import { element } from "./element.js";
 import { DRAGGED, placeCall, recoverCall } from "./restore.js";
-import { get, giveUp, picture } from "./server.js";
+import { giveUp, picture, told } from "./server.js";
 import { ago, money, number, t } from "./text.js";
 import { showToast } from "./toast.js";
 
-const PAGE = 30;
 const THUMBNAIL = 160;
+const TYPING = 250; // milliseconds until what was typed is searched for
+const RETRY = 5000;
 
 /** The list. `find(id)` gives a call that is in it. */
 export class History {
   constructor() {
-    this.calls = new Map();
+    this.all = new Calls();
+    /** What is searched for; null where nothing is. @type {Calls | null} */
+    this.found = null;
     this.urls = new Map();
+    this.trouble = element("p", { class: "lumenfall-error", role: "alert", hidden: true });
     this.filter = element("input", {
       class: "lumenfall-field",
       type: "search",
       placeholder: t("sidebar.filter"),
       "aria-label": t("sidebar.filter"),
-      oninput: () => this.show(),
+      oninput: () => {
+        clearTimeout(this.typing);
+        this.typing = setTimeout(() => this.search(), TYPING);
+      },
     });
     this.list = element("div", { class: "lumenfall-calls" });
     this.end = element("div", { class: "lumenfall-end" });
@@ -29,6 +37,7 @@ export class History {
       { class: "lumenfall-history", "aria-label": t("sidebar.history") },
       element("h3", { text: t("sidebar.history") }),
       this.filter,
+      this.trouble,
       this.list,
       this.end,
     );
@@ -40,23 +49,44 @@ export class History {
 
   destroy() {
     this.seen.disconnect();
+    clearTimeout(this.typing);
+    clearTimeout(this.retrying);
     for (const url of this.urls.values()) URL.revokeObjectURL(url);
     this.urls.clear();
   }
 
   find(id) {
-    return this.calls.get(id);
+    return this.all.known.get(id) ?? this.found?.known.get(id);
   }
 
-  /** Take the newest page, as /calls gives it; what is older stays. */
-  take({ calls, more }) {
-    const isFirst = this.more === undefined;
-    for (const call of calls) this.calls.set(call.id, call);
-    if (isFirst) {
-      this.more = more;
-      this.oldest = calls.at(-1)?.id;
-    }
+  /** Take the newest page, as /calls gives it; what is older stays. Throws ServerError. */
+  async take(page) {
+    const isNews = await this.all.take(page);
+    if (isNews && this.found) await this.found.take(await this.found.page());
     this.show();
+  }
+
+  /** Show what holds the words of the filter, of all calls that there are. */
+  async search() {
+    const words = this.filter.value.trim();
+    const found = words ? new Calls(words) : null;
+    await this.tellTrouble(async () => found?.take(await found.page()));
+    if (this.filter.value.trim() !== words) return;
+    this.found = found;
+    this.show();
+    this.lookAgain();
+  }
+
+  /** Do something, and show what keeps it from being done; whether nothing did. */
+  async tellTrouble(act) {
+    try {
+      await act();
+      this.trouble.hidden = true;
+    } catch (error) {
+      this.trouble.textContent = told(error);
+      this.trouble.hidden = false;
+    }
+    return this.trouble.hidden;
   }
 
   async reach(target) {
@@ -67,18 +97,20 @@ export class History {
   }
 
   async loadOlder() {
-    if (!this.more || !this.oldest || this.loading) return;
+    const shown = this.found ?? this.all;
+    if (!shown.more || this.loading) return;
     this.loading = true;
-    try {
-      const page = await get(`/calls?limit=${PAGE}&before=${this.oldest}`);
-      this.more = page.more;
-      this.oldest = page.calls.at(-1)?.id ?? this.oldest;
-      for (const call of page.calls) this.calls.set(call.id, call);
-      this.show();
-    } catch {
-      this.more = false;
-    }
+    const isLoaded = await this.tellTrouble(() => shown.loadOlder());
     this.loading = false;
+    this.show();
+    if (isLoaded) this.lookAgain();
+    else this.retrying = setTimeout(() => this.lookAgain(), RETRY);
+  }
+
+  /** Load on, should the end of the list still be seen. */
+  lookAgain() {
+    this.seen.unobserve(this.end);
+    this.seen.observe(this.end);
   }
 
   async thumbnail(id, number) {
@@ -94,20 +126,13 @@ export class History {
   }
 
   show() {
-    const words = this.filter.value.toLowerCase().split(/\s+/).filter(Boolean);
-    const matching = [...this.calls.values()]
-      .filter((call) =>
-        words.every((word) =>
-          `${call.model} ${call.prompt ?? ""} ${call.node_title ?? ""}`.toLowerCase().includes(word),
-        ),
-      )
-      .sort((a, b) => b.sent_at - a.sent_at);
+    const matching = [...(this.found ?? this.all).known.values()].sort((a, b) => b.sent_at - a.sent_at);
     const { activeElement } = document;
     const focused = this.list.contains(activeElement) ? activeElement?.getAttribute("data-call") : null;
     this.list.replaceChildren(...matching.map((call) => this.entry(call)));
     if (!matching.length)
       this.list.append(
-        element("p", { class: "lumenfall-muted", text: t(this.calls.size ? "sidebar.noMatch" : "sidebar.noCalls") }),
+        element("p", { class: "lumenfall-muted", text: t(this.found ? "sidebar.noMatch" : "sidebar.noCalls") }),
       );
     /** @type {HTMLElement | null} */
     const again = focused ? this.list.querySelector(`[data-call="${focused}"]`) : null;
@@ -183,7 +208,12 @@ function showCall(call) {
         ),
         call.prompt ? element("p", { class: "lumenfall-prompt", text: call.prompt }) : "",
         element("dl", {}, facts(call)),
-        call.blocking ? element("p", { class: "lumenfall-muted", text: t("sidebar.blocking") }) : "",
+        call.can_send_again
+          ? element("p", {
+              class: "lumenfall-muted",
+              text: t(call.blocking ? "sidebar.blocking" : "sidebar.incomplete"),
+            })
+          : "",
         element(
           "footer",
           {},
@@ -203,7 +233,7 @@ function showCall(call) {
                 onclick: act(recoverCall),
               })
             : null,
-          call.blocking
+          call.can_send_again
             ? element("button", {
                 class: "lumenfall-button",
                 type: "button",
@@ -222,14 +252,13 @@ function showCall(call) {
 
 /** Let the next run send the call again. */
 async function release(call) {
-  const told = { title: call.node_title ?? call.model, key: call.id };
+  const card = { title: call.node_title ?? call.model, key: call.id };
   try {
     const { state, given_up: isGivenUp } = await giveUp(call.id);
-    Object.assign(call, { state, given_up: isGivenUp, blocking: false });
-    showToast({ ...told, text: t("sidebar.released") });
+    Object.assign(call, { state, given_up: isGivenUp, blocking: false, can_send_again: false });
+    showToast({ ...card, text: t(isGivenUp ? "sidebar.released" : "sidebar.resolved") });
   } catch (error) {
-    const { message, hint } = error;
-    showToast({ ...told, kind: "error", text: [message, hint].filter(Boolean).join(" ") });
+    showToast({ ...card, kind: "error", text: told(error) });
   }
 }
 
@@ -240,12 +269,12 @@ function large(call, number, urls) {
       urls.push(URL.createObjectURL(blob));
       image.src = urls.at(-1);
     })
-    .catch((error) => image.replaceWith(element("p", { class: "lumenfall-error", text: error.message })));
+    .catch((error) => image.replaceWith(element("p", { class: "lumenfall-error", text: told(error) })));
   return image;
 }
 
 function facts(call) {
-  const told = {
+  const known = {
     model:
       call.executed_model && call.executed_model !== call.model ? `${call.model} (${call.executed_model})` : call.model,
     provider: call.provider,
@@ -256,7 +285,7 @@ function facts(call) {
     request: call.request_id,
     error: call.error,
   };
-  return Object.entries(told)
+  return Object.entries(known)
     .filter(([, value]) => value)
     .flatMap(([name, value]) => [element("dt", { text: t(`sidebar.fact_${name}`) }), element("dd", { text: value })]);
 }

@@ -7,23 +7,20 @@ import { element } from "./element.js";
 import { hearRuns } from "./events.js";
 import { selectedNodes } from "./host/canvas.js";
 import { changed, hearChanges, onChange } from "./host/changes.js";
-import { registerExtension } from "./host/frontend.js";
+import { placeOnPage, registerExtension } from "./host/frontend.js";
 import { classOf } from "./host/graph.js";
 import { loadModels, onModels } from "./models.js";
 import { EDIT, isOurs, isPaid } from "./nodes.js";
 import { openSettings, settings } from "./settings.js";
 import { registerSidebar } from "./sidebar.js";
 import { keepOneFree } from "./sockets.js";
-import { readTexts, t } from "./text.js";
+import { onLanguage, readTexts, t } from "./text.js";
 import { openEstimate, showTotal } from "./total.js";
 
-for (const name of ["base", "bar", "picker", "settings", "sidebar", "toast", "total"]) {
-  const href = new URL(`../css/${name}.css`, import.meta.url).href;
-  document.head.append(element("link", { rel: "stylesheet", href }));
-}
+const STYLES = ["base", "bar", "picker", "settings", "sidebar", "toast", "total"];
 
 registerExtension({
-  name: "Lumenfall",
+  name: "lumenfall.nodes",
   settings,
   commands: [
     { id: "Lumenfall.Settings", label: "Lumenfall settings", icon: "pi pi-cog", function: openSettings },
@@ -47,17 +44,23 @@ registerExtension({
   aboutPageBadges: [{ label: "Lumenfall", url: "https://docs.lumenfall.ai", icon: "pi pi-wallet" }],
 
   async init() {
+    for (const name of STYLES) {
+      const href = new URL(`../css/${name}.css`, import.meta.url).href;
+      placeOnPage(element("link", { rel: "stylesheet", href }));
+    }
     await readTexts();
   },
 
   setup() {
-    hearChanges();
-    hearRuns();
-    onChange(refreshBars);
-    onModels(changed);
-    showTotal();
-    registerSidebar();
-    loadModels();
+    const steps = [loadModels, hearChanges, hearRuns, () => onChange(refreshBars), () => onModels(changed)];
+    for (const step of [...steps, () => onLanguage(changed), showTotal, registerSidebar]) {
+      try {
+        step();
+      } catch (error) {
+        // What a frontend does not have takes nothing else along.
+        console.error("Lumenfall", error);
+      }
+    }
   },
 
   nodeCreated(node) {

@@ -1,6 +1,6 @@
 // The models that the server offers, as the pack's route gives them.
 
-import { get } from "./server.js";
+import { get, told } from "./server.js";
 
 /**
  * A model as /lumenfall/models lists it: `price` of one picture, `seconds` that it takes, `ends` as YYYY-MM-DD.
@@ -45,7 +45,7 @@ export function loadModels(refresh = false) {
       known = answer;
     })
     .catch((error) => {
-      known = { ...known, failure: error.message };
+      known = { ...known, failure: told(error) };
     })
     .then(() => {
       for (const listener of listeners) listener();

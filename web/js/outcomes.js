@@ -7,9 +7,10 @@ import { workflowId } from "./host/graph.js";
 import { money, t } from "./text.js";
 
 /**
- * `kind` is idle, running, stopped, done, replayed or error; `title` says more; `tab` is the one that the run was started from.
+ * `kind` is idle, running, stopped, done, replayed or error; `title` says more; `tab` is the one that the run was started from;
+ * `asked` is what it asked of the node.
  *
- * @typedef {{kind: string, text: string, title?: string, promptId?: string, tab?: object, at: number}} Told
+ * @typedef {{kind: string, text: string, title?: string, promptId?: string, tab?: object, asked?: string, at: number}} Told
  */
 
 /** @type {Told} */

@@ -8,6 +8,7 @@ import { ago, date, money, t } from "./text.js";
 
 const RECENT = "Lumenfall.recent";
 const MOST_RECENT = 5;
+const ACTIVE = "lumenfall-active-model"; // the id of the row that Enter picks
 
 const FILTERS = {
   generate: (model) => model.modes.includes("generate"),
@@ -27,7 +28,11 @@ const ORDERS = {
 /** Remember that a model was used; the last ones come first in the picker. */
 export function noteUse(slug) {
   const recent = [slug, ...recentSlugs().filter((other) => other !== slug)];
-  localStorage.setItem(RECENT, JSON.stringify(recent.slice(0, MOST_RECENT)));
+  try {
+    localStorage.setItem(RECENT, JSON.stringify(recent.slice(0, MOST_RECENT)));
+  } catch {
+    // It is full, or not allowed.
+  }
 }
 
 function recentSlugs() {
@@ -294,12 +299,15 @@ class Picker {
     for (const row of rows) {
       const active = row.dataset.slug !== undefined && row.dataset.slug === this.pickable[this.active];
       row.setAttribute("aria-selected", String(active));
+      row.removeAttribute("id");
       if (!active) continue;
-      row.id = "lumenfall-active-model";
+      row.id = ACTIVE;
       // Once the dialog is shown: before, nothing scrolls.
       requestAnimationFrame(() => row.scrollIntoView({ block: "nearest" }));
     }
-    this.search.setAttribute("aria-activedescendant", "lumenfall-active-model");
+    // Set anew, since the same id is another row now.
+    this.search.removeAttribute("aria-activedescendant");
+    if (this.pickable.length) this.search.setAttribute("aria-activedescendant", ACTIVE);
   }
 
   pick(slug) {

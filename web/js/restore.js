@@ -3,7 +3,7 @@
 import { addNode, link, middle, moveTo, onDrop, selectNodes, sizeOf } from "./host/canvas.js";
 import { change } from "./host/changes.js";
 import { keepSeed, setWidget } from "./host/graph.js";
-import { get } from "./server.js";
+import { get, told } from "./server.js";
 import { t } from "./text.js";
 import { showToast } from "./toast.js";
 
@@ -27,7 +27,7 @@ export async function placeCall(call, place = middle()) {
     const { graph, node } = await get(`/calls/${call.id}/graph`);
     selectNodes(change(() => build(graph, node, place)));
   } catch (error) {
-    showToast({ kind: "error", title: t("sidebar.notPlaced"), text: error.message });
+    showToast({ kind: "error", title: t("sidebar.notPlaced"), text: told(error) });
   }
 }
 

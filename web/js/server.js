@@ -15,6 +15,11 @@ export class ServerError extends Error {
   }
 }
 
+/** All that an error says, as one text: what happened, and what to change. */
+export function told({ message, hint }) {
+  return [message, hint].filter(Boolean).join(" ");
+}
+
 /** The JSON at a route. Throws ServerError. */
 export async function get(path) {
   return (await answer(path, { headers: HEADERS, cache: "no-store" })).json();
@@ -48,13 +53,13 @@ async function answer(path, options) {
     throw new ServerError({ message: String(error?.message ?? error) });
   }
   if (response.ok) return response;
-  let told = null;
+  let refusal = null;
   try {
-    told = (await response.json()).error;
+    refusal = (await response.json()).error;
   } catch {
     // Not from our routes: a proxy's page, or a host without them.
   }
   throw new ServerError(
-    told ?? { code: `HTTP_${response.status}`, message: `${response.status} ${response.statusText}` },
+    refusal ?? { code: `HTTP_${response.status}`, message: `${response.status} ${response.statusText}` },
   );
 }

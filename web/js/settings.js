@@ -6,7 +6,7 @@ import { element } from "./element.js";
 import { loadModels } from "./models.js";
 import { amountsIn, changedAmounts, wrongLine } from "./amounts.js";
 import { amountField, amountIn, amountsField } from "./fields.js";
-import { get, post } from "./server.js";
+import { get, post, told } from "./server.js";
 import { money, number, t } from "./text.js";
 
 const KEYS_PAGE = "https://lumenfall.ai/app/api_keys";
@@ -29,6 +29,9 @@ export const settings = [
       }),
   },
 ];
+
+/** Called whenever settings have been changed. @type {Set<() => void>} */
+export const settingsListeners = new Set();
 
 /** Open the settings of the pack. */
 export function openSettings() {
@@ -221,7 +224,7 @@ class Form {
       const tried = await post("/test", this.server()).catch((error) => ({ ok: false, error }));
       button.disabled = false;
       result.className = tried.ok ? "lumenfall-good" : "lumenfall-error";
-      result.textContent = tried.ok ? works(tried) : [tried.error.message, tried.error.hint].filter(Boolean).join(" ");
+      result.textContent = tried.ok ? works(tried) : told(tried.error);
     });
     return element(
       "div",
@@ -378,11 +381,12 @@ class Form {
     }
     this.key.value = "";
     this.close();
+    for (const listener of settingsListeners) listener();
     loadModels("key" in changes || "base_url" in changes);
   }
 
   complaint(error) {
-    return element("p", { class: "lumenfall-error", text: [error.message, error.hint].filter(Boolean).join(" ") });
+    return element("p", { class: "lumenfall-error", text: told(error) });
   }
 }
 

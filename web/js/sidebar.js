@@ -4,17 +4,21 @@ import { spendChart } from "./chart.js";
 import { element } from "./element.js";
 import { History } from "./history.js";
 import { addSidebarTab, listen } from "./host/frontend.js";
-import { running, stopRuns } from "./host/queue.js";
+import { stopRuns } from "./host/queue.js";
 import { takeDrops } from "./restore.js";
-import { get } from "./server.js";
+import { get, told } from "./server.js";
 import { openSettings } from "./settings.js";
-import { money, t } from "./text.js";
+import { money, onLanguage, t } from "./text.js";
 
-const EVENTS = ["execution_start", "executed", "execution_success", "execution_error", "execution_interrupted"];
-const POLL = 2000; // milliseconds, while something runs
+const NEWS = ["lumenfall.progress", "lumenfall.error", "execution_success", "execution_error", "execution_interrupted"];
+const SOON = 150; // milliseconds after news
+const POLL = 2000; // while something of ours runs
+const PATIENCE = 30_000; // between attempts, where the server does not answer
 
 /** @type {Panel | null} */
 let panel = null;
+/** @type {HTMLElement} */
+let place;
 
 /** Add the tab. */
 export function registerSidebar() {
@@ -27,11 +31,17 @@ export function registerSidebar() {
     render(root) {
       panel?.destroy();
       panel = new Panel(root);
+      place = root;
     },
     destroy() {
       panel?.destroy();
       panel = null;
     },
+  });
+  onLanguage(() => {
+    if (!panel) return;
+    panel.destroy();
+    panel = new Panel(place);
   });
   takeDrops((id) => panel?.history.find(id));
 }
@@ -44,8 +54,12 @@ class Panel {
     this.running = element("section", {
       class: "lumenfall-running",
       "aria-label": t("sidebar.running"),
-      "aria-live": "polite",
+      hidden: true,
     });
+    this.count = element("p", { class: "lumenfall-spoken", role: "status" });
+    /** The calls that are shown as running. @type {Map<string, {entry: HTMLElement, stoppable: boolean}>} */
+    this.entries = new Map();
+    this.running.append(element("h3", { text: t("sidebar.running") }));
     this.history = new History();
     this.trouble = element("p", { class: "lumenfall-error", role: "alert", hidden: true });
     const reload = element("button", {
@@ -67,11 +81,14 @@ class Panel {
       this.trouble,
       this.money,
       this.balance,
+      this.count,
       this.running,
       this.history.root,
     );
     root.append(this.root);
-    this.deaf = EVENTS.map((event) => listen(event, () => this.refreshSoon()));
+    this.deaf = NEWS.map((event) => listen(event, () => this.hear(event)));
+    this.deaf.push(listen("executed", ({ output }) => output?.lumenfall && this.hear("executed")));
+    this.deaf.push(listen("reconnected", () => this.refreshIn(SOON)));
     this.ticking = setInterval(() => this.tick(), 1000);
     this.refresh(true);
   }
@@ -85,36 +102,56 @@ class Panel {
     this.root.remove();
   }
 
-  refreshSoon(wait = 150) {
+  /** A node of ours has said something, or a run has ended. */
+  hear(event) {
+    // Runs of others are no news, and a node that goes on saying how long it has waited is seen by the polls.
+    const isOurs = !event.startsWith("execution_") || this.isBusy;
+    if (isOurs && !(event === "lumenfall.progress" && this.entries.size)) this.refreshIn(SOON);
+    if (event.startsWith("execution_")) this.isBusy = false;
+    else this.isBusy = true;
+  }
+
+  /** Whatever comes first counts: news that keep coming must not put it off. */
+  refreshIn(wait) {
+    const due = Date.now() + wait;
+    if (this.due && this.due <= due) return;
     clearTimeout(this.waiting);
+    this.due = due;
     this.waiting = setTimeout(() => this.refresh(), wait);
   }
 
   async refresh(withBalance = false) {
     if (withBalance) this.showBalance();
+    clearTimeout(this.waiting);
+    this.due = 0;
     try {
-      const [spend, calls, runs] = await Promise.all([get("/spend"), get("/calls"), running()]);
+      const [spend, calls] = await Promise.all([get("/spend"), get("/calls")]);
       if (this.gone) return;
-      this.trouble.hidden = true;
       this.showMoney(spend);
-      this.showRunning(calls.running, runs);
-      this.history.take(calls);
-      // A run that has begun may not have sent its call yet; nothing tells when it does.
-      if (calls.running.length || runs.size) this.refreshSoon(POLL);
+      this.showRunning(calls.running);
+      await this.history.take(calls);
+      this.trouble.hidden = true;
+      this.failures = 0;
     } catch (error) {
+      this.failures = (this.failures ?? 0) + 1;
       this.complain(error);
     }
+    if (this.gone) return;
+    if (this.failures) this.refreshIn(Math.min(PATIENCE, POLL * 2 ** this.failures));
+    else if (this.entries.size || this.isBusy) this.refreshIn(POLL);
   }
 
   complain(error) {
+    const text = told(error);
+    // What is written anew is read out anew.
+    if (this.trouble.textContent !== text) this.trouble.textContent = text;
     this.trouble.hidden = false;
-    this.trouble.textContent = [error.message, error.hint].filter(Boolean).join(" ");
   }
 
   async showBalance() {
     const { amount, currency, reason } = await get("/balance").catch((error) => ({
       amount: null,
-      reason: error.message,
+      reason: told(error),
     }));
     this.balance.textContent =
       amount === null ? t("sidebar.noBalance") : t("sidebar.balance", { amount: money(amount, currency) });
@@ -135,36 +172,48 @@ class Panel {
     );
   }
 
-  showRunning(calls, runs) {
+  /** What is shown stays as it is: its button may have the focus, or have been pressed. */
+  showRunning(calls) {
+    for (const [id, { entry, stoppable }] of this.entries) {
+      if (calls.some((call) => call.id === id && call.stoppable === stoppable)) continue;
+      entry.remove();
+      this.entries.delete(id);
+    }
+    for (const call of calls) {
+      if (this.entries.has(call.id)) continue;
+      const entry = this.runningCall(call);
+      this.entries.set(call.id, { entry, stoppable: call.stoppable });
+      this.running.append(entry);
+    }
+    const count = calls.length ? `${t("sidebar.running")}: ${calls.length}` : "";
+    if (this.count.textContent !== count) this.count.textContent = count;
     this.running.hidden = !calls.length;
-    this.running.replaceChildren(
-      element("h3", { text: t("sidebar.running") }),
-      ...calls.map((call) =>
+    this.tick();
+  }
+
+  runningCall(call) {
+    return element(
+      "div",
+      { class: "lumenfall-call" },
+      element(
+        "span",
+        { class: "lumenfall-about" },
+        element("span", { class: "lumenfall-words", text: call.prompt || call.node_title || call.model }),
         element(
-          "div",
-          { class: "lumenfall-call" },
-          element(
-            "span",
-            { class: "lumenfall-about" },
-            element("span", { class: "lumenfall-words", text: call.prompt || call.node_title || call.model }),
-            element(
-              "span",
-              { class: "lumenfall-muted" },
-              `${call.model} \u00b7 `,
-              element("time", { dataset: { since: call.sent_at } }),
-            ),
-          ),
-          runs.has(call.run_id)
-            ? this.cancelButton(call)
-            : element("span", {
-                class: "lumenfall-muted",
-                text: t("sidebar.cominghome"),
-                title: t("sidebar.cancelTold"),
-              }),
+          "span",
+          { class: "lumenfall-muted" },
+          `${call.model} \u00b7 `,
+          element("time", { dataset: { since: call.sent_at } }),
         ),
       ),
+      call.stoppable
+        ? this.cancelButton(call)
+        : element("span", {
+            class: "lumenfall-muted",
+            text: t("sidebar.cominghome"),
+            title: t("sidebar.cancelTold"),
+          }),
     );
-    this.tick();
   }
 
   cancelButton(call) {

@@ -1,30 +1,69 @@
 // What the extension says, in the language of the page. The texts are in locales/<language>/main.json.
 
-import { fetchRoute, locale } from "./host/frontend.js";
+import { fetchRoute, locale, onLocale } from "./host/frontend.js";
 
-/** @type {Record<string, Record<string, string>>} */
+/** A text, or one for each plural that the language has, by the names of Intl.PluralRules. */
+/** @typedef {string | Record<string, string>} Text */
+
+/** @type {Record<string, Record<string, Record<string, Text>>>} */
+let languages = {};
+/** @type {Record<string, Record<string, Text>>} */
 let texts = {};
 let language = "en";
+/** @type {Set<() => void>} */
+const listeners = new Set();
 
-/** Fetch the texts, once, before anything is shown. */
+/** Fetch the texts, before anything is shown, and follow the page's language from then on. */
 export async function readTexts() {
-  language = locale();
+  onLocale(speak);
   try {
     const all = await (await fetchRoute("/i18n")).json();
-    texts = { ...all.en?.lumenfall };
-    for (const [section, own] of Object.entries(all[language]?.lumenfall ?? {})) {
-      texts[section] = { ...texts[section], ...own };
-    }
+    languages = Object.fromEntries(Object.entries(all).map(([name, { lumenfall }]) => [name, lumenfall ?? {}]));
   } catch (error) {
     console.debug("Lumenfall: no texts", error);
   }
+  speak(locale());
 }
 
-/** The text with the name `section.key`, its {placeholders} filled in; the name itself where there is no such text. */
+/** Call `listener` when the language has changed. Returns what ends that. */
+export function onLanguage(listener) {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+function speak(chosen) {
+  try {
+    [language] = Intl.getCanonicalLocales(chosen);
+  } catch {
+    language = "en";
+  }
+  texts = { ...languages.en };
+  for (const [section, own] of Object.entries(languages[chosen] ?? {})) texts[section] = { ...texts[section], ...own };
+  for (const listener of listeners) listener();
+}
+
+/**
+ * The text with the name `section.key`, its {placeholders} filled in, in the plural that suits `count`; the name itself
+ * where there is no such text.
+ */
 export function t(name, values = {}) {
   const [section, key] = name.split(".");
-  const text = texts[section]?.[key] ?? name;
+  const found = texts[section]?.[key] ?? name;
+  const text = typeof found === "string" ? found : (found[plural(values.count)] ?? found.other);
   return text.replace(/\{(\w+)\}/g, (whole, word) => values[word] ?? whole);
+}
+
+function plural(count) {
+  return new Intl.PluralRules(language).select(Number(count));
+}
+
+/** What came from outside, written by `write`; as it came where there is no way to write it. */
+function written(write, asItCame) {
+  try {
+    return write();
+  } catch {
+    return asItCame;
+  }
 }
 
 /** An amount for people: as many decimals as it takes to tell prices of pictures apart. */
@@ -37,7 +76,8 @@ export function money(amount, currency = "USD") {
     minimumFractionDigits: 2,
     maximumFractionDigits: decimals,
   };
-  return new Intl.NumberFormat(language, format).format(amount);
+  // A server may count in what is no currency.
+  return written(() => new Intl.NumberFormat(language, format).format(amount), `${number(amount, decimals)} ${currency}`);
 }
 
 /** A number as the page's language writes it. */
@@ -47,6 +87,7 @@ export function number(value, decimals) {
 
 /** A moment (seconds since 1970) as people say it: how long ago, or the date. */
 export function ago(moment) {
+  if (!Number.isFinite(moment)) return "";
   const seconds = moment - Date.now() / 1000;
   const relative = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
   if (seconds > -60) return relative.format(Math.min(0, Math.round(seconds)), "second");
@@ -57,10 +98,15 @@ export function ago(moment) {
 
 /** A day, given as YYYY-MM-DD, in the short form of the page's language. */
 export function day(date) {
-  return new Intl.DateTimeFormat(language, { day: "numeric", month: "short" }).format(new Date(`${date}T00:00:00`));
+  return dayAs({ day: "numeric", month: "short" }, date);
 }
 
 /** The same with its year. */
 export function date(day) {
-  return new Intl.DateTimeFormat(language, { dateStyle: "medium" }).format(new Date(`${day}T00:00:00`));
+  return dayAs({ dateStyle: "medium" }, day);
+}
+
+/** @param {Intl.DateTimeFormatOptions} style */
+function dayAs(style, date) {
+  return written(() => new Intl.DateTimeFormat(language, style).format(new Date(`${date}T00:00:00`)), String(date));
 }

@@ -1,6 +1,7 @@
 // Errors where they are seen. ComfyUI hides the text of an error behind a click; here it stands with what to do next.
 
 import { element } from "./element.js";
+import { placeOnPage } from "./host/frontend.js";
 import { t } from "./text.js";
 
 const MOST = 3;
@@ -8,8 +9,8 @@ const MOST = 3;
 let stack = null;
 
 /**
- * Show a card until it is closed, or for `seconds`; `actions` are its buttons. A later card with the same `key` takes the
- * place of the earlier one.
+ * Show a card until it is closed, or for `seconds`; `actions` are its buttons, which close it unless it `stays`. A later
+ * card with the same `key` takes the place of the earlier one.
  *
  * @param {object} card
  * @param {"info" | "warning" | "error"} [card.kind]
@@ -17,17 +18,16 @@ let stack = null;
  * @param {string} card.text
  * @param {string[]} [card.facts]
  * @param {{href: string, text: string} | null} [card.link]
- * @param {{text: string, run: () => unknown}[]} [card.actions]
+ * @param {{text: string, run: (button: HTMLElement) => unknown, stays?: boolean}[]} [card.actions]
  * @param {number} [card.seconds]
  * @param {string} [card.key]
  */
 export function showToast({ kind = "info", title, text, facts = [], link, actions = [], seconds, key }) {
-  stack ??= document.body.appendChild(
-    element("div", { class: "lumenfall-toasts", role: "region", "aria-label": "Lumenfall" }),
-  );
-  for (const earlier of /** @type {HTMLElement[]} */ ([...stack.children])) {
-    if (key && earlier.dataset.key === key) earlier.remove();
+  if (!stack) {
+    stack = element("div", { class: "lumenfall-toasts", role: "region", "aria-label": "Lumenfall" });
+    placeOnPage(stack);
   }
+  if (key) closeToast(key);
   const close = () => card.remove();
   const card = element(
     "article",
@@ -62,9 +62,9 @@ export function showToast({ kind = "info", title, text, facts = [], link, action
               class: "lumenfall-button",
               type: "button",
               text: action.text,
-              onclick: () => {
-                close();
-                action.run();
+              onclick: (event) => {
+                if (!action.stays) close();
+                action.run(event.currentTarget);
               },
             }),
           ),
@@ -74,4 +74,11 @@ export function showToast({ kind = "info", title, text, facts = [], link, action
   stack.append(card);
   while (stack.children.length > MOST) stack.firstElementChild?.remove();
   if (seconds) setTimeout(close, seconds * 1000);
+}
+
+/** Close the card with a key, if it is shown. */
+export function closeToast(key) {
+  for (const card of /** @type {HTMLElement[]} */ ([...(stack?.children ?? [])])) {
+    if (card.dataset.key === key) card.remove();
+  }
 }

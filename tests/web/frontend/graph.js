@@ -35,6 +35,12 @@ class Node {
     this.inputs.splice(slot, 1);
   }
 
+  addDOMWidget(name, type, element, options) {
+    const widget = { name, type, element, options };
+    this.widgets.push(widget);
+    return widget;
+  }
+
   computeSize() {
     return [200, 50 + 20 * this.inputs.length];
   }

@@ -1,7 +1,7 @@
 // What lies where on the canvas: new nodes, what is selected, what is dropped.
 
-import { createNode, graphCanvas, shownGraph } from "./frontend.js";
-import { addSocket, hasSocket } from "./graph.js";
+import { createNode, graphCanvas, runCommand, shownGraph } from "./frontend.js";
+import { addSocket, hasSocket, hasWidget, nodeBefore } from "./graph.js";
 
 /** Put a new node on the graph that is looked at; null where ComfyUI does not know the class. */
 export function addNode(className, title) {
@@ -41,6 +41,27 @@ export function selectedNodes() {
 export function selectNodes(nodes) {
   graphCanvas().selectItems(nodes);
   graphCanvas().setDirty(true, true);
+}
+
+/** The node on whose picture the mask of `node` is painted; undefined where none is seen, or it comes from elsewhere. */
+export function maskPainting(node) {
+  const first = node && (nodeBefore(node, "mask") ?? nodeBefore(node, "image"));
+  const nodes = new Set(first ? [first] : []);
+  for (const each of nodes) {
+    const isPainting = hasWidget(each, "image") && (each.imgs?.length || each.previewMediaType === "image");
+    if (isPainting && each.graph === shownGraph()) return each;
+    for (const { name } of each.inputs ?? []) {
+      const before = nodeBefore(each, name);
+      if (before) nodes.add(before);
+    }
+  }
+  return undefined;
+}
+
+/** Open the mask editor on the picture of a node. */
+export function paintMask(node) {
+  selectNodes([node]);
+  return runCommand("Comfy.MaskEditor.OpenMaskEditor");
 }
 
 /**

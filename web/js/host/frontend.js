@@ -44,6 +44,19 @@ export function locale() {
 }
 
 /**
+ * Call `listener` with the language when another is chosen.
+ *
+ * @param {(language: string) => void} listener
+ */
+export function onLocale(listener) {
+  const chosen = /** @type {EventTarget | undefined} */ (/** @type {unknown} */ (app.ui?.settings));
+  // It tells before the setting is kept.
+  chosen?.addEventListener?.("Comfy.Locale.change", (/** @type {any} */ { detail }) =>
+    listener(detail?.value || locale()),
+  );
+}
+
+/**
  * Add a tab to the sidebar, as `registerSidebarTab` takes it.
  *
  * @param {import("@comfyorg/comfyui-frontend-types").SidebarTabExtension} tab
@@ -52,9 +65,30 @@ export function addSidebarTab(tab) {
   app.extensionManager.registerSidebarTab(tab);
 }
 
+/** @type {HTMLElement | undefined} */
+let layer;
+
+/**
+ * Put an element of ours on the page itself, on no node: a dialog, cards, style sheets. The frontend gives extensions
+ * places around its canvas for that, which stay whatever is shown; the document is its own, and other extensions'.
+ */
+export function placeOnPage(element) {
+  if (!layer) {
+    layer = document.createElement("div");
+    layer.className = "lumenfall-layer";
+    app.bodyBottom.append(layer);
+  }
+  layer.append(element);
+}
+
 /** Put an element beside Run. The newer place, `actionBarButtons`, shows no text that changes. */
 export function placeBesideRun(element) {
   app.menu?.settingsGroup?.element?.before(element);
+}
+
+/** Run a command of the frontend, by its id. */
+export function runCommand(id) {
+  return app.extensionManager.command.execute(id);
 }
 
 /** The graph of the workflow that is open. */

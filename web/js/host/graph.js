@@ -10,6 +10,7 @@ import { graphCanvas, rootGraph } from "./frontend.js";
 
 const SWITCHED_OFF = [2, 4]; // muted, bypassed
 const SUBGRAPH_INPUT = -10; // the id of what a subgraph's own inputs come from
+const CHANGING = /seed$|^control_after_generate$/; // with each run, where the user wants it
 const PRIMITIVE = /^Primitive/; // the frontend's own, and the core nodes that say one value
 
 /** The id of the workflow that is open. */
@@ -198,6 +199,29 @@ function sourcesOf(node, name, path) {
   if (origin.type === "Reroute") return sourcesOf(origin, origin.inputs[0].name, path);
   const said = PRIMITIVE.test(origin.type) && origin.widgets?.[0];
   return said ? sourcesOf(origin, said.name, path) : null;
+}
+
+/** What a run would ask of the node: all that it and the nodes before it say, but for what ComfyUI changes by itself. */
+export function askedOf(node) {
+  const nodes = new Set([node]);
+  const said = [];
+  for (const each of nodes) {
+    for (const { name, serialize, options } of each.widgets ?? []) {
+      if (serialize === false || options?.serialize === false || CHANGING.test(name)) continue;
+      said.push(name, valueOf(each, name));
+    }
+    for (const { name } of each.inputs ?? []) {
+      const before = nodeBefore(each, name);
+      if (!before) continue;
+      said.push(name, before.id);
+      nodes.add(before);
+    }
+  }
+  try {
+    return JSON.stringify(said);
+  } catch {
+    return ""; // Some widget of others holds what no text can say.
+  }
 }
 
 /** Set an input as a person would, where its value comes from. A value that a menu does not have is added to it. */

@@ -1,0 +1,114 @@
+// The sidebar: when it asks, what it asks, and what it goes on showing.
+
+import assert from "node:assert/strict";
+import { afterEach, beforeEach, mock, test } from "node:test";
+import { loadModels } from "../../web/js/models.js";
+import { registerSidebar } from "../../web/js/sidebar.js";
+import { answers, asked, tell } from "./frontend/api.js";
+import { app } from "./frontend/app.js";
+
+const day = { date: "2026-11-26", cost: 0.1, pictures: 1 };
+const spend = { currency: "USD", today: 0.1, month: 1, limits: { day: null, month: 5 }, days: [day], uncertain: 0 };
+const call = (id, more = {}) => ({ id, model: "m", prompt: id, sent_at: Date.now() / 1000, run_id: "r", ...more });
+
+let root;
+let running;
+
+beforeEach(async () => {
+  mock.timers.enable({ apis: ["setTimeout", "setInterval", "Date"] });
+  running = [];
+  answers.clear();
+  answers.set("/lumenfall/spend", spend);
+  answers.set("/lumenfall/balance", { amount: null, currency: null, reason: "none" });
+  answers.set("/lumenfall/calls", () => ({ running, calls: [], more: false }));
+  app.tab ?? registerSidebar();
+  root = document.body.appendChild(document.createElement("div"));
+  app.tab.render(root);
+  await settled();
+  asked.length = 0;
+});
+
+afterEach(() => {
+  app.tab.destroy();
+  root.remove();
+  mock.timers.reset();
+});
+
+/** All that was asked has been answered and shown. */
+async function settled() {
+  for (let turn = 0; turn < 30; turn++) await new Promise((done) => setImmediate(done));
+}
+
+async function pass(milliseconds) {
+  mock.timers.tick(milliseconds);
+  await settled();
+}
+
+const polls = () => asked.filter((route) => route === "/lumenfall/calls").length;
+const shown = () => [...root.querySelectorAll(".lumenfall-running .lumenfall-words")].map((it) => it.textContent);
+
+test("it asks while something of ours runs, only for our own calls, and not otherwise", async () => {
+  await pass(60_000);
+  tell("execution_start", { prompt_id: "r" });
+  tell("executed", { output: { images: [] } });
+  tell("execution_success", { prompt_id: "r" });
+  await pass(60_000);
+  assert.deepEqual(asked, []);
+  running = [call("a kite", { stoppable: true })];
+  // A slow node of others ran before: only ours tells that there is a call now.
+  tell("lumenfall.progress", { node: "1", prompt_id: "r", text: "waiting" });
+  await pass(200);
+  assert.deepEqual(shown(), ["a kite"]);
+  for (let second = 0; second < 10; second++) {
+    tell("lumenfall.progress", { node: "1", prompt_id: "r", text: "waiting" });
+    await pass(1000);
+  }
+  assert.equal(polls(), 6);
+  running = [];
+  tell("executed", { output: { lumenfall: [{}] } });
+  tell("execution_success", { prompt_id: "r" });
+  await pass(60_000);
+  assert.deepEqual(shown(), []);
+  assert.ok(polls() <= 8);
+  assert.deepEqual(new Set(asked), new Set(["/lumenfall/spend", "/lumenfall/calls"]));
+});
+
+test("a poll that failed is told, and is not the last", async () => {
+  running = [call("a kite", { stoppable: true })];
+  tell("lumenfall.progress");
+  await pass(200);
+  const route = answers.get("/lumenfall/calls");
+  answers.delete("/lumenfall/calls");
+  await pass(2000);
+  assert.match(root.querySelector("[role=alert]").textContent, /404/);
+  answers.set("/lumenfall/calls", route);
+  running = [call("a kite", { stoppable: true }), call("a lamp", { stoppable: true })];
+  await pass(5000);
+  assert.deepEqual(shown(), ["a kite", "a lamp"]);
+  assert.equal(root.querySelector("[role=alert]").hidden, true);
+});
+
+test("a refusal is told with what to set, in the sidebar and in the picker", async () => {
+  const error = { code: "HOST", message: "Not shown here.", hint: "Set LUMENFALL_HOSTS=box.lan." };
+  for (const route of ["calls", "spend", "models"])
+    answers.set(`/lumenfall/${route}`, Response.json({ error }, { status: 403 }));
+  root.querySelector(".lumenfall-sidebar > header button").click();
+  await settled();
+  assert.equal(root.querySelector("[role=alert]").textContent, `${error.message} ${error.hint}`);
+  assert.equal((await loadModels()).failure, `${error.message} ${error.hint}`);
+});
+
+test("polls leave what is shown alone, and speak of nothing but how much runs", async () => {
+  running = [call("a kite", { stoppable: true })];
+  tell("lumenfall.progress");
+  await pass(200);
+  const cancel = root.querySelector(".lumenfall-running button");
+  cancel.focus();
+  await pass(10_000);
+  assert.equal(document.activeElement, cancel);
+  const live = [...root.querySelectorAll("[role=status], [aria-live]")];
+  assert.ok(live.every((region) => !region.querySelector("time") && !region.closest(".lumenfall-running")));
+  running = [call("a kite", { stoppable: false })];
+  await pass(2000);
+  assert.equal(root.querySelector(".lumenfall-running button"), null);
+});
