@@ -2,8 +2,10 @@
 // are no .mjs, which it would not load, because browsers would then keep their old code after an update: ComfyUI sends
 // Cache-Control for .js and .css only.
 
+import { askBeforeRuns } from "./ask.js";
 import { addBar, barOf, refreshBars } from "./bar.js";
 import { element } from "./element.js";
+import { readThreshold } from "./estimate.js";
 import { hearRuns } from "./events.js";
 import { selectedNodes } from "./host/canvas.js";
 import { changed, hearChanges, onChange } from "./host/changes.js";
@@ -55,6 +57,9 @@ registerExtension({
     hearRuns();
     onChange(refreshBars);
     onModels(changed);
+    // Whoever saves the settings reads the models anew.
+    onModels(readThreshold);
+    askBeforeRuns();
     showTotal();
     registerSidebar();
     loadModels();

@@ -16,7 +16,12 @@ export function isOurs(node) {
 
 /** Whether a run of the node may cost something. */
 export function isPaid(node) {
-  return PAID.has(classOf(node) ?? "");
+  return isPaidClass(classOf(node) ?? "");
+}
+
+/** The same of a node's class. */
+export function isPaidClass(name) {
+  return PAID.has(name);
 }
 
 /**

@@ -10,6 +10,7 @@ import { graphCanvas, rootGraph } from "./frontend.js";
 
 const SWITCHED_OFF = [2, 4]; // muted, bypassed
 const SUBGRAPH_INPUT = -10; // the id of what a subgraph's own inputs come from
+const CONTROL = "control_after_generate";
 const PRIMITIVE = /^Primitive/; // the frontend's own, and the core nodes that say one value
 
 /** The id of the workflow that is open. */
@@ -33,16 +34,17 @@ export function* places(graph = rootGraph(), outer = "") {
 }
 
 /**
- * Those that would run, each with the subgraph nodes that lead to it. One may run at several places.
+ * Those that are switched on, each with the subgraph nodes that lead to it, and the id that it runs under. One may run at
+ * several places.
  *
  * @param {LGraph} [graph]
  * @param {Node[]} [path]
- * @returns {Generator<{node: Node, path: Node[]}>}
+ * @returns {Generator<{node: Node, path: Node[], id: string}>}
  */
 export function* activeNodes(graph = rootGraph(), path = []) {
   for (const node of nodesOf(graph)) {
     if (SWITCHED_OFF.includes(node.mode)) continue;
-    yield { node, path };
+    yield { node, path, id: [...path, node].map((each) => each.id).join(":") };
     if (node.subgraph) yield* activeNodes(node.subgraph, [...path, node]);
   }
 }
@@ -220,8 +222,34 @@ function write({ node, widget }, value) {
 
 /** Let the seed of a node stay as it is after a run. */
 export function keepSeed(node) {
-  const control = widgetOf(node, "control_after_generate") ?? widgetOf(node, "seed")?.linkedWidgets?.[0];
+  const control = controlOf(node, widgetOf(node, "seed"));
   if (control) control.value = "fixed";
+}
+
+/** @param {Widget} [widget] */
+function controlOf(node, widget) {
+  return widgetOf(node, CONTROL) ?? widget?.linkedWidgets?.[0];
+}
+
+/**
+ * Whether an input becomes another one from run to run, by what is set beside the widget that says it.
+ *
+ * @param {Node} node
+ * @param {string} name
+ * @param {Node[]} [path]
+ */
+export function changesByItself(node, name, path) {
+  const sources = sourcesOf(node, name, path) ?? [];
+  // What is promoted goes by what is set inside.
+  const own = widgetOf(node, name);
+  if (own && sources.some((source) => source.node.subgraph)) sources.push({ node, widget: own });
+  return sources.some((source) => (controlOf(source.node, source.widget)?.value ?? "fixed") !== "fixed");
+}
+
+/** Whether a text that is switched on holds {one|another}, of which ComfyUI takes one by chance at each run. */
+export function hasChance() {
+  const isChance = (/** @type {any} */ { dynamicPrompts, value }) => dynamicPrompts && /\{[^}]*\|/.test(String(value));
+  return [...activeNodes()].some(({ node }) => node.widgets?.some(isChance));
 }
 
 /** Tell of all that changes the inputs of a node from now on. */
