@@ -224,15 +224,3 @@ def test_a_run_by_itself_stops_with_the_first_no(canvas: Canvas) -> None:
     canvas.settle()
     expect(question(canvas)).to_have_count(0)
     assert not queued
-
-
-def test_an_app_asks_too(page: Canvas) -> None:
-    ask_above(page, 0.1)
-    app = {"linearMode": True, "linearData": {"inputs": [[GENERATE, "prompt"]], "outputs": [SAVE]}}
-    page.open({**randomised(n=2), "extra": app})
-    queued, _ = hear(page)
-    page.page.get_by_test_id("linear-run-button").get_by_role("button", name="Run").click()
-    expect(question(page)).to_contain_text("$0.106")
-    page.shoot("asked-app")
-    press(page, "Cancel")
-    assert not queued

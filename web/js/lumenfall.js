@@ -13,6 +13,7 @@ import { registerExtension } from "./host/frontend.js";
 import { classOf } from "./host/graph.js";
 import { loadModels, onModels } from "./models.js";
 import { EDIT, isOurs, isPaid } from "./nodes.js";
+import { watchQuotes } from "./quotes.js";
 import { openSettings, settings } from "./settings.js";
 import { registerSidebar } from "./sidebar.js";
 import { keepOneFree } from "./sockets.js";
@@ -60,6 +61,7 @@ registerExtension({
     // Whoever saves the settings reads the models anew.
     onModels(readThreshold);
     askBeforeRuns();
+    watchQuotes();
     showTotal();
     registerSidebar();
     loadModels();

@@ -7,9 +7,11 @@ import { workflowId } from "./host/graph.js";
 import { money, t } from "./text.js";
 
 /**
- * `kind` is idle, running, stopped, done, replayed or error; `title` says more; `tab` is the one that the run was started from.
+ * `kind` is idle, running, stopped, done, replayed or error; `title` says more; `costs` are what it cost, by currency,
+ * undefined where that is not known; `tab` is the one that the run was started from.
  *
- * @typedef {{kind: string, text: string, title?: string, promptId?: string, tab?: object, at: number}} Told
+ * @typedef {{kind: string, text: string, title?: string, costs?: Record<string, number>, promptId?: string, tab?: object,
+ *   at: number}} Told
  */
 
 /** @type {Told} */
@@ -64,13 +66,45 @@ export function finished(report) {
   const notes = report.notes ?? [];
   if (notes.length) facts.push(t("node.notes", { count: notes.length }));
   const title = [report.executed_model ?? report.model, report.request_id, ...notes].filter(Boolean).join("\n");
-  return { kind: report.replayed ? "replayed" : "done", text: facts.join(" \u00b7 "), title };
+  const kind = report.replayed ? "replayed" : "done";
+  return { kind, text: facts.join(" \u00b7 "), title, costs: costsOf(report) };
+}
+
+/** What is to be said of a node that holds others: what runs in it, what failed, or what all of it cost in its last run. */
+export function together(tolds) {
+  const [last] = tolds.filter(Boolean).sort((one, other) => other.at - one.at);
+  if (!last) return IDLE;
+  const same = tolds.filter((told) => told?.promptId === last.promptId);
+  const telling = ["running", "error", "stopped"].flatMap((kind) => same.filter((told) => told.kind === kind))[0];
+  if (telling || same.length === 1) return telling ?? last;
+  if (same.every(({ kind }) => kind === "replayed")) return last;
+  const costs = {};
+  for (const told of same) {
+    if (!told.costs) return { ...last, text: t("node.unknownCost"), title: undefined };
+    for (const [currency, amount] of Object.entries(told.costs)) costs[currency] = (costs[currency] ?? 0) + amount;
+  }
+  return { ...last, kind: "done", text: sumText(costs), title: same.map(({ text }) => text).join("\n") };
+}
+
+/** What is to be said of the last run of the nodes that run under these ids; empty where none ran. */
+export function lastRun(ids) {
+  return together(ids.map(recall)).text;
+}
+
+/** @returns {Record<string, number> | undefined} */
+function costsOf({ replayed, costs, cost, currency }) {
+  if (replayed) return {};
+  if (Object.keys(costs ?? {}).length) return costs;
+  return cost === null || cost === undefined ? undefined : { [currency]: cost };
 }
 
 function costOf(report) {
-  const costs = Object.entries(report.costs ?? {});
-  if (costs.length > 1) return costs.map(([currency, amount]) => money(amount, currency)).join(" + ");
-  return report.cost === null || report.cost === undefined
-    ? t("node.unknownCost")
-    : money(report.cost, report.currency);
+  const costs = costsOf(report);
+  return costs ? sumText(costs) : t("node.unknownCost");
+}
+
+function sumText(costs) {
+  return Object.entries(costs)
+    .map(([currency, amount]) => money(amount, currency))
+    .join(" + ");
 }

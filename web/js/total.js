@@ -8,33 +8,24 @@ import { apiPrompt, placeBesideRun } from "./host/frontend.js";
 import { activeNodes, titleOf } from "./host/graph.js";
 import { runningPart } from "./host/prompt.js";
 import { isPaid, slugsOf, worthOf } from "./nodes.js";
-import { money, t } from "./text.js";
+import { quoteOf, wouldRun } from "./quotes.js";
+import { money, replayText, t, worthText } from "./text.js";
 
-/** The sum of what the active nodes would cost, by the list. */
+/** What a run of the open workflow would cost, as far as it is known; null where nothing of it is paid for. */
 function total() {
-  const worths = [...activeNodes()].filter(({ node }) => isPaid(node)).map(({ node, path }) => worthOf(node, path));
-  return {
-    nodes: worths.length,
-    amount: worths.reduce((sum, worth) => sum + worth.amount, 0),
-    currency: worths[0]?.currency ?? "USD",
-    known: worths.every((worth) => worth.known),
-  };
+  return quoteOf([...activeNodes()].filter((place) => isPaid(place.node) && wouldRun(place)));
 }
 
-/** Put the total beside the queue button, and watch what is queued. */
+/** Put the total beside the queue button. */
 export function showTotal() {
-  const chip = element("button", {
-    class: "lumenfall-total",
-    type: "button",
-    title: t("total.open"),
-    hidden: true,
-    onclick: openEstimate,
-  });
+  const chip = element("button", { class: "lumenfall-total", type: "button", hidden: true, onclick: openEstimate });
   placeBesideRun(chip);
   onChange(() => {
-    const { nodes, amount, currency, known } = total();
-    chip.hidden = nodes === 0;
-    chip.textContent = (known ? "\u2248 " : "\u2265 ") + money(amount, currency);
+    const quote = total();
+    chip.hidden = !quote;
+    if (!quote) return;
+    chip.textContent = worthText(quote);
+    chip.title = [quote.why, replayText(quote), t("total.open")].filter(Boolean).join("\n");
   });
 }
 

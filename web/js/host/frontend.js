@@ -57,6 +57,30 @@ export function placeBesideRun(element) {
   app.menu?.settingsGroup?.element?.before(element);
 }
 
+/**
+ * Keep an element above the Run of App mode, wherever one is shown, and call `placed` then: apps have no place for
+ * extensions.
+ */
+export function placeInApps(element, placed) {
+  const canvas = document.getElementById("graph-canvas-container");
+  const page = canvas?.parentElement;
+  if (!page) return;
+  const place = () => {
+    const run = page.querySelector(':scope > :not(#graph-canvas-container) [data-testid="linear-run-button"]');
+    if (!run || run.contains(element)) return;
+    run.prepend(element);
+    placed();
+  };
+  // Not the canvas itself, which changes all the time.
+  const inside = new MutationObserver(place);
+  const around = new MutationObserver(() => {
+    inside.disconnect();
+    for (const child of page.children) if (child !== canvas) inside.observe(child, { childList: true, subtree: true });
+    place();
+  });
+  around.observe(page, { childList: true });
+}
+
 /** The graph of the workflow that is open. */
 export function rootGraph() {
   return app.rootGraph ?? app.graph;
@@ -98,10 +122,14 @@ export async function apiPrompt() {
   return (await app.graphToPrompt()).output;
 }
 
-/** Whether nodes of this class give something out: only what leads to one of them runs. */
+/**
+ * Whether nodes of this class give something out: only what leads to one of them runs. Undefined where it is not known.
+ *
+ * @returns {boolean | undefined}
+ */
 export function isOutput(className) {
   const { LiteGraph } = /** @type {any} */ (window);
-  return Boolean(LiteGraph.registered_node_types[className]?.nodeData?.output_node);
+  return LiteGraph.registered_node_types[className]?.nodeData?.output_node;
 }
 
 /** Whether ComfyUI takes the next seed before a run, and not after it. */

@@ -29,8 +29,13 @@ export function* places(graph = rootGraph(), outer = "") {
   for (const node of nodesOf(graph)) {
     const id = `${outer}${node.id}`;
     yield { node, id };
-    if (node.subgraph) yield* places(node.subgraph, `${id}:`);
+    yield* placesIn(node, id);
   }
+}
+
+/** The same of what a node holds, which runs under the id `outer`. */
+export function* placesIn(node, outer) {
+  if (node.subgraph) yield* places(node.subgraph, `${outer}:`);
 }
 
 /**
@@ -244,6 +249,18 @@ export function changesByItself(node, name, path) {
   const own = widgetOf(node, name);
   if (own && sources.some((source) => source.node.subgraph)) sources.push({ node, widget: own });
   return sources.some((source) => (controlOf(source.node, source.widget)?.value ?? "fixed") !== "fixed");
+}
+
+/** All that a node says, and what is wired to it: it reads the same as long as nothing of that is changed. */
+export function stateOf(node, path) {
+  const said = (node.widgets ?? []).map(({ name }) => [name, valueOf(node, name, path)]);
+  return JSON.stringify([said, (node.inputs ?? []).map(({ link }) => link ?? null)]);
+}
+
+/** Whether to read the graph does more than reading: a widget that takes a photo or uploads what it shows waits for it. */
+export function actsWhenRead() {
+  const acts = (/** @type {any} */ { serializeValue }) => serializeValue?.constructor?.name === "AsyncFunction";
+  return [...activeNodes()].some(({ node }) => node.widgets?.some(acts));
 }
 
 /** Whether a text that is switched on holds {one|another}, of which ComfyUI takes one by chance at each run. */

@@ -10,8 +10,8 @@ import { isOutput } from "./frontend.js";
  */
 export function runningPart(prompt, targets) {
   const outputs = Object.keys(prompt).filter((id) => isOutput(prompt[id].class_type));
-  // Where none can be told from others, all are counted.
-  if (!outputs.length) return prompt;
+  // Where outputs cannot be told from others, all are counted.
+  if (Object.values(prompt).every((node) => isOutput(node.class_type) === undefined)) return prompt;
   const wanted = targets?.length ? outputs.filter((id) => targets.map(String).includes(id)) : outputs;
   const needed = new Set();
   const waiting = [...wanted];
