@@ -2,6 +2,7 @@
 // are no .mjs, which it would not load, because browsers would then keep their old code after an update: ComfyUI sends
 // Cache-Control for .js and .css only.
 
+import { showInApps } from "./app_mode.js";
 import { askBeforeRuns } from "./ask.js";
 import { addBar, barOf, refreshBars } from "./bar.js";
 import { element } from "./element.js";
@@ -63,6 +64,7 @@ registerExtension({
     askBeforeRuns();
     watchQuotes();
     showTotal();
+    showInApps();
     registerSidebar();
     loadModels();
   },
