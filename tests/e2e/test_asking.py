@@ -142,7 +142,11 @@ def test_only_what_runs_and_is_not_in_the_store_is_counted(canvas: Canvas) -> No
     ask_above(canvas, 0.1)
     queued, _ = hear(canvas)
     # That picture is paid; another node leads nowhere.
-    stray = {**graph["nodes"][0], "id": 7, "widgets_values": ["stray", "gpt-image-2", "256x256", 4, next(seeds), "fixed"]}
+    stray = {
+        **graph["nodes"][0],
+        "id": 7,
+        "widgets_values": ["stray", "gpt-image-2", "256x256", 4, next(seeds), "fixed"],
+    }
     stray["outputs"] = [{**slot, "links": None} for slot in stray["outputs"]]
     graph["nodes"].append({**stray, "pos": [60, 480]})
     canvas.open(graph)

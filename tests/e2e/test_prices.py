@@ -90,3 +90,14 @@ def test_the_server_is_asked_once_for_a_graph_at_rest_and_never_while_nobody_loo
     page.page.evaluate("() => document.dispatchEvent(new Event('visibilitychange'))")
     until(lambda: page.settle() or len(asked) == 2, 20)
     assert '"n":3' in asked[1].post_data
+
+
+def test_what_is_not_installed_keeps_no_price_from_being_known(page: Canvas) -> None:
+    graph = generate(seed=next(seeds))
+    graph["nodes"][1]["inputs"].append({"name": "model", "type": "MODEL", "link": 2})
+    loader = {**graph["nodes"][1], "id": 9, "type": "NobodysLoader", "pos": [60, 500], "inputs": []}
+    graph["nodes"].append({**loader, "outputs": [{"name": "MODEL", "type": "MODEL", "links": [2]}]})
+    graph["links"].append([2, 9, 0, SAVE, 1, "MODEL"])
+    with page.page.expect_response(lambda it: it.url.endswith("/lumenfall/estimate")) as answered:
+        page.open(graph)
+    assert answered.value.status == 200

@@ -124,7 +124,10 @@ class HolderBar extends Bar {
   }
 
   placesAmong(running) {
-    return running.filter((place) => place.path.includes(this.node) && wouldRun(place));
+    const held = running.filter(({ path }) => path.includes(this.node));
+    const used = held.filter(wouldRun);
+    // What leads nowhere yet is still worth something.
+    return used.length ? used : held;
   }
 
   refresh(told, running) {

@@ -44,7 +44,9 @@ export function readThreshold() {
  * @returns {Promise<Estimate>}
  */
 export async function estimateOf(prompt) {
-  const { warn_above: most, ...estimate } = await post("/estimate", { prompt });
+  // A node that is not installed has no class.
+  const named = Object.entries(prompt).map(([id, node]) => [id, { ...node, class_type: node.class_type ?? "" }]);
+  const { warn_above: most, ...estimate } = await post("/estimate", { prompt: Object.fromEntries(named) });
   warnAbove = most;
   return estimate;
 }

@@ -20,6 +20,8 @@ export const IDLE = { kind: "idle", text: "", at: 0 };
 const MOST = 1000;
 /** @type {Map<string, Told>} */
 const kept = new Map();
+/** @type {Set<string | undefined>} */
+const ended = new Set();
 let moment = 0;
 
 /**
@@ -31,6 +33,10 @@ let moment = 0;
  */
 export function keep(workflow, id, told) {
   const name = `${workflow}/${id}`;
+  const before = kept.get(name);
+  // What was said on the way may be heard after what came of it.
+  const isOver = ended.has(told.promptId) || (before?.promptId === told.promptId && before?.kind !== "running");
+  if (told.kind === "running" && told.promptId && isOver) return;
   kept.delete(name);
   kept.set(name, { ...told, at: ++moment });
   if (kept.size > MOST) kept.delete([...kept.keys()][0]);
@@ -53,6 +59,8 @@ export function forget(id) {
 
 /** A prompt has ended: nothing runs in it any more. What a node said last, such as that it was stopped, stays. */
 export function end(promptId) {
+  ended.add(promptId);
+  if (ended.size > MOST) ended.delete([...ended][0]);
   for (const told of kept.values()) if (told.promptId === promptId && told.kind === "running") told.kind = "stopped";
   changed();
 }

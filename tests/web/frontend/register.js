@@ -6,6 +6,6 @@ import { JSDOM } from "jsdom";
 register("./resolve.js", import.meta.url);
 
 const { window } = new JSDOM("<!doctype html><body></body>", { url: "http://127.0.0.1/", pretendToBeVisual: true });
-for (const name of ["window", "document", "localStorage", "HTMLElement", "CustomEvent", "requestAnimationFrame"]) {
+for (const name of ["window", "document", "localStorage", "HTMLElement", "HTMLDialogElement", "CustomEvent", "requestAnimationFrame"]) {
   globalThis[name] = name === "window" ? window : window[name];
 }
