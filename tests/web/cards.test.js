@@ -131,9 +131,9 @@ test("a changed input brings back what the model ignores, before it is paid for"
 
 test("the workflow of a run is known from queueing it, and nothing is asked", async () => {
   asked.length = 0;
-  await api.queuePrompt(0, { workflow: { id: "another" } });
-  tell("execution_start", { prompt_id: "queued" });
-  tell("lumenfall.progress", { node: "1", prompt_id: "queued", text: "waiting (3 s)" });
+  const { prompt_id: queued } = await api.queuePrompt(0, { workflow: { id: "another" } });
+  tell("execution_start", { prompt_id: queued });
+  tell("lumenfall.progress", { node: "1", prompt_id: queued, text: "waiting (3 s)" });
   await settled();
   const [status] = nodeAt(1).widgets.at(-1).element.getElementsByClassName("lumenfall-status");
   assert.equal(status.textContent, "");
@@ -142,5 +142,5 @@ test("the workflow of a run is known from queueing it, and nothing is asked", as
   assert.equal(status.textContent, "waiting (4 s)");
   assert.equal(status.querySelector("[role=status]").textContent, "waiting");
   assert.deepEqual(asked, []);
-  assert.deepEqual(Object.fromEntries(JSON.parse(sessionStorage.getItem("lumenfall.runs"))).queued, "another");
+  assert.deepEqual(Object.fromEntries(JSON.parse(sessionStorage.getItem("lumenfall.runs")))[queued], "another");
 });

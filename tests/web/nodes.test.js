@@ -31,6 +31,7 @@ test("the model of Request Options wins, unless it is empty", () => {
       currency: "USD",
       count: 3,
       known: true,
+      why: null,
     },
   );
 });

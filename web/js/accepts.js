@@ -61,3 +61,11 @@ function modelsOf(node) {
 export function nameOf(model) {
   return model.name || model.id;
 }
+
+/** The models that a node asks, in few words; `slugs` as `slugsOf` gives them. */
+export function namesOf(slugs) {
+  if (!slugs?.length) return t("node.linkedModel");
+  if (slugs.length > 1) return t("node.severalModels", { count: slugs.length });
+  const model = findModel(slugs[0]);
+  return model ? nameOf(model) : slugs[0];
+}

@@ -1,19 +1,32 @@
 // The bar at the foot of a node: model and price before a run, the stage while it runs, the cost after it.
 // A DOM widget, because badges do not change in Nodes 2.0; it is saved neither with the workflow nor in the prompt.
 
-import { nameOf, remarksOn, remarksOnOptions } from "./accepts.js";
+import { namesOf, remarksOn, remarksOnOptions } from "./accepts.js";
 import { element } from "./element.js";
 import { changed } from "./host/changes.js";
 import { mount } from "./host/elements.js";
 import { isLoading } from "./host/frontend.js";
-import { askedOf, classOf, hasWidget, isSettable, places, setWidget, valueOf, watchInputs } from "./host/graph.js";
+import {
+  activeNodes,
+  askedOf,
+  classOf,
+  hasWidget,
+  isSettable,
+  places,
+  placesIn,
+  setWidget,
+  valueOf,
+  watchInputs,
+} from "./host/graph.js";
 import { findModel } from "./models.js";
 import { OPTIONS, canChoose, chooseModel, isPaid, slugsOf, worthOf } from "./nodes.js";
-import { IDLE, forget, recall } from "./outcomes.js";
+import { IDLE, forget, recall, together } from "./outcomes.js";
 import { openPicker } from "./picker.js";
-import { money, t } from "./text.js";
+import { quoteOf, wouldRun } from "./quotes.js";
+import { replayText, t, worthText } from "./text.js";
 
 const TALL = 82;
+const MIDDLE = 52;
 const SHORT = 30;
 const RATIOS = ["1:1", "3:2", "2:3", "4:3", "3:4", "16:9", "9:16"];
 const SIZES = ["1024x1024", "1536x1024", "1024x1536"];
@@ -38,17 +51,26 @@ export function barOf(node) {
 export function refreshBars() {
   const said = new Map();
   for (const { node, id } of places()) {
-    const bar = bars.get(node);
+    const held = [...placesIn(node, id)];
+    const bar = bars.get(node) ?? holderBar(node, held);
     if (!bar) continue;
     // A node that was made for its own sake has not run, even if its id was that of another.
     if (bar.isNew) forget(id);
-    const [now, before] = [recall(id), said.get(bar)];
-    said.set(bar, !before || (now && now.at > before.at) ? now : before);
+    said.set(bar, [...(said.get(bar) ?? []), ...[id, ...held.map((place) => place.id)].map(recall)]);
   }
-  for (const [bar, told] of said) {
+  const running = [...activeNodes()].filter(({ node }) => isPaid(node));
+  for (const [bar, tolds] of said) {
     bar.isNew = false;
-    bar.refresh(told);
+    bar.refresh(bar.latest(tolds), bar.placesAmong(running));
   }
+}
+
+/** The bar of a subgraph's node, made when something paid is in it. */
+function holderBar(node, held) {
+  if (!held.some((place) => isPaid(place.node))) return undefined;
+  const bar = new HolderBar(node);
+  bars.set(node, bar);
+  return bar;
 }
 
 class Bar {
@@ -59,7 +81,7 @@ class Bar {
     this.seconds = element("span");
     this.status = element("div", { class: "lumenfall-status" }, this.stage, this.seconds);
     this.root = element("div", { class: "lumenfall-bar", dataset: { state: IDLE.kind } }, this.status);
-    mount(node, "lumenfall_bar", this.root, height);
+    mount(node, "lumenfall_bar", this.root, height, t("node.bar"));
   }
 
   /** Show what was last said of the node, as outcomes.js has it; what is to be said before a run, where nothing was. */
@@ -80,6 +102,57 @@ class Bar {
 
   remarks() {
     return classOf(this.node) === OPTIONS ? remarksOnOptions(this.node) : [];
+  }
+
+  /** Of what was last said at the node's places, what it shows. */
+  latest(tolds) {
+    return tolds.reduce((last, told) => (told && told.at > (last?.at ?? 0) ? told : last), undefined);
+  }
+
+  /** The places, of those that are paid for, that its price is about. */
+  placesAmong(running) {
+    return running.filter(({ node }) => node === this.node);
+  }
+
+  showPrice(price, quote) {
+    price.textContent = worthText(quote);
+    price.title = [
+      quote.why,
+      replayText(quote) || (quote.count > 1 ? t("node.pricePer", { count: quote.count }) : t("node.priceOne")),
+    ]
+      .filter(Boolean)
+      .join("\n");
+  }
+}
+
+/** That of a node that holds a subgraph: what all of it costs, and what is said in it. */
+class HolderBar extends Bar {
+  constructor(node) {
+    super(node, MIDDLE);
+    this.price = element("output", { class: "lumenfall-price" });
+    this.root.prepend(element("div", { class: "lumenfall-choice" }, this.price));
+  }
+
+  remarks() {
+    return [];
+  }
+
+  latest(tolds) {
+    return together(tolds);
+  }
+
+  placesAmong(running) {
+    const held = running.filter(({ path }) => path.includes(this.node));
+    const used = held.filter(wouldRun);
+    // What leads nowhere yet is still worth something.
+    return used.length ? used : held;
+  }
+
+  refresh(told, running) {
+    super.refresh(told);
+    const quote = quoteOf(running);
+    this.price.hidden = !quote;
+    if (quote) this.showPrice(this.price, quote);
   }
 }
 
@@ -124,17 +197,16 @@ class PaidBar extends Bar {
     return remarksOn(this.node);
   }
 
-  refresh(told) {
+  refresh(told, running) {
     super.refresh(told);
     const slugs = slugsOf(this.node);
     const model = slugs?.length ? findModel(slugs[0]) : undefined;
-    const name = model ? nameOf(model) : (slugs?.[0] ?? t("node.linkedModel"));
-    const count = slugs?.length ?? 0;
-    this.model.textContent = count > 1 ? t("node.severalModels", { count }) : name;
+    this.model.textContent = namesOf(slugs);
     this.model.title = t("node.choose");
     this.model.disabled = !canChoose(this.node);
     this.showSizes(model);
-    this.showPrice();
+    // Switched off it would still be worth something.
+    this.showPrice(this.price, quoteOf(running) ?? worthOf(this.node));
   }
 
   /** The menu shows the size that is set: else an arrow key, which goes on from there, would reach but the first. */
@@ -153,13 +225,5 @@ class PaidBar extends Bar {
     }
     this.sizes.value = size ?? "";
     this.sizes.disabled = !isSettable(this.node, "size");
-  }
-
-  showPrice() {
-    const worth = worthOf(this.node);
-    const amount = money(worth.amount, worth.currency);
-    if (!worth.amount) this.price.textContent = worth.known ? amount : t("node.unknownPrice");
-    else this.price.textContent = (worth.known ? "\u2248 " : "\u2265 ") + amount;
-    this.price.title = worth.count > 1 ? t("node.pricePer", { count: worth.count }) : t("node.priceOne");
   }
 }

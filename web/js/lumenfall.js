@@ -2,8 +2,11 @@
 // are no .mjs, which it would not load, because browsers would then keep their old code after an update: ComfyUI sends
 // Cache-Control for .js and .css only.
 
+import { showInApps } from "./app_mode.js";
+import { askBeforeRuns } from "./ask.js";
 import { addBar, barOf, refreshBars } from "./bar.js";
 import { element } from "./element.js";
+import { readThreshold } from "./estimate.js";
 import { hearRuns } from "./events.js";
 import { selectedNodes } from "./host/canvas.js";
 import { changed, hearChanges, onChange } from "./host/changes.js";
@@ -11,6 +14,7 @@ import { placeOnPage, registerExtension } from "./host/frontend.js";
 import { classOf } from "./host/graph.js";
 import { loadModels, onModels } from "./models.js";
 import { EDIT, isOurs, isPaid } from "./nodes.js";
+import { watchQuotes } from "./quotes.js";
 import { openSettings, settings } from "./settings.js";
 import { registerSidebar } from "./sidebar.js";
 import { keepOneFree } from "./sockets.js";
@@ -52,8 +56,10 @@ registerExtension({
   },
 
   setup() {
-    const steps = [loadModels, hearChanges, hearRuns, () => onChange(refreshBars), () => onModels(changed)];
-    for (const step of [...steps, () => onLanguage(changed), showTotal, registerSidebar]) {
+    const steps = [hearChanges, hearRuns, () => onChange(refreshBars), () => onModels(changed), () => onLanguage(changed)];
+    // Whoever saves the settings reads the models anew.
+    steps.push(() => onModels(readThreshold), askBeforeRuns, watchQuotes, showTotal, showInApps, registerSidebar, loadModels);
+    for (const step of steps) {
       try {
         step();
       } catch (error) {

@@ -2,6 +2,7 @@
 
 import { classOf, hasWidget, isSettable, nodeBefore, setWidget, valueOf } from "./host/graph.js";
 import { findModel } from "./models.js";
+import { t } from "./text.js";
 
 export const OPTIONS = "LumenfallOptions";
 export const EDIT = "LumenfallEdit";
@@ -16,7 +17,12 @@ export function isOurs(node) {
 
 /** Whether a run of the node may cost something. */
 export function isPaid(node) {
-  return PAID.has(classOf(node) ?? "");
+  return isPaidClass(classOf(node) ?? "");
+}
+
+/** The same of a node's class. */
+export function isPaidClass(name) {
+  return PAID.has(name);
 }
 
 /**
@@ -58,8 +64,8 @@ export function chooseModel(node, slug) {
 }
 
 /**
- * What a run of the node would cost by the list: {amount, currency, count, known}. `known` is false where a price or a
- * model is not known, or pictures come in by a link whose number is not; then `amount` is the least.
+ * What a run of the node would cost by the list: {amount, currency, count, known, why}. `known` is false where a price or
+ * a model is not known, or the number of pictures comes over a link: `why` tells it, and `amount` is the least.
  *
  * @param {import("./host/graph.js").Node} node
  * @param {import("./host/graph.js").Node[]} [path]
@@ -77,5 +83,13 @@ export function worthOf(node, path) {
     currency: models.find(Boolean)?.currency ?? "USD",
     count: n * (slugs?.length ?? 1),
     known: slugs !== null && !prices.includes(null) && wanted !== undefined,
+    why: whyUnknown(slugs, prices, wanted),
   };
+}
+
+function whyUnknown(slugs, prices, wanted) {
+  if (slugs === null) return t("node.linkedModel");
+  const unpriced = slugs.filter((_, index) => prices[index] === null);
+  if (unpriced.length) return t("node.noListPrice", { models: unpriced.join(", ") });
+  return wanted === undefined ? t("node.linkedCount") : null;
 }

@@ -80,6 +80,18 @@ export function money(amount, currency = "USD") {
   return written(() => new Intl.NumberFormat(language, format).format(amount), `${number(amount, decimals)} ${currency}`);
 }
 
+/** What something would cost, as it stands beside it: never less than nothing known. */
+export function worthText({ amount, currency, known, free }) {
+  if (free) return t("node.free");
+  if (!known && !amount) return t("node.unknownPrice");
+  return (known ? "\u2248 " : "\u2265 ") + money(amount, currency);
+}
+
+/** How many of its pictures the store has; empty where none. */
+export function replayText({ count, replayed }) {
+  return replayed ? t("node.fromStore", { count, replayed }) : "";
+}
+
 /** A number as the page's language writes it. */
 export function number(value, decimals) {
   return new Intl.NumberFormat(language, { maximumFractionDigits: decimals }).format(value);

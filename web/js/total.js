@@ -1,81 +1,60 @@
-// The price of the whole workflow, beside the queue button; and a warning where a run costs more than the user wants.
+// The price of the whole workflow, beside the queue button, and node by node.
 
 import { openDialog } from "./dialog.js";
 import { element } from "./element.js";
+import { estimateOf, sumOf } from "./estimate.js";
 import { onChange } from "./host/changes.js";
-import { apiPrompt, listen, onQueued, placeBesideRun } from "./host/frontend.js";
-import { activeNodes } from "./host/graph.js";
-import { stopRuns } from "./host/queue.js";
-import { isPaid, worthOf } from "./nodes.js";
-import { get, post } from "./server.js";
-import { money, t } from "./text.js";
-import { showToast } from "./toast.js";
+import { apiPrompt, placeBesideRun } from "./host/frontend.js";
+import { activeNodes, titleOf } from "./host/graph.js";
+import { runningPart } from "./host/prompt.js";
+import { isPaid, slugsOf, worthOf } from "./nodes.js";
+import { quoteOf, wouldRun } from "./quotes.js";
+import { money, replayText, t, worthText } from "./text.js";
 
-/** The sum of what the active nodes would cost, by the list. */
+/** What a run of the open workflow would cost, as far as it is known; null where nothing of it is paid for. */
 function total() {
-  const worths = [...activeNodes()].filter(({ node }) => isPaid(node)).map(({ node, path }) => worthOf(node, path));
-  return {
-    nodes: worths.length,
-    amount: worths.reduce((sum, worth) => sum + worth.amount, 0),
-    currency: worths[0]?.currency ?? "USD",
-    known: worths.every((worth) => worth.known),
-  };
+  return quoteOf([...activeNodes()].filter((place) => isPaid(place.node) && wouldRun(place)));
 }
 
-/** Put the total beside the queue button, and watch what is queued. */
+/** Put the total beside the queue button. */
 export function showTotal() {
-  const chip = element("button", {
-    class: "lumenfall-total",
-    type: "button",
-    title: t("total.open"),
-    hidden: true,
-    onclick: openEstimate,
-  });
+  const chip = element("button", { class: "lumenfall-total", type: "button", hidden: true, onclick: openEstimate });
   placeBesideRun(chip);
   onChange(() => {
-    const { nodes, amount, currency, known } = total();
-    chip.hidden = nodes === 0;
-    chip.textContent = (known ? "\u2248 " : "\u2265 ") + money(amount, currency);
+    const quote = total();
+    chip.hidden = !quote;
+    if (!quote) return;
+    chip.textContent = worthText(quote);
+    chip.title = [quote.why, replayText(quote), t("total.open")].filter(Boolean).join("\n");
   });
-  let batch = null;
-  onQueued((promptId) => (batch ??= new Batch()).add(promptId));
-  listen("promptQueued", () => (batch = null));
 }
 
-/** The prompts that one press of Run queued: warned of together, and stopped together. */
-class Batch {
-  constructor() {
-    this.ids = [];
-    this.amount = 0;
-    this.stopped = false;
-    this.settings = get("/settings").catch(() => ({}));
-  }
-
-  async add(promptId) {
-    const { amount, currency } = total();
-    this.ids.push(promptId);
-    this.amount += amount;
-    if (this.stopped) return stop([promptId]);
-    const { warn_above: most } = await this.settings;
-    if (this.stopped || most === null || most === undefined || this.amount <= most) return;
-    showToast({
-      kind: "warning",
-      key: `total ${this.ids[0]}`,
-      title: t("total.warning", { amount: money(this.amount, currency) }),
-      text: t("total.warningText", { limit: money(most, currency) }),
-      actions: [{ text: t("total.stop"), run: () => this.stop() }],
-      seconds: 20,
+/**
+ * An estimate of `count` runs of a prompt by the list, for want of a better one.
+ *
+ * @returns {import("./estimate.js").Estimate}
+ */
+export function byList(prompt, count) {
+  const lines = [...activeNodes()]
+    .filter(({ node, id }) => isPaid(node) && id in prompt)
+    .map(({ node, path, id }) => {
+      const worth = worthOf(node, path);
+      return {
+        node_id: id,
+        title: titleOf(node) ?? id,
+        model: slugsOf(node, path)?.join(", ") ?? null,
+        pictures: worth.count * count,
+        replayed: 0,
+        price: worth.amount * count,
+        currency: worth.currency,
+        source: worth.known ? "list price" : "unknown",
+        approximate: true,
+        notes: [],
+        error: null,
+      };
     });
-  }
-
-  stop() {
-    this.stopped = true;
-    stop(this.ids);
-  }
-}
-
-function stop(promptIds) {
-  return stopRuns(promptIds).catch((error) => showToast({ kind: "error", title: "Lumenfall", text: error.message }));
+  const currency = lines[0]?.currency ?? "USD";
+  return { lines, currency, approximate: true, ...sumOf(lines, currency) };
 }
 
 /** Ask the server what this workflow would cost, and show it node by node. */
@@ -86,7 +65,7 @@ export function openEstimate() {
     async render(body) {
       body.append(element("p", { class: "lumenfall-muted", text: t("total.asking"), role: "status" }));
       try {
-        body.replaceChildren(table(await post("/estimate", { prompt: await apiPrompt() })));
+        body.replaceChildren(table(await estimateOf(runningPart(await apiPrompt()))));
       } catch (error) {
         body.replaceChildren(
           element("p", { class: "lumenfall-error", text: [error.message, error.hint].filter(Boolean).join(" ") }),
@@ -96,7 +75,8 @@ export function openEstimate() {
   });
 }
 
-function table(quote) {
+/** An estimate, a row for each node. */
+export function table(quote) {
   const rows = quote.lines.map((line) =>
     element(
       "tr",
@@ -137,10 +117,13 @@ function table(quote) {
       element(
         "tr",
         {},
-        element("th", { scope: "row", colSpan: 3, text: quote.unknown ? t("total.sumAtLeast") : t("total.sum") }),
+        element("th", { scope: "row", colSpan: 3, text: quote.unknown && quote.total ? t("total.sumAtLeast") : t("total.sum") }),
         element("td", {
           class: "number",
-          text: (quote.approximate ? "\u2248 " : "") + money(quote.total, quote.currency),
+          text:
+            quote.unknown && !quote.total
+              ? t("total.unknown")
+              : (quote.approximate ? "\u2248 " : "") + money(quote.total, quote.currency),
         }),
         element("td", {}),
       ),

@@ -1,21 +1,25 @@
-// What web/js uses of the frontend's api: events, and routes that answer what `answers` has for them; a function there
-// gets the query.
+// What web/js uses of the frontend's api: events, routes that answer what `answers` has for them (a function there gets the
+// query, or the body of what is sent), which were asked, and what was queued.
 
 export const answers = new Map();
 export const asked = [];
 
 class Api extends EventTarget {
-  async queuePrompt() {
-    return { prompt_id: "queued" };
+  sent = [];
+
+  async queuePrompt(number, { output } = {}) {
+    this.sent.push(output);
+    return { prompt_id: `${this.sent.length}` };
   }
 
-  async fetchApi(route) {
+  async fetchApi(route, { body } = {}) {
     asked.push(route);
     const [path, query] = route.split("?");
     const answer = answers.get(route) ?? answers.get(path);
     if (answer === undefined) return new Response("", { status: 404 });
     if (answer instanceof Response) return answer.clone();
-    return Response.json(typeof answer === "function" ? answer(new URLSearchParams(query)) : answer);
+    if (typeof answer !== "function") return Response.json(answer);
+    return Response.json(answer(body ? JSON.parse(body) : new URLSearchParams(query)));
   }
 }
 

@@ -6,7 +6,8 @@ import { JSDOM } from "jsdom";
 register("./resolve.js", import.meta.url);
 
 const { window } = new JSDOM("<!doctype html><body></body>", { url: "http://127.0.0.1/", pretendToBeVisual: true });
-for (const name of ["window", "document", "localStorage", "sessionStorage", "HTMLElement", "CustomEvent", "requestAnimationFrame", "navigator"]) {
+const NAMES = ["window", "document", "localStorage", "sessionStorage", "HTMLElement", "HTMLDialogElement", "CustomEvent"];
+for (const name of [...NAMES, "requestAnimationFrame", "navigator"]) {
   Object.defineProperty(globalThis, name, { value: name === "window" ? window : window[name], configurable: true });
 }
 

@@ -7,8 +7,11 @@ const elements = new WeakMap(); // of nodes
 const owners = new WeakMap(); // of elements
 const MARK = "lumenfall-mounted";
 
-/** Show an element at the foot of a node; it is saved neither with the workflow nor in the prompt. */
-export function mount(node, name, element, height) {
+/**
+ * Show an element at the foot of a node; it is saved neither with the workflow nor in the prompt. `label` is what it is
+ * called where an app shows it.
+ */
+export function mount(node, name, element, height, label) {
   onChange(mountAgain);
   element.classList.add(MARK);
   elements.set(node, element);
@@ -22,6 +25,7 @@ export function mount(node, name, element, height) {
     setValue: () => {},
   });
   widget.serialize = false;
+  widget.label = label;
 }
 
 /**

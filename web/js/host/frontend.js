@@ -91,6 +91,30 @@ export function runCommand(id) {
   return app.extensionManager.command.execute(id);
 }
 
+/**
+ * Keep an element above the Run of App mode, wherever one is shown, and call `placed` then: apps have no place for
+ * extensions.
+ */
+export function placeInApps(element, placed) {
+  const canvas = document.getElementById("graph-canvas-container");
+  const page = canvas?.parentElement;
+  if (!page) return;
+  const place = () => {
+    const run = page.querySelector(':scope > :not(#graph-canvas-container) [data-testid="linear-run-button"]');
+    if (!run || run.contains(element)) return;
+    run.prepend(element);
+    placed();
+  };
+  // Not the canvas itself, which changes all the time.
+  const inside = new MutationObserver(place);
+  const around = new MutationObserver(() => {
+    inside.disconnect();
+    for (const child of page.children) if (child !== canvas) inside.observe(child, { childList: true, subtree: true });
+    place();
+  });
+  around.observe(page, { childList: true });
+}
+
 /** The graph of the workflow that is open. */
 export function rootGraph() {
   return app.rootGraph ?? app.graph;
@@ -133,19 +157,103 @@ export async function apiPrompt() {
 }
 
 /**
+ * Whether nodes of this class give something out: only what leads to one of them runs. Undefined where it is not known.
+ *
+ * @returns {boolean | undefined}
+ */
+export function isOutput(className) {
+  const { LiteGraph } = /** @type {any} */ (window);
+  return LiteGraph.registered_node_types[className]?.nodeData?.output_node;
+}
+
+/** Whether ComfyUI takes the next seed before a run, and not after it. */
+export function changesSeedsBefore() {
+  const setting = /** @type {any} */ (app.extensionManager)?.setting;
+  return setting?.get("Comfy.WidgetControlMode") === "before";
+}
+
+/**
+ * What is about to be queued: its prompt in API format, how often, and the ids of the outputs that alone are wanted.
+ *
+ * @typedef {{prompt: () => Promise<Record<string, any>>, count: number, targets?: string[]}} Run
+ */
+
+/** @type {(run: Run) => Promise<string | null>} */
+let whyNot = async () => null;
+/** @type {Set<(promptId: string, workflowId: string | undefined, tab: object | undefined) => void>} */
+const hearers = new Set();
+let isWrapped = false;
+
+/**
+ * Ask `guard` before anything is queued: it tells why a run must not be, null where it may.
+ *
+ * @param {(run: Run) => Promise<string | null>} guard
+ */
+export function guardQueue(guard) {
+  whyNot = guard;
+  wrapQueue();
+}
+
+/**
  * Call `listener` with each prompt that this page has queued: its id, the id of its workflow, and the tab that was open.
  *
  * @param {(promptId: string, workflowId: string | undefined, tab: object | undefined) => void} listener
  */
 export function onQueued(listener) {
-  // No event tells the id before the prompt runs.
-  const { queuePrompt } = api;
+  hearers.add(listener);
+  wrapQueue();
+}
+
+/**
+ * ComfyUI has nothing of its own for either: no event tells the id of a prompt before it runs, and `beforeQueued` of a
+ * widget cannot say no. `app.queuePrompt` is what Run, its shortcuts, Run (Instant) and App mode call: there a whole batch
+ * is held before seeds change and before ComfyUI says that it was queued. Packs call `api.queuePrompt` themselves. What
+ * others have put around either goes on working, and so does what they put there later.
+ */
+function wrapQueue() {
+  if (isWrapped) return;
+  isWrapped = true;
+  const run = /** @type {any} */ (app);
+  const { queuePrompt: queueBatch } = run;
+  const { queuePrompt: send } = api;
+  let batches = 0;
+  let granted = 0; // prompts that may be sent unasked, by the batches that were let through
+  run.queuePrompt = async function (number, count = 1, ...rest) {
+    const targets = Array.isArray(rest[0]) ? rest[0] : rest[0]?.queueNodeIds;
+    if (await whyNot({ prompt: apiPrompt, count, targets })) return false;
+    batches += 1;
+    granted += count;
+    try {
+      return await queueBatch.call(this, number, count, ...rest);
+    } finally {
+      batches -= 1;
+      // A batch is sent by the one before it, where that is not through yet; some end early.
+      if (!batches) granted = 0;
+    }
+  };
   api.queuePrompt = async function (...args) {
+    const [, { output, workflow }, options] = args;
+    if (granted) {
+      granted -= 1;
+    } else {
+      const targets = /** @type {any} */ (options)?.partialExecutionTargets;
+      const reason = await whyNot({ prompt: async () => output, count: 1, targets });
+      if (reason) throw new Error(reason);
+    }
     const tab = openWorkflow();
-    const answer = await queuePrompt.apply(this, args);
-    if (answer?.prompt_id) listener(answer.prompt_id, args[1]?.workflow?.id, tab);
+    const answer = await send.apply(this, args);
+    if (answer?.prompt_id) for (const hear of hearers) hear(answer.prompt_id, workflow?.id, tab);
     return answer;
   };
+}
+
+/** End Run (Instant) and Run (On Change); whether one was on. ComfyUI gives them no command, only a store of its own. */
+export function stopRunningAlone() {
+  const stores = /** @type {any} */ (app.extensionManager)?._p?._s;
+  const queue = stores?.get("queueSettingsStore");
+  if (!queue || queue.mode === "disabled") return false;
+  queue.mode = "disabled";
+  return true;
 }
 
 /** Queue a prompt, given as {output, workflow}. */

@@ -11,6 +11,7 @@ import { graphCanvas, rootGraph } from "./frontend.js";
 const SWITCHED_OFF = [2, 4]; // muted, bypassed
 const SUBGRAPH_INPUT = -10; // the id of what a subgraph's own inputs come from
 const CHANGING = /seed$|^control_after_generate$/; // with each run, where the user wants it
+const CONTROL = "control_after_generate";
 const PRIMITIVE = /^Primitive/; // the frontend's own, and the core nodes that say one value
 
 /** The id of the workflow that is open. */
@@ -29,21 +30,27 @@ export function* places(graph = rootGraph(), outer = "") {
   for (const node of nodesOf(graph)) {
     const id = `${outer}${node.id}`;
     yield { node, id };
-    if (node.subgraph) yield* places(node.subgraph, `${id}:`);
+    yield* placesIn(node, id);
   }
 }
 
+/** The same of what a node holds, which runs under the id `outer`. */
+export function* placesIn(node, outer) {
+  if (node.subgraph) yield* places(node.subgraph, `${outer}:`);
+}
+
 /**
- * Those that would run, each with the subgraph nodes that lead to it. One may run at several places.
+ * Those that are switched on, each with the subgraph nodes that lead to it, and the id that it runs under. One may run at
+ * several places.
  *
  * @param {LGraph} [graph]
  * @param {Node[]} [path]
- * @returns {Generator<{node: Node, path: Node[]}>}
+ * @returns {Generator<{node: Node, path: Node[], id: string}>}
  */
 export function* activeNodes(graph = rootGraph(), path = []) {
   for (const node of nodesOf(graph)) {
     if (SWITCHED_OFF.includes(node.mode)) continue;
-    yield { node, path };
+    yield { node, path, id: [...path, node].map((each) => each.id).join(":") };
     if (node.subgraph) yield* activeNodes(node.subgraph, [...path, node]);
   }
 }
@@ -244,8 +251,46 @@ function write({ node, widget }, value) {
 
 /** Let the seed of a node stay as it is after a run. */
 export function keepSeed(node) {
-  const control = widgetOf(node, "control_after_generate") ?? widgetOf(node, "seed")?.linkedWidgets?.[0];
+  const control = controlOf(node, widgetOf(node, "seed"));
   if (control) control.value = "fixed";
+}
+
+/** @param {Widget} [widget] */
+function controlOf(node, widget) {
+  return widgetOf(node, CONTROL) ?? widget?.linkedWidgets?.[0];
+}
+
+/**
+ * Whether an input becomes another one from run to run, by what is set beside the widget that says it.
+ *
+ * @param {Node} node
+ * @param {string} name
+ * @param {Node[]} [path]
+ */
+export function changesByItself(node, name, path) {
+  const sources = sourcesOf(node, name, path) ?? [];
+  // What is promoted goes by what is set inside.
+  const own = widgetOf(node, name);
+  if (own && sources.some((source) => source.node.subgraph)) sources.push({ node, widget: own });
+  return sources.some((source) => (controlOf(source.node, source.widget)?.value ?? "fixed") !== "fixed");
+}
+
+/** All that a node says, and what is wired to it: it reads the same as long as nothing of that is changed. */
+export function stateOf(node, path) {
+  const said = (node.widgets ?? []).map(({ name }) => [name, valueOf(node, name, path)]);
+  return JSON.stringify([said, (node.inputs ?? []).map(({ link }) => link ?? null)]);
+}
+
+/** Whether to read the graph does more than reading: a widget that takes a photo or uploads what it shows waits for it. */
+export function actsWhenRead() {
+  const acts = (/** @type {any} */ { serializeValue }) => serializeValue?.constructor?.name === "AsyncFunction";
+  return [...activeNodes()].some(({ node }) => node.widgets?.some(acts));
+}
+
+/** Whether a text that is switched on holds {one|another}, of which ComfyUI takes one by chance at each run. */
+export function hasChance() {
+  const isChance = (/** @type {any} */ { dynamicPrompts, value }) => dynamicPrompts && /\{[^}]*\|/.test(String(value));
+  return [...activeNodes()].some(({ node }) => node.widgets?.some(isChance));
 }
 
 /** Tell of all that changes the inputs of a node from now on. */

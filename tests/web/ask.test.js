@@ -1,0 +1,106 @@
+// What is asked before a run: which part of a graph counts, what a batch costs, and that nothing gets past the question.
+
+import assert from "node:assert/strict";
+import { beforeEach, test } from "node:test";
+import { refusal } from "../../web/js/ask.js";
+import { estimateRuns, readThreshold } from "../../web/js/estimate.js";
+import { guardQueue } from "../../web/js/host/frontend.js";
+import { runningPart } from "../../web/js/host/prompt.js";
+import { answers, api } from "./frontend/api.js";
+import { app } from "./frontend/app.js";
+import { node, open } from "./frontend/graph.js";
+
+const generate = (seed) => ({ class_type: "LumenfallGenerate", inputs: { prompt: "fox", seed } });
+const save = (id) => ({ class_type: "SaveImage", inputs: { images: [id, 0] } });
+
+/** Each node costs 0.05, but for what is equal to one before it. */
+function priced({ prompt }) {
+  const ordered = new Set();
+  const lines = Object.entries(prompt)
+    .filter(([, { class_type: name }]) => name === "LumenfallGenerate")
+    .map(([id, { inputs }]) => {
+      const key = JSON.stringify(inputs);
+      const isNew = !ordered.has(key);
+      ordered.add(key);
+      const price = isNew ? 0.05 : 0;
+      const source = isNew ? "dry run" : "store";
+      return { node_id: id, title: id, pictures: 1, replayed: isNew ? 0 : 1, price, currency: "USD", source, notes: [] };
+    });
+  const total = lines.reduce((sum, { price }) => sum + price, 0);
+  return { lines, total, currency: "USD", unknown: 0, approximate: false, warn_above: answers.get("threshold") };
+}
+
+beforeEach(async () => {
+  window.LiteGraph = {
+    registered_node_types: {
+      LumenfallGenerate: { nodeData: { output_node: false } },
+      SaveImage: { nodeData: { output_node: true } },
+    },
+  };
+  answers.set("/lumenfall/estimate", priced);
+  answers.set("threshold", 0.04);
+  await readThreshold();
+});
+
+test("only what leads to an output counts, or to those that are wanted", () => {
+  const prompt = { 1: generate(1), 2: save("1"), 3: generate(2), 4: generate(3), 5: save("4") };
+  assert.deepEqual(Object.keys(runningPart(prompt)), ["1", "2", "4", "5"]);
+  assert.deepEqual(Object.keys(runningPart(prompt, ["5"])), ["4", "5"]);
+  assert.deepEqual(runningPart({ 1: generate(1) }), {});
+  // Of a frontend that does not tell.
+  window.LiteGraph = { registered_node_types: {} };
+  assert.deepEqual(Object.keys(runningPart({ 1: generate(1) })), ["1"]);
+});
+
+test("a batch buys equal pictures once, and another with each seed", async () => {
+  const paid = node("LumenfallGenerate", { seed: 1, control_after_generate: "randomize" });
+  open({ 1: paid });
+  const prompt = { 1: generate(1), 2: save("1") };
+  const told = async (count) => (await estimateRuns(prompt, count)).total.toFixed(2);
+  assert.equal(await told(1), "0.05");
+  assert.equal(await told(4), "0.20");
+  paid.widgets[1].value = "fixed";
+  assert.equal(await told(4), "0.05");
+});
+
+test("what is held never reaches the queue; what is let through is asked about once, whoever sends it", async () => {
+  const asked = [];
+  const heard = [];
+  const another = app.queuePrompt;
+  app.queuePrompt = (...args) => (heard.push("before"), another.apply(app, args));
+  guardQueue(async (run) => {
+    asked.push([run.count, Object.keys(await run.prompt())]);
+    return answers.get("why") ?? null;
+  });
+  const ours = app.queuePrompt;
+  app.queuePrompt = (...args) => (heard.push("after"), ours.apply(app, args));
+  app.prompt = { 1: generate(1), 2: save("1") };
+  assert.equal(await app.queuePrompt(0, 3), true);
+  assert.deepEqual([asked.length, api.sent.length, heard], [1, 3, ["after", "before"]]);
+  answers.set("why", "no");
+  assert.equal(await app.queuePrompt(0, 3), false);
+  await assert.rejects(() => api.queuePrompt(0, { output: { 9: generate(9) } }), /no/);
+  assert.deepEqual(asked.slice(1), [
+    [3, ["1", "2"]],
+    [1, ["9"]],
+  ]);
+  assert.equal(api.sent.length, 3);
+});
+
+test("the question names the sum, and what waits behind a no is not queued either", async () => {
+  HTMLDialogElement.prototype.showModal = function () {
+    this.open = true;
+  };
+  HTMLDialogElement.prototype.close = function () {
+    this.dispatchEvent(new window.Event("close"));
+  };
+  const run = { prompt: async () => ({ 1: generate(1), 2: save("1") }), count: 1 };
+  const [first, second] = [refusal(run), refusal(run)];
+  while (!document.querySelector(".lumenfall-ask table")) await new Promise((done) => setTimeout(done));
+  assert.match(document.querySelector(".lumenfall-ask tfoot").textContent, /\$0\.05/);
+  [...document.querySelectorAll(".lumenfall-ask footer button")].at(-1).click();
+  assert.deepEqual([await first, await second], ["ask.cancelled", "ask.cancelled"]);
+  answers.set("threshold", 0.06);
+  await readThreshold();
+  assert.equal(await refusal(run), null);
+});

@@ -1,0 +1,98 @@
+// What an app shows of money above its Run: the price before, the cost after, what is left, and the models to choose from.
+
+import { namesOf } from "./accepts.js";
+import { barOf } from "./bar.js";
+import { element } from "./element.js";
+import { onChange } from "./host/changes.js";
+import { placeInApps } from "./host/frontend.js";
+import { activeNodes, titleOf } from "./host/graph.js";
+import { canChoose, isPaid, slugsOf } from "./nodes.js";
+import { lastRun } from "./outcomes.js";
+import { quoteOf, wouldRun } from "./quotes.js";
+import { get } from "./server.js";
+import { money, replayText, t, worthText } from "./text.js";
+import { openEstimate } from "./total.js";
+
+/** Show it in each app that is opened from now on. */
+export function showInApps() {
+  const panel = new Panel();
+  placeInApps(panel.root, () => panel.refresh());
+  onChange(() => panel.refresh());
+}
+
+class Panel {
+  constructor() {
+    this.models = element("div", { class: "lumenfall-app-models" });
+    this.price = element("button", { class: "lumenfall-total", type: "button", onclick: openEstimate });
+    this.cost = element("span", { role: "status" });
+    this.left = element("span");
+    const row = (label, shown) => element("div", { class: "lumenfall-app-row" }, element("span", { text: label }), shown);
+    this.costRow = row(t("app.cost"), this.cost);
+    this.leftRow = row(t("app.left"), this.left);
+    this.root = element(
+      "section",
+      { class: "lumenfall-app", "aria-label": "Lumenfall" },
+      this.models,
+      row(t("total.price"), this.price),
+      this.costRow,
+      this.leftRow,
+    );
+    this.leftRow.hidden = true;
+    /** @type {string | null} */
+    this.told = null;
+    /** @type {any[]} */
+    this.nodes = [];
+  }
+
+  refresh() {
+    if (!this.root.isConnected) return;
+    const places = [...activeNodes()].filter((place) => isPaid(place.node) && wouldRun(place));
+    const quote = quoteOf(places);
+    this.root.hidden = !quote;
+    if (!quote) return;
+    this.price.textContent = worthText(quote);
+    this.price.title = [quote.why, replayText(quote), t("total.open")].filter(Boolean).join("\n");
+    this.showModels(new Map(places.map((place) => [place.node, place])));
+    const cost = lastRun(places.map(({ id }) => id));
+    this.costRow.hidden = !cost;
+    this.cost.textContent = cost;
+    // What is left changes with what was paid, and is asked for then.
+    if (cost === this.told) return;
+    this.told = cost;
+    this.showLeft();
+  }
+
+  /** A button for each node, named where there are several. */
+  showModels(nodes) {
+    const buttons = [...nodes].map(([node, { path }]) => {
+      const label = nodes.size > 1 ? `${titleOf(node)}: ` : `${t("total.model")}: `;
+      return element("button", {
+        class: "lumenfall-model",
+        type: "button",
+        "aria-haspopup": "dialog",
+        title: t("node.choose"),
+        text: label + namesOf(slugsOf(node, path)),
+        disabled: !canChoose(node),
+        onclick: () => barOf(node)?.pick(),
+      });
+    });
+    const said = (all) => all.map((button) => button.textContent).join("\n");
+    const isSame = this.nodes.length === nodes.size && this.nodes.every((node) => nodes.has(node));
+    // A button that is pressed is not made anew.
+    if (isSame && said([...this.models.children]) === said(buttons)) return;
+    this.nodes = [...nodes.keys()];
+    this.models.replaceChildren(...buttons);
+  }
+
+  async showLeft() {
+    const { limits, today, month } = await get("/spend").catch(() => ({}));
+    const left = [
+      [limits?.day, today, "sidebar.today"],
+      [limits?.month, month, "sidebar.month"],
+    ].filter(([limit]) => limit !== null && limit !== undefined);
+    this.leftRow.hidden = !left.length;
+    this.left.textContent = left
+      .map(([limit, spent, name]) => `${t(name)}: ${money(Math.max(0, limit - spent))} ${t("sidebar.ofLimit", { amount: money(limit) })}`)
+      .join(" \u00b7 ");
+  }
+}

@@ -1,0 +1,156 @@
+// The question before a run that would cost more than the user wants to spend unasked: before anything is queued.
+
+import { openDialog } from "./dialog.js";
+import { element } from "./element.js";
+import { estimateRuns, isPaidFor, threshold } from "./estimate.js";
+import { guardQueue, stopRunningAlone } from "./host/frontend.js";
+import { runningPart } from "./host/prompt.js";
+import { money, t } from "./text.js";
+import { showToast } from "./toast.js";
+import { byList, table } from "./total.js";
+
+const PATIENCE = 5000; // milliseconds that the server has to name the price
+const QUIET = 700; // milliseconds of them before the user is told what is waited for
+const MUTED = "Lumenfall.unaskedOn";
+
+/** Ask before each run of this page that needs it. */
+export function askBeforeRuns() {
+  guardQueue(refusal);
+}
+
+let lastAsked = Promise.resolve();
+let refused = 0;
+
+/**
+ * Why a run is not queued; null where it is. The one place that decides it. One question after the other: what was waiting
+ * behind one that was answered with no is not queued either.
+ *
+ * @param {import("./host/frontend.js").Run} run
+ * @returns {Promise<string | null>}
+ */
+export async function refusal(run) {
+  if (threshold() === null) return null;
+  const before = refused;
+  const asked = lastAsked.then(async () => (refused === before ? await decide(run) : t("ask.cancelled")));
+  lastAsked = asked.then(
+    () => {},
+    () => {},
+  );
+  return asked;
+}
+
+/**
+ * @param {import("./host/frontend.js").Run} run
+ * @returns {Promise<string | null>}
+ */
+async function decide({ prompt, count, targets }) {
+  let part;
+  try {
+    part = runningPart(await prompt(), targets);
+  } catch {
+    // ComfyUI meets the same, and says so.
+    return null;
+  }
+  if (!isPaidFor(part) || isMuted()) return null;
+  const question = new Question(part, count);
+  const wait = setTimeout(() => question.open(), QUIET);
+  const late = new Promise((done) => setTimeout(done, PATIENCE, new Error(t("ask.late"))));
+  const told = await Promise.race([estimateRuns(part, count).catch((error) => error), late, question.answer]);
+  clearTimeout(wait);
+  if (!(told instanceof Error || typeof told === "string") && isWithin(told)) {
+    question.close();
+    return null;
+  }
+  const answer = typeof told === "string" ? told : await question.put(told);
+  if (answer === RUN_TODAY) mute();
+  if (answer !== CANCEL) return null;
+  refused += 1;
+  const reason = t(stopRunningAlone() ? "ask.stopped" : "ask.cancelled");
+  showToast({ title: "Lumenfall", text: reason, key: "ask", seconds: 6 });
+  return reason;
+}
+
+/** Whether all of it is known to cost no more than the user lets go unasked; other currencies are not compared. */
+function isWithin({ total, unknown, currency }) {
+  const most = threshold();
+  if (most === null) return true;
+  return most !== undefined && !unknown && (total === 0 || (currency === "USD" && total <= most));
+}
+
+const [RUN_ONCE, RUN_TODAY, CANCEL] = ["run", "today", "cancel"];
+
+class Question {
+  constructor(part, count) {
+    this.part = part;
+    this.count = count;
+    this.told = element("div", { role: "status" }, element("p", { class: "lumenfall-muted", text: t("total.asking") }));
+    this.buttons = element("footer", {}, this.button("ask.cancel", CANCEL, { autofocus: true }));
+    this.dialog = null;
+    /** @type {Promise<string>} */
+    this.answer = new Promise((resolve) => (this.resolve = resolve));
+  }
+
+  open() {
+    this.dialog = openDialog({
+      title: t("ask.title"),
+      className: "lumenfall-estimate lumenfall-ask",
+      render: (body) => body.append(this.told, this.buttons),
+      onclose: () => this.resolve(CANCEL),
+    });
+  }
+
+  button(text, answer, properties = {}) {
+    const onclick = () => {
+      this.resolve(answer);
+      this.close();
+    };
+    return element("button", { class: "lumenfall-button", type: "button", text: t(text), onclick, ...properties });
+  }
+
+  /** Put what was found out; the answer. */
+  put(told) {
+    if (!this.dialog) this.open();
+    const known = told instanceof Error ? byList(this.part, this.count) : told;
+    this.told.replaceChildren(...this.words(told, known), table(known));
+    this.buttons.prepend(
+      this.button("ask.once", RUN_ONCE, { class: "lumenfall-button primary" }),
+      this.button("ask.today", RUN_TODAY),
+    );
+    return this.answer;
+  }
+
+  words(told, { total, currency, unknown }) {
+    const most = threshold();
+    const sum = { amount: money(total, currency), count: this.count };
+    const lines = [unknown && !total ? t("ask.noSum") : t(this.count > 1 ? "ask.sums" : "ask.sum", sum)];
+    if (told instanceof Error) lines.push(t("ask.failed", { reason: told.message }));
+    if (unknown && total) lines.push(t("ask.unknown", { count: unknown }));
+    if (most !== null && most !== undefined) lines.push(t("ask.limit", { limit: money(most) }));
+    return lines.map((text, index) => element("p", { class: index ? "lumenfall-muted" : "lumenfall-sum", text }));
+  }
+
+  close() {
+    this.dialog?.close();
+  }
+}
+
+/** Not asked again today, as long as the threshold is the same. */
+function mute() {
+  try {
+    localStorage.setItem(MUTED, today());
+  } catch {
+    // A page without storage asks each time.
+  }
+}
+
+function isMuted() {
+  try {
+    return localStorage.getItem(MUTED) === today();
+  } catch {
+    return false;
+  }
+}
+
+function today() {
+  return `${new Date().toDateString()} ${threshold()}`;
+}

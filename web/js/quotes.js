@@ -1,0 +1,142 @@
+// What each paid node would cost, as exactly as is known: by the list at once and, when the graph has rested for a
+// moment, by an estimate of the server's, which also knows what the store has.
+
+import { estimateOf, isKnown, isPaidFor } from "./estimate.js";
+import { changed, onChange } from "./host/changes.js";
+import { apiPrompt, listen } from "./host/frontend.js";
+import { activeNodes, actsWhenRead, stateOf, workflowId } from "./host/graph.js";
+import { runningPart } from "./host/prompt.js";
+import { isPaid, worthOf } from "./nodes.js";
+
+const REST = 400; // milliseconds without a change, after which it is read which nodes would run
+const LONGER = 1200; // after which the server is asked
+const GAP = 4000; // between two questions to the server
+const SULK = 60_000; // after one that failed
+const MOST = 40; // paid nodes; a larger graph is estimated when the user asks
+
+/** @typedef {{node: import("./host/graph.js").Node, path: import("./host/graph.js").Node[], id: string}} Place */
+
+/**
+ * The graph when it last rested: which nodes would run, what they said, and the lines of its estimate.
+ *
+ * @type {{workflow: string, key: string, ids: Set<string>, states: Map<string, string>,
+ *   lines: Map<string, import("./estimate.js").Line>, isAsked: boolean} | null}
+ */
+let rested = null;
+let timer = 0;
+let soonest = 0;
+let isAsking = false;
+
+/** Watch the graph from now on. */
+export function watchQuotes() {
+  onChange(() => wait(REST));
+  document.addEventListener("visibilitychange", () => wait(REST));
+  // What has just been paid is in the store now.
+  for (const end of ["execution_success", "execution_error", "execution_interrupted"]) {
+    listen(end, () => {
+      if (rested) rested.isAsked = false;
+      wait(REST);
+    });
+  }
+}
+
+function wait(milliseconds) {
+  clearTimeout(timer);
+  timer = window.setTimeout(rest, milliseconds);
+}
+
+async function rest() {
+  const paid = [...activeNodes()].filter(({ node }) => isPaid(node));
+  // Reading some widgets takes a photo or uploads a scene.
+  if (document.hidden || !paid.length || actsWhenRead()) return;
+  const now = await readGraph(paid);
+  if (!now) return;
+  if (now.key !== rested?.key) {
+    rested = now;
+    changed();
+    wait(LONGER);
+  } else if (!rested.isAsked && !isAsking && paid.length <= MOST) {
+    if (Date.now() < soonest) wait(soonest - Date.now());
+    else await ask(rested, now.part);
+  }
+}
+
+async function readGraph(paid) {
+  const workflow = workflowId();
+  const states = new Map(paid.map(({ node, path, id }) => [id, stateOf(node, path)]));
+  try {
+    const part = runningPart(await apiPrompt());
+    const key = `${workflow} ${JSON.stringify(part)}`;
+    const ids = new Set(Object.keys(part));
+    return { workflow, key, ids, states, lines: new Map(), isAsked: false, part };
+  } catch {
+    // A graph that cannot be queued now; ComfyUI says why when it is.
+    return null;
+  }
+}
+
+async function ask(graph, part) {
+  graph.isAsked = true;
+  if (!isPaidFor(part)) return;
+  isAsking = true;
+  soonest = Date.now() + GAP;
+  try {
+    const { lines } = await estimateOf(part);
+    graph.lines = new Map(lines.map((line) => [line.node_id, line]));
+  } catch {
+    soonest = Date.now() + SULK;
+  } finally {
+    isAsking = false;
+  }
+  changed();
+}
+
+/** Whether the node at a place would run: whether it leads to an output. True where that is not known yet. */
+export function wouldRun({ id }) {
+  return rested?.workflow !== workflowId() || !rested.states.has(id) || rested.ids.has(id);
+}
+
+/**
+ * What the node at a place would cost: as `worthOf` tells it, and `replayed` pictures of it come from the store; `why` its
+ * price is not known, or not yet exactly.
+ *
+ * @param {Place} place
+ */
+export function quoteAt(place) {
+  const worth = { ...worthOf(place.node, place.path), replayed: 0 };
+  const line = lineAt(place);
+  if (!line) return worth;
+  if (!isKnown(line)) return { ...worth, why: line.error?.message ?? worth.why };
+  // An equal one is on its way, or nobody knows what became of it.
+  if (!line.price && !line.replayed) return { ...worth, why: line.notes.join(" ") };
+  const { price: amount, replayed, pictures: count } = line;
+  return { ...worth, amount, replayed, count, currency: line.currency ?? worth.currency, known: true, why: null };
+}
+
+/** The line of a place in the last estimate, as long as the node says what it said then. */
+function lineAt({ node, path, id }) {
+  if (rested?.workflow !== workflowId() || rested.states.get(id) !== stateOf(node, path)) return undefined;
+  return rested.lines.get(id);
+}
+
+/**
+ * What several places cost together, null where there are none; `free`: all of it comes from the store.
+ *
+ * @param {Place[]} places
+ */
+export function quoteOf(places) {
+  const quotes = places.map(quoteAt);
+  if (!quotes.length) return null;
+  const { currency } = quotes.find(({ amount }) => amount > 0) ?? quotes[0];
+  const summed = quotes.filter((quote) => quote.currency === currency || !quote.amount);
+  const sum = (name) => summed.reduce((total, quote) => total + quote[name], 0);
+  return {
+    amount: sum("amount"),
+    count: sum("count"),
+    replayed: sum("replayed"),
+    currency,
+    known: summed.length === quotes.length && quotes.every(({ known }) => known),
+    free: quotes.every(({ known, amount, replayed }) => known && !amount && replayed > 0),
+    why: [...new Set(quotes.map(({ why }) => why).filter(Boolean))].join("\n"),
+  };
+}
