@@ -262,6 +262,8 @@ class Checkout:
             request_id=error.request_id or call.request_id,
             error=error.message,
         )
+        if error.status is not None and call.charged is Charged.UNKNOWN and self.client.server.flavour.native:
+            call = replace(call, facts={**call.facts, "doubted": True})
         if error.cost:
             call = replace(call, cost=nanos(error.cost), currency=error.currency or "USD")
         try:

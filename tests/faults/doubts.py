@@ -71,6 +71,30 @@ ROWS = [
         between=both(lagging, HALF_AN_HOUR),
         ledger_late=True,
     ),
+    *(
+        _row(
+            f"{status} without a code, and half an hour later the log has no such entry",
+            fails(errors.ApiError if status < 500 else errors.ServerFault, UNKNOWN),
+            bought(),
+            (0, 1),
+            _not_made(status, "<html><title>Bad</title></html>"),
+            lagging,
+            between=both(lagging, HALF_AN_HOUR),
+            env=ONE_A_DAY,
+            ledger_late=True,
+        )
+        for status in (302, 408, 500, 502, 503, 504, 520)
+    ),
+    _row(
+        "502, billed, and half an hour later the log has an entry whose cost nobody knows",
+        fails(errors.ServerFault, UNKNOWN),
+        NOT_KNOWN,
+        (1, 1),
+        made(502, "<html><title>Bad</title></html>"),
+        log_has(status="completed", cost=None),
+        between=both(log_has(status="completed", cost=None), HALF_AN_HOUR),
+        after=do(World.run),
+    ),
     _row(
         "403, and half an hour later the log is out of reach",
         fails(errors.AuthenticationFailed, UNKNOWN),
