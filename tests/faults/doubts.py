@@ -10,7 +10,7 @@ from nodes import errors
 from nodes.errors import Charged
 from tests.faults.answers import without_log
 from tests.faults.killing import NOT_KNOWN
-from tests.faults.limits import ONE_A_DAY, TOO_DEAR, _another
+from tests.faults.limits import ONE_A_DAY, TOO_DEAR, _another, at
 from tests.faults.table import PAID_FOR, Act, Row, both, bought, do, fails
 from tests.faults.verdicts import _not_made, log_has, made
 from tests.faults.world import World
@@ -84,6 +84,20 @@ ROWS = [
             ledger_late=True,
         )
         for status in (302, 408, 500, 502, 503, 504, 520)
+    ),
+    *(
+        _row(
+            f"{status}, billed, and this machine's clock jumps while the log lags",
+            fails(kind, UNKNOWN),
+            NOT_KNOWN,
+            (1, 1),
+            made(status, "<html><title>Bad</title></html>"),
+            lagging,
+            between=lagging,
+            again=at(2000.0),
+            after=do(World.run),
+        )
+        for status, kind in ((403, errors.AuthenticationFailed), (502, errors.ServerFault))
     ),
     _row(
         "502, billed, and half an hour later the log has an entry whose cost nobody knows",
