@@ -85,7 +85,8 @@ async def resolve(
             call = await judged(client, call, says_nothing_was_begun)
     elif is_doubted(call):
         call = await judged(client, call)
-    elif not call.cost or call.request_id is None:
+    elif call.state in UNRESOLVED or not call.cost or call.request_id is None:
+        # What the answer named as the cost of a failure is not the last word.
         # Without a log, a price that nobody knows stays unknown for ever.
         is_priced = bool(call.reserved) or client.server.flavour.native
         call = await with_logged_cost(client, call, is_priced=is_priced)

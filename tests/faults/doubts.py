@@ -25,6 +25,7 @@ REFUSALS: tuple[tuple[int, Any, type[errors.LumenfallError]], ...] = (
     (200, {"error": {"message": "no", "code": "content_policy_violation"}}, errors.ContentPolicyViolation),
     (307, {}, errors.ApiError),
 )
+POLICY = {"error": {"message": "no", "code": "CONTENT_POLICY_VIOLATION"}}
 NO_MODEL = {"error": {"message": "no", "code": "model_not_found"}}
 
 
@@ -145,6 +146,34 @@ ROWS = [
         (1, 1),
         made(503, NO_MODEL),
         ODD,
+    ),
+    # What a refusal cost is asked where it may have cost something
+    _row(
+        "400 by policy, and billed",
+        fails(errors.ContentPolicyViolation, Charged.YES),
+        PAID_FOR,
+        (1, 1),
+        made(400, POLICY),
+    ),
+    _row(
+        "busy to the last try, and billed each time",
+        fails(errors.RateLimited, Charged.YES),
+        PAID_FOR,
+        (4, 4),
+        *[made(429, {"error": {"message": "busy", "code": "RATE_LIMITED"}})] * 4,
+    ),
+    _row(
+        "500 that names a cost, of which the log says that it was free",
+        fails(errors.ServerFault),
+        bought(),
+        (0, 1),
+        _not_made(500, {"error": {"message": "no"}, "metadata": {"cost": 0.05, "cost_currency": "USD"}}),
+        log_has(status="upstream_failure", cost=0),
+    ),
+    *(
+        _row(f"400 by policy, and the log {trouble}", fails(errors.ContentPolicyViolation), bought(), (0, 1), *acts)
+        for trouble, act in OUT_OF_ORDER
+        for acts in ((_not_made(400, POLICY), act),)
     ),
     # What says that nothing was begun needs no second opinion
     *(
