@@ -111,6 +111,8 @@ class Client:
     ) -> None:
         self.server = server
         self.meter = downloads.Meter()
+        self.dated: float | None = None
+        """When the server answered last for nothing, by its own clock; None where it does not say."""
         self._deadline = deadline
         self._on_status = on_status
         if server.exposure and server.base_url not in _warned:
@@ -218,9 +220,15 @@ class Client:
         return await self._json(f"{self.server.base_url}/{path}", params or None)
 
     async def look_up(
-        self, request_id: str | None, trace_id: str | None, since: float, refused: Sequence[str | None] = ()
+        self,
+        request_id: str | None,
+        trace_id: str | None,
+        since: float,
+        refused: Sequence[str | None] = (),
+        until: float | None = None,
     ) -> Logged | None:
-        """What the server's log says of a request that was sent at ``since`` (unix time), free of charge.
+        """What the server's log says of a request that was sent at ``since`` (unix time), free of charge; it was
+        answered at ``until``, if ever.
 
         ``refused`` are the ids of the requests with the same trace that were put off before it. None where the server
         has no such request, no log, or does not show all of them yet. Raises LumenfallError where the log cannot be
@@ -237,7 +245,7 @@ class Client:
         except LumenfallError as error:
             failure = error
         if trace_id and not found:
-            found = await request_log.by_trace(self._json, url, trace_id, since, refused)
+            found = await request_log.by_trace(self._json, url, trace_id, since, refused, until)
         if found is None and failure is not None:
             raise failure
         if not (found and found.cost):
@@ -356,6 +364,7 @@ class Client:
         except (NotSent, httpx.HTTPError, asyncio.TimeoutError, OSError) as error:
             raise self._unreachable(error) from error
         self.met(reply.peer)
+        self.dated = reply.dated
         reply = self._without_secrets(reply)
         if reply.broken and whole:
             raise ConnectionFailed(f"The answer did not arrive whole ({reply.broken}).", charged=Charged.NO)

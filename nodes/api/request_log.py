@@ -26,6 +26,9 @@ PAGE_SIZE = 100
 CLOCK_TOLERANCE = 300.0
 """Seconds by which this machine's clock may be ahead of the server's."""
 
+WITHIN = 3600.0
+"""Seconds after its answer within which a request is in the log, by the time that the log gives it."""
+
 _UNDERWAY = ("pending", "processing")
 _FAILED = ("upstream_failure", "rejected", "cancelled")
 
@@ -122,26 +125,42 @@ def _no_log() -> LumenfallError:
 
 
 async def by_trace(
-    ask: Ask, native_url: str, trace_id: str, since: float, refused: Sequence[str | None] = ()
+    ask: Ask,
+    native_url: str,
+    trace_id: str,
+    since: float,
+    refused: Sequence[str | None] = (),
+    until: float | None = None,
 ) -> Logged | None:
-    """The request that carried ``trace_id`` and was sent at ``since`` (unix time); None where the log does not have it.
-    Raises LumenfallError where it does not tell.
+    """The request that carried ``trace_id``, sent at ``since`` (unix time) and answered at ``until``; None where the
+    log does not have it. Raises LumenfallError where it does not tell, as where there is one without a trace.
 
     ``refused`` are the ids of those that carried it before, and that the server put off (None: it named no id). The log
     lags: that nothing was charged is its word only where all of them are in it.
     """
     address = f"{native_url}/requests"
-    earliest = datetime.fromtimestamp(max(0.0, since - CLOCK_TOLERANCE), timezone.utc)
     query = {"limit": str(PAGE_SIZE)}
-    begin = {**query, "created_after": earliest.strftime("%Y-%m-%dT%H:%M:%SZ")}
-    ours: dict[str, _Entry] = {}
-    found, is_whole = await _search(ask, address, begin, trace_id, refused, ours)
+    # What a busy account has sent since then is not read.
+    within = {
+        **query,
+        "created_after": _iso_time(since - CLOCK_TOLERANCE),
+        "created_before": _iso_time(max(since, until or since) + WITHIN),
+    }
+    entries: dict[str, _Entry] = {}
+    found, is_whole = await _search(ask, address, within, trace_id, refused, entries)
+    is_one_untold = any(entry.trace_id is None for entry in entries.values())
     if found is None:
         # This machine's clock may have been wrong by any amount.
-        found, _ = await _search(ask, address, query, trace_id, refused, ours)
+        found, _ = await _search(ask, address, query, trace_id, refused, entries)
     if found is None and not is_whole:
         raise AnswerError("The request log is longer than can be read.", charged=Charged.NO)
+    if found is None and is_one_untold:
+        raise AnswerError("The request log does not tell whose request one of that time is.", charged=Charged.NO)
     return found
+
+
+def _iso_time(moment: float) -> str:
+    return datetime.fromtimestamp(max(0.0, moment), timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 async def _search(
@@ -150,10 +169,10 @@ async def _search(
     query: dict[str, str],
     trace_id: str,
     refused: Sequence[str | None],
-    ours: dict[str, _Entry],
+    entries: dict[str, _Entry],
 ) -> tuple[Logged | None, bool]:
-    """Page after page, until they tell what became of it, and whether that were all pages. ``ours`` gathers the entries
-    with the trace.
+    """Page after page, until they tell what became of it, and whether that were all pages. ``entries`` gathers those
+    with the trace, or without any.
     """
     address = first
     parameters: dict[str, str] | None = query
@@ -164,7 +183,8 @@ async def _search(
             raise _no_log() from None
         if page.data is None:
             raise _no_log()
-        ours |= {entry.id: entry for entry in page.data if entry and entry.id and entry.trace_id == trace_id}
+        entries |= {entry.id: entry for entry in page.data if entry and entry.id and entry.trace_id in (trace_id, None)}
+        ours = {name: entry for name, entry in entries.items() if entry.trace_id is not None}
         verdict = _verdict(ours, refused)
         following = _same_origin(address, page.next_page_url)
         if verdict is not None or following is None:

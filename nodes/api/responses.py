@@ -6,6 +6,7 @@ Sources: docs.lumenfall.ai/api-reference/images and /cost-estimation, OpenAI's o
 
 from __future__ import annotations
 
+import base64
 import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -267,6 +268,8 @@ def read_balance(status: int, headers: Mapping[str, str], body: bytes) -> Balanc
 
 def _decode_or_salvage(headers: Mapping[str, str], body: bytes, broken: str | None) -> tuple[dict[str, Any], list[str]]:
     """The answer, or what has arrived of it with a note that says so."""
+    if broken is None and _begins_as_picture(body):
+        return {"data": [{"b64_json": base64.b64encode(body).decode()}]}, []
     try:
         return _decode_json(headers, body), []
     except AnswerError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import re
@@ -37,7 +38,25 @@ def read_json(body: bytes) -> Any:
     short = shorten(body)
     if len(short.text) > MOST_TEXT:
         raise TooMuch
-    return short.restored(json.loads(short.text))
+    return short.restored(_loads(short.text))
+
+
+_ESCAPE = re.compile(rb'\\(["\\/bfnrt]|u[0-9a-fA-F]{4})?')
+
+
+def _loads(text: bytes) -> Any:
+    """What JSON says whose texts are not escaped well: with the end of a line in them, or a backslash too many."""
+    try:
+        return json.loads(text, strict=False)
+    except json.JSONDecodeError:
+        mended = _without_odd_escapes(text)
+        if mended == text:
+            raise
+        return json.loads(mended, strict=False)
+
+
+def _without_odd_escapes(text: bytes) -> bytes:
+    return _ESCAPE.sub(lambda escape: escape[0] if escape[1] else b"", text)
 
 
 def _head(body: bytes) -> bytes:
@@ -50,7 +69,7 @@ def _head(body: bytes) -> bytes:
 
 
 _QUOTE = re.compile(b'"')
-_decoder = json.JSONDecoder()
+_decoder = json.JSONDecoder(strict=False)
 _SPACE = re.compile(r"[ \t\n\r]*")
 
 
@@ -62,13 +81,15 @@ def complete_members(body: bytes) -> dict[str, Any]:
     """The members of the outermost object that are complete, up to the first that is not, or to what is too much. Long
     texts are LongText.
 
-    Of an incomplete ``data`` list its complete entries are kept. Never raises; empty where nothing can be had.
+    Of an incomplete ``data`` list its complete entries are kept, and of the others the addresses and base64 that can be
+    told by their names. Never raises; empty where nothing can be had.
     """
     try:
         short = shorten(_head(body))
     except ValueError:
         return {}
-    found: dict[str, Any] = short.restored(_complete(short.text[:MOST_TEXT].decode("utf-8-sig", "replace")))
+    text = _without_odd_escapes(short.text[:MOST_TEXT]).decode("utf-8-sig", "replace")
+    found: dict[str, Any] = short.restored(_complete(text))
     return found
 
 
@@ -86,7 +107,39 @@ def _complete(text: str) -> dict[str, Any]:
                 found[str(key)] = scan.value()
             scan.expect(",")
     except _BrokenOff:
+        if "data" not in found or scan.is_in_data:
+            _add_named(text[scan.place :], found)
         return found
+
+
+_DATA = re.compile(r'"data"\s*:\s*\[')
+_METADATA = re.compile(r'\]\s*,\s*"metadata"\s*:\s*')
+_NAMED = re.compile(
+    r'"(?P<name>url|b64_json)"\s*:\s*"(?P<text>[^"\\]*(?:\\.[^"\\]*)*)"(?=\s*[,}])|(?P<next>\}\s*,\s*\{)', re.DOTALL
+)
+"""A picture of an entry, or where the next entry begins."""
+
+
+def _add_named(text: str, found: dict[str, Any]) -> None:
+    """Add to ``found`` what can be told by its name in ``text``, which cannot be decoded."""
+    if "data" not in found:
+        opening = _DATA.search(text)
+        if opening is None:
+            return
+        text = text[opening.end() :]
+    data, *after = _METADATA.split(text, maxsplit=1)
+    if after and "metadata" not in found:
+        with contextlib.suppress(ValueError, RecursionError):
+            found["metadata"] = _decoder.raw_decode(after[0])[0]
+    entries: list[dict[str, str]] = [{}]
+    for part in _NAMED.finditer(data):
+        if part["next"] or part["name"] in entries[-1]:
+            entries.append({})
+        if part["name"]:
+            entries[-1][part["name"]] = _decoder.decode(f'"{part["text"]}"')
+    named = [entry for entry in entries if entry]
+    if named:
+        found["data"] = [*found.get("data", ()), *named]
 
 
 class _Scan:
@@ -94,38 +147,39 @@ class _Scan:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._place = 0
+        self.place = 0
+        self.is_in_data = False
+        """Whether a list is being filled."""
 
     def at(self, token: str) -> bool:
-        match = _SPACE.match(self._text, self._place)
-        self._place = match.end() if match else self._place
-        return self._text.startswith(token, self._place)
+        match = _SPACE.match(self._text, self.place)
+        self.place = match.end() if match else self.place
+        return self._text.startswith(token, self.place)
 
     def expect(self, token: str) -> None:
         if not self.at(token):
             raise _BrokenOff
-        self._place += len(token)
+        self.place += len(token)
 
     def value(self) -> Any:
         self.at("")
         try:
-            value, end = _decoder.raw_decode(self._text, self._place)
+            value, end = _decoder.raw_decode(self._text, self.place)
         except (ValueError, RecursionError):
             raise _BrokenOff from None
         if end == len(self._text) and isinstance(value, (int, float)):
             raise _BrokenOff  # the rest of the number may be missing
-        self._place = end
+        self.place = end
         return value
 
     def fill(self, entries: list[Any]) -> None:
         """Read a list into ``entries``, one complete entry after the other."""
         self.expect("[")
-        if self.at("]"):
-            self.expect("]")
-            return
-        while True:
+        self.is_in_data = True
+        # Not all writers know that no comma may follow the last one.
+        while not self.at("]"):
             entries.append(self.value())
-            if self.at("]"):
-                break
-            self.expect(",")
+            if not self.at("]"):
+                self.expect(",")
         self.expect("]")
+        self.is_in_data = False

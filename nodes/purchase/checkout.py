@@ -28,7 +28,7 @@ from ..api import (
     says_nothing_was_begun,
 )
 from ..api.prices import Price, price
-from ..errors import BudgetExceeded, Charged, DryRunCharged, LumenfallError, sentences
+from ..errors import BudgetExceeded, Charged, ContentPolicyViolation, DryRunCharged, LumenfallError, sentences
 from ..host import Batch
 from ..settings import Settings
 from ..spend import Call, Caller, Journal, Limits, State, dearest, nanos, unconverted
@@ -262,6 +262,8 @@ class Checkout:
             request_id=error.request_id or call.request_id,
             error=error.message,
         )
+        if error.status is not None and call.charged is Charged.UNKNOWN and self.client.server.flavour.native:
+            call = replace(call, facts={**call.facts, "doubted": True})
         if error.cost:
             call = replace(call, cost=nanos(error.cost), currency=error.currency or "USD")
         try:
@@ -270,8 +272,9 @@ class Checkout:
                 self.journal,
                 call,
                 has_read=is_verdict,
-                is_doubtful=error.status is not None and is_doubtful(error.status),
-                says_nothing_was_begun=says_nothing_was_begun(error),
+                is_doubtful=error.status is not None and (is_doubtful(error.status) or _may_cost(error)),
+                says_nothing_was_begun=says_nothing_was_begun(error)
+                or (error.status is not None and not is_doubtful(error.status)),
             )
         except Exception as failure:
             # What the journal has of it keeps equal requests from being sent, and the next run asks again.
@@ -369,6 +372,13 @@ def _entry(order: Order, server: Server) -> Call:
         server.without_key(facts),
         further_keys=order.turn[1:],
     )
+
+
+def _may_cost(error: LumenfallError) -> bool:
+    """Whether the server may charge for a refusal all the same, whatever its status: one by policy, which may come
+    after the work, or one that puts the request off.
+    """
+    return isinstance(error, ContentPolicyViolation) or says_nothing_was_begun(error)
 
 
 def _unpriced(model: str) -> LumenfallError:

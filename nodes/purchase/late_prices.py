@@ -56,7 +56,7 @@ async def learn(client: Client, journal: Journal, call: Call) -> None:
     try:
         logged = await look_up(client, call)
         looks += 1
-        priced = with_log(logged, call, is_priced=True)
+        priced = with_log(logged, call, is_priced=True, told_at=client.dated)
     except Exception as error:
         # That it could not be asked is no answer.
         tell_unread(error)

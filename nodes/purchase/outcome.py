@@ -49,6 +49,15 @@ def age(call: Call) -> float:
     return min((age for age in ages if age > -CLOCK_TOLERANCE), default=0.0)
 
 
+def _is_final(call: Call, told_at: float | None) -> bool:
+    """Whether the server's request log, which told of ``call`` at ``told_at`` by the server's clock, had time to know
+    of it. This machine's clock, which may have jumped, counts only where the server names no time.
+    """
+    dated = call.facts.get("dated")
+    passed = age(call) if told_at is None or dated is None else told_at - dated
+    return passed >= FINAL_AFTER
+
+
 async def resolve(
     client: Client,
     journal: Journal,
@@ -76,7 +85,8 @@ async def resolve(
             call = await judged(client, call, says_nothing_was_begun)
     elif is_doubted(call):
         call = await judged(client, call)
-    elif not call.cost or call.request_id is None:
+    elif call.state in UNRESOLVED or not call.cost or call.request_id is None:
+        # What the answer named as the cost of a failure is not the last word.
         # Without a log, a price that nobody knows stays unknown for ever.
         is_priced = bool(call.reserved) or client.server.flavour.native
         call = await with_logged_cost(client, call, is_priced=is_priced)
@@ -161,20 +171,21 @@ async def with_logged_cost(client: Client, call: Call, *, is_priced: bool) -> Ca
     except Exception as error:
         tell_unread(error)
     try:
-        return with_log(logged, call, is_priced=is_priced)
+        return with_log(logged, call, is_priced=is_priced, told_at=client.dated)
     except Exception as error:
         # An answer that is there already must not be lost over a log that says something odd.
         tell_unread(error)
         return call
 
 
-def with_log(logged: Logged | None, call: Call, *, is_priced: bool) -> Call:
-    """``call`` with what the log says about its cost. Pictures that the answer gave away are believed to be free only
-    where nobody had named a price (``is_priced``), or where the log says that they came of a failure.
+def with_log(logged: Logged | None, call: Call, *, is_priced: bool, told_at: float | None) -> Call:
+    """``call`` with what the log says about its cost, ``told_at`` by the server's clock. Pictures that the answer gave
+    away are believed to be free only where nobody had named a price (``is_priced``), or where the log says that they
+    came of a failure.
     """
     if call.cost == 0 and not _is_free(logged, is_priced):
-        return _with(logged, replace(call, cost=None, currency=None, charged=Charged.YES))
-    return _with(logged, call)
+        return _with(logged, replace(call, cost=None, currency=None, charged=Charged.YES), told_at)
+    return _with(logged, call, told_at)
 
 
 def _is_free(logged: Logged | None, is_priced: bool) -> bool:
@@ -198,10 +209,10 @@ async def judged(client: Client, call: Call, says_nothing_was_begun: bool = Fals
     try:
         logged = await look_up(client, call)
         if logged is None:
-            return refused if says_nothing_was_begun or age(call) > FINAL_AFTER else doubted
+            return refused if says_nothing_was_begun or _is_final(call, client.dated) else doubted
         if says_nothing_was_begun and not logged.may_have_worked:
             return refused
-        call = _with(logged, doubted)
+        call = _with(logged, doubted, client.dated)
         return replace(call, state=State.REFUSED) if call.charged is Charged.NO else call
     except Exception as error:
         tell_unread(error)
@@ -218,15 +229,18 @@ async def look_up(client: Client, call: Call) -> Logged | None:
     """What the server's request log says of ``call``; None where it has no such request. Raises LumenfallError, and
     whatever an odd log leads to, where that cannot be told.
     """
-    sent_at = min(call.sent_at, call.facts.get("dated") or call.sent_at)
-    return await client.look_up(call.request_id, call.id, sent_at, call.facts.get("refused", ()))
+    dated = call.facts.get("dated") or call.sent_at
+    until = max(call.sent_at + (call.seconds or 0.0), dated)
+    return await client.look_up(
+        call.request_id, call.id, min(call.sent_at, dated), call.facts.get("refused", ()), until
+    )
 
 
-def _with(logged: Logged | None, call: Call) -> Call:
+def _with(logged: Logged | None, call: Call, told_at: float | None) -> Call:
     if logged is None:
         return call
     call = replace(call, request_id=logged.request_id)
-    if logged.has_failed and logged.cost is None and age(call) > FINAL_AFTER:
+    if logged.has_failed and logged.cost is None and _is_final(call, told_at):
         return replace(call, charged=Charged.NO)
     if logged.charged is Charged.UNKNOWN:
         # Still at work: what it will cost is not known yet.

@@ -8,15 +8,15 @@ import time
 from dataclasses import replace
 
 from ..api import LINK_EXPIRED, LINK_PRIVATE, LINK_REFUSED, Client, Meter, Server, spellings
-from ..errors import Charged, InputError, LumenfallError
+from ..errors import Charged, InputError, LumenfallError, sentences
 from ..host import Host, current, show_progress
 from ..host.waiting import wait
-from ..spend import Call, Journal, State, clock, newest
+from ..spend import Call, Journal, State, clock, newest, newest_uncertain
 from . import background, late_prices
 from .delivery import Delivery, can_fetch, fetch, is_new
 from .order import in_turn
 from .origin import HiddenInputs
-from .outcome import UNRESOLVED, is_doubted, resolve, unresolved
+from .outcome import UNRESOLVED, resolve, unresolved
 from .plan import Results
 from .receipts import hand_out_receipts
 from .session import Session
@@ -78,11 +78,17 @@ class _Recovery:
         if call is not None:
             return call
         missing = f"No call has the id {self._name}." if self._name else "No paid picture waits to be recovered."
-        raise _nothing(missing, self._offer())
+        raise _nothing(missing, sentences(self._offer_uncertain(), self._offer()))
+
+    def _offer_uncertain(self) -> str:
+        calls = newest_uncertain(self._journal, NAMED)
+        named = "; ".join(map(_named, (call for call in reversed(calls) if call.state in UNRESOLVED)))
+        return (
+            f"What may have been charged: {named}. Recover one by its id: that asks the server again." if named else ""
+        )
 
     def _offer(self) -> str:
-        calls = newest(self._journal, NAMED)
-        offered = "; ".join(f"{call.request_id or call.id[:8]} ({clock(call.sent_at)}, {call.model})" for call in calls)
+        offered = "; ".join(map(_named, newest(self._journal, NAMED)))
         return f"The newest calls: {offered}" if offered else ""
 
     def _tell_waiting(self) -> None:
@@ -114,6 +120,10 @@ class _Recovery:
             return await resolve(client, self._journal, call)
 
 
+def _named(call: Call) -> str:
+    return f"{call.request_id or call.id[:8]} ({clock(call.sent_at)}, {call.model})"
+
+
 def _never_charged(call: Call) -> LumenfallError:
     reason = f" ({call.error})" if call.error else ""
     return InputError(
@@ -130,10 +140,16 @@ def _nothing(message: str, hint: str = "") -> InputError:
 
 
 MAX_AGE = 24 * 3600.0
-"""Seconds after which a call is left to those who ask for it."""
+"""Seconds after which pictures are left to those who ask for them."""
 
-RESOLVE_WITHIN = 3600.0
-"""Seconds for which the server's request log is asked again about a call of which it knew nothing."""
+RESOLVE_WITHIN = 7 * 24 * 3600.0
+"""Seconds for which the server's request log is asked again about a call of which it knew nothing: at each run at
+first, and then after pauses that grow with its age.
+"""
+
+PAUSES_AFTER = 3600.0
+
+LONGEST_PAUSE = 12 * 3600.0
 
 PATIENCE = 15.0
 """Seconds that a run spends on the calls of earlier ones; so much longer does a process live for them at most."""
@@ -172,10 +188,9 @@ def _neglected(journal: Journal, server: Server) -> list[Call]:
     now, names = time.time(), spellings(server.base_url)
     calls = [
         call
-        for call in journal.unresolved(names, since=now - MAX_AGE)
-        if call.state is not State.LOST or is_doubted(call) or now - _asked_at(call) < RESOLVE_WITHIN
+        for call in journal.unresolved(names, since=now - RESOLVE_WITHIN)
         # Pictures belong where they were ordered, should machines share the database but not the folder.
-        if call.state in UNRESOLVED or journal.records.has(call)
+        if (_is_due(call) if call.state in UNRESOLVED else call.sent_at >= now - MAX_AGE and journal.records.has(call))
     ]
     if server.flavour.native:
         unpriced = journal.unpriced(names, since=now - late_prices.PRICE_WITHIN)
@@ -183,9 +198,14 @@ def _neglected(journal: Journal, server: Server) -> list[Call]:
     return sorted(calls, key=lambda call: (late_prices.looked_at(call), -call.sent_at))
 
 
-def _asked_at(call: Call) -> float:
-    """When somebody last wanted to know what became of it."""
-    return max(call.sent_at, float(call.facts.get("given_up", 0.0)))
+def _is_due(call: Call) -> bool:
+    """Whether the log is to be asked now what became of it."""
+    now, looked_at = time.time(), late_prices.looked_at(call)
+    # When somebody last wanted to know.
+    asked_at = max(call.sent_at, float(call.facts.get("given_up", 0.0)))
+    pause = min(looked_at - asked_at, LONGEST_PAUSE)
+    # A clock that was ahead must not put it off for ever.
+    return now - asked_at < PAUSES_AFTER or not 0 <= now - looked_at < pause
 
 
 async def _finish(client: Client, journal: Journal, earlier: Call) -> None:

@@ -246,3 +246,25 @@ def test_what_was_put_off_and_charged_all_the_same_counts(monkeypatch: pytest.Mo
     monkeypatch.setattr(request_log, "by_id", by_id)
     server = Server("https://api.lumenfall.ai/openai/v1")
     assert using(server, lambda opened: opened.look_up("req_2", None, 0.0, (None, "req_1"))) == log["req_1"]
+
+
+def test_newer_requests_of_a_busy_account_hide_none(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They came later, more than are read."""
+    monkeypatch.setattr(request_log, "PAGE_SIZE", 2)
+    monkeypatch.setattr(request_log, "WITHIN", 3600.0, raising=False)
+    send(Server(sandbox.base_url), TRACE)
+    bill = sandbox.bill[0]
+    for number in range(2 * request_log.MAX_PAGES + 1):
+        send(Server(sandbox.base_url), f"{number + 1:032x}")
+    moment = time.time() - 2 * request_log.WITHIN
+    sandbox.requests[0].arrived = moment
+    found = using(Server(sandbox.base_url), lambda opened: opened.look_up(None, TRACE, moment))
+    assert found and found.request_id == bill.request_id
+    # And one that never came is told from one that is not read
+    assert using(Server(sandbox.base_url), lambda opened: opened.look_up(None, "f" * 32, moment)) is None
+
+
+def test_an_entry_without_a_trace_may_be_of_the_request() -> None:
+    entry = {"id": "req_1", "status": "completed", "cost": 0.1}
+    with odd_server(lambda _: (200, {}, page([entry], None))) as odd, pytest.raises(LumenfallError, match="whose"):
+        look_up(f"{odd.url}/openai/v1", None)

@@ -171,3 +171,44 @@ def test_a_free_answer_is_small(size: int) -> None:
     ):
         using(Server(f"{odd.url}/v1"), lambda opened: opened.get("models"))
     assert caught.value.charged is Charged.NO
+
+
+LINK = "https://media.example.org/1.png"
+GOOD = f'{{"url": "{LINK}", "b64_json": "iVBORw0KGgo="}}'
+
+
+@pytest.mark.parametrize(
+    ("count", "data"),
+    [
+        (1, '{"revised_prompt": "a cat\nat\tnight\0", "url": "LINK"}'),
+        (1, r'{"revised_prompt": "a cat\'s \d \u12", "url": "LINK"}'),
+        (2, '{"revised_prompt": "a "cat" at night", "url": "LINK"}, {"url": "LINK"}'),
+        (2, '{"revised_prompt": "a 5" cat", "b64_json": "iVBORw0KGgo="}, GOOD'),
+        (2, '{"url": "LINK",}, GOOD,'),
+        (2, 'GOOD {"url": "LINK"}'),
+    ],
+)
+def test_a_damaged_text_beside_a_picture_does_not_cost_it(count: int, data: str) -> None:
+    entries = data.replace("GOOD", GOOD).replace("LINK", LINK)
+    body = f'{{"data": [{entries}], "metadata": {{"cost": 0.04, "cost_currency": "USD"}}}}'.encode()
+    answer = read_answer(200, {}, body)
+    assert len(answer.pictures) == count and answer.cost == 0.04
+    assert all(picture.url == LINK or picture.content == b"\x89PNG\r\n\x1a\n" for picture in answer.pictures)
+
+
+def test_a_damaged_text_before_all_pictures_costs_none() -> None:
+    body = f'{{"prompt": "a "cat"", "data": [{GOOD}, {GOOD}]}}'.encode()
+    assert len(read_answer(200, {}, body).pictures) == 2
+
+
+def test_large_pictures_beside_a_damaged_text_are_whole() -> None:
+    long = "iVBORw0KGgo" + "A" * 200_000
+    body = f'{{"data": [{{"revised_prompt": "5" cat", "b64_json": "{long}"}}, {{"b64_json": "{long}"}}]}}'.encode()
+    contents = [picture.content or b"" for picture in read_answer(200, {}, body).pictures]
+    assert [len(content) for content in contents] == [len(long) * 3 // 4] * 2
+
+
+@pytest.mark.parametrize("magic", [b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"RIFF\0\0\0\0WEBP"])
+def test_an_answer_that_is_a_picture_is_that_picture(magic: bytes) -> None:
+    answer = read_answer(200, {}, magic + b"rest")
+    assert [picture.content for picture in answer.pictures] == [magic + b"rest"]

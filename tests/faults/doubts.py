@@ -10,7 +10,7 @@ from nodes import errors
 from nodes.errors import Charged
 from tests.faults.answers import without_log
 from tests.faults.killing import NOT_KNOWN
-from tests.faults.limits import ONE_A_DAY, TOO_DEAR, _another
+from tests.faults.limits import ONE_A_DAY, TOO_DEAR, _another, at
 from tests.faults.table import PAID_FOR, Act, Row, both, bought, do, fails
 from tests.faults.verdicts import _not_made, log_has, made
 from tests.faults.world import World
@@ -25,6 +25,7 @@ REFUSALS: tuple[tuple[int, Any, type[errors.LumenfallError]], ...] = (
     (200, {"error": {"message": "no", "code": "content_policy_violation"}}, errors.ContentPolicyViolation),
     (307, {}, errors.ApiError),
 )
+POLICY = {"error": {"message": "no", "code": "CONTENT_POLICY_VIOLATION"}}
 NO_MODEL = {"error": {"message": "no", "code": "model_not_found"}}
 
 
@@ -71,6 +72,44 @@ ROWS = [
         between=both(lagging, HALF_AN_HOUR),
         ledger_late=True,
     ),
+    *(
+        _row(
+            f"{status} without a code, and half an hour later the log has no such entry",
+            fails(errors.ApiError if status < 500 else errors.ServerFault, UNKNOWN),
+            bought(),
+            (0, 1),
+            _not_made(status, "<html><title>Bad</title></html>"),
+            lagging,
+            between=both(lagging, HALF_AN_HOUR),
+            env=ONE_A_DAY,
+            ledger_late=True,
+        )
+        for status in (302, 408, 500, 502, 503, 504, 520)
+    ),
+    *(
+        _row(
+            f"{status}, billed, and this machine's clock jumps while the log lags",
+            fails(kind, UNKNOWN),
+            NOT_KNOWN,
+            (1, 1),
+            made(status, "<html><title>Bad</title></html>"),
+            lagging,
+            between=lagging,
+            again=at(2000.0),
+            after=do(World.run),
+        )
+        for status, kind in ((403, errors.AuthenticationFailed), (502, errors.ServerFault))
+    ),
+    _row(
+        "502, billed, and half an hour later the log has an entry whose cost nobody knows",
+        fails(errors.ServerFault, UNKNOWN),
+        NOT_KNOWN,
+        (1, 1),
+        made(502, "<html><title>Bad</title></html>"),
+        log_has(status="completed", cost=None),
+        between=both(log_has(status="completed", cost=None), HALF_AN_HOUR),
+        after=do(World.run),
+    ),
     _row(
         "403, and half an hour later the log is out of reach",
         fails(errors.AuthenticationFailed, UNKNOWN),
@@ -107,6 +146,34 @@ ROWS = [
         (1, 1),
         made(503, NO_MODEL),
         ODD,
+    ),
+    # What a refusal cost is asked where it may have cost something
+    _row(
+        "400 by policy, and billed",
+        fails(errors.ContentPolicyViolation, Charged.YES),
+        PAID_FOR,
+        (1, 1),
+        made(400, POLICY),
+    ),
+    _row(
+        "busy to the last try, and billed each time",
+        fails(errors.RateLimited, Charged.YES),
+        PAID_FOR,
+        (4, 4),
+        *[made(429, {"error": {"message": "busy", "code": "RATE_LIMITED"}})] * 4,
+    ),
+    _row(
+        "500 that names a cost, of which the log says that it was free",
+        fails(errors.ServerFault),
+        bought(),
+        (0, 1),
+        _not_made(500, {"error": {"message": "no"}, "metadata": {"cost": 0.05, "cost_currency": "USD"}}),
+        log_has(status="upstream_failure", cost=0),
+    ),
+    *(
+        _row(f"400 by policy, and the log {trouble}", fails(errors.ContentPolicyViolation), bought(), (0, 1), *acts)
+        for trouble, act in OUT_OF_ORDER
+        for acts in ((_not_made(400, POLICY), act),)
     ),
     # What says that nothing was begun needs no second opinion
     *(

@@ -186,3 +186,56 @@ def test_a_refusal_that_the_log_did_not_confirm_is_asked_about_again(
     restarted(nodes)("LumenfallGenerate", **SMALL, seed=99)
     wait_until_idle(10)
     assert sum(ledger(nodes).values()) == nanos(sandbox.billed) and len(ledger(nodes)) == 2
+
+
+DAY = 24 * 3600.0
+
+
+@pytest.mark.parametrize("facts", [{}, {"given_up": 1.0}])
+def test_what_nobody_asks_for_again_is_looked_up_for_days(
+    nodes: Nodes, sandbox: Sandbox, facts: dict[str, float]
+) -> None:
+    """The log knew it only later, or the computer was off."""
+    journal = killed(nodes, sandbox, State.SENT)
+    (call,) = journal.unresolved([sandbox.base_url], since=0)
+    state = State.LOST if facts else State.SENT
+    changed = replace(call, state=state, sent_at=time.time() - 3 * DAY, facts=facts)
+    with journal.open().write() as connection:
+        from nodes.spend.tables import calls
+
+        connection.execute(calls.update().values(changed.columns()))
+    journal.records.write(changed)
+    restarted(nodes)("LumenfallGenerate", **SMALL, seed=99)
+    wait_until_idle(10)
+    assert sum(ledger(nodes).values()) == nanos(sandbox.billed) and len(ledger(nodes)) == 2
+
+
+def test_the_pauses_between_looks_grow_with_the_age_of_a_call(nodes: Nodes, sandbox: Sandbox) -> None:
+    journal = Journal(nodes.host.data_dir())
+    now = time.time()
+
+    def lost(name: str, age: float, looked_at: float) -> None:
+        call = Call(f"{len(name):04x}" * 16, sandbox.base_url, "images/generations", "flux.2-pro", state=State.LOST)
+        facts = {"looked_at": now - looked_at}
+        journal.settle(replace(call, key=name * 16, request_id=f"req_{name}", sent_at=now - age, facts=facts))
+
+    lost("0001", 1800, 1)
+    lost("0002", 4 * 3600, 3600)
+    lost("0003", 4 * 3600, 2.5 * 3600)
+    lost("0004", 3 * DAY, 11 * 3600)
+    lost("0005", 3 * DAY, 13 * 3600)
+    lost("0006", 8 * DAY, 7 * DAY)
+    sandbox.requests.clear()
+    asyncio.run(look_after(Server(sandbox.base_url), journal))
+    asked = {one.path.rpartition("/")[2] for one in sandbox.requests if "/v1/requests/req_" in one.path}
+    assert asked == {"req_0001", "req_0003", "req_0005"}
+
+
+def test_who_recovers_nothing_is_told_what_may_have_been_charged(nodes: Nodes, sandbox: Sandbox) -> None:
+    journal = Journal(nodes.host.data_dir())
+    call = Call("ab" * 32, sandbox.base_url, "images/generations", "flux.2-pro", state=State.LOST)
+    journal.settle(replace(call, request_id="req_lost"))
+    with pytest.raises(errors.InputError) as caught:
+        nodes("LumenfallRecover")
+    assert "may have been charged: req_lost (" in str(caught.value.hint)
+    assert "asks the server again" in str(caught.value.hint)

@@ -250,6 +250,7 @@ def _closing(ledger: _Ledger, listed: int | None) -> list[str]:
             f"{call.charged.value}"
             for call in newest
         ]
+        lines.append("lumenfall recover ID asks the server about one of them again.")
     return lines
 
 
