@@ -23,8 +23,8 @@ Path = tuple[str, ...]
 @dataclass(frozen=True)
 class SharedFile:
     """``content`` has a JSON file's under WHOLE, and each text of a picture under its own name, parsed where it is
-    JSON, as are the ``packed`` parts of a request, by their place the texts as they are in the file. What else is in a picture, and in no copy of it, are ``remains`` (where, and a text) and ``traits`` (a code,
-    and what is there).
+    JSON. So are the ``packed`` parts of a request: the texts in the file, by their place. What else is in a picture,
+    and in no copy of it, are ``remains`` (where, and a text) and ``traits`` (a code, and what is there).
     """
 
     data: bytes

@@ -32,7 +32,9 @@ NAME = (
     r"|credentials?)"
 )
 QUOTE = r"\\?[\"']"
-PARAMETER = re.compile(rf"[?&#](?:{NAME}|(?:[\w-]+-)?signature|sig|(?P<common>key))=(?P<value>[^\s&#\"'<>\\]{{6,}})", re.IGNORECASE)
+PARAMETER = re.compile(
+    rf"[?&#](?:{NAME}|(?:[\w-]+-)?signature|sig|(?P<common>key))=(?P<value>[^\s&#\"'<>\\]{{6,}})", re.IGNORECASE
+)
 FIELD = re.compile(rf"{QUOTE}{NAME}{QUOTE}\s*[:=]\s*{QUOTE}(?P<value>[^\s\"'\\]{{8,}}){QUOTE}", re.IGNORECASE)
 ASSIGNED = re.compile(rf"(?<![\w-]){NAME}\s*[:=]\s*(?:{QUOTE})?(?P<value>[\w.~+/=-]{{16,}})", re.IGNORECASE)
 HEADER = re.compile(

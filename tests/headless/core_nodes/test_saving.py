@@ -132,7 +132,8 @@ def test_a_linked_prefix_that_is_known_before_is_never_paid_either(
     (error,) = printed.json["errors"]
     assert (printed.code, error["charged"], sandbox.requests, sandbox.bill) == (2, "not charged", [], [])
     assert "is too long" in error["message"]
-    assert "custom_validation_failed" in {each["code"] for each in command("check", "w.json", "--json").json["findings"]}
+    found = command("check", "w.json", "--json").json["findings"]
+    assert "custom_validation_failed" in {each["code"] for each in found}
 
 
 def test_nothing_is_said_of_a_store_where_nothing_was_bought(command: Command, tmp_path: Path) -> None:
