@@ -7,13 +7,14 @@ only nodes that some output node needs are held to this; unlike ComfyUI, one bad
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from ..graph.call import is_output_node
+from ..graph.call import call_each, collected, is_output_node
 from ..graph.fields import Field, Misfit, declared
 from ..graph.links import Link, link_of, title_of, upstream
 from ..graph.validation import Validator
@@ -86,6 +87,8 @@ async def build(
     except CycleError as error:
         path = " -> ".join(f"{node_id} ({nodes[node_id].class_type})" for node_id in error.args[1])
         problems.append(Problem("dependency_cycle", f"The links form a cycle: {path}"))
+    if not problems:
+        problems = await _problems_of_linked(checks, [nodes[node_id] for node_id in order])
     if problems:
         raise WorkflowError(problems)
     return Graph(prompt, {node_id: nodes[node_id] for node_id in order})
@@ -96,9 +99,34 @@ async def objections(prompt: Prompt, table: Mapping[str, type[Any]], node_ids: I
     and nodes of unknown classes nothing.
     """
     checks = [_Check(node_id, prompt, table) for node_id in node_ids]
-    for check in checks:
-        await check.run()
-    return [problem for check in checks for problem in check.problems]
+    nodes = {check.node_id: await check.run() for check in checks}
+    problems = [problem for check in checks for problem in check.problems]
+    if not problems:
+        parents = {node.id: node.parents & nodes.keys() for node in nodes.values()}
+        with contextlib.suppress(CycleError):
+            order = TopologicalSorter(parents).static_order()
+            problems = await _problems_of_linked(checks, [nodes[node_id] for node_id in order])
+    return problems
+
+
+async def _problems_of_linked(checks: Iterable[_Check], nodes: Sequence[Node]) -> list[Problem]:
+    """What the nodes' own checks have against linked values that are known before anything runs. ``nodes`` are good in
+    all else, parents first.
+    """
+    known: dict[Link, Any] = {}
+    for node in nodes:
+        values = {name: known.get(value) if isinstance(value, Link) else value for name, value in node.inputs.items()}
+        is_known = all(value in known for value in node.inputs.values() if isinstance(value, Link))
+        if is_known and getattr(node.node_class, "IS_CONSTANT", False):
+            answers = await call_each(node.node_class, {name: [value] for name, value in values.items()})
+            outputs = collected(node.node_class, answers)
+            known.update({Link(node.id, slot): output[0] for slot, output in enumerate(outputs)})
+    found = []
+    by_id = {check.node_id: check for check in checks}
+    for node in nodes:
+        if any(value in known for value in node.inputs.values() if isinstance(value, Link)):
+            found += await by_id[node.id].again(node, known)
+    return found
 
 
 async def _without_idle(outputs: list[str], prompt: Prompt, table: Mapping[str, type[Any]]) -> list[str]:
@@ -155,6 +183,20 @@ class _Check:
                 self._report(misfit.code, str(misfit), name)
         await self._validate(validator, inputs, linked)
         return Node(self.node_id, title_of(raw) or raw["class_type"], node_class, raw["class_type"], inputs)
+
+    async def again(self, node: Node, known: Mapping[Link, Any]) -> list[Problem]:
+        """What the node itself has against it, now that some links have values."""
+        validator = Validator.of(node.node_class)
+        inputs = {
+            name: known.get(value, value) if isinstance(value, Link) else value for name, value in node.inputs.items()
+        }
+        linked = {}
+        for name, value in node.inputs.items():
+            if isinstance(value, Link):
+                source = self.table.get(self.prompt[value.node]["class_type"])
+                linked[name] = "*" if source is None else source.RETURN_TYPES[value.slot]
+        await self._validate(validator, inputs, linked)
+        return self.problems
 
     def _linked(self, value: list[Any], declaration: Field, *, any_type: bool) -> tuple[Link, Any]:
         link = link_of(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
@@ -22,7 +23,9 @@ def refuse(command: Callable[..., None], arguments: Sequence[str]) -> None:
     if workflow is None or workflow == STDIN:
         return
     try:
-        if workflow.stat().st_size <= MAX_BYTES:
+        # What is read from a pipe is gone for the command.
+        facts = workflow.stat()
+        if stat.S_ISREG(facts.st_mode) and facts.st_size <= MAX_BYTES:
             read(workflow)
         return
     except (NoWorkflow, OSError):

@@ -126,6 +126,20 @@ def test_what_cannot_be_read_or_written_exits_2_before_the_run(
     assert (code, json.loads(out)["status"]) == (2, "error")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="has no named pipes in its folders")
+def test_what_comes_through_a_pipe_is_read_once(place: Path) -> None:
+    os.mkfifo(place / "pipe")
+    text = (place / "w.json").read_text()
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    for name, given in (("pipe", ""), ("/dev/stdin", text)):
+        writer = threading.Thread(target=(place / "pipe").write_text, args=(text,), daemon=True)
+        if name == "pipe":
+            writer.start()
+        command = [sys.executable, "-m", "nodes.headless", "run", name, "--input", "input", "--json"]
+        done = subprocess.run(command, cwd=place, env=environ, input=given, capture_output=True, text=True, timeout=20)
+        assert (done.returncode, json.loads(done.stdout)["status"]) == (0, "success")
+
+
 class Paid:
     """A node of this pack, as far as the command line can tell."""
 

@@ -19,6 +19,7 @@ class PreviewAny:
     FUNCTION = "show"
     OUTPUT_NODE = True
     ONLY_SHOWS = True
+    IS_CONSTANT = True
     CATEGORY = "utilities"
 
     @classmethod

@@ -23,6 +23,8 @@ class PrimitiveString:
     RETURN_TYPES: tuple[str, ...] = ("STRING",)
     FUNCTION = "give"
     CATEGORY = "utilities/primitive"
+    # Makes the same of the same, at once: what it gives is known before a run.
+    IS_CONSTANT = True
 
     @classmethod
     def INPUT_TYPES(cls) -> Inputs:
@@ -57,6 +59,7 @@ class StringConcatenate:
     RETURN_TYPES = ("STRING",)
     FUNCTION = "join"
     CATEGORY = "text"
+    IS_CONSTANT = True
 
     @classmethod
     def INPUT_TYPES(cls) -> Inputs:

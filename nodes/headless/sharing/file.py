@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from .. import pictures
@@ -12,17 +14,24 @@ WHOLE = ""
 """The name of what a JSON file holds."""
 
 
+OF_A_REQUEST = frozenset(("input", "prompt", "output", "workflow", "extra_data", "extra_pnginfo"))
+"""The parts of a request that lead to a graph; some send one as a text, JSON in JSON."""
+
+Path = tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class SharedFile:
     """``content`` has a JSON file's under WHOLE, and each text of a picture under its own name, parsed where it is
-    JSON. What else is in a picture, and in no copy of it, are ``remains`` (where, and a text) and ``traits`` (a code,
-    and what is there).
+    JSON. So are the ``packed`` parts of a request: the texts in the file, by their place. What else is in a picture,
+    and in no copy of it, are ``remains`` (where, and a text) and ``traits`` (a code, and what is there).
     """
 
     data: bytes
     content: dict[str, Any]
     remains: tuple[tuple[str, str], ...] = ()
     traits: tuple[tuple[str, str], ...] = ()
+    packed: Mapping[Path, str] = field(default_factory=dict)
 
     @property
     def is_picture(self) -> bool:
@@ -40,7 +49,7 @@ class SharedFile:
         """
         if not self.is_picture:
             is_spread = b"\n" in self.data.strip()
-            text = json.dumps(content[WHOLE], indent=2 if is_spread else None, ensure_ascii=False)
+            text = json.dumps(_closed(content[WHOLE], self.packed), indent=2 if is_spread else None, ensure_ascii=False)
             return f"{text}\n".encode("utf-8", "surrogatepass")
 
         def text_of(name: str, text: str) -> str:
@@ -57,7 +66,32 @@ def shared(data: bytes, is_picture: bool) -> SharedFile:
     if is_picture:
         content = {name: _parsed(text) for name, text in pictures.texts(data).items()}
         return SharedFile(data, content, tuple(pictures.remains(data)), tuple(pictures.traits(data)))
-    return SharedFile(data, {WHOLE: json.loads(data)})
+    content = json.loads(data)
+    packed = dict(_open(content))
+    return SharedFile(data, {WHOLE: content}, packed=packed)
+
+
+def _open(content: Any, above: Path = ()) -> Iterator[tuple[Path, str]]:
+    """Put what they hold in place of the texts in a request that are objects themselves; their places, inner ones
+    last.
+    """
+    for name in OF_A_REQUEST & content.keys() if isinstance(content, dict) and "class_type" not in content else ():
+        value = content[name]
+        if isinstance(value, str) and isinstance(_parsed(value), dict):
+            yield (*above, name), value
+            content[name] = _parsed(value)
+        yield from _open(content[name], (*above, name))
+
+
+def _closed(content: Any, packed: Mapping[Path, str]) -> Any:
+    """``content`` with those parts as texts again; what nobody changed stays as it was, to the letter."""
+    content = copy.deepcopy(content)
+    for (*above, name), text in reversed([*packed.items()]):
+        part = content
+        for key in above:
+            part = part[key]
+        part[name] = text if part[name] == json.loads(text) else json.dumps(part[name], ensure_ascii=False)
+    return content
 
 
 def _parsed(text: str) -> Any:

@@ -32,7 +32,9 @@ NAME = (
     r"|credentials?)"
 )
 QUOTE = r"\\?[\"']"
-PARAMETER = re.compile(rf"[?&#](?:{NAME}|(?:[\w-]+-)?signature|sig|key)=(?P<value>[^\s&#\"'<>\\]{{6,}})", re.IGNORECASE)
+PARAMETER = re.compile(
+    rf"[?&#](?:{NAME}|(?:[\w-]+-)?signature|sig|(?P<common>key))=(?P<value>[^\s&#\"'<>\\]{{6,}})", re.IGNORECASE
+)
 FIELD = re.compile(rf"{QUOTE}{NAME}{QUOTE}\s*[:=]\s*{QUOTE}(?P<value>[^\s\"'\\]{{8,}}){QUOTE}", re.IGNORECASE)
 ASSIGNED = re.compile(rf"(?<![\w-]){NAME}\s*[:=]\s*(?:{QUOTE})?(?P<value>[\w.~+/=-]{{16,}})", re.IGNORECASE)
 HEADER = re.compile(
@@ -67,7 +69,8 @@ def _values(text: str) -> Iterator[tuple[int, int]]:
         for found in pattern.finditer(text):
             value = found["value"]
             is_odd = bool(re.search(r"\d", value)) or len(value) >= 16
-            is_key = pattern is PARAMETER or (is_odd and not (pattern in PROSE and _is_written(value)))
+            is_prose = pattern in PROSE or found.groupdict().get("common")
+            is_key = (pattern is PARAMETER and not is_prose) or (is_odd and not (is_prose and _is_written(value)))
             if is_key and not PLACEHOLDER.match(value):
                 yield found.span("value")
 

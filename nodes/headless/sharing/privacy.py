@@ -12,28 +12,47 @@ from urllib.parse import urlsplit
 Kind = Literal["key", "private_path", "private_address"]
 
 PATH = re.compile(
-    r"(?<![\w.:/\\~%-])(?:file:/{2,3}?)?(?:"
-    r"/(?:home|Users)/(?P<posix>[^\\/\s:*?\"'<>|,;()]+)"
+    r"(?:(?<![\w.:/\\~%-])(?:file:/{2,3}?)?|(?<=\w:)(?=/(?:var/)?home/|/Users/|/run/media/))(?:"
+    r"/(?:(?:var/)?home|Users|run/media)/"
+    r"(?P<posix>[^\\/\s:*?\"'<>|,;()]+(?:(?: [A-Z][\w.'-]{0,30}){1,3}(?=/))?)"
     r"|/(?:root|mnt|media|Volumes)(?=/\w)"
-    r"|/?[A-Za-z]:(?:\\{1,2}(?=[\w.~$-])|//?(?=[\w.~$-]{2,}(?:/|\.\w)|Users/|[\w.~$-]{2,}$))"
+    r"|/?[A-Za-z]:(?:\\{1,2}(?![nrt])(?=[\w.~$-])"
+    r"|\\{1,2}(?=[nrt][^\s:*?\"'<>|,;()]{0,200}?(?:\\{1,2}[^\s\\nrt]|\.[A-Za-z]\w{1,4}(?![\w\\])))"
+    r"|//?(?=[\w.~$-]{2,}(?:[\\/]|\.\w)|[\w.~$-]{2,}$))"
     r"(?:(?:Users|Documents and Settings)[\\/]{1,2}(?P<windows>[^\\/:*?\"<>|\r\n]{1,40}(?=[\\/])|[^\\/\s:*?\"<>|]+))?"
-    r"|~(?=/\w)"
-    r"|\\\\[\w.$-]+\\{1,2}[\w$-][\w.$-]*)"
+    r"|~(?=/[A-Za-z_.][\w.-])"
+    r"|\\\\(?![nrt]\\|n\w*\\\\n)[\w.$-]+\\{1,2}[\w$-][\w.$-]*)"
     r"[^\s:*?\"'<>|,;()\[\]{}]*"
 )
+"""After a letter a backslash and n, r or t may be a line's end as programs write it: ``Q:\\nWhat``."""
+
+WRITTEN_ON_A_SIGN = re.compile(r"/Users/[A-Z][\w.]*")
+"""Within a text: whoever has that name begins it with a small letter, and there would be something below it."""
 
 URL = re.compile(
-    r"\b(?:https?|wss?|ftps?|sftp|smb|nfs|postgresql|redis)://(?:[^\s/\"'<>)\]}\[]*\[[\w.:%]+\])?[^\s\"'<>)\]}\[]*"
+    r"\b(?:https?|wss?|ftps?|sftp|smb|nfs|postgresql|redis)://(?:[^\s/\"'<>)\]}\[]*\[[\w.:%]+\])?[^\s\"'<>)\]}\[]*",
+    re.IGNORECASE,
 )
 BARE = re.compile(
-    r"(?<![\w./:@\\-])(?:localhost|\d{1,3}(?:\.\d{1,3}){3}|[A-Za-z0-9][\w-]*\.(?:local|lan|internal|home\.arpa|[\w-]+\.ts\.net))"
-    r"(?::\d+)?(?:/[^\s\"'<>)\]}]*)?(?![\w.]*\w)"
+    r"(?<![\w./:@\\-])(?P<host>localhost|(?P<number>\d{1,3}(?:\.\d{1,3}){3})|[A-Za-z0-9][\w-]*\.(?:local|lan|internal|home\.arpa|[\w-]+\.ts\.net))"
+    r"(?P<more>(?::\d+)?(?:/[^\s\"'<>)\]}]*)?)(?![\w.]*\w)",
+    re.IGNORECASE,
 )
 BARE_V6 = re.compile(
     r"(?<![\w:.\[])(?:\[[0-9A-Fa-f:]{2,}(?:%\w+)?\](?::\d+)?|(?:f[cd][0-9a-f]{2}|fe[89ab][0-9a-f]):[0-9a-f:]{2,}(?:%\w+)?)"
     r"(?:/[^\s\"'<>)\]}]*)?(?![\w:])",
     re.IGNORECASE,
 )
+VERSION = re.compile(r"(?:\b(?:version|release|build|driver|firmware|update|ver|v)\.?)\s{0,3}$", re.IGNORECASE)
+"""What stands before four numbers that are no address."""
+
+MACHINE = re.compile(
+    r"\w*(?:nas|box|server|srv|gpu|mac|imac|book|comfy|desktop|laptop|station|host|pi|router|assistant|pc)\w{0,3}"
+    r"\.|[^.]*[\d_-]|[^.]*\.[^.]*\.",
+    re.IGNORECASE,
+)
+"""Names of machines, rather than two words without a space, such as ``farm.local``."""
+
 ANYBODYS = ("localhost", "127.0.0.1")
 """Everybody's own machine: in a sentence, without a port, that says nothing of anybody."""
 
@@ -56,11 +75,8 @@ class Match:
 def private_places(text: str) -> list[Match]:
     """The private paths and addresses in ``text``, from left to right."""
     urls = [it for it in URL.finditer(text) if _is_private(it[0])]
-    bare = [
-        it
-        for it in (*BARE.finditer(text), *BARE_V6.finditer(text))
-        if _is_private(f"//{it[0]}") and not (it[0] in ANYBODYS and it[0] != text)
-    ]
+    bare = [it for it in BARE.finditer(text) if _is_private(f"//{it[0]}") and not _is_prose(it)]
+    bare += [it for it in BARE_V6.finditer(text) if _is_private(f"//{it[0]}")]
     found = [Match("private_address", *it.span(), it[0], "...") for it in (*urls, *bare)]
     found += [Match("private_path", *span, text[slice(*span)], name_in(text[slice(*span)])) for span in _paths(text)]
     return apart(found)
@@ -107,7 +123,19 @@ def _paths(text: str) -> Iterator[tuple[int, int]]:
         yield 0, len(text)
         return
     for path in PATH.finditer(text):
-        yield path.start(), path.end()
+        if not WRITTEN_ON_A_SIGN.fullmatch(path[0]):
+            yield path.start(), path.end()
+
+
+def _is_prose(address: re.Match[str]) -> bool:
+    """Whether it is only a part of a text, and there no address, or everybody's."""
+    if address["more"] or address[0] == address.string:
+        return False
+    if address[0].lower() in ANYBODYS:
+        return True
+    if address["number"]:
+        return bool(VERSION.search(address.string, max(0, address.start() - 20), address.start()))
+    return not MACHINE.match(address[0])
 
 
 def _is_private(url: str) -> bool:

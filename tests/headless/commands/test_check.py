@@ -91,6 +91,35 @@ def test_what_is_private_or_dead_is_found_and_mended_in_the_files_own_form(
     assert check(command, "w.shared.json")[0] == 0
 
 
+@pytest.mark.parametrize(("code", "values", "mended"), PLANTED, ids=[each[0] for each in PLANTED])
+@pytest.mark.parametrize("path", [["input", "workflow"], ["prompt"], ["input"]], ids="-".join)
+def test_a_graph_that_is_sent_as_a_text_is_mended_in_it(
+    command: Command, tmp_path: Path, path: list[str], code: str, values: Document, mended: Document
+) -> None:
+    def packed(graph: Document) -> Document:
+        content: Any = json.dumps(graph)
+        for name in reversed(path):
+            content = {name: content}
+        return {**content, "note": "x"}
+
+    name = written(tmp_path, packed(with_inputs(**values)))
+    end, found = check(command, name, "--fix")
+    assert (end, codes(found["findings"]), found["left"]) == (0, [code], [])
+    made = json.loads((tmp_path / "w.shared.json").read_text())
+    for part in path:
+        made = made[part]
+    assert json.loads(made) == with_inputs(**mended)
+
+
+def test_a_text_in_a_text_of_a_request_is_left_to_the_letter_where_nothing_is_to_mend(
+    command: Command, tmp_path: Path
+) -> None:
+    request = {"input": json.dumps({"prompt": json.dumps(with_inputs(), indent=3)}), "id": "/home/jane/x.png"}
+    name = written(tmp_path, request)
+    assert check(command, name, "--fix")[0] == 0
+    assert json.loads((tmp_path / "w.shared.json").read_text()) == {**request, "id": "x.png"}
+
+
 def test_nothing_to_mend_is_told_with_the_price(command: Command) -> None:
     printed = command("check", str(EXAMPLES / "generate.json"), "--sandbox")
     assert printed.code == 0 and "Nothing to mend." in printed.out and "To run it costs about 0.0" in printed.out

@@ -19,7 +19,12 @@ from tests.headless.conftest import Command
 
 ROOT = Path(__file__).parents[3]
 KEY = "sk-somebody.TOPSECRET"
-PREFIX = {"class_type": "PrimitiveString", "inputs": {"value": "aux/x"}}
+MEASURED = {
+    "4": {"class_type": "StringConcatenate", "inputs": {"string_a": "aux/", "string_b": ["5", 0], "delimiter": ""}},
+    "5": {"class_type": "PreviewAny", "inputs": {"source": ["6", 0]}},
+    "6": {"class_type": "GetImageSize", "inputs": {"image": ["1", 0]}},
+}
+"""A prefix that is not known before its picture is there."""
 EXR = {"format": "exr", "format.bit_depth": "32-bit float", "format.input_color_space": "sRGB"}
 
 
@@ -80,9 +85,8 @@ def test_a_full_disk_after_paying_loses_nothing_and_says_so(
 def test_a_linked_prefix_is_told_with_where_the_picture_is(
     command: Command, sandbox: Sandbox, tmp_path: Path, graph: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    graph["4"] = PREFIX
     graph["3"]["inputs"]["filename_prefix"] = ["4", 0]
-    written(tmp_path, graph)
+    written(tmp_path, {**graph, **MEASURED})
     ends = []
     for replay in ("on", "on", "off"):
         monkeypatch.setenv("LUMENFALL_REPLAY", replay)
@@ -94,7 +98,7 @@ def test_a_linked_prefix_is_told_with_where_the_picture_is(
     replayed = (1, "INVALID_INPUT", "not charged", True)
     assert ends == [(1, "INVALID_INPUT", "charged", True), replayed, (1, "INVALID_INPUT", "charged", False)]
     monkeypatch.setenv("LUMENFALL_REPLAY", "on")
-    assert command("run", "w.json", "--json", "--set", "PrimitiveString.value=x").json["cost"] == 0
+    assert command("run", "w.json", "--json", "--set", "4.string_a=x").json["cost"] == 0
     assert len(sandbox.bill) == 2
 
 
@@ -111,12 +115,33 @@ def test_what_can_be_told_before_is_never_paid(
     assert (printed.code, error["charged"], sandbox.requests, sandbox.bill) == (2, "not charged", [], [])
 
 
+@pytest.mark.parametrize("saver", ["SaveImage", "SaveImageAdvanced", "SaveText"])
+def test_a_linked_prefix_that_is_known_before_is_never_paid_either(
+    command: Command, sandbox: Sandbox, tmp_path: Path, graph: dict[str, Any], saver: str
+) -> None:
+    """Also where several nodes make it up."""
+    graph["3"]["class_type"] = saver
+    graph["3"]["inputs"].update(filename_prefix=["4", 0])
+    if saver == "SaveText":
+        graph["3"]["inputs"].update(text=["1", 2], format="txt")
+    joined = {"string_a": ["5", 0], "string_b": "x" * 200, "delimiter": "y" * 200}
+    graph["4"] = {"class_type": "StringConcatenate", "inputs": joined}
+    graph["5"] = {"class_type": "PrimitiveString", "inputs": {"value": "a"}}
+    written(tmp_path, graph)
+    printed = command("run", "w.json", "--json")
+    (error,) = printed.json["errors"]
+    assert (printed.code, error["charged"], sandbox.requests, sandbox.bill) == (2, "not charged", [], [])
+    assert "is too long" in error["message"]
+    found = command("check", "w.json", "--json").json["findings"]
+    assert "custom_validation_failed" in {each["code"] for each in found}
+
+
 def test_nothing_is_said_of_a_store_where_nothing_was_bought(command: Command, tmp_path: Path) -> None:
     Image.fromarray(np.zeros((2, 2, 3), np.uint8)).save(tmp_path / "a.png")
     graph = {
         "1": {"class_type": "LoadImage", "inputs": {"image": "a.png"}},
         "3": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": ["4", 0]}},
-        "4": PREFIX,
+        **MEASURED,
     }
     written(tmp_path, graph)
     (error,) = command("run", "w.json", "--json").json["errors"]
@@ -128,6 +153,6 @@ def test_that_receipts_are_switched_off_takes_nothing_from_who_has_paid(
 ) -> None:
     monkeypatch.setenv("LUMENFALL_RECEIPTS", "off")
     graph["3"]["inputs"]["filename_prefix"] = ["4", 0]
-    written(tmp_path, {**graph, "4": PREFIX})
+    written(tmp_path, {**graph, **MEASURED})
     (error,) = command("run", "w.json", "--json").json["errors"]
     assert error["charged"] == "charged" and "lumenfall recover" in error["hint"]
