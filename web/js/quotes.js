@@ -9,6 +9,7 @@ import { runningPart } from "./host/prompt.js";
 import { isPaid, worthOf } from "./nodes.js";
 
 const REST = 400; // milliseconds without a change, after which it is read which nodes would run
+const HIDDEN = 3000; // between two looks at whether the page is seen
 const LONGER = 1200; // after which the server is asked
 const GAP = 4000; // between two questions to the server
 const SULK = 60_000; // after one that failed
@@ -30,7 +31,6 @@ let isAsking = false;
 /** Watch the graph from now on. */
 export function watchQuotes() {
   onChange(() => wait(REST));
-  document.addEventListener("visibilitychange", () => wait(REST));
   // What has just been paid is in the store now.
   for (const end of ["execution_success", "execution_error", "execution_interrupted"]) {
     listen(end, () => {
@@ -48,7 +48,8 @@ function wait(milliseconds) {
 async function rest() {
   const paid = [...activeNodes()].filter(({ node }) => isPaid(node));
   // Reading some widgets takes a photo or uploads a scene.
-  if (document.hidden || !paid.length || actsWhenRead()) return;
+  if (!paid.length || actsWhenRead()) return;
+  if (document.hidden) return wait(HIDDEN);
   const now = await readGraph(paid);
   if (!now) return;
   if (now.key !== rested?.key) {
