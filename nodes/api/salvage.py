@@ -132,7 +132,8 @@ def _add_named(text: str, found: dict[str, Any]) -> None:
         with contextlib.suppress(ValueError, RecursionError):
             found["metadata"] = _decoder.raw_decode(after[0])[0]
     entries: list[dict[str, str]] = [{}]
-    for part in _NAMED.finditer(data):
+    # Of an entry that breaks off nothing is told by its name.
+    for part in _NAMED.finditer(data, 0, data.rfind("}") + 1):
         if part["next"] or part["name"] in entries[-1]:
             entries.append({})
         if part["name"]:

@@ -47,7 +47,7 @@ class Delivery:
     index: int = 0
     """The place of its request among those of the node."""
     is_short: bool = False
-    """Whether a picture of it is lost for good."""
+    """Whether a picture of it does not come any more, so that the user may have it bought again."""
 
     @property
     def cost(self) -> float | None:
@@ -151,7 +151,7 @@ class _Collection:
         is_short = False
         if any(isinstance(error, LumenfallError) and self._may_come(error) for error in errors):
             self._notes.append("Recover Images, or another run, fetches what is missing once more, for nothing.")
-        elif any(_is_lost(error) for error in errors):
+        elif any(isinstance(error, LumenfallError) and not isinstance(error, DecoderFault) for error in errors):
             is_short = True
             self._notes.append(BOUGHT_AGAIN)
         names = tuple(self._journal.files.name(stored) for stored in self._call.pictures)

@@ -20,7 +20,7 @@ from tests.faults.child import Outcome, attempt
 from tests.faults.databases import database, garbage
 from tests.faults.killing import NOT_KNOWN, in_the_air
 from tests.faults.limits import DAY, ONE_A_DAY, TOO_DEAR, at
-from tests.faults.links import PRIVATE, at_host
+from tests.faults.links import PRIVATE, _spoilt, at_host
 from tests.faults.stores import _expire_links, _pictures
 from tests.faults.table import KILLED, PAID_FOR, Act, Expected, Row, both, bought, do, fails, replayed, told
 from tests.faults.world import GENERATE, World, forget
@@ -98,6 +98,18 @@ def _row(name: str, second: Expected = bought(), bills: tuple[int, int] = (1, 2)
 
 ROWS = [
     _row("by a run", again=send_again),
+    Row(
+        "given up: pictures of which one never comes",
+        bought(2),
+        bought(3),
+        (1, 2),
+        inputs=THREE,
+        provoke=_spoilt(lambda data: [*data[:2], {"url": "http://10.0.0.1/1.png"}]),
+        again=send_again,
+        overtaken=True,
+        between=do(told("--send-again")),
+        after=_then(replayed(3, spoilt=True)),
+    ),
     _row("by a run without replay", between=both(without_log, replay_off)),
     _row("with the button", between=both(without_log, give_up)),
     _row("with the button, and the database lost", between=both(without_log, give_up, database(garbage))),
