@@ -58,6 +58,19 @@ def browser_form(path: Path) -> dict[str, Any] | None:
     return content if is_drawing(content) else None
 
 
+def shows(drawn: Mapping[str, Any], prompt: Prompt, table: Mapping[str, type[Any]], titles: Mapping[str, str]) -> bool:
+    """Whether ``drawn`` is the very graph ``prompt``, but for titles, rather than another of the same name."""
+    try:
+        exported = load(Content(None, dict(drawn)), table, titles).prompt
+    except WorkflowError:
+        return False
+    first, second = (
+        {node_id: (node["class_type"], node["inputs"]) for node_id, node in graph.items()}
+        for graph in (exported, prompt)
+    )
+    return first == second
+
+
 def packs_of(prompt: Prompt) -> dict[str, str]:
     """What newer browsers write of the pack that a node comes from."""
     facts = {node_id: node.get("_meta", {}) for node_id, node in prompt.items()}

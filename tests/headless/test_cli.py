@@ -140,6 +140,22 @@ def test_what_comes_through_a_pipe_is_read_once(place: Path) -> None:
         assert (done.returncode, json.loads(done.stdout)["status"]) == (0, "success")
 
 
+@pytest.mark.parametrize("prefix", ["p", "another"])
+def test_a_picture_carries_the_drawing_above_only_where_it_is_of_this_graph(place: Path, prefix: str) -> None:
+    image = {"id": 1, "type": "LoadImage", "widgets_values": ["a.png", "image"]}
+    image["outputs"] = [{"name": "IMAGE", "type": "IMAGE", "links": [1]}]
+    save = {"id": 2, "type": "SaveImage", "widgets_values": [prefix]}
+    save["inputs"] = [{"name": "images", "type": "IMAGE", "link": 1}]
+    drawn = {"nodes": [image, save], "links": [[1, 1, 0, 2, 0, "IMAGE"]], "version": 0.4}
+    (place / "api").mkdir()
+    (place / "api" / "w.json").write_text((place / "w.json").read_text())
+    (place / "w.json").write_text(json.dumps(drawn))
+    done = spawned(place, "run", "api/w.json", "--json")
+    (path,) = json.loads(done.stdout)["outputs"]["2"]["images"]
+    with Image.open(path) as picture:
+        assert ("workflow" in picture.info) is (prefix == "p")
+
+
 class Paid:
     """A node of this pack, as far as the command line can tell."""
 

@@ -51,11 +51,20 @@ def test_texts_are_read_as_the_browser_reads_them() -> None:
     assert pictures.texts(data) == {"a": "last", "b": "K\u00e4se", "c": "K\u00e4se"}
 
 
-def test_a_bomb_unfolds_no_further_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(png_format, "MAX_TEXT", 1000)
-    chunk = png_format._chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(10**6)))
-    whole = png()
-    assert len(pictures.texts(whole[:33] + chunk + whole[33:])["a"]) == 1000
+@pytest.mark.parametrize("kind", [b"zTXt", b"iTXt"])
+def test_texts_that_unfold_to_more_than_they_may_together_are_refused(
+    monkeypatch: pytest.MonkeyPatch, kind: bytes
+) -> None:
+    monkeypatch.setattr(png_format, "MAX_UNFOLDED", 1000)
+
+    def data(size: int) -> bytes:
+        head = b"\0\0" if kind == b"zTXt" else b"\0\1\0en\0\0"
+        return _with(*((kind, name + head + zlib.compress(b"x" * size)) for name in (b"a", b"b", b"c")))
+
+    assert pictures.texts(data(333)) == dict.fromkeys("abc", "x" * 333)
+    assert "c" not in pictures.texts(data(400)) and pictures.texts(data(10**6)) == {}
+    with pytest.raises(NoWorkflow, match="unfold"):
+        pictures.rewritten(data(400), lambda name, text: text)
 
 
 @pytest.mark.parametrize(

@@ -170,7 +170,7 @@ def _run(
     from ..core_nodes import TITLES, free, table
     from ..core_nodes.prefixes import check_writable
     from ..folders import Folders
-    from ..workflow import load
+    from ..workflow import load, shows
 
     try:
         output_folder.mkdir(parents=True, exist_ok=True)
@@ -189,6 +189,8 @@ def _run(
         core = table(folders)
         nodes = {**core, **NODE_CLASS_MAPPINGS}
         loaded = load(content, nodes, TITLES)
+        if drawn is not None and drawn is not content.drawn and not shows(drawn, loaded.prompt, nodes, TITLES):
+            drawn = None
         if loaded.dead_ends:
             left = ", ".join(f"{loaded.prompt[name]['class_type']} (node {name})" for name in sorted(loaded.dead_ends))
             typer.echo(f"Left out, since nothing follows them and only ComfyUI knows them: {left}.", err=True)

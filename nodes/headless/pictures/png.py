@@ -11,8 +11,8 @@ from .pieces import AFTER_THE_END, XMP, Exif, Hidden, Piece, Shown, Text
 
 HEAD = b"\x89PNG\r\n\x1a\n"
 
-MAX_TEXT = 64 * 2**20
-"""Bytes that a packed text may unfold to."""
+MAX_UNFOLDED = 16 * 2**20
+"""Bytes that the packed texts of one picture may unfold to, all together."""
 
 TEXTS = (b"tEXt", b"zTXt", b"iTXt", b"comf")
 """Chunks with a name and a text; the last is ComfyUI's own, in animated pictures."""
@@ -33,6 +33,7 @@ PROFILE = "Raw profile type "
 def pieces(data: bytes) -> Iterator[Piece]:
     """Raises ValueError, struct.error and zlib.error for damage."""
     at = len(HEAD)
+    room = MAX_UNFOLDED
     while at < len(data):
         (length,) = struct.unpack_from(">I", data, at)
         kind, content = data[at + 4 : at + 8], data[at + 8 : at + 8 + length]
@@ -41,6 +42,8 @@ def pieces(data: bytes) -> Iterator[Piece]:
         if kind in TEXTS:
             if len(content) < length:
                 raise ValueError("it ends in the middle of a text")
+            unfolded, content = _unfolded(kind, content, room)
+            room -= unfolded
             yield from _text(kind, content)
         elif kind == b"eXIf":
             yield Exif(content)
@@ -73,11 +76,10 @@ def _text(kind: bytes, content: bytes) -> Iterator[Piece]:
     if kind in (b"tEXt", b"comf"):
         text = _plain_text(rest)
     elif kind == b"zTXt":
-        text = _plain_text(_unpacked(rest[1:]))
+        text = _plain_text(rest[1:])
     else:
-        # Whether it is packed and how; then language and translated name, each with an end of its own.
         *translation, body = rest[2:].split(b"\0", 2)
-        text = (_unpacked(body) if rest[:1] == b"\1" else body).decode("utf-8", "replace")
+        text = body.decode("utf-8", "replace")
         if any(translation):
             yield Hidden(f"the translated name of its text {name}", b" ".join(translation))
     if name == XMP_NAME:
@@ -99,8 +101,22 @@ def _plain_text(content: bytes) -> str:
         return content.decode("latin-1")
 
 
-def _unpacked(packed: bytes) -> bytes:
-    return zlib.decompressobj().decompress(packed, MAX_TEXT)
+def _unfolded(kind: bytes, content: bytes, room: int) -> tuple[int, bytes]:
+    """The content of a chunk with its text unpacked, and how many bytes that took of ``room``."""
+    key, _, rest = content.partition(b"\0")
+    if kind == b"zTXt":
+        head, packed = key + b"\0" + rest[:1], rest[1:]
+    elif kind == b"iTXt" and rest[:1] == b"\1":
+        # Whether it is packed and how; then language and translated name, each with an end of its own.
+        *translation, packed = rest[2:].split(b"\0", 2)
+        head = b"\0".join((key, rest[:2] + b"\0".join(translation), b""))
+    else:
+        return 0, content
+    unfolding = zlib.decompressobj()
+    text = unfolding.decompress(packed, room + 1)
+    if len(text) > room:
+        raise ValueError(f"its texts unfold to more than {MAX_UNFOLDED >> 20} MB")
+    return len(text), head + text
 
 
 def _packed_text(name: str, text: str) -> bytes:

@@ -9,11 +9,12 @@ from typing import Any
 
 from ...graph.converting import GROUP_NODES, ONLY_DRAWN
 from ...graph.fields import declared
+from ...graph.links import link_of
 from ...purchase.receipts import RECEIPTS, REDUCED, reduced
 from .classes import is_core
 from .file import SharedFile
 from .findings import Finding
-from .keys import CUT, is_secret, keys
+from .keys import CUT, is_secret, is_titled_secret, keys
 from .models import SEVERAL, Living
 from .names import cut_names, is_prefix, personal_names, portable
 from .places import Definitions, Place, changed, places, texts_in
@@ -56,6 +57,7 @@ class Review:
         self._names = personal_names(owner for text in self._all_texts() for owner in owners(text))
         every = [place for document in self.file.content.values() for place in places(document, self.definitions)]
         self._subgraphs = set(self._subgraph_ids(self.file.content))
+        self._secrets = set(self._linked_secrets())
         # A value that a primitive or the node of a subgraph hands on stands there and not in the node.
         self._handed_on: dict[str, str] = {}
         self._whole: dict[int, dict[str, str]] = {}
@@ -71,6 +73,15 @@ class Review:
     def _all_texts(self) -> Iterator[str]:
         yield from texts_in(self.file.content)
         yield from (text for _, text in self.file.remains)
+
+    def _linked_secrets(self) -> Iterator[str]:
+        """Texts that stand in a node of their own, and go to an input for a secret."""
+        for node in self.exported.values():
+            for name, value in node["inputs"].items():
+                link = link_of(value, self.exported)
+                source = self.exported[link.node] if link else {"class_type": "", "inputs": {}}
+                if source["class_type"].startswith("Primitive"):
+                    yield from (it for it in source["inputs"].values() if isinstance(it, str) and is_secret(name, it))
 
     def _look_beside(self) -> None:
         """What only a picture has, and no copy of it."""
@@ -105,7 +116,8 @@ class Review:
         for name, value in place.values.items():
             if not isinstance(value, str):
                 continue
-            if is_secret(name, value):
+            is_titled = place.class_type.startswith("Primitive") and is_titled_secret(place.title or "", value)
+            if is_secret(name, value) or is_titled or value in self._secrets:
                 self._add("key", f"{name} holds what may be a secret.", ADVICE["key"], place)
                 yield value, CUT
             elif is_prefix(name):

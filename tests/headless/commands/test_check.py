@@ -147,6 +147,31 @@ def test_a_secret_is_told_by_the_name_of_its_input(command: Command, tmp_path: P
     assert made["77"]["inputs"] == {"api_key": "***", "model": "x", "images": ["1", 0]}
 
 
+@pytest.mark.parametrize("title", ["API key", None])
+@pytest.mark.parametrize("form", ["api", "browser"])
+def test_a_secret_in_a_node_of_its_own_is_told_by_its_title_or_where_it_goes(
+    command: Command, tmp_path: Path, title: str | None, form: str
+) -> None:
+    secret = "4f3c2b1a9e8d7c6b5a4f3e2d1c0b9a88"
+    if form == "api":
+        holder = {"class_type": "PrimitiveString", "inputs": {"value": secret}}
+        if title:
+            graph = {**api("generate"), "8": {**holder, "_meta": {"title": title}}}
+        else:
+            graph = {**api("generate"), "8": holder, "9": {"class_type": "Odd", "inputs": {"api_key": ["8", 0]}}}
+    else:
+        graph = drawn()
+        odd = {"id": 80, "type": "PrimitiveString", "widgets_values": [secret], "title": title}
+        out = {"name": "STRING", "type": "STRING", "links": [] if title else [99]}
+        graph["nodes"].append({**odd, "outputs": [out]})
+        if not title:
+            taken = {"name": "api_key", "type": "STRING", "link": 99}
+            graph["nodes"].append({"id": 81, "type": "Odd", "inputs": [taken]})
+            graph["links"].append([99, 80, 0, 81, 0, "STRING"])
+    check(command, written(tmp_path, graph), "--fix")
+    assert secret not in (tmp_path / "w.shared.json").read_text(encoding="utf-8")
+
+
 def test_a_secret_is_found_by_its_name_in_any_corner(command: Command, tmp_path: Path) -> None:
     """In what packs keep beside the nodes, as a name, and in an address that only its author can mend."""
     content = drawn()

@@ -58,6 +58,17 @@ def cleaned(text: str) -> str:
         ("Authorization: Bearer abcd1234efgh5678ijkl, see below", "Authorization: Bearer ***, see below"),
         ("export OPENAI_API_KEY=0123456789abcdef0123", "export OPENAI_API_KEY=***"),
         ("client_secret: GOCSPX-a1B2c3D4e5F6g7H8", "client_secret: ***"),
+        ("API key: 4f3c2b1a9e8d7c6b5a4f3e2d1c0b9a88", "API key: ***"),
+        ("OPENAI_KEY=4f3c2b1a9e8d7c6b5a4f3e2d1c0b9a88", "OPENAI_KEY=***"),
+        ("the password: Sommer2024!, see", "the password: ***, see"),
+        ("https://a.example.com/?auth=4f3c2b1a9e8d7c6b5a4f3e2d1c0b9a88", "https://a.example.com/?auth=***"),
+        ("https://discord.com/api/webhooks/" + "1122334455667788990/AbCdEfGhIjKlMnOpQrStUvWxYz012345", "https://***"),
+        ("https://hooks.slack.com/" + "services/T01ABCDEF/B02ABCDEF/a1B2c3D4e5F6g7H8", "https://***"),
+        (
+            "https://api.telegram.org/" + "bot123456789:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw0/x",
+            "https://api.telegram.org/***/x",
+        ),
+        ("https://ann_token_abcdefg123@github.com/x", "https://***@github.com/x"),
         ("sk_" + "live_abcdefghijklmnopqrstuv", "***"),
         ("sk-or-v1-0123456789abcdef and sk-0a1b2c3d4e5f60718293", "*** and ***"),
         ("sk-Zq3_x9KfT2-mWb7RyLpQ1v", "***"),
@@ -128,7 +139,7 @@ def test_prompts_as_people_write_them_raise_no_alarm(text: str) -> None:
 
 def test_a_long_text_is_read_in_a_moment() -> None:
     """A packed picture in a text, and lines that look like the beginning of something over and over."""
-    for part in ("QUJD-_", "a-", "x.y", "api_key", "://a:", "/home/", "fd00:", "[::", "token"):
+    for part in ("QUJD-_", "a-", "x.y", "api_key", "://a:", "/home/", "fd00:", "[::", "token", "-eyJ", "password:"):
         started = process_time()
         keys(part * 100_000)
         private_places(part * 100_000)
