@@ -3,7 +3,7 @@
 import { fetchRoute, queue } from "./frontend.js";
 
 /** The prompts that run now: what was sent with each, by its id. */
-export async function running() {
+async function running() {
   const { queue_running: runs } = await read("/queue");
   return new Map(runs.map(([, id, , extra]) => [id, extra]));
 }
