@@ -85,7 +85,7 @@ def test_ids_input_names_and_orders_are_comfyuis(tmp_path: Path) -> None:
 def test_help_and_readme_list_them_all(tmp_path: Path) -> None:
     names = table(Folders(tmp_path, tmp_path, tmp_path)).keys()
     assert set(CORE_NODES.partition(":")[2].split()) == names
-    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    readme = (Path(__file__).parents[3] / "docs" / "command-line.md").read_text(encoding="utf-8")
     listed = readme.partition("results to the bit:")[2].partition("A graph with a checkpoint")[0]
     assert set(re.findall(r"`(\w+)`", listed)) == names
 
