@@ -79,9 +79,10 @@ class Review:
         for node in self.exported.values():
             for name, value in node["inputs"].items():
                 link = link_of(value, self.exported)
-                source = self.exported[link.node] if link else {"class_type": "", "inputs": {}}
-                if source["class_type"].startswith("Primitive"):
-                    yield from (it for it in source["inputs"].values() if isinstance(it, str) and is_secret(name, it))
+                source = self.exported[link.node] if link else None
+                if source is not None and str(source["class_type"]).startswith("Primitive"):
+                    texts = [text for text in source["inputs"].values() if isinstance(text, str)]
+                    yield from (text for text in texts if is_secret(name, text))
 
     def _look_beside(self) -> None:
         """What only a picture has, and no copy of it."""
