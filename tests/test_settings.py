@@ -144,7 +144,9 @@ def test_every_variable_decides_its_setting(tmp_path: Path) -> None:
 
 
 def test_the_readme_lists_each_setting_with_its_variables() -> None:
-    rows = re.findall(r"^\| `(\".+)` \|(.*?)\| .+ \|$", (ROOT / "docs" / "settings.md").read_text(encoding="utf-8"), re.MULTILINE)
+    rows = re.findall(
+        r"^\| `(\".+)` \|(.*?)\| .+ \|$", (ROOT / "docs" / "settings.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
     listed: dict[str, set[str]] = {}
     for setting, cell in rows:
         first, *others = re.findall(r"`(\w+)(?:=\w+)?`", cell) or [""]
