@@ -62,7 +62,7 @@ def place_of(raw: Any, name: str, definitions: Definitions) -> Place | None:
 def _named(raw: Mapping[str, Any], definition: Mapping[str, Any] | None) -> Mapping[str, Any]:
     try:
         return widgets_of(read_node(raw), definition).values
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError):
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError):
         return {}
 
 
