@@ -130,7 +130,12 @@ def test_in_comfyui_only_loaders_of_the_known_contract_are_run(monkeypatch: pyte
     class Theirs:
         NODE_CLASS_MAPPINGS = {"LoadImage": Old, "LoadImageMask": New, "KSampler": Old}
 
-    monkeypatch.setitem(__import__("sys").modules, "nodes", Theirs)
+    class Server:
+        nodes = Theirs
+
+    monkeypatch.setitem(__import__("sys").modules, "server", Server)
+    # Another pack's own, of the same name.
+    monkeypatch.setitem(__import__("sys").modules, "nodes", object())
     assert ComfyUI().free_nodes() == {"LoadImage": Old}
     assert ComfyUI().node_classes() is Theirs.NODE_CLASS_MAPPINGS
 

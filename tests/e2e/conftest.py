@@ -46,10 +46,13 @@ def kinds() -> list[str]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Without --every-canvas each test runs on one of its kinds, always the same, and all kinds are used."""
+    """Without --every-canvas each test runs on one of its kinds, always the same, and all kinds are used; those that
+    are marked as thorough, next of kin to one that runs, run only with it.
+    """
     if config.getoption("every_canvas"):
         return
     left_out = {item for item in items if (kind := _kind(item)) and kind != _chosen(item.nodeid.replace(kind, ""))}
+    left_out |= {item for item in items if item.get_closest_marker("thorough")}
     config.hook.pytest_deselected(items=list(left_out))
     items[:] = [item for item in items if item not in left_out]
 

@@ -73,7 +73,10 @@ def test_an_app_asks_before_a_dear_run(page: Canvas) -> None:
     assert not queued
 
 
-@pytest.mark.parametrize("name", ["generate", "inpaint", "variations", "product"])
+@pytest.mark.parametrize(
+    "name",
+    ["product", *(pytest.param(name, marks=pytest.mark.thorough) for name in ("generate", "inpaint", "variations"))],
+)
 def test_the_apps_that_come_with_the_pack_show_their_inputs_and_their_price(page: Canvas, name: str) -> None:
     workflow, _ = example(f"app-{name}")
     run = open_app(page, workflow)

@@ -114,7 +114,13 @@ def own_values(prompt: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in EXAMPLES.glob("*.json")))
+NAMES = sorted(path.stem for path in EXAMPLES.glob("*.json"))
+
+
+# An app is a workflow with another face; test_apps.py opens them too.
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.thorough) if name.startswith("app-") else name for name in NAMES]
+)
 def test_an_example_opens_and_means_what_its_twin_says(canvas: Canvas, name: str) -> None:
     saved, twin = example(name)
     canvas.open(saved)
