@@ -539,6 +539,7 @@ def test_a_picture_that_is_missing_is_told_on_stderr_and_among_the_warnings(
     assert command("run", "w.json", "--json").json["warnings"] == []
     next((tmp_path / "data").glob("store/*/*.png")).write_bytes(b"damaged")
     sandbox.fail_next("download-404:100")
+    monkeypatch.setattr("nodes.api.downloads.LAG", (0.1,))
     for name in sandbox._shelf._media:
         sandbox._shelf.expire(name)
     printed = command("run", "w.json", "--json")
