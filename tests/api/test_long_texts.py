@@ -36,7 +36,7 @@ LARGE = {
     "a wide character": answer(LINK, more=WIDE + "a" * 16 * MIB),
     "escapes": answer(LINK, more=json.dumps('"' * 100_000 + "a" * 16 * MIB)),
     "many texts": answer(LINK, more=[WIDE + "a" * 60_000] * 700),
-    "very many texts": answer(LINK, more=[WIDE + "a" * 280] * 70_000),
+    "very many texts": answer(LINK, more=[WIDE + "a" * 280] * 140_000),
     "broken off": answer(LINK, more=WIDE + "a" * 16 * MIB)[:-40],
 }
 
