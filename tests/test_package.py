@@ -190,7 +190,8 @@ TESTED_WITH: dict[str, str] = {
     "tests/headless/test_executor.py": "headless/memory",
     "tests/headless/test_checks.py": "graph/fields graph/validation headless/problems",
     "tests/headless/test_cli.py": "headless/commands/console headless/commands/models headless/commands/options "
-    "headless/commands/playground headless/commands/run headless/commands/sandbox headless/commands/summary",
+    "headless/commands/environment headless/commands/playground headless/commands/run headless/commands/sandbox "
+    "headless/commands/summary",
     "tests/headless/test_signals.py": "headless/__main__ headless/entry headless/streams headless/version "
     "headless/wrong_files",
     "tests/comfyui/test_host.py": "host/comfyui",

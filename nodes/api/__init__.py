@@ -21,7 +21,7 @@ from .flavours import OPENAI
 from .memory import Share
 from .metadata import request_id
 from .refusals import error_for, is_doubtful, says_nothing_was_begun
-from .request_log import Logged
+from .request_log import CLOCK_TOLERANCE, Logged
 from .requests import (
     Endpoint,
     ImageRequest,
@@ -37,6 +37,7 @@ from .retirement import retirement_note, retirement_note_of_slug
 from .uploads import recompress
 
 __all__ = [
+    "CLOCK_TOLERANCE",
     "LINK_EXPIRED",
     "LINK_PRIVATE",
     "LINK_REFUSED",

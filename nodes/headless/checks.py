@@ -159,13 +159,14 @@ class _Check:
     prompt: Prompt
     table: Mapping[str, type[Any]]
     problems: list[Problem] = field(default_factory=list)
+    linked: dict[str, Any] = field(default_factory=dict)
+    """The types that its linked inputs are given."""
 
     async def run(self) -> Node:
         raw = self.prompt[self.node_id]
         node_class = self.table[raw["class_type"]]
         validator = Validator.of(node_class)
         inputs: dict[str, Any] = {}
-        linked: dict[str, Any] = {}
         for name, declaration in declared(node_class).items():
             if name not in raw["inputs"]:
                 if declaration.required:
@@ -174,14 +175,14 @@ class _Check:
             value = raw["inputs"][name]
             try:
                 if isinstance(value, list):
-                    inputs[name], linked[name] = self._linked(value, declaration, any_type=validator.takes_types)
+                    inputs[name], self.linked[name] = self._linked(value, declaration, any_type=validator.takes_types)
                 else:
                     inputs[name] = declaration.coerced(value)
                     if not validator.waives(name):
                         declaration.check(inputs[name])
             except Misfit as misfit:
                 self._report(misfit.code, str(misfit), name)
-        await self._validate(validator, inputs, linked)
+        await self._validate(validator, inputs)
         return Node(self.node_id, title_of(raw) or raw["class_type"], node_class, raw["class_type"], inputs)
 
     async def again(self, node: Node, known: Mapping[Link, Any]) -> list[Problem]:
@@ -190,12 +191,7 @@ class _Check:
         inputs = {
             name: known.get(value, value) if isinstance(value, Link) else value for name, value in node.inputs.items()
         }
-        linked = {}
-        for name, value in node.inputs.items():
-            if isinstance(value, Link):
-                source = self.table.get(self.prompt[value.node]["class_type"])
-                linked[name] = "*" if source is None else source.RETURN_TYPES[value.slot]
-        await self._validate(validator, inputs, linked)
+        await self._validate(validator, inputs)
         return self.problems
 
     def _linked(self, value: list[Any], declaration: Field, *, any_type: bool) -> tuple[Link, Any]:
@@ -216,7 +212,7 @@ class _Check:
             raise Misfit("return_type_mismatch", f"needs {kind}, but node {link.node} gives {received}")
         return link, received
 
-    async def _validate(self, validator: Validator, inputs: Mapping[str, Any], linked: Mapping[str, Any]) -> None:
+    async def _validate(self, validator: Validator, inputs: Mapping[str, Any]) -> None:
         taken = [name for name in inputs if validator.waives(name)]
         faulty = any(problem.input is not None and validator.waives(problem.input) for problem in self.problems)
         if not validator.checks or faulty:
@@ -224,7 +220,7 @@ class _Check:
         # As in ComfyUI, a linked value is not known yet and arrives as None.
         arguments = {name: None if isinstance(inputs[name], Link) else inputs[name] for name in taken}
         if validator.takes_types:
-            arguments["input_types"] = dict(linked)
+            arguments["input_types"] = dict(self.linked)
         objection = await validator.objection(arguments)
         if objection is not None:
             self._report("custom_validation_failed", objection, taken[0] if len(taken) == 1 else None)

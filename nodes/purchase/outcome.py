@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..api import Answer, Client, Logged, Server, pictures_asked, read_answer
+from ..api import CLOCK_TOLERANCE, Answer, Client, Logged, Server, pictures_asked, read_answer
 from ..errors import AnswerError, Charged, LumenfallError, Unresolved, sentences
 from ..spend import Call, Journal, State, clock, nanos
 
@@ -24,9 +24,6 @@ DASHBOARD = "https://lumenfall.ai/app/requests?open="
 
 FINAL_AFTER = 1800.0
 """Seconds after which a failed request that names no cost has none: longer than any exchange may take."""
-
-CLOCK_TOLERANCE = 300.0
-"""Seconds by which the clocks of two machines may differ."""
 
 EARLIEST = 1_735_689_600.0
 """The beginning of 2025. Nothing was bought before; a clock that says so has lost its battery."""

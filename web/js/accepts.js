@@ -10,7 +10,7 @@ const SPECIFIC = ["quality", "background", "negative_prompt"];
 const UNSET = ["", "auto"];
 
 /** The options of a Request Options node that are set and that `model` does not list. */
-export function ignoredBy(model, options) {
+function ignoredBy(model, options) {
   if (!model?.parameters) return [];
   const set = SPECIFIC.filter((name) => !UNSET.includes(String(valueOf(options, name) ?? "").trim()));
   return set.filter((name) => !model.parameters.includes(name));
@@ -58,7 +58,7 @@ function modelsOf(node) {
   return (slugsOf(node) ?? []).flatMap((slug) => findModel(slug) ?? []);
 }
 
-export function nameOf(model) {
+function nameOf(model) {
   return model.name || model.id;
 }
 

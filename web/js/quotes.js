@@ -103,7 +103,7 @@ export function wouldRun({ id }) {
  *
  * @param {Place} place
  */
-export function quoteAt(place) {
+function quoteAt(place) {
   const worth = { ...worthOf(place.node, place.path), replayed: 0 };
   const line = lineAt(place);
   if (!line) return worth;

@@ -24,8 +24,8 @@ from .. import signals
 from ..host import Headless
 from ..problems import NoWorkflow, WorkflowError
 from ..reading import STDIN, Content, content_of, data_of, is_picture, name_of
+from .environment import environment
 from .estimate import as_dict as estimate_dict
-from .estimate import environment
 from .options import DONE, FAILED, WRONG, AsJson, InputFolder, InSandbox, WorkflowFile, input_beside
 from .summary import of_error, without_key
 

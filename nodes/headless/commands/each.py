@@ -24,10 +24,10 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from ...errors import InputError
 from ...host import use
 from .. import signals
-from ..host import Headless, sandboxed
+from ..host import Headless
+from .environment import environment
 from .options import DONE, FAILED
 
 if TYPE_CHECKING:
@@ -62,14 +62,11 @@ def run_each(name: str, content: Content, each: Each, clear: Clear) -> tuple[Sum
     """The summary and the exit code. Raises LumenfallError for what keeps the rows from starting."""
     started = time.monotonic()
     if not each.dry_run:
-        _check_output(each.output_folder)
-    with contextlib.ExitStack() as stack:
-        overrides: dict[str, str | None] = {}
-        if each.in_sandbox:
-            from ..sandbox import running
+        from ..core_nodes.prefixes import make_writable
 
-            data_dir = str(each.output_folder.resolve() / ".lumenfall")
-            overrides = sandboxed(stack.enter_context(running()).base_url, data_dir)
+        make_writable(each.output_folder)
+    with contextlib.ExitStack() as stack:
+        overrides = stack.enter_context(environment(each.in_sandbox, each.output_folder))
         temp = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lumenfall-rows-")))
         table, folders = _table(content, each, temp)
         host = Headless(overrides)
@@ -84,17 +81,6 @@ def run_each(name: str, content: Content, each: Each, clear: Clear) -> tuple[Sum
     summary["seconds"] = round(time.monotonic() - started, 2)
     code = {"success": DONE, "error": FAILED, "interrupted": signals.exit_code()}[summary["status"]]
     return summary, code
-
-
-def _check_output(folder: Path) -> None:
-    from ..core_nodes.prefixes import check_writable
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        reason = error.strerror or error
-        raise InputError(f"Pictures cannot be written to the output folder {folder}: {reason}.") from error
-    check_writable(folder)
 
 
 def _table(content: Content, each: Each, temp: Path) -> tuple[Table, Any]:

@@ -7,10 +7,7 @@ total, currency, unknown, approximate, summary, lines     see :meth:`...pricing.
 
 from __future__ import annotations
 
-import contextlib
 import json
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +20,11 @@ from ...pricing.result import Estimate
 from .. import signals
 from ..checks import build
 from ..folders import Folders
-from ..host import Headless, sandboxed
+from ..host import Headless
 from ..problems import NeedsComfyUI
 from ..reading import read
 from ..workflow import load, override
+from .environment import environment
 from .options import DONE, FAILED, WRONG, AsJson, InputFolder, InSandbox, Settings, WorkflowFile, input_beside
 from .summary import of_error, without_key
 
@@ -76,24 +74,6 @@ async def _estimate(loaded: Converted, settings: list[str], host: Headless) -> E
         from ...pricing.estimate import estimate_graph
 
         return await estimate_graph(graph)
-
-
-@contextlib.contextmanager
-def environment(in_sandbox: bool) -> Iterator[dict[str, str | None]]:
-    """Environment variables to change."""
-    if not in_sandbox:
-        yield {}
-        return
-    from ..sandbox import running
-
-    with (
-        running() as server,
-        tempfile.TemporaryDirectory(
-            prefix="lumenfall-estimate-",
-            ignore_cleanup_errors=True,  # the database stays open until the process ends
-        ) as data_dir,
-    ):
-        yield sandboxed(server.base_url, data_dir)
 
 
 def estimate(

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ...errors import Charged, InputError, LumenfallError
+from ...errors import Charged, LumenfallError
 from ...host import use
 from .. import signals
-from ..host import Headless, sandboxed
+from ..host import Headless
 from ..problems import NeedsComfyUI
+from .environment import environment
 from .options import (
     DONE,
     FAILED,
@@ -168,23 +169,13 @@ def _run(
 
     from ...table import NODE_CLASS_MAPPINGS
     from ..core_nodes import TITLES, free, table
-    from ..core_nodes.prefixes import check_writable
+    from ..core_nodes.prefixes import make_writable
     from ..folders import Folders
     from ..workflow import load, shows
 
-    try:
-        output_folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        reason = error.strerror or error
-        raise InputError(f"Pictures cannot be written to the output folder {output_folder}: {reason}.") from error
-    check_writable(output_folder)
+    make_writable(output_folder)
     with contextlib.ExitStack() as stack:
-        overrides: dict[str, str | None] = {}
-        if in_sandbox:
-            from ..sandbox import running
-
-            data_dir = str(output_folder.resolve() / ".lumenfall")
-            overrides = sandboxed(stack.enter_context(running()).base_url, data_dir)
+        overrides = stack.enter_context(environment(in_sandbox, output_folder))
         folders = Folders(input_folder, output_folder, Path(stack.enter_context(_previews())))
         core = table(folders)
         nodes = {**core, **NODE_CLASS_MAPPINGS}

@@ -58,7 +58,7 @@ def check(folder: Path, prefix: str) -> None:
         raise _wrong(prefix, f"leads through {ground}, which is a file and no folder", "Write another prefix.")
     _check_lengths(prefix, ground, directory, [*names[:-1], stem + LONGEST_COUNTER])
     if is_below:
-        check_writable(ground)
+        make_writable(ground)
 
 
 def without_keys(content: T) -> T:
@@ -80,9 +80,10 @@ def objection(folder: Path, prefix: str | None) -> str | None:
     return None
 
 
-def check_writable(folder: Path) -> None:
-    """Raise InputError where nothing can be written to ``folder``, which exists."""
+def make_writable(folder: Path) -> None:
+    """Make ``folder`` where it is missing. Raises InputError where that cannot be, or nothing can be written to it."""
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
             if file.write(bytes(AT_LEAST)) < AT_LEAST:
                 raise InputError(f"There is no room in the output folder {folder}.")
