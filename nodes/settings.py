@@ -12,7 +12,7 @@ import logging
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -110,6 +110,7 @@ _MONEY = {"cost", "costs", "usd", "dollar", "dollars", "price", "money", "amount
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 
 
+@lru_cache(maxsize=1024)  # each use of a host reads its settings
 def _is_meant_as_limit(name: str) -> bool:
     """Whether somebody evidently wanted to limit what is spent: a limit that limits nothing must not be passed over."""
     words = {word.lower() for word in _WORD.findall(name)}
@@ -145,6 +146,7 @@ def _check_names(values: Mapping[str, Any], environ: Mapping[str, str]) -> None:
             raise _no_limit(f"The environment variable {variable} is no setting", _listed(limits))
 
 
+@lru_cache(maxsize=1024)
 def _is_ours(variable: str) -> bool:
     """Whether an environment variable is meant for this pack, be it misspelt."""
     return bool(difflib.get_close_matches(variable.partition("_")[0].upper(), ("LUMENFALL",), cutoff=0.8))

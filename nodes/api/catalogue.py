@@ -193,7 +193,7 @@ class Catalogue:
         return await asyncio.to_thread(self._take_in, await client.get("models"), cached)
 
     def _take_in(self, body: Any, cached: ModelList) -> ModelList:
-        models = [_with_learnt(model, cached) for model in read_models(body)]
+        models = [_with_learnt(model, cached) for model in _read_once(body)]
         if not models:
             raise AnswerError("The server lists no image models.", charged=Charged.NO)
         found = ModelList(tuple(models), "server", time.time())
@@ -284,6 +284,19 @@ def read_models(body: Any, today: date | None = None) -> list[Model]:
         if verdict or (verdict is None and (keep_unknown or bundled().find(entry["id"]))):
             models.append(_model(entry, today))
     return models
+
+
+# The answer that was read last, the day, and what was read from it.
+_latest: tuple[Any, date, list[Model]] = (None, date.min, [])
+
+
+def _read_once(body: Any) -> list[Model]:
+    """As :func:`read_models`. A server on this machine is asked anew by each call, and mostly says the same."""
+    global _latest
+    latest, today = _latest, datetime.now(timezone.utc).date()
+    if latest[:2] != (body, today):
+        _latest = latest = (body, today, read_models(body, today))
+    return latest[2]
 
 
 def read_parameters(body: Any) -> frozenset[str]:

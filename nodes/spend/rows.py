@@ -89,14 +89,11 @@ def _statements() -> _Statements:
 
     of_call: Any = sa.bindparam("of_call")
     stored = sa.select(sa.func.count()).where(pictures.c.call_id == of_call).scalar_subquery()
-    changing = [column for column in calls.c if column.name not in ("number", "delivered_at")]
     return _Statements(
         sa.select(*_slim(), stored.label("stored")).where(calls.c.id == of_call),
         sa.insert(calls),
         sa.insert(further_keys),
-        sa.update(calls)
-        .where(calls.c.id == of_call)
-        .values({column: sa.bindparam(column.name) for column in changing}),
+        sa.update(calls).where(calls.c.id == of_call),
         sa.delete(pictures).where(pictures.c.call_id == of_call),
         sa.insert(pictures),
     )
