@@ -15,12 +15,15 @@ from tests.faults.child import Outcome, failed, start, succeeded
 from tests.faults.databases import database, garbage
 from tests.faults.limits import DAY, TOO_DEAR
 from tests.faults.table import PAID_FOR, bought, fails, replayed
-from tests.faults.world import GENERATE, IN_LINE, Child, Gate, World, painted, until
+from tests.faults.world import GENERATE, IN_LINE, LONGEST, Child, Gate, World, painted, until
+
+PATIENT = {"nodes.api.client.TIMEOUT": LONGEST}
+"""Whatever happens while a gate is shut."""
 
 
 def in_line(world: World, **inputs: Any) -> Child:
     """A process that waits for an equal request to come home."""
-    child = world.start(**inputs)
+    child = world.start(settings=PATIENT, **inputs)
     child.says(IN_LINE)
     return child
 
@@ -28,7 +31,7 @@ def in_line(world: World, **inputs: Any) -> Child:
 def in_air(world: World, **inputs: object) -> tuple[Child, Gate]:
     gate = Gate()
     world.sandbox.fail_next(gate.fault)
-    child = world.start(**inputs)  # type: ignore[arg-type]
+    child = world.start(settings=PATIENT, **inputs)  # type: ignore[arg-type]
     gate.wait()
     return child, gate
 
