@@ -112,6 +112,22 @@ def test_a_row_that_fails_stops_no_other_and_is_run_again_when_asked(
     assert [line["status"] for line in results(place)] == ["done"] * 3 and len(files(place)) == 3
 
 
+def test_a_row_that_was_paid_for_nothing_is_bought_again_with_consent_alone(
+    command: Command, place: Path, sandbox: Sandbox
+) -> None:
+    write(place, "a cat", "a dog")
+    sandbox.fail_next("reset-before-headers")
+    arguments = ("run", "w.json", "--each", "rows.csv")
+    assert command(*arguments, "--jobs", "1").code == 1
+    for again in ((), ("--retry-failed",), ("--send-again",)):
+        assert command(*arguments, *again).code == 1 and len(sandbox.bill) == 2, again
+        lines = [(line["status"], line["charged"], line["cost"]) for line in results(place)]
+        assert lines == [("failed", "charged", "0.03"), ("done", "charged", "0.03")], again
+    assert command(*arguments, "--retry-failed", "--send-again").code == 0
+    assert prompts_billed(sandbox) == {"a cat": 2, "a dog": 1} and len(files(place)) == 2
+    assert [(line["status"], line["cost"]) for line in results(place)] == [("done", "0.06"), ("done", "0.03")]
+
+
 @pytest.mark.parametrize(
     ("rows", "told"),
     [
