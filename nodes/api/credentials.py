@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
-import httpx
-
 from ..errors import CredentialError, InputError
 from ..settings import SETTINGS_FILE
 from .addresses import PORTS, address_of, is_loopback, is_own
+from .base_urls import DEFAULT_BASE_URL, read_base_url
 from .flavours import Flavour, flavour_of
 
 T = TypeVar("T")
 
-DEFAULT_BASE_URL = "https://api.lumenfall.ai/openai/v1"
 KEY_VARIABLE = "LUMENFALL_API_KEY"
 BASE_URL_VARIABLE = "LUMENFALL_BASE_URL"
 
@@ -165,7 +161,7 @@ def server_to_try(environ: Mapping[str, str], data_dir: Path, base_url: str | No
     """
     if base_url is None and api_key is None:
         return resolve_server(environ, data_dir)
-    chosen = _checked(base_url or configured_base_url(environ, data_dir))
+    chosen = read_base_url(base_url or configured_base_url(environ, data_dir))
     if api_key is not None:
         return Server(chosen, _checked_key(_Source("what you entered", chosen, api_key)))
     return _server_at(chosen, environ, data_dir)
@@ -191,7 +187,7 @@ def write_server(content: dict[str, Any], **changes: str | None) -> None:
         _checked_key(_Source("what you entered", base_url, changes["api_key"]))
     for name, value in changes.items():
         if value:
-            content[name] = _checked(value) if name == "base_url" else value
+            content[name] = read_base_url(value) if name == "base_url" else value
         else:
             content.pop(name, None)
 
@@ -211,29 +207,7 @@ def _masked(key: str) -> str:
 def configured_base_url(environ: Mapping[str, str], data_dir: Path) -> str:
     """The base URL that :func:`resolve_server` would choose, with no demand for a key. Raises InputError."""
     named = environ.get(BASE_URL_VARIABLE) or _read_json(data_dir / SETTINGS_FILE).get("base_url")
-    return _checked(named or DEFAULT_BASE_URL)
-
-
-@lru_cache(maxsize=16)
-def _checked(base_url: str) -> str:
-    base_url = base_url.strip().rstrip("/")
-    try:
-        parts = urlsplit(base_url)
-        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-        usable = usable and parts.username is None and not parts.query and not parts.fragment
-        # The client takes neither blanks nor control characters, which urlsplit() removes without a word.
-        usable = usable and base_url.isprintable() and not any(character.isspace() for character in base_url)
-        usable = usable and bool(httpx.URL(base_url).host)
-    except (ValueError, httpx.InvalidURL):
-        usable = False
-    if not usable:
-        raise InputError(
-            "The configured base URL is not a usable address.",
-            code="BASE_URL",
-            hint=f"It looks like {DEFAULT_BASE_URL}: http or https, no user name, no query.",
-        )
-    # A zone as systems write it: in a URL its % is %25 (RFC 6874).
-    return re.sub(r"(//\[[^]%]*)%25", r"\1%", base_url, count=1)
+    return read_base_url(named or DEFAULT_BASE_URL)
 
 
 def _sources(environ: Mapping[str, str], data_dir: Path) -> Iterator[_Source]:
@@ -273,5 +247,5 @@ def _checked_key(source: _Source) -> str:
 
 def _origin(base_url: str) -> tuple[str, str | None, int | None]:
     """Scheme, host and port: what a key is bound to. Raises InputError."""
-    parts = urlsplit(_checked(base_url))
+    parts = urlsplit(read_base_url(base_url))
     return parts.scheme, parts.hostname, parts.port or PORTS.get(parts.scheme)

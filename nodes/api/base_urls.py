@@ -1,0 +1,54 @@
+"""A base URL as people paste it, and as requests need it."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from urllib.parse import urlsplit
+
+import httpx
+
+from ..errors import InputError
+from .addresses import is_loopback
+
+DEFAULT_BASE_URL = "https://api.lumenfall.ai/openai/v1"
+
+_QUOTES = "\"'`\u201c\u201d\u2018\u2019<>"
+_ENDPOINTS = re.compile(r"(/images(/(generations|edits|variations))?|/chat/completions|/responses|/models)$")
+
+
+@lru_cache(maxsize=16)
+def read_base_url(text: str) -> str:
+    """``text`` without what comes along as it is copied: quotes around it, a ``#`` or a slash at its end, the path of
+    one endpoint; and with the scheme that it lacks, ``http`` on this machine and ``https`` elsewhere.
+
+    Raises InputError for what is no usable address, also where it holds a user name or a query.
+    """
+    base_url = text.strip().strip(_QUOTES).strip().rstrip("/#")
+    base_url = _ENDPOINTS.sub("", base_url).rstrip("/")
+    try:
+        if "://" not in text:
+            base_url = f"http://{base_url}" if is_loopback(f"http://{base_url}") else f"https://{base_url}"
+        usable = _is_usable(base_url)
+    except (ValueError, httpx.InvalidURL):
+        usable = False
+    if not usable:
+        raise InputError(
+            "The configured base URL is not a usable address.",
+            code="BASE_URL",
+            hint=f"It looks like {DEFAULT_BASE_URL}: http or https, no user name, no query.",
+        )
+    # A zone as systems write it: in a URL its % is %25 (RFC 6874).
+    return re.sub(r"(//\[[^]%]*)%25", r"\1%", base_url, count=1)
+
+
+def _is_usable(base_url: str) -> bool:
+    parts = urlsplit(base_url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+        return False
+    if parts.username is not None or parts.query or parts.fragment:
+        return False
+    # The client takes neither blanks nor control characters, which urlsplit() removes without a word.
+    if not base_url.isprintable() or any(character.isspace() for character in base_url):
+        return False
+    return bool(httpx.URL(base_url).host)
