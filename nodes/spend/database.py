@@ -216,6 +216,9 @@ def _upgrade(database: Database, fill: Fill) -> None:
             connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar() if versioned else None
         )
         if revision == REVISION:
+            # A program of an older version, whose files were replaced while it ran, migrates and knows nothing of sums.
+            if sums.are_missing(connection):
+                sums.fill(connection)
             return
         if not sa.inspect(connection).get_table_names() and not database.is_postgresql:
             for statement in SCHEMA.read_text(encoding="utf-8").split("\n\n"):

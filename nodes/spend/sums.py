@@ -137,13 +137,26 @@ def _first_outdated() -> Any:
     return sa.select(outdated.c.call_id).limit(1)
 
 
+def are_missing(connection: Connection) -> bool:
+    """Whether there are calls, and no sums at all."""
+    import sqlalchemy as sa
+
+    from .tables import calls, sums
+
+    has_sums, has_calls = (
+        connection.execute(sa.select(column).limit(1)).first() is not None for column in (sums.c.span, calls.c.id)
+    )
+    return has_calls and not has_sums
+
+
 def fill(connection: Connection) -> None:
     """Enter the sums of all calls, in place of what there is."""
     import sqlalchemy as sa
 
-    from .tables import calls, pictures, sums
+    from .tables import calls, outdated, pictures, sums
 
     connection.execute(sa.delete(sums))
+    connection.execute(sa.delete(outdated))
     stored = sa.select(sa.func.count()).where(pictures.c.call_id == calls.c.id).scalar_subquery()
     columns = [calls.c[name] for name in (*FEATURES, "number", "run_id", "sent_at", "state", "charged", "facts")]
     columns += [calls.c.cost, calls.c.reserved, calls.c.currency, calls.c.seconds]

@@ -216,6 +216,21 @@ def older(path: Path) -> None:
     database.close()
 
 
+def test_a_database_that_an_older_version_has_brought_up_to_this_one_is_given_its_sums(
+    journal: Journal, reopened: Callable[[], Journal]
+) -> None:
+    """An update replaces the files of a program that runs: it migrates as they say, and knows nothing of sums."""
+    calls = [Call(letter * 64, "s", "e", "m") for letter in "ab"]
+    begun = [journal.begin(call, Caller("run"), Limits(), 4 * 10**7) for call in calls]
+    with journal._database().write() as connection:
+        connection.execute(sa.text("DELETE FROM sums"))
+    settled_as_before(journal, begun[0])
+    journal = reopened()
+    with pytest.raises(BudgetExceeded, match=r"0\.13 are spent"):
+        journal.begin(Call("l" * 64, "s", "e", "m"), Caller("run"), Limits(day=0.13), 10**7)
+    check(journal)
+
+
 def test_a_program_of_an_older_version_that_still_runs_enters_nothing(journal: Journal) -> None:
     """It would spend without a trace in the sums; so it fails before it sends."""
     columns = Call("k" * 64, "s", "e", "m").columns()
