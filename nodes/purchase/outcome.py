@@ -129,7 +129,7 @@ async def read_paid_answer(
         raise AnswerError(f"The answer could not be read ({type(error).__name__}: {error}).") from error
 
 
-KEPT = ("refused", "peer", "dated")
+KEPT = ("refused", "trace", "peer", "dated")
 """Facts of the way to the answer, which hold when it is there."""
 
 
@@ -227,10 +227,14 @@ async def look_up(client: Client, call: Call) -> Logged | None:
     whatever an odd log leads to, where that cannot be told.
     """
     dated = call.facts.get("dated") or call.sent_at
-    until = max(call.sent_at + (call.seconds or 0.0), dated)
-    return await client.look_up(
-        call.request_id, call.id, min(call.sent_at, dated), call.facts.get("refused", ()), until
-    )
+    since, until = min(call.sent_at, dated), max(call.sent_at + (call.seconds or 0.0), dated)
+    refused, is_alone = call.facts.get("refused", ()), "trace" in call.facts
+    return await client.look_up(call.request_id, trace_of(call), since, refused, until, is_alone=is_alone)
+
+
+def trace_of(call: Call) -> str:
+    """The trace id that its request, the last one where others were put off before it, was sent with."""
+    return str(call.facts.get("trace", call.id))
 
 
 def _with(logged: Logged | None, call: Call, told_at: float | None) -> Call:
@@ -281,6 +285,11 @@ def unresolved(call: Call) -> LumenfallError:
 def ways_on(call: Call) -> str:
     """What the user can do about ``call``, which may have been charged, and brought nothing."""
     if is_given_up(call):
+        if is_doubted(call):
+            return (
+                "The server refused it, which its request log does not confirm yet: the log is asked again later, and "
+                "until it tells, this counts against the limits. The same inputs may be sent again."
+            )
         return "It was given up, so that the same inputs are sent again."
     twice = "is then charged a second time" if call.charged is Charged.YES else "may then be charged twice"
     doubt = (
