@@ -54,7 +54,7 @@ DEADLINE = 1200.0
 """Seconds for one paid exchange in all; without it an answer that only drips would never end."""
 
 FREE_DEADLINE = 60.0
-LOOK_UP_DEADLINE = 30.0
+LOOK_UP_DEADLINE = 15.0
 """Seconds for all that the request log is asked about one request: an error waits for it."""
 
 LONGEST_FETCH = 6 * 3600.0

@@ -288,7 +288,7 @@ def ways_on(call: Call) -> str:
         if is_doubted(call):
             return (
                 "The server refused it, which its request log does not confirm yet: the log is asked again later, and "
-                "until it tells, this counts against the limits. The same inputs may be sent again."
+                "until it tells, this counts against the limits. Running again sends the same inputs once more."
             )
         return "It was given up, so that the same inputs are sent again."
     twice = "is then charged a second time" if call.charged is Charged.YES else "may then be charged twice"
