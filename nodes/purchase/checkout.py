@@ -35,15 +35,14 @@ from ..settings import Settings
 from ..spend import Call, Caller, Journal, Limits, State, dearest, nanos, unconverted
 from ..spend.budget import require
 from .charged_dry_runs import has_charged_dry_run, remember_charged_dry_run
-from .consent import Consent, give_up, give_up_bought
+from .consent import Consent, give_up_bought
 from .delivery import AGAIN, Delivery, fetch
 from .late_prices import learn_aside
 from .order import Order, Skipped, in_turn
 from .outcome import (
     UNRESOLVED,
-    is_doubted,
-    is_given_up,
     known_cost,
+    may_come_again,
     most_pictures,
     read_paid_answer,
     resolve,
@@ -107,6 +106,8 @@ class Checkout:
         """
         if call.state is not State.LOST:
             return await self._replay(call, order)
+        if may_come_again(call):
+            return await self._buy_after(order, call)
         return await self._buy_again(order, call, unresolved(call))
 
     async def _replay(self, call: Call, order: Order) -> Delivery:
@@ -262,6 +263,8 @@ class Checkout:
             request_id=error.request_id or call.request_id,
             error=error.message,
         )
+        if is_put_off(error):
+            call = replace(call, facts={**call.facts, "put_off": True})
         if error.status is not None and call.charged is Charged.UNKNOWN and self.client.server.flavour.native:
             call = replace(call, facts={**call.facts, "doubted": True})
         if error.cost:
@@ -275,9 +278,6 @@ class Checkout:
                 is_doubtful=is_doubtful(error),
                 says_nothing_was_begun=says_nothing_was_begun(error) and not is_put_off(error),
             )
-            if is_put_off(error) and is_doubted(call):
-                # What asks to be sent again may be, as it was by itself before.
-                call = await asyncio.to_thread(give_up, self.journal, call)
         except Exception as failure:
             # What the journal has of it keeps equal requests from being sent, and the next run asks again.
             surprise(failure)
@@ -290,7 +290,7 @@ class Checkout:
             answer = self.journal.records.answer_name(call)
             kept = f"What arrived is kept in the pack's private folder, in {answer}." if answer else ""
             hint = sentences(hint, kept, known_cost(call), ways_on(call))
-            blocking = None if is_given_up(call) else call.id
+            blocking = None if may_come_again(call) else call.id
         request_id = error.request_id or call.request_id
         return error.replaced(hint=hint, request_id=request_id, charged=call.charged, call=blocking)
 

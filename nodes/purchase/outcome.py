@@ -197,6 +197,11 @@ def is_doubted(call: Call) -> bool:
     return call.state in UNRESOLVED and call.charged is Charged.UNKNOWN and "doubted" in call.facts
 
 
+def may_come_again(call: Call) -> bool:
+    """Whether ``call`` was put off, as far as is known, so that an equal one is sent when somebody asks for it."""
+    return is_doubted(call) and "put_off" in call.facts
+
+
 async def judged(client: Client, call: Call, says_nothing_was_begun: bool = False) -> Call:
     """``call``, which was refused: still so where the server's request log confirms it, or had the time to know of it
     and does not; else it is doubted. Never raises.
@@ -284,12 +289,13 @@ def unresolved(call: Call) -> LumenfallError:
 
 def ways_on(call: Call) -> str:
     """What the user can do about ``call``, which may have been charged, and brought nothing."""
+    if may_come_again(call):
+        return (
+            "The server put it off, which its request log does not confirm yet: the log is asked again later, and until "
+            "it tells, this counts against the limits. Running again orders the picture, unless the log knows by then "
+            "that this was charged."
+        )
     if is_given_up(call):
-        if is_doubted(call):
-            return (
-                "The server refused it, which its request log does not confirm yet: the log is asked again later, and "
-                "until it tells, this counts against the limits. Running again sends the same inputs once more."
-            )
         return "It was given up, so that the same inputs are sent again."
     twice = "is then charged a second time" if call.charged is Charged.YES else "may then be charged twice"
     doubt = (

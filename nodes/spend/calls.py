@@ -79,8 +79,8 @@ class Call:
     last one, where it is not the call's own; ``peer`` is the address that the answer
     came from, and ``dated`` when, by the server's clock; ``unreadable``, whether what came was read in vain;
     ``doubted``, whether it was refused in a way that may come after the work, which the server's log did not confirm;
-    ``given_up``, since when equal requests are to be sent all the same: the user has said so, or the server, which put
-    this one off.
+    ``put_off``, whether that asked for it to be sent again later; ``given_up``, when the user has said that equal
+    requests are to be sent all the same.
     """
 
     key: str

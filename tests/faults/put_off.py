@@ -48,14 +48,25 @@ ROWS = [
         Row(
             f"busy to the last try, billed each time, {'named' if named else 'nameless'}, and the log {trouble}",
             fails(errors.RateLimited, UNKNOWN),
-            bought(),
-            (4, 5),
+            PAID_FOR,
+            (4, 4),
             provoke=both(_busy(4, named=named), act),
             says="asked again later",
-            after=do(lambda world: world.run(seed=5)),  # the second one was at work on the key of the last
         )
         for trouble, act in OUT_OF_ORDER
         for named in (True, False)
+    ),
+    *(
+        Row(
+            f"busy to the last try, billed each time, and the log {trouble} for two runs",
+            fails(errors.RateLimited, UNKNOWN),
+            bought(),
+            (4, 5),
+            provoke=both(_busy(4, named=False), act),
+            between=act,
+            after=do(lambda world: world.run(seed=5)),  # whoever runs next learns what they cost
+        )
+        for trouble, act in OUT_OF_ORDER
     ),
     *(
         Row(
