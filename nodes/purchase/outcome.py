@@ -291,9 +291,9 @@ def ways_on(call: Call) -> str:
     """What the user can do about ``call``, which may have been charged, and brought nothing."""
     if may_come_again(call):
         return (
-            "The server put it off, which its request log does not confirm yet: the log is asked again later, and until "
-            "it tells, this counts against the limits. Running again orders the picture, unless the log knows by then "
-            "that this was charged."
+            "The server put it off, which its request log does not confirm yet: the log is asked again later, and "
+            "until it tells, this counts against the limits. Running again orders the picture, unless the log knows by "
+            "then that this was charged."
         )
     if is_given_up(call):
         return "It was given up, so that the same inputs are sent again."
