@@ -91,7 +91,7 @@ def purchase(journal: Journal) -> Callable[[], None]:
 
     def buy() -> None:
         key = f"{time.time_ns():016x}{next(numbers):08x}".ljust(64, "f")
-        journal.check_writable()
+        Journal(journal.folder).check_writable()
         lock = journal.lock(key)
         assert lock.acquire() and not journal.equal(key)
         limits = journal.limits(Limits(run=1e5, day=1e5, month=1e6))

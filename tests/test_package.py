@@ -197,7 +197,7 @@ TESTED_WITH: dict[str, str] = {
     "tests/comfyui/test_host.py": "host/comfyui",
     "tests/pricing/test_estimate.py": "pricing/result purchase/quote",
     "tests/purchase/test_checkout.py": "purchase/delivery purchase/outcome",
-    "tests/purchase/test_money.py": "api/prices purchase/charged_dry_runs purchase/put_off",
+    "tests/purchase/test_money.py": "api/prices purchase/charged_dry_runs",
     "tests/purchase/test_ask.py": "purchase/chores",
     "tests/purchase/test_ending.py": "purchase/repeated_signals",
     "tests/routes/test_routes.py": "routes/estimate routes/models routes/own_loop routes/serving routes/spending",

@@ -20,7 +20,7 @@ from .exchange import Reply
 from .flavours import OPENAI
 from .memory import Share
 from .metadata import request_id
-from .refusals import error_for, is_doubtful, says_nothing_was_begun
+from .refusals import error_for, is_doubtful, is_put_off, says_nothing_was_begun
 from .request_log import CLOCK_TOLERANCE, Logged
 from .requests import (
     Endpoint,
@@ -74,6 +74,7 @@ __all__ = [
     "holds_pictures",
     "is_doubtful",
     "is_loopback",
+    "is_put_off",
     "known_key",
     "pictures_asked",
     "read_answer",

@@ -33,7 +33,6 @@ from .destinations import Guarded
 from .exchange import CERTIFICATE_ADVICE, NotSent, Reply, cause, exchange, is_of_certificates
 from .long_texts import TooMuch
 from .memory import Share
-from .metadata import request_id
 from .proxies import Proxies, Transport
 from .refusals import error_for
 from .request_log import Logged
@@ -55,6 +54,9 @@ DEADLINE = 1200.0
 """Seconds for one paid exchange in all; without it an answer that only drips would never end."""
 
 FREE_DEADLINE = 60.0
+LOOK_UP_DEADLINE = 15.0
+"""Seconds for all that the request log is asked about one request: an error waits for it."""
+
 LONGEST_FETCH = 6 * 3600.0
 """Seconds for a download with all its tries, each of which has a limit of its own."""
 
@@ -81,10 +83,6 @@ def _certificates() -> ssl.SSLContext:
 @lru_cache(maxsize=1)
 def _read_certificates(names: tuple[str | None, ...], *changed: int) -> ssl.SSLContext:
     return httpx.create_ssl_context()
-
-
-async def _noted(_: str | None) -> bool:
-    return True
 
 
 log = logging.getLogger(__name__)
@@ -163,15 +161,15 @@ class Client:
         request: WireRequest,
         wanted: Callable[[], bool] = lambda: True,
         trace_id: str | None = None,
-        put_off: Callable[[str | None], Awaitable[bool]] = _noted,
+        put_off: Callable[[Reply], Awaitable[str | None]] | None = None,
     ) -> Reply:
         """Send a paid request and return the answer as it came, errors and broken ones included.
 
         Sent again only where nothing can have been made: the connection failed, or the server refused with 429,
         or with 503 and a code of its own that means the same; and only while ``wanted`` says so. ``trace_id`` (32
-        hex digits) is what :meth:`look_up` finds the request by. ``put_off`` is given the id of a request that was
-        refused before it is sent again, and says whether that may be. Raises ConnectionFailed, whose ``charged`` says
-        what is known, where no answer began.
+        hex digits) is what :meth:`look_up` finds the request by. ``put_off`` is given what refused the request before
+        it is sent again, and gives the ``trace_id`` of the next one, or None where there must be none. Raises
+        ConnectionFailed, whose ``charged`` says what is known, where no answer began.
         """
         url = f"{self.server.base_url}/{request.path}"
         failure: Busy | NotSent | None = None
@@ -186,8 +184,10 @@ class Client:
                 with attempt:
                     if failure is not None and not wanted():
                         raise failure
-                    if isinstance(failure, Busy) and not await put_off(request_id(failure.reply.headers)):
-                        return failure.reply
+                    if isinstance(failure, Busy) and put_off is not None:
+                        trace_id = await put_off(failure.reply)
+                        if trace_id is None:
+                            return failure.reply
                     self._on_status(None)
                     try:
                         return await self._post(url, request, trace_id)
@@ -226,16 +226,33 @@ class Client:
         since: float,
         refused: Sequence[str | None] = (),
         until: float | None = None,
+        *,
+        is_alone: bool = False,
     ) -> Logged | None:
         """What the server's log says of a request that was sent at ``since`` (unix time), free of charge; it was
         answered at ``until``, if ever.
 
-        ``refused`` are the ids of the requests with the same trace that were put off before it. None where the server
-        has no such request, no log, or does not show all of them yet. Raises LumenfallError where the log cannot be
-        asked now, or cannot be read.
+        ``refused`` are the ids of the requests that were put off before it, with the same trace unless it ``is_alone``.
+        None where the server has no such request, no log, or does not show all of them yet. Raises LumenfallError where
+        the log cannot be asked now, or cannot be read.
         """
         if not self.server.flavour.native:
             return None
+        asking = self._look_up(request_id, trace_id, since, refused, until, is_alone)
+        try:
+            return await asyncio.wait_for(asking, self._at_most(LOOK_UP_DEADLINE))
+        except asyncio.TimeoutError as error:
+            raise ConnectionFailed("The request log did not answer in time.", charged=Charged.NO) from error
+
+    async def _look_up(
+        self,
+        request_id: str | None,
+        trace_id: str | None,
+        since: float,
+        refused: Sequence[str | None],
+        until: float | None,
+        is_alone: bool,
+    ) -> Logged | None:
         url, found, failure = self.server.native_url, None, None
         try:
             if request_id and request_id not in refused:
@@ -245,14 +262,9 @@ class Client:
         except LumenfallError as error:
             failure = error
         if trace_id and not found:
-            found = await request_log.by_trace(self._json, url, trace_id, since, refused, until)
+            found = await request_log.by_trace(self._json, url, trace_id, since, None if is_alone else refused, until)
         if found is None and failure is not None:
             raise failure
-        if not (found and found.cost):
-            # Whoever puts off a request may have charged it all the same.
-            for put_off in filter(None, refused):
-                entry = await request_log.by_id(self._json, url, put_off)
-                found = entry if entry and entry.cost else found
         return found
 
     async def download(

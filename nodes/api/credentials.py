@@ -27,6 +27,21 @@ LONG_KEY = 24
 SHORTEST_SECRET = 12
 """Local servers take keys such as ``none``, which are no secret and may stand in a picture's base64 by chance."""
 
+_PUBLIC = re.compile(r"(?:[a-z]{1,8}\d{0,2}[-_])+")
+"""How keys begin, so that people know what they are: ``lmnfl_``, ``sk-proj-``, ``sk-or-v1-``."""
+
+
+@lru_cache(maxsize=16)
+def _secrets(key: str) -> tuple[str, ...]:
+    """``key``, and those parts of it with which whoever has them has it: what follows the id, which ends with a dot,
+    and what follows the beginning that all have. Only such that no word looks like.
+    """
+    parts = [key, key.partition(".")[2], key.rpartition(".")[2]]
+    begin = _PUBLIC.match(key)
+    rest = key[begin.end() :] if begin else ""
+    parts += [rest] if len(rest) >= LONG_KEY and any(map(str.isdigit, rest)) else []
+    return tuple(sorted({part for part in parts if len(part) >= SHORTEST_SECRET}, key=len, reverse=True))
+
 
 @dataclass(frozen=True)
 class Server:
@@ -40,13 +55,12 @@ class Server:
         return flavour_of(self.base_url)
 
     def redact(self, content: bytes) -> bytes:
-        """``content`` without the key, should a server quote it back."""
-        if self.api_key is None or len(self.api_key) < SHORTEST_SECRET:
-            return content
-        # As it is, and as the writers of JSON spell it.
-        quoted = json.dumps(self.api_key)[1:-1]
-        for spelling in {self.api_key, quoted, quoted.replace("/", "\\/")}:
-            content = content.replace(spelling.encode(), b"***")
+        """``content`` without the key, or its secret part, should a server quote it back."""
+        for secret in _secrets(self.api_key or ""):
+            # As it is, and as the writers of JSON spell it.
+            quoted = json.dumps(secret)[1:-1]
+            for spelling in {secret, quoted, quoted.replace("/", "\\/")}:
+                content = content.replace(spelling.encode(), b"***")
         return content
 
     def without_key(self, content: T) -> T:

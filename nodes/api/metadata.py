@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic import BaseModel, Field, PrivateAttr, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
 MAX_NAME = 120
 """Characters of an id or a name that are kept."""
@@ -34,18 +34,41 @@ Money = Annotated[Annotated[float, Field(ge=0, lt=1e6)] | None, WrapValidator(_a
 """An amount that can be one, as a number or in digits; anything else counts as not named."""
 
 
+MOST_DOLLARS = 100.0
+"""What one request may cost at most, in US dollars: the dearest that are known cost a few. What names more counts in
+millionths, or not at all.
+"""
+
+
+def believable(cost: float | None, currency: str | None) -> float | None:
+    """``cost``; None where nothing can have cost so much."""
+    is_dollars = (currency or "USD").upper() == "USD"
+    return None if cost is not None and is_dollars and cost >= MOST_DOLLARS else cost
+
+
 class Metadata(BaseModel):
     executed_model: Text = None
     provider: Text = None
     provider_name: Text = None
     cost: Money = None
     cost_currency: Text = None
+    _named: Any = PrivateAttr(default=None)
+
+    @property
+    def is_cost_odd(self) -> bool:
+        """Whether a cost is named that cannot be one."""
+        return self._named is not None and self.cost is None
 
 
 def read_metadata(content: Any) -> Metadata:
     """The ``metadata`` of an answer that JSON has decoded to ``content``. Never raises."""
-    metadata = content.get("metadata") if isinstance(content, Mapping) else None
-    return Metadata.model_validate(metadata) if isinstance(metadata, Mapping) else Metadata()
+    named = content.get("metadata") if isinstance(content, Mapping) else None
+    if not isinstance(named, Mapping):
+        return Metadata()
+    metadata = Metadata.model_validate(named)
+    metadata.cost = believable(metadata.cost, metadata.cost_currency)
+    metadata._named = named.get("cost")
+    return metadata
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:

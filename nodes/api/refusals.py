@@ -76,16 +76,25 @@ _NO_PROVIDER = re.compile(r"no available (channel|provider)", re.IGNORECASE)
 _LONGEST_QUOTE = 600
 
 
-def is_doubtful(status: int) -> bool:
-    """Whether a refusal with this status may come after the work, whatever it says: those of the server itself, and
-    403 and redirects, which others on the way give too.
+def is_doubtful(error: LumenfallError) -> bool:
+    """Whether a refusal may come after the work, or be charged all the same, whatever it says: by its status that of
+    the server itself, and 403 and redirects, which others on the way give too; and whatever its status one by policy,
+    or one that says that nothing was begun.
     """
-    return status == 403 or not 400 <= status < 500
+    if error.status is None:
+        return False
+    is_by_status = error.status == 403 or not 400 <= error.status < 500
+    return is_by_status or isinstance(error, ContentPolicyViolation) or says_nothing_was_begun(error)
 
 
 def says_nothing_was_begun(error: LumenfallError) -> bool:
     """Whether a refusal says so itself: there is nobody who could have worked on it, or it is to be sent later."""
-    return isinstance(error, ModelUnavailable) or error.code in NOT_BEGUN
+    return isinstance(error, ModelUnavailable) or is_put_off(error)
+
+
+def is_put_off(error: LumenfallError) -> bool:
+    """Whether a refusal asks for the request to be sent again later."""
+    return error.code in NOT_BEGUN
 
 
 @dataclass(frozen=True)
@@ -125,7 +134,8 @@ def error_for(status: int, headers: Mapping[str, str], body: bytes) -> ApiError:
     """The exception for an error answer: an error status, or a 200 whose body is an error.
 
     It is charged where the body names a cost; not charged where the code, or else the status, or else the text, says
-    that nothing was made; else that is not known: a cost of nothing is no word on that, for the bill may come later.
+    that nothing was made; else that is not known: a cost of nothing is no word on that, for the bill may come later;
+    nor is one that cannot be a cost, which however contradicts the others.
     """
     content = _json(body)
     refusal = find_refusal(content) or Refusal(_describe(headers, body, content), None)
@@ -146,6 +156,8 @@ def error_for(status: int, headers: Mapping[str, str], body: bytes) -> ApiError:
     cost = None if kind is InsufficientBalance else metadata.cost or None
     if cost:
         charged = Charged.YES
+    elif metadata.is_cost_odd and charged is Charged.NO and kind is not InsufficientBalance:
+        charged = Charged.UNKNOWN
     message = refusal.message
     who = "proxy" if by_proxy else "server"
     hint = None

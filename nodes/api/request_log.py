@@ -15,7 +15,7 @@ import httpx
 from pydantic import BaseModel, ValidationError, WrapValidator
 
 from ..errors import AnswerError, Charged, LumenfallError
-from .metadata import Money, Text, or_none
+from .metadata import Money, Text, believable, or_none
 from .refusals import NOT_BEGUN
 
 Ask = Callable[[str, dict[str, str] | None], Awaitable[Any]]
@@ -93,7 +93,8 @@ class _Entry(BaseModel):
     def logged(self, request_id: str) -> Logged:
         known = self.status in (*_UNDERWAY, "completed", *_FAILED)
         status = self.status if known and self.status else "unknown"
-        return Logged(request_id, status, self.cost, self.currency and self.currency.upper(), self.model)
+        cost = believable(self.cost, self.currency)
+        return Logged(request_id, status, cost, self.currency and self.currency.upper(), self.model)
 
 
 class _Page(BaseModel):
@@ -129,14 +130,15 @@ async def by_trace(
     native_url: str,
     trace_id: str,
     since: float,
-    refused: Sequence[str | None] = (),
+    refused: Sequence[str | None] | None = (),
     until: float | None = None,
 ) -> Logged | None:
     """The request that carried ``trace_id``, sent at ``since`` (unix time) and answered at ``until``; None where the
     log does not have it. Raises LumenfallError where it does not tell, as where there is one without a trace.
 
-    ``refused`` are the ids of those that carried it before, and that the server put off (None: it named no id). The log
-    lags: that nothing was charged is its word only where all of them are in it.
+    ``refused`` are the ids of those that carried it before, and that the server put off (None: it named no id), as
+    earlier versions sent them; None: it has its trace for itself. The log lags: that nothing was charged is its word
+    only where all of them are in it.
     """
     address = f"{native_url}/requests"
     query = {"limit": str(PAGE_SIZE)}
@@ -168,7 +170,7 @@ async def _search(
     first: str,
     query: dict[str, str],
     trace_id: str,
-    refused: Sequence[str | None],
+    refused: Sequence[str | None] | None,
     entries: dict[str, _Entry],
 ) -> tuple[Logged | None, bool]:
     """Page after page, until they tell what became of it, and whether that were all pages. ``entries`` gathers those
@@ -193,9 +195,15 @@ async def _search(
     return None, False
 
 
-def _verdict(ours: Mapping[str, _Entry], refused: Sequence[str | None]) -> Logged | None:
+def _verdict(ours: Mapping[str, _Entry], refused: Sequence[str | None] | None) -> Logged | None:
     """The gravest of the entries that may be of the last request; None where they do not tell."""
-    entries = [entry.logged(name) for name, entry in ours.items() if name not in refused and not entry.was_put_off]
+    is_alone = refused is None
+    refused = refused or ()
+    entries = [
+        entry.logged(name)
+        for name, entry in ours.items()
+        if name not in refused and (is_alone or not entry.was_put_off)
+    ]
     if not entries:
         return None
     gravest = max(entries, key=_gravity)

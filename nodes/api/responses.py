@@ -129,6 +129,8 @@ def read_answer(
     reported = "" if 200 <= status < 300 else f" an error ({status})"
     if refusal or reported:
         notes.append(f"The server also reported{reported}: {refusal.message if refusal else 'it did not say which.'}")
+    if metadata.is_cost_odd:
+        notes.append("The cost that the answer names cannot be one, and does not count.")
     beyond = len(answer.data or []) - entries
     if beyond and pictures:
         notes.append(f"The answer held {beyond} more than {entries} pictures; they were not fetched.")

@@ -137,7 +137,6 @@ class _Purchase:
             checkout = self._checkout = Checkout(client, self._journal, self._settings, *who, consented, self._batch)
             if self._retirement:
                 log.warning(self._retirement)
-            await asyncio.to_thread(self._journal.check_writable)
             outcomes = await asyncio.gather(
                 *(self._one(checkout, *numbered) for numbered in enumerate(orders)), return_exceptions=True
             )

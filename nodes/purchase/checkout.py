@@ -23,17 +23,17 @@ from ..api import (
     error_for,
     holds_pictures,
     is_doubtful,
+    is_put_off,
     pictures_asked,
     request_id,
     says_nothing_was_begun,
 )
 from ..api.prices import Price, price
-from ..errors import BudgetExceeded, Charged, ContentPolicyViolation, DryRunCharged, LumenfallError, sentences
+from ..errors import BudgetExceeded, Charged, DryRunCharged, LumenfallError, sentences
 from ..host import Batch
 from ..settings import Settings
 from ..spend import Call, Caller, Journal, Limits, State, dearest, nanos, unconverted
 from ..spend.budget import require
-from . import put_off
 from .charged_dry_runs import has_charged_dry_run, remember_charged_dry_run
 from .consent import Consent, give_up_bought
 from .delivery import AGAIN, Delivery, fetch
@@ -42,6 +42,7 @@ from .order import Order, Skipped, in_turn
 from .outcome import (
     UNRESOLVED,
     known_cost,
+    may_come_again,
     most_pictures,
     read_paid_answer,
     resolve,
@@ -51,6 +52,7 @@ from .outcome import (
     with_answer,
     with_logged_cost,
 )
+from .put_off import PutOffs
 from .replay import equal_call, pictures_of
 from .session import limits_of
 
@@ -104,6 +106,8 @@ class Checkout:
         """
         if call.state is not State.LOST:
             return await self._replay(call, order)
+        if may_come_again(call):
+            return await self._buy_after(order, call)
         return await self._buy_again(order, call, unresolved(call))
 
     async def _replay(self, call: Call, order: Order) -> Delivery:
@@ -142,6 +146,7 @@ class Checkout:
 
     async def _buy(self, order: Order) -> Delivery:
         self._check_wanted()
+        await asyncio.to_thread(self.journal.check_writable)
         try:
             limits, needed = await self._reservation(order)
         except DryRunCharged as error:
@@ -158,24 +163,20 @@ class Checkout:
             self.in_air -= 1
 
     async def _send(self, order: Order, call: Call) -> Delivery:
-        started = time.monotonic()
-
-        async def note(name: str | None) -> bool:
-            """Without this on disk, the request log could not be understood any more."""
-            nonlocal call
-            call = replace(call, facts={**call.facts, "refused": [*call.facts.get("refused", ()), name]})
-            return not await self._settle(call)
-
+        started, put_offs = time.monotonic(), PutOffs(self.client.server, self.journal, call)
         try:
             try:
-                reply = await self.client.send(order.wire, self.wanted, call.id, note)
+                reply = await self.client.send(order.wire, self.wanted, call.id, put_offs.enter)
             except LumenfallError as error:
-                raise await self._failed(call, error) from error.__cause__
+                raise await self._failed(put_offs.call, error) from error.__cause__
             except Exception as error:
-                raise await self._failed(call, surprise(error), is_verdict=False) from error
-            return await self._receive(order, replace(call, seconds=round(time.monotonic() - started, 3)), reply)
-        finally:
-            put_off.enter_aside(self.client.server, self.journal, call)
+                raise await self._failed(put_offs.call, surprise(error), is_verdict=False) from error
+            call = replace(put_offs.call, seconds=round(time.monotonic() - started, 3))
+            delivery = await self._receive(order, call, reply)
+        except LumenfallError as error:
+            raise await put_offs.told(error) from error.__cause__
+        put_offs.ask_aside()
+        return delivery
 
     async def _receive(self, order: Order, call: Call, reply: Reply) -> Delivery:
         """What came for ``call``: money has been spent by now."""
@@ -262,6 +263,8 @@ class Checkout:
             request_id=error.request_id or call.request_id,
             error=error.message,
         )
+        if is_put_off(error):
+            call = replace(call, facts={**call.facts, "put_off": True})
         if error.status is not None and call.charged is Charged.UNKNOWN and self.client.server.flavour.native:
             call = replace(call, facts={**call.facts, "doubted": True})
         if error.cost:
@@ -272,9 +275,8 @@ class Checkout:
                 self.journal,
                 call,
                 has_read=is_verdict,
-                is_doubtful=error.status is not None and (is_doubtful(error.status) or _may_cost(error)),
-                says_nothing_was_begun=says_nothing_was_begun(error)
-                or (error.status is not None and not is_doubtful(error.status)),
+                is_doubtful=is_doubtful(error),
+                says_nothing_was_begun=says_nothing_was_begun(error) and not is_put_off(error),
             )
         except Exception as failure:
             # What the journal has of it keeps equal requests from being sent, and the next run asks again.
@@ -287,7 +289,8 @@ class Checkout:
         if call.state in UNRESOLVED:
             answer = self.journal.records.answer_name(call)
             kept = f"What arrived is kept in the pack's private folder, in {answer}." if answer else ""
-            hint, blocking = sentences(hint, kept, known_cost(call), ways_on(call)), call.id
+            hint = sentences(hint, kept, known_cost(call), ways_on(call))
+            blocking = None if may_come_again(call) else call.id
         request_id = error.request_id or call.request_id
         return error.replaced(hint=hint, request_id=request_id, charged=call.charged, call=blocking)
 
@@ -372,13 +375,6 @@ def _entry(order: Order, server: Server) -> Call:
         server.without_key(facts),
         further_keys=order.turn[1:],
     )
-
-
-def _may_cost(error: LumenfallError) -> bool:
-    """Whether the server may charge for a refusal all the same, whatever its status: one by policy, which may come
-    after the work, or one that puts the request off.
-    """
-    return isinstance(error, ContentPolicyViolation) or says_nothing_was_begun(error)
 
 
 def _unpriced(model: str) -> LumenfallError:

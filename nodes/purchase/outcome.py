@@ -129,7 +129,7 @@ async def read_paid_answer(
         raise AnswerError(f"The answer could not be read ({type(error).__name__}: {error}).") from error
 
 
-KEPT = ("refused", "peer", "dated")
+KEPT = ("refused", "trace", "peer", "dated")
 """Facts of the way to the answer, which hold when it is there."""
 
 
@@ -197,6 +197,11 @@ def is_doubted(call: Call) -> bool:
     return call.state in UNRESOLVED and call.charged is Charged.UNKNOWN and "doubted" in call.facts
 
 
+def may_come_again(call: Call) -> bool:
+    """Whether ``call`` was put off, as far as is known, so that an equal one is sent when somebody asks for it."""
+    return is_doubted(call) and "put_off" in call.facts
+
+
 async def judged(client: Client, call: Call, says_nothing_was_begun: bool = False) -> Call:
     """``call``, which was refused: still so where the server's request log confirms it, or had the time to know of it
     and does not; else it is doubted. Never raises.
@@ -227,10 +232,14 @@ async def look_up(client: Client, call: Call) -> Logged | None:
     whatever an odd log leads to, where that cannot be told.
     """
     dated = call.facts.get("dated") or call.sent_at
-    until = max(call.sent_at + (call.seconds or 0.0), dated)
-    return await client.look_up(
-        call.request_id, call.id, min(call.sent_at, dated), call.facts.get("refused", ()), until
-    )
+    since, until = min(call.sent_at, dated), max(call.sent_at + (call.seconds or 0.0), dated)
+    refused, is_alone = call.facts.get("refused", ()), "trace" in call.facts
+    return await client.look_up(call.request_id, trace_of(call), since, refused, until, is_alone=is_alone)
+
+
+def trace_of(call: Call) -> str:
+    """The trace id that its request, the last one where others were put off before it, was sent with."""
+    return str(call.facts.get("trace", call.id))
 
 
 def _with(logged: Logged | None, call: Call, told_at: float | None) -> Call:
@@ -280,6 +289,12 @@ def unresolved(call: Call) -> LumenfallError:
 
 def ways_on(call: Call) -> str:
     """What the user can do about ``call``, which may have been charged, and brought nothing."""
+    if may_come_again(call):
+        return (
+            "The server put it off, which its request log does not confirm yet: the log is asked again later, and "
+            "until it tells, this counts against the limits. Running again orders the picture, unless the log knows by "
+            "then that this was charged."
+        )
     if is_given_up(call):
         return "It was given up, so that the same inputs are sent again."
     twice = "is then charged a second time" if call.charged is Charged.YES else "may then be charged twice"

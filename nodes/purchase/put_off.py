@@ -1,5 +1,6 @@
-"""Requests that the server put off, so that they were sent again, and charged all the same: each is a call of its own,
-which keeps nothing from being sent, and which the ledger counts.
+"""Requests that the server put off, so that they were sent again. It may have charged them all the same: each is a call
+of its own, which keeps nothing from being sent, and counts as any other whose outcome is not known, until the server's
+request log tells it, now or to a later run (recovery).
 """
 
 from __future__ import annotations
@@ -8,42 +9,87 @@ import asyncio
 import contextlib
 import hashlib
 import time
-from collections.abc import Sequence
+import uuid
 from dataclasses import replace
 
-from ..api import Client, Server
-from ..errors import Charged, LumenfallError
+from ..api import Client, Reply, Server, request_id
+from ..errors import Charged, LumenfallError, sentences
 from ..spend import Call, Journal, State
 from . import background
-from .outcome import judged
+from .outcome import resolve, trace_of
 
 PATIENCE = 15.0
 """Seconds that asking the log may take."""
 
 
-def enter_aside(server: Server, journal: Journal, call: Call) -> None:
-    """Ask the server's log in the background what became of the requests that were put off before that of ``call``."""
-    names = [name for name in call.facts.get("refused", ()) if name]
-    if names and server.flavour.native:
-        background.start(_enter(server, journal, call, names))
+class PutOffs:
+    """The requests for one call that were put off."""
+
+    def __init__(self, server: Server, journal: Journal, call: Call) -> None:
+        self.call = call
+        """As it was sent last."""
+        self._server = server
+        self._journal = journal
+        self._calls: list[Call] = []
+
+    async def enter(self, reply: Reply) -> str | None:
+        """Enter that ``reply`` put off what was sent last. The trace id of what may be sent now, which is to be found
+        by itself; None where that cannot be written down: the request log could not be understood any more.
+        """
+        call = self.call
+        refused = call.facts.get("refused", ())
+        name = request_id(reply.headers)
+        facts = {**call.facts, "refused": [*refused, name], "trace": uuid.uuid4().hex}
+        again = replace(call, facts=facts)
+        if await asyncio.to_thread(self._journal.settle, again):
+            return None
+        if self._server.flavour.native:
+            # A name that several have is that of something in between.
+            aside = _aside(call, reply, None if name in refused else name)
+            if await asyncio.to_thread(self._journal.settle, aside):
+                return None
+            self._calls.append(aside)
+        self.call = again
+        return trace_of(again)
+
+    def ask_aside(self) -> None:
+        """Ask the server's log in the background what became of them."""
+        if self._calls:
+            background.start(self._ask())
+
+    async def told(self, error: LumenfallError) -> LumenfallError:
+        """``error``, which the call ended with, and what the server's log says of those that were put off before."""
+        if error.charged is Charged.YES:
+            self.ask_aside()
+            return error
+        if self._calls:
+            await self._ask()
+        outcomes = {call.charged for call in self._calls}
+        if Charged.YES in outcomes:
+            hint = "The server has charged for a request before it, which it had put off."
+            return error.replaced(hint=sentences(error.hint, hint), charged=Charged.YES)
+        if Charged.UNKNOWN in outcomes and error.charged is Charged.NO:
+            hint = (
+                "Whether a request before it was charged, which the server had put off, is not known yet: its request "
+                "log is asked again later."
+            )
+            return error.replaced(hint=sentences(error.hint, hint), charged=Charged.UNKNOWN)
+        return error
+
+    async def _ask(self) -> None:
+        with contextlib.suppress(LumenfallError):
+            async with Client(self._server, deadline=time.monotonic() + PATIENCE) as client:
+                asking = (resolve(client, self._journal, call, has_read=True) for call in self._calls)
+                self._calls = list(await asyncio.gather(*asking))
 
 
-async def _enter(server: Server, journal: Journal, call: Call, names: Sequence[str]) -> None:
-    with contextlib.suppress(LumenfallError):
-        latest = await asyncio.to_thread(journal.get, call.id) or call
-        async with Client(server, deadline=time.monotonic() + PATIENCE) as client:
-            for name in dict.fromkeys(names):
-                # What the log told of one of them may be taken for the call's own already.
-                if name == latest.request_id:
-                    continue
-                found = await judged(client, _alone(latest, name))
-                if found.state is not State.REFUSED:
-                    await asyncio.to_thread(journal.settle, found)
-
-
-def _alone(call: Call, request_id: str) -> Call:
-    """The request of ``call`` that was put off under this id."""
-    key = hashlib.sha256(f"{call.key} {call.id} {request_id}".encode()).hexdigest()
+def _aside(call: Call, reply: Reply, name: str | None) -> Call:
+    """What was sent for ``call`` last, and put off by ``reply``, under this id."""
+    trace = trace_of(call)
+    key = hashlib.sha256(f"{call.key} {call.id} {trace}".encode()).hexdigest()
+    facts = {"trace": trace, "doubted": True, "given_up": call.sent_at}
+    if reply.dated is not None:
+        facts["dated"] = reply.dated
     return replace(
         call,
         key=key,
@@ -51,13 +97,7 @@ def _alone(call: Call, request_id: str) -> Call:
         further_keys=(),
         state=State.LOST,
         charged=Charged.UNKNOWN,
-        facts={"doubted": True, "given_up": call.sent_at},
-        request_id=request_id,
-        reserved=None,
-        cost=None,
-        currency=None,
-        pictures=(),
-        seconds=None,
-        delivered_at=None,
+        facts=facts,
+        request_id=name,
         error="The server put it off, so that it was sent again.",
     )

@@ -75,10 +75,12 @@ class Call:
     ``revised_prompts``; ``notes``; and ``links``, one for each picture, None for one that came inside the answer.
     ``unasked`` tells how often, and with how many bytes, it was tried to fetch them while nobody asked; ``looks``, how
     often the server's log told no cost of it, and ``looked_at`` when it was asked last; ``refused`` names the requests
-    that were put off before the last one was sent (None for one without an id); ``peer`` is the address that the answer
+    that were put off before the last one was sent (None for one without an id), and ``trace`` is the trace id of that
+    last one, where it is not the call's own; ``peer`` is the address that the answer
     came from, and ``dated`` when, by the server's clock; ``unreadable``, whether what came was read in vain;
     ``doubted``, whether it was refused in a way that may come after the work, which the server's log did not confirm;
-    ``given_up``, when the user has said that equal requests are to be sent all the same.
+    ``put_off``, whether that asked for it to be sent again later; ``given_up``, when the user has said that equal
+    requests are to be sent all the same.
     """
 
     key: str

@@ -55,11 +55,14 @@ class Journal:
         self.records = Records(folder / "calls")
         self.files = Files(folder / "store")
         self._url = url
+        self._is_writable = False
 
     # Before anything is sent
 
     def check_writable(self) -> None:
-        """Raise StoreError where nothing can be kept, before anything is paid for."""
+        """Raise StoreError where nothing can be kept, before anything is paid for; it is tried once."""
+        if self._is_writable:
+            return
         probe = self.folder / f".writable-{secrets.token_hex(4)}"
         try:
             for folder in (self.records.root, self.files.root):
@@ -71,6 +74,7 @@ class Journal:
             raise self._unwritable(error.strerror or str(error)) from error
         if free < LEAST_SPACE:
             raise self._unwritable(f"only {free / 2**20:.0f} MiB are free")
+        self._is_writable = True
 
     def open(self) -> Database:
         """The database, after entering what it had missed. Raises StoreError."""

@@ -137,6 +137,30 @@ def test_a_zone_may_be_written_as_urls_write_it(machine: Machine) -> None:
         assert machine.resolve() == Server("http://[fe80::1%eth0]:8000/v1", "k")
 
 
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [
+        ("lmnfl_key_abc.c2VjcmV0IG9mIGE", "no user with c2VjcmV0IG9mIGE"),
+        ("lmnfl_key.abc.c2VjcmV0IG9mIGE", "no user with c2VjcmV0IG9mIGE"),
+        ("lmnfl_key.abc.c2VjcmV0IG9mIGE", "no user with abc.c2VjcmV0IG9mIGE"),
+        ("sk-or-v1-0123456789abcdef0123456789", "no user with 0123456789abcdef0123456789"),
+        ("sk-proj-Ab_9-cdefghijklmnopqrstuvw", "no user with Ab_9-cdefghijklmnopqrstuvw"),
+    ],
+)
+def test_the_secret_part_of_a_key_is_cut_out_too(key: str, told: str) -> None:
+    server = Server(LUMENFALL, key)
+    assert server.redact(told.encode()) == b"no user with ***"
+    assert server.without_key({"error": told, "key": key}) == {"error": "no user with ***", "key": "***"}
+
+
+@pytest.mark.parametrize(
+    "key", ["lmnfl_photograph.painting", "my-own-photographers-illustrations", "local.key", "none"]
+)
+def test_no_part_of_a_key_that_is_a_word_is_cut_out_of_a_text(key: str) -> None:
+    text = b"painting, own, photographers, illustrations, local, key, none, lmnfl_photograph"
+    assert Server(LUMENFALL, key).redact(text) == text
+
+
 SECRET = "lmnfl_id.secret"
 
 

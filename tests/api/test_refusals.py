@@ -108,6 +108,13 @@ def test_an_error_that_names_its_cost_was_charged(status: int, cost: Any) -> Non
     assert (error.charged, error.cost) == (YES, 0.04)
 
 
+@pytest.mark.parametrize("cost", [40_000, -0.04, "four cents"])
+def test_an_error_that_names_what_cannot_be_a_cost_may_have_been_charged(cost: Any) -> None:
+    content = {"error": {"message": "no", "code": "INVALID_REQUEST"}, "metadata": {"cost": cost}}
+    error = error_for(400, {}, body(content))
+    assert (error.charged, error.cost) == (UNKNOWN, None)
+
+
 def test_what_an_account_would_need_is_no_cost() -> None:
     content = {"error": {"message": "too little", "code": "INSUFFICIENT_BALANCE"}, "metadata": {"cost": 0.04}}
     assert error_for(402, {}, body(content)).charged is NO

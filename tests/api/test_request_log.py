@@ -237,15 +237,24 @@ def test_what_the_log_says_about_money(status: str, cost: float | None, charged:
     assert Logged("req_1", status, cost).charged is charged
 
 
-def test_what_was_put_off_and_charged_all_the_same_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    log = {"req_1": Logged("req_1", "completed", 0.04), "req_2": Logged("req_2", "upstream_failure", 0.0)}
+@pytest.mark.parametrize("cost", [0.0, 0.04])
+def test_what_was_put_off_is_found_by_a_trace_of_its_own(cost: float) -> None:
+    entry = {"id": "req_1", "trace_id": TRACE, "status": "rejected", "error_code": "RATE_LIMITED", "cost": cost}
+    with odd_server(lambda _: (200, {}, page([entry], None))) as odd:
+        server = Server(f"{odd.url}/openai/v1")
+        logged = using(server, lambda opened: opened.look_up(None, TRACE, time.time(), [None], is_alone=True))
+    assert logged and (logged.request_id, logged.cost) == ("req_1", cost)
 
-    async def by_id(_: Any, url: str, name: str) -> Logged:
-        return log[name]
 
-    monkeypatch.setattr(request_log, "by_id", by_id)
-    server = Server("https://api.lumenfall.ai/openai/v1")
-    assert using(server, lambda opened: opened.look_up("req_2", None, 0.0, (None, "req_1"))) == log["req_1"]
+def test_an_error_waits_for_the_whole_log_and_not_for_each_page(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "LOOK_UP_DEADLINE", 0.3, raising=False)
+    monkeypatch.setattr(sending, "DRIP_PAUSE", 0.01)
+    send(Server(sandbox.base_url), TRACE)
+    sandbox.fail_next(dataclasses.replace(FAULTS["slow-drip"], endpoint="requests"))
+    with pytest.raises(LumenfallError, match="in time"):
+        look_up(sandbox.base_url, None)
 
 
 def test_newer_requests_of_a_busy_account_hide_none(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -165,6 +165,7 @@ ROWS = [
     ),
     _unsent("read-only folder", _read_only, says="Read-only file system"),
     _unsent("no room left", _little_room, says="MiB are free"),
+    Row("no room left for what was bought before", bought(), replayed(), (1, 1), between=_little_room),
     _unsent(
         "the folder is a file",
         in_the_way(""),

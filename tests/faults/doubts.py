@@ -171,11 +171,21 @@ ROWS = [
         log_has(status="upstream_failure", cost=0),
     ),
     *(
-        _row(f"400 by policy, and the log {trouble}", fails(errors.ContentPolicyViolation), bought(), (0, 1), *acts)
+        _row(
+            f"400 by policy, {name}, and the log {trouble}",
+            fails(errors.ContentPolicyViolation, UNKNOWN),
+            second,
+            bills,
+            refusal,
+            act,
+        )
         for trouble, act in OUT_OF_ORDER
-        for acts in ((_not_made(400, POLICY), act),)
+        for name, refusal, second, bills in (
+            ("billed", made(400, POLICY), PAID_FOR, (1, 1)),
+            ("not billed", _not_made(400, POLICY), bought(), (0, 1)),
+        )
     ),
-    # What says that nothing was begun needs no second opinion
+    # Where there is nobody who could have worked on it, that needs no second opinion
     *(
         _row(
             f"no such model, and the log {trouble}",
@@ -190,12 +200,11 @@ ROWS = [
     *(
         _row(
             f"overloaded to the last try, and the log {trouble}",
-            fails(errors.ServerFault),
+            fails(errors.ServerFault, UNKNOWN),
             bought(),
             (0, 1),
             act,
             faults=("status-503:4",),
-            ledger_late=True,
         )
         for trouble, act in OUT_OF_ORDER
     ),

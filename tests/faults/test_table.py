@@ -19,6 +19,7 @@ from tests.faults import (
     links,
     money,
     names,
+    put_off,
     reported,
     stores,
     surprises,
@@ -29,7 +30,7 @@ from tests.faults.world import World
 
 ROWS = [*answers.ROWS, *downloads.ROWS, *disk.ROWS, *killing.ROWS, *databases.ROWS]
 ROWS += [*stores.ROWS, *limits.ROWS, *links.ROWS, *money.ROWS, *names.ROWS, *reported.ROWS]
-ROWS += [*giving_up.ROWS, *surprises.ROWS, *verdicts.ROWS, *lagging.ROWS, *bombs.ROWS, *doubts.ROWS]
+ROWS += [*giving_up.ROWS, *surprises.ROWS, *verdicts.ROWS, *lagging.ROWS, *put_off.ROWS, *bombs.ROWS, *doubts.ROWS]
 
 
 @pytest.mark.parametrize("row", [pytest.param(row, id=row.name) for row in ROWS])

@@ -19,10 +19,10 @@ from nodes.api import Client
 from nodes.api import prices as price
 from nodes.headless.executor import Result
 from nodes.headless.host import Headless
-from nodes.headless.sandbox import FAULTS, Fault, Sandbox
+from nodes.headless.sandbox import FAULTS, Received, Sandbox
 from nodes.host import Bare, Interrupted, use
 from nodes.purchase import background
-from nodes.spend import Journal, State, database, nanos, newest
+from nodes.spend import Journal, State, database, nanos, uncertain_count
 from tests.api.conftest import odd_server
 from tests.conftest import Nodes, wait_until_idle
 from tests.purchase.test_ask import SMALL
@@ -264,6 +264,32 @@ def test_the_two_currencies_of_a_run_are_not_added_up() -> None:
     assert (result.cost, result.costs) == (None, {"USD": 0.08, "JPY": 5.0})
 
 
+MILLIONTHS = 30_000
+ODD = [MILLIONTHS, "30000", 1e6, -0.03, float("nan"), float("inf"), "0,03"]
+
+
+@pytest.mark.parametrize("cost", ODD)
+def test_a_cost_that_cannot_be_right_is_told_and_the_log_is_asked(nodes: Nodes, sandbox: Sandbox, cost: object) -> None:
+    sandbox.fail_next(answering(cost=cost))
+    report = nodes("LumenfallGenerate", **SMALL).report
+    assert report["cost"] == float(sandbox.billed) and sum(ledger(nodes).values()) == nanos(sandbox.billed)
+    assert any("cannot be one" in note for note in report["notes"])
+
+
+@pytest.mark.parametrize("cost", ODD)
+def test_a_cost_that_cannot_be_right_in_the_log_either_is_not_known(
+    nodes: Nodes, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, cost: object
+) -> None:
+    entry = Received.entry
+    monkeypatch.setattr(Received, "entry", lambda received: {**entry(received), "cost": cost})
+    sandbox.fail_next(answering(cost=cost))
+    limited = restarted(nodes, LUMENFALL_LIMIT_DAY="1")
+    assert limited("LumenfallGenerate", **SMALL).report["cost"] is None
+    assert ledger(nodes) == {}
+    count, reserved = uncertain_count(Journal(nodes.host.data_dir()))
+    assert (count, reserved) == (1, nanos(sandbox.billed))
+
+
 @pytest.mark.parametrize("cost", [2e6, True, "much"])
 def test_a_cost_that_cannot_be_taken_lends_its_currency_to_no_other(
     nodes: Nodes, sandbox: Sandbox, cost: object
@@ -300,42 +326,3 @@ def test_a_key_that_is_echoed_in_escapes_is_kept_nowhere(sandbox: Sandbox, tmp_p
     forget_databases()
     kept = [path for path in (tmp_path / "data").rglob("*") if path.is_file() and key.encode() in path.read_bytes()]
     assert not kept
-
-
-def _put_off(request_ids: list[str]) -> Any:
-    """It is worked off and billed, and then the client is told to come again."""
-
-    def spoil(response: web.Response) -> web.Response:
-        request_ids.append(response.headers["X-Lumenfall-Request-Id"])
-        busy = {"error": {"message": "later", "code": "OVERLOADED"}}
-        headers = {"X-Lumenfall-Request-Id": request_ids[-1], "Retry-After": "0"}
-        return web.json_response(busy, status=503, headers=headers)
-
-    return Fault("put-off", "a billed 503", spoil_answer=spoil)
-
-
-@pytest.mark.parametrize("lags", [False, True])
-def test_what_was_put_off_and_billed_is_in_the_ledger_beside_what_came(
-    nodes: Nodes, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, lags: bool
-) -> None:
-    """At once, or by the next run, where the log lags."""
-    put_off: list[str] = []
-    sandbox.fail_next(_put_off(put_off), _put_off(put_off))
-    with monkeypatch.context() as patch:
-        if lags:
-            patch.setattr(sandbox, "_logged", list)
-        nodes("LumenfallGenerate", **SMALL)
-        assert wait_until_idle(10) == 0
-    if lags:
-        assert len(ledger(nodes)) == 1
-        restarted(nodes)("LumenfallGenerate", **SMALL, seed=9)
-        assert wait_until_idle(10) == 0
-    assert set(put_off) < set(ledger(nodes)) and sum(ledger(nodes).values()) == nanos(sandbox.billed)
-    assert restarted(nodes)("LumenfallGenerate", **SMALL).report["replayed"]
-
-
-def test_what_was_put_off_and_not_billed_leaves_nothing_behind(nodes: Nodes, sandbox: Sandbox) -> None:
-    sandbox.fail_next("status-503:2")
-    nodes("LumenfallGenerate", **SMALL)
-    assert wait_until_idle(10) == 0
-    assert [call.request_id for call in newest(Journal(nodes.host.data_dir()), 9)] == [sandbox.bill[0].request_id]
