@@ -25,6 +25,10 @@ DASHBOARD = "https://lumenfall.ai/app/requests?open="
 FINAL_AFTER = 1800.0
 """Seconds after which a failed request that names no cost has none: longer than any exchange may take."""
 
+FINAL_AFTER_PUT_OFF = 60.0
+"""Seconds after which one that was put off has not been worked on, if the log does not know it: busy servers put off
+many, and limits must not be used up by them."""
+
 EARLIEST = 1_735_689_600.0
 """The beginning of 2025. Nothing was bought before; a clock that says so has lost its battery."""
 
@@ -52,7 +56,7 @@ def _is_final(call: Call, told_at: float | None) -> bool:
     """
     dated = call.facts.get("dated")
     passed = age(call) if told_at is None or dated is None else told_at - dated
-    return passed >= FINAL_AFTER
+    return passed >= (FINAL_AFTER_PUT_OFF if "put_off" in call.facts else FINAL_AFTER)
 
 
 async def resolve(
@@ -211,7 +215,9 @@ async def judged(client: Client, call: Call, says_nothing_was_begun: bool = Fals
     try:
         logged = await look_up(client, call)
         if logged is None:
-            return refused if says_nothing_was_begun or _is_final(call, client.dated) else doubted
+            if says_nothing_was_begun or _is_final(call, client.dated):
+                return refused
+            return replace(doubted, reserved=None) if "put_off" in call.facts else doubted
         if says_nothing_was_begun and not logged.may_have_worked:
             return refused
         call = _with(logged, doubted, client.dated)
@@ -291,9 +297,8 @@ def ways_on(call: Call) -> str:
     """What the user can do about ``call``, which may have been charged, and brought nothing."""
     if may_come_again(call):
         return (
-            "The server put it off, which its request log does not confirm yet: the log is asked again later, and "
-            "until it tells, this counts against the limits. Running again orders the picture, unless the log knows by "
-            "then that this was charged."
+            "The server put it off, which its request log does not confirm yet: the log is asked again later. Running "
+            "again orders the picture, unless the log knows by then that this was charged."
         )
     if is_given_up(call):
         return "It was given up, so that the same inputs are sent again."

@@ -1,6 +1,6 @@
 """Requests that the server put off, so that they were sent again. It may have charged them all the same: each is a call
-of its own, which keeps nothing from being sent, and counts as any other whose outcome is not known, until the server's
-request log tells it, now or to a later run (recovery).
+of its own, which keeps nothing from being sent, and counts against limits until the server's request log could be
+asked; what the log does not tell at once it may tell a later run (recovery).
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def _aside(call: Call, reply: Reply, name: str | None) -> Call:
     """What was sent for ``call`` last, and put off by ``reply``, under this id."""
     trace = trace_of(call)
     key = hashlib.sha256(f"{call.key} {call.id} {trace}".encode()).hexdigest()
-    facts = {"trace": trace, "doubted": True, "given_up": call.sent_at}
+    facts = {"trace": trace, "doubted": True, "put_off": True, "given_up": call.sent_at}
     if reply.dated is not None:
         facts["dated"] = reply.dated
     return replace(

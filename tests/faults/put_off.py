@@ -9,7 +9,8 @@ from nodes import errors
 from nodes.errors import Charged
 from nodes.headless.sandbox import Fault
 from nodes.spend import Journal, ledger
-from tests.faults.doubts import HALF_AN_HOUR, OUT_OF_ORDER, lagging
+from tests.faults.answers import without_log
+from tests.faults.doubts import OUT_OF_ORDER, lagging
 from tests.faults.killing import in_the_air
 from tests.faults.limits import ONE_A_DAY, TOO_DEAR, _another
 from tests.faults.table import KILLED, PAID_FOR, Act, Row, both, bought, do, fails
@@ -19,6 +20,7 @@ from tests.faults.world import World, forget
 YES, UNKNOWN = Charged.YES, Charged.UNKNOWN
 BUSY = {"error": {"message": "busy", "code": "RATE_LIMITED"}}
 NO = {"error": {"message": "no"}}
+A_MINUTE = do(lambda world: world.let_pass(60))
 
 
 def _busy(count: int, *, named: bool) -> Act:
@@ -68,18 +70,25 @@ ROWS = [
         )
         for trouble, act in OUT_OF_ORDER
     ),
-    *(
-        Row(
-            f"busy to the last try, billed each time, and with a limit while the log {trouble}",
-            fails(errors.RateLimited, UNKNOWN),
-            TOO_DEAR,
-            (4, 4),
-            provoke=both(_busy(4, named=False), act),
-            between=act,
-            env={"LUMENFALL_LIMIT_DAY": "0.14"},  # the price of four, and less than that of five
-            after=_another(TOO_DEAR),
-        )
-        for trouble, act in OUT_OF_ORDER
+    Row(
+        "busy to the last try, billed each time, and with a limit while the log is out of reach",
+        fails(errors.RateLimited, UNKNOWN),
+        TOO_DEAR,
+        (4, 4),
+        provoke=both(_busy(4, named=False), without_log),
+        between=without_log,
+        env={"LUMENFALL_LIMIT_DAY": "0.14"},  # the price of four, and less than that of five
+        after=_another(TOO_DEAR),
+    ),
+    # A storm does not use up what is left
+    Row(
+        "busy to the last try, for nothing, and with a limit while the log has nothing yet",
+        fails(errors.RateLimited, UNKNOWN),
+        bought(),
+        (0, 1),
+        provoke=both(_not_made(429, BUSY), _not_made(429, BUSY), _not_made(429, BUSY), _not_made(429, BUSY), lagging),
+        between=lagging,
+        env=ONE_A_DAY,
     ),
     *(
         Row(
@@ -97,7 +106,7 @@ ROWS = [
         bought(),
         (0, 1),
         provoke=both(_not_made(429, "<html><title>Slow down</title></html>"), _not_made(400, NO), lagging),
-        between=both(lagging, HALF_AN_HOUR),
+        between=both(lagging, A_MINUTE),
         after=_nothing_in_doubt,
     ),
     Row(
