@@ -66,14 +66,16 @@ HEADLESS: dict[str, set[str]] = {
     "reading": {"pictures", "problems"},
     "workflow": {"problems", "reading"},
     "core_nodes": {"folders"},
-    "sharing": {"core_nodes", "pictures"},
-    "checks": {"problems", "reading", "workflow"},
-    "executor": {"checks", "host", "memory"},
-    "playground": {"checks", "core_nodes", "executor", "folders", "host", "problems", "reading", "sandbox"},
-    "rows": {"checks", "core_nodes", "executor", "folders", "host", "problems", "reading", "workflow"},
+    "sharing": {"core_nodes", "pictures", "reading"},
+    "node": set(),
+    "foresight": {"node", "problems"},
+    "checks": {"foresight", "node", "problems", "reading", "workflow"},
+    "executor": {"checks", "host", "memory", "node"},
+    "playground": {"checks", "core_nodes", "executor", "folders", "host", "node", "problems", "reading", "sandbox"},
+    "rows": {"checks", "core_nodes", "executor", "folders", "host", "node", "problems", "reading", "workflow"},
     "commands": {
         *("checks", "core_nodes", "executor", "folders", "host", "playground", "problems", "reading", "rows"),
-        *("sandbox", "sharing", "signals", "workflow"),
+        *("sandbox", "sharing", "signals", "streams", "workflow"),
     },
     "version": set(),
     "wrong_files": {"problems", "reading"},
@@ -180,15 +182,17 @@ TESTED_WITH: dict[str, str] = {
     "headless/sandbox/sending",
     "tests/headless/sandbox/test_media.py": "headless/sandbox/answers headless/sandbox/files",
     "tests/headless/sandbox/test_validation.py": "headless/sandbox/refusal",
-    "tests/headless/sharing/test_file.py": "headless/pictures/decoding headless/pictures/exif headless/pictures/jpeg "
+    "tests/headless/sharing/test_file.py": "headless/pictures/decoding headless/pictures/exif headless/pictures/icc "
+    "headless/pictures/jpeg headless/pictures/png_pixels "
     "headless/pictures/pieces headless/pictures/png headless/pictures/webp",
     "tests/headless/sharing/test_privacy.py": "headless/sharing/keys",
     "tests/headless/commands/test_check.py": "headless/sharing/classes headless/sharing/findings "
-    "headless/sharing/models headless/sharing/names headless/sharing/places headless/sharing/review",
+    "headless/sharing/joined headless/sharing/models headless/sharing/names headless/sharing/places "
+    "headless/sharing/review",
     "tests/headless/rows/test_running.py": "headless/commands/each headless/commands/row_progress "
     "headless/rows/checking headless/rows/record headless/rows/reporting headless/rows/results headless/rows/sheet",
     "tests/headless/test_executor.py": "headless/memory",
-    "tests/headless/test_checks.py": "graph/fields graph/validation headless/problems",
+    "tests/headless/test_checks.py": "graph/fields graph/validation headless/foresight headless/node headless/problems",
     "tests/headless/test_cli.py": "headless/commands/console headless/commands/models headless/commands/options "
     "headless/commands/environment headless/commands/playground headless/commands/run headless/commands/sandbox "
     "headless/commands/summary",

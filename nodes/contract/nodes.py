@@ -40,6 +40,9 @@ class PictureNode:
 class FreeNode:
     """Base of the nodes that an estimate may run: they cost, write and show nothing."""
 
+    IS_CONSTANT = True
+    """What it gives is known before a run: the same of the same, at once."""
+
 
 class PaidNode(PictureNode):
     """Base of the nodes that ask the server for pictures. What each wants is its plan."""

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import random
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from .drawing import BYPASSED, INPUT_NODE, MUTED, Drawing, DrawnNode, DrawnWorkflow, NotDrawn, Wire
@@ -192,17 +194,21 @@ class _Export:
         return {widget: value for (node_id, widget), value in promoted.items() if node_id == node.id}
 
     def _lookup(self, name: str, widget: str) -> str | None:
-        nodes = [(drawing, node) for drawing in self._everywhere() for node in drawing.nodes.values()]
-        aliased = [found for found in nodes if self._alias(found[1]) == name]
-        matches = aliased or [found for found in nodes if self._title(found[1]) == name]
-        if not matches:
-            return None
-        drawing, node = matches[0]
-        held = self.values.held.get((drawing.id, node.id), {})
+        place = self._called.get(name)
+        held = {} if place is None else self.values.held.get(place, {})
         return text_of(held[widget]) if widget in held else None
 
-    def _everywhere(self) -> list[Drawing]:
-        return [self.workflow.root, *self.workflow.subgraphs.values()]
+    @cached_property
+    def _called(self) -> Mapping[Any, Place]:
+        """The first node of each name: by its alias, else by its title."""
+        nodes = [
+            (drawing, node)
+            for drawing in (self.workflow.root, *self.workflow.subgraphs.values())
+            for node in drawing.nodes.values()
+        ]
+        named = [(self._title(node), drawing, node) for drawing, node in reversed(nodes)]
+        aliased = [(self._alias(node), drawing, node) for drawing, node in reversed(nodes)]
+        return {name: (drawing.id, node.id) for name, drawing, node in (*named, *aliased) if isinstance(name, str)}
 
     def _alias(self, node: DrawnNode) -> Any:
         """The name by which a prefix may call a node; the browser gives each known one that of its class."""
@@ -216,9 +222,9 @@ class _Export:
         value = primitive.values[0]
         if isinstance(value, str) and primitive.properties.get(REPLACES):
             value = filled_in(value, self.now, self._lookup)
-        for wire in drawing.wires.values():
+        for wire in drawing.wires_from.get(primitive.id, ()):
             target = drawing.nodes.get(wire.target)
-            if wire.origin != primitive.id or target is None:
+            if target is None:
                 continue
             place = (drawing.id, target.id)
             if target.type in self.workflow.subgraphs:
@@ -329,19 +335,18 @@ class _Export:
             and not _saves(node)
             and (node.outputs or not any(socket.link for socket in node.inputs))  # else it saves or shows something
         }
-        dead: set[str] = set()
-        while True:
-            used = {
-                value[0]
-                for name, entry in prompt.items()
-                if name not in dead
-                for value in entry["inputs"].values()
-                if isinstance(value, list)
-            }
-            further = open_ended - used - dead
-            if not further:
-                return frozenset(dead)
-            dead |= further
+        parents = {
+            name: [value[0] for value in entry["inputs"].values() if isinstance(value, list)]
+            for name, entry in prompt.items()
+        }
+        readers = Counter(parent for given in parents.values() for parent in given)
+        dead = [name for name in prompt if name in open_ended and not readers[name]]
+        for name in dead:  # which grows
+            for parent in parents[name]:
+                readers[parent] -= 1
+                if not readers[parent] and parent in open_ended:
+                    dead.append(parent)
+        return frozenset(dead)
 
 
 def _first(node: DrawnNode) -> Any:

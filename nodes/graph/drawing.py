@@ -5,8 +5,11 @@ Schema 0.4 writes a link as an array, schema 1 and subgraphs as an object; both 
 
 from __future__ import annotations
 
+import math
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 MUTED, BYPASSED = 2, 4
@@ -20,7 +23,11 @@ INPUT_NODE, OUTPUT_NODE = "-10", "-20"
 
 
 class NotDrawn(ValueError):
-    """The content is no graph as the browser saves it, or one that cannot be exported."""
+    """The graph cannot be exported."""
+
+
+class Malformed(NotDrawn):
+    """The content is not as any browser saves it."""
 
 
 @dataclass(frozen=True)
@@ -76,14 +83,26 @@ class Drawing:
     inputs: tuple[Socket, ...] = ()
     outputs: tuple[Socket, ...] = ()
 
+    @cached_property
+    def wires_from(self) -> Mapping[str, Sequence[Wire]]:
+        """The links by the node that they come from, in the file's order."""
+        leaving: dict[str, list[Wire]] = defaultdict(list)
+        for wire in self.wires.values():
+            leaving[wire.origin].append(wire)
+        return leaving
+
     def from_input(self, slot: int) -> Iterator[Wire]:
         """The links from an input of the subgraph to its nodes."""
-        return (wire for wire in self.wires.values() if wire.origin == INPUT_NODE and wire.origin_slot == slot)
+        return (wire for wire in self.wires_from.get(INPUT_NODE, ()) if wire.origin_slot == slot)
 
     def to_output(self, slot: int) -> Wire | None:
         """The link from a node to an output of the subgraph."""
-        wires = (wire for wire in self.wires.values() if wire.target == OUTPUT_NODE and wire.target_slot == slot)
-        return next(wires, None)
+        return self._to_outputs.get(slot)
+
+    @cached_property
+    def _to_outputs(self) -> Mapping[int, Wire]:
+        # Of several the first counts.
+        return {wire.target_slot: wire for wire in reversed([*self.wires.values()]) if wire.target == OUTPUT_NODE}
 
 
 @dataclass(frozen=True)
@@ -112,63 +131,86 @@ def is_drawing(content: Any) -> bool:
 
 
 def read(content: Mapping[str, Any]) -> DrawnWorkflow:
-    """Raises NotDrawn where something is not as it must be."""
-    try:
-        subgraphs: dict[str, Drawing] = {}
-        for each in _definitions(content):
-            subgraphs.setdefault(str(each["id"]), _drawing(each, str(each["id"])))
-        last = content.get("last_node_id") or (content.get("state") or {}).get("lastNodeId") or 0
-        return DrawnWorkflow(_drawing(content, None), subgraphs, int(last))
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
-        raise NotDrawn(f"{type(error).__name__}: {error}") from error
+    """Raises Malformed where something is not as it must be."""
+    subgraphs: dict[str, Drawing] = {}
+    for each in _definitions(content, 0):
+        name = str(_of(each, "id", "a subgraph"))
+        subgraphs.setdefault(name, _drawing(each, name))
+    state = content.get("state")
+    last = content.get("last_node_id") or (state.get("lastNodeId") if isinstance(state, Mapping) else 0)
+    return DrawnWorkflow(_drawing(content, None), subgraphs, last if isinstance(last, int) else 0)
 
 
-def _definitions(content: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    for subgraph in (content.get("definitions") or {}).get("subgraphs") or ():
-        yield subgraph
-        yield from _definitions(subgraph)
+MAX_NESTED = 50
+"""More definitions within definitions are in no file that a browser saved."""
+
+
+def _definitions(content: Mapping[str, Any], depth: int) -> Iterator[Mapping[str, Any]]:
+    if depth > MAX_NESTED:
+        raise Malformed("its subgraphs are nested too deeply")
+    definitions = _object(content.get("definitions") or {}, "definitions")
+    for subgraph in _list(definitions.get("subgraphs"), "definitions.subgraphs"):
+        yield _object(subgraph, "a subgraph")
+        yield from _definitions(subgraph, depth + 1)
 
 
 def _drawing(content: Mapping[str, Any], name: str | None) -> Drawing:
+    place = "" if name is None else f" of subgraph {name}"
     nodes: dict[str, DrawnNode] = {}
-    for node in map(read_node, content["nodes"]):
-        nodes.setdefault(node.id, node)
-    links = dict(_wire(link) for link in content.get("links") or () if link)
+    for node in _list(_of(content, "nodes", f"the graph{place}"), f"nodes{place}"):
+        read = read_node(node)
+        nodes.setdefault(read.id, read)
+    links = dict(_wire(link, place) for link in _list(content.get("links"), f"links{place}") if link)
     wires = {number: wire for number, wire in links.items() if min(wire.origin_slot, wire.target_slot) >= 0}
-    nodes = {node.id: replace(node, inputs=_linked(node, wires)) for node in nodes.values()}
-    inputs, outputs = ([] if name is None else content.get(side) or [] for side in ("inputs", "outputs"))
-    return Drawing(name, nodes, wires, tuple(map(_socket, inputs)), tuple(map(_socket, outputs)))
+    leading: dict[str, dict[int, str]] = {}
+    for number, wire in wires.items():
+        leading.setdefault(wire.target, {})[wire.target_slot] = number
+    nodes = {node.id: replace(node, inputs=_linked(node, leading.get(node.id, {}))) for node in nodes.values()}
+    inputs, outputs = (
+        () if name is None else _sockets(content.get(side), f"{side}{place}") for side in ("inputs", "outputs")
+    )
+    return Drawing(name, nodes, wires, inputs, outputs)
 
 
-def _linked(node: DrawnNode, wires: Mapping[str, Wire]) -> tuple[Socket, ...]:
-    """The inputs of ``node``, with a link where only the list of links knows of it."""
-    lacking = {wire.target_slot: number for number, wire in wires.items() if wire.target == node.id}
+def _linked(node: DrawnNode, lacking: Mapping[int, str]) -> tuple[Socket, ...]:
+    """The inputs of ``node``, with a link where only the list of links, ``lacking`` by input, knows of it."""
     return tuple(
         replace(socket, link=lacking[slot]) if socket.link is None and slot in lacking else socket
         for slot, socket in enumerate(node.inputs)
     )
 
 
-def read_node(content: Mapping[str, Any]) -> DrawnNode:
-    """One node. Raises what :func:`read` turns into NotDrawn: KeyError, TypeError, ValueError or AttributeError."""
+def read_node(content: Any) -> DrawnNode:
+    """One node. Raises Malformed."""
+    content = _object(content, "a node")
+    name = _of(content, "id", "a node")
+    place = f"node {name}"
     values, named = content.get("widgets_values"), content.get("widgets_values_named")
     properties = content.get("properties")
+    title = content.get("title")
     return DrawnNode(
-        str(content["id"]),
-        str(content["type"]),
-        content.get("title") or None,
-        _mode(content.get("mode")),
-        tuple(map(_socket, content.get("inputs") or ())),
-        tuple(map(_socket, content.get("outputs") or ())),
+        str(name),
+        str(_of(content, "type", place)),
+        str(title) if title else None,
+        _mode(content.get("mode"), place),
+        _sockets(content.get("inputs"), f"inputs of {place}"),
+        _sockets(content.get("outputs"), f"outputs of {place}"),
         values if isinstance(values, (list, Mapping)) else None,
         named if isinstance(named, Mapping) else None,
         properties if isinstance(properties, Mapping) else {},
     )
 
 
-def _mode(saved: Any) -> int:
-    """The browser knows modes by their numbers alone: what is muted in words runs."""
-    return int(saved) if isinstance(saved, (int, float)) else 0
+def _mode(saved: Any, place: str) -> int:
+    """The browser knows modes by their numbers alone: what is muted in words, or by half, runs."""
+    if isinstance(saved, float) and not math.isfinite(saved):
+        raise Malformed(f"the mode of {place} is {saved}")
+    is_number = isinstance(saved, (int, float)) and not isinstance(saved, bool)
+    return int(saved) if is_number and saved in (MUTED, BYPASSED) else 0
+
+
+def _sockets(content: Any, what: str) -> tuple[Socket, ...]:
+    return tuple(_socket(_object(each, f"one of the {what}")) for each in _list(content, what))
 
 
 def _socket(content: Mapping[str, Any]) -> Socket:
@@ -181,10 +223,54 @@ def _socket(content: Mapping[str, Any]) -> Socket:
     )
 
 
-def _wire(link: Any) -> tuple[str, Wire]:
+LINK = ("id", "origin_id", "origin_slot", "target_id", "target_slot")
+
+
+def _wire(link: Any, place: str) -> tuple[str, Wire]:
     if isinstance(link, Mapping):
-        fields = [link[name] for name in ("id", "origin_id", "origin_slot", "target_id", "target_slot")]
+        fields = [_of(link, name, f"a link{place}") for name in LINK]
     else:
-        fields = list(link[:5])
+        fields = list(link[:5]) if isinstance(link, list) else []
+        if len(fields) < len(LINK):
+            raise Malformed(f"a link{place} is no list of {', '.join(LINK)}")
     number, origin, origin_slot, target, target_slot = fields
-    return str(number), Wire(str(origin), int(origin_slot), str(target), int(target_slot))
+    slots = (_slot(slot, number, place) for slot in (origin_slot, target_slot))
+    return str(number), Wire(str(origin), next(slots), str(target), next(slots))
+
+
+def _slot(value: Any, number: Any, place: str) -> int:
+    try:
+        return int(value)
+    except (TypeError, ValueError, OverflowError):
+        raise Malformed(f"link {number}{place} leads to an input or output {value!r}, which is no number") from None
+
+
+def _of(content: Mapping[str, Any], name: str, what: str) -> Any:
+    if name not in content:
+        raise Malformed(f"{what} has no {name}")
+    return content[name]
+
+
+def _object(content: Any, what: str) -> Mapping[str, Any]:
+    if not isinstance(content, Mapping):
+        raise Malformed(f"{what} must be an object, and is {_kind(content)}")
+    return content
+
+
+def _list(content: Any, what: str) -> list[Any]:
+    """Nothing counts as an empty list."""
+    if not isinstance(content, list) and content:
+        raise Malformed(f"{what} must be a list, and is {_kind(content)}")
+    return content or []
+
+
+def _kind(content: Any) -> str:
+    kinds = {
+        str: "a text",
+        bool: "true or false",
+        int: "a number",
+        float: "a number",
+        list: "a list",
+        dict: "an object",
+    }
+    return kinds.get(type(content), "null")

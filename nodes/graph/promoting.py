@@ -94,9 +94,9 @@ class Values:
         if target is None or value is None:
             return
         if target.type == "PrimitiveNode":
-            for wire in inner.wires.values():
+            for wire in inner.wires_from.get(target.id, ()):
                 end = inner.nodes.get(wire.target)
-                if wire.origin == target.id and end is not None and (inner.id, end.id) in self._widgets:
+                if end is not None and (inner.id, end.id) in self._widgets:
                     name = widget_at(end, wire, inner, self._widgets[inner.id, end.id])
                     if name is not None:
                         self.promoted[place][end.id, name] = value

@@ -34,6 +34,9 @@ SILENT = frozenset(("AUDIO_UI", "PREVIEW_3D", "RESOLUTION_PREVIEW"))
 FIXED = {"IMAGECOMPARE": ["", ""]}
 """Types whose widget has no place among the values, and what the browser sends for it."""
 
+CUSTOM_COMBO = "CustomCombo"
+"""A class whose widgets the frontend makes: a choice, its number, and as many options as somebody wrote."""
+
 AFTER_A_RUN = ("fixed", "increment", "decrement", "randomize", "increment-wrap")
 """What may become of a seed after a run."""
 
@@ -198,6 +201,9 @@ def _undescribed(node: DrawnNode) -> Widgets:
         # What follows a seed is saved by its name too, and is no input.
         values = {name: value for name, value in by_name.items() if name in names or not _is_follower(name, value)}
         return Widgets(values, {}, node.inputs)
+    if node.type == CUSTOM_COMBO and isinstance(node.values, list) and len(node.values) > 1:
+        options = [f"option{number}" for number in range(1, len(node.values) - 1)]
+        return Widgets(dict(zip(("choice", "index", *options), node.values, strict=True)), {}, node.inputs)
     saved = list(node.values or ())
     paired: dict[str, Any] = {}
     for name in names:

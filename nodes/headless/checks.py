@@ -14,30 +14,19 @@ from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from ..graph.call import call_each, collected, is_output_node
+from ..graph.call import is_output_node
 from ..graph.fields import Field, Misfit, declared
 from ..graph.links import Link, link_of, title_of, upstream
 from ..graph.validation import Validator
+from .foresight import known_values, objections_of_paid
+from .node import Node
 from .problems import NeedsComfyUI, Problem, WorkflowError
 from .reading import Prompt
 from .workflow import override, packs_of
 
 log = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True)
-class Node:
-    """A node that will run. ``inputs`` holds links and coerced literals, declared inputs only."""
-
-    id: str
-    title: str
-    node_class: type[Any]
-    class_type: str
-    inputs: Mapping[str, Any]
-
-    @property
-    def parents(self) -> set[str]:
-        return {value.node for value in self.inputs.values() if isinstance(value, Link)}
+NO_OUTPUTS = Problem("prompt_no_outputs", "The workflow has no output node; add a SaveImage or a PreviewImage.")
 
 
 @dataclass(frozen=True)
@@ -74,33 +63,37 @@ async def build(
         raise NeedsComfyUI(unknown, packs_of(prompt))
     prompt = override(prompt, table, settings)
     if not outputs:
-        message = "The workflow has no output node; add a SaveImage or a PreviewImage."
-        raise WorkflowError([Problem("prompt_no_outputs", message)])
+        raise WorkflowError([NO_OUTPUTS])
 
     outputs = await _without_idle(outputs, prompt, table)
     needed = upstream(prompt, *outputs)
     checks = [_Check(node_id, prompt, table) for node_id in prompt if node_id in needed]
     nodes = {check.node_id: await check.run() for check in checks}
     problems = [problem for check in checks for problem in check.problems]
-    try:
-        order = list(TopologicalSorter({node.id: node.parents for node in nodes.values()}).static_order())
-    except CycleError as error:
-        path = " -> ".join(f"{node_id} ({nodes[node_id].class_type})" for node_id in error.args[1])
-        problems.append(Problem("dependency_cycle", f"The links form a cycle: {path}"))
+    problems += _circle(needed)
     if not problems:
+        order = list(TopologicalSorter({node.id: node.parents for node in nodes.values()}).static_order())
         problems = await _problems_of_linked(checks, [nodes[node_id] for node_id in order])
     if problems:
         raise WorkflowError(problems)
     return Graph(prompt, {node_id: nodes[node_id] for node_id in order})
 
 
-async def objections(prompt: Prompt, table: Mapping[str, type[Any]], node_ids: Iterable[str]) -> list[Problem]:
-    """What :func:`build` would have against these nodes, whose classes are in ``table``; against links between them
-    and nodes of unknown classes nothing.
+async def objections(
+    prompt: Prompt, table: Mapping[str, type[Any]], node_ids: Iterable[str], dead_ends: Collection[str] = ()
+) -> list[Problem]:
+    """What :func:`build` would have against the graph as a whole, and against these nodes, whose classes are in
+    ``table``; against links between them and nodes of unknown classes nothing.
     """
+    outputs = [node_id for node_id, node in prompt.items() if is_output_node(table.get(node["class_type"]))]
+    unknown = [node_id for node_id, node in prompt.items() if node["class_type"] not in table]
+    ends = [node_id for node_id in _ends(prompt, unknown) if node_id not in dead_ends]
+    if not outputs and not ends:
+        return [NO_OUTPUTS]
+    circle = _circle(upstream(prompt, *outputs, *ends))
     checks = [_Check(node_id, prompt, table) for node_id in node_ids]
     nodes = {check.node_id: await check.run() for check in checks}
-    problems = [problem for check in checks for problem in check.problems]
+    problems = [*circle, *(problem for check in checks for problem in check.problems)]
     if not problems:
         parents = {node.id: node.parents & nodes.keys() for node in nodes.values()}
         with contextlib.suppress(CycleError):
@@ -109,24 +102,30 @@ async def objections(prompt: Prompt, table: Mapping[str, type[Any]], node_ids: I
     return problems
 
 
+def _circle(prompt: Mapping[str, Mapping[str, Any]]) -> list[Problem]:
+    """The circle that the links form, where they do."""
+    links = {
+        node_id: {link.node for value in node["inputs"].values() if (link := link_of(value, prompt)) is not None}
+        for node_id, node in prompt.items()
+    }
+    try:
+        TopologicalSorter(links).prepare()
+    except CycleError as error:
+        path = " -> ".join(f"{node_id} ({prompt[node_id]['class_type']})" for node_id in error.args[1])
+        return [Problem("dependency_cycle", f"The links form a cycle: {path}")]
+    return []
+
+
 async def _problems_of_linked(checks: Iterable[_Check], nodes: Sequence[Node]) -> list[Problem]:
     """What the nodes' own checks have against linked values that are known before anything runs. ``nodes`` are good in
     all else, parents first.
     """
-    known: dict[Link, Any] = {}
-    for node in nodes:
-        values = {name: known.get(value) if isinstance(value, Link) else value for name, value in node.inputs.items()}
-        is_known = all(value in known for value in node.inputs.values() if isinstance(value, Link))
-        if is_known and getattr(node.node_class, "IS_CONSTANT", False):
-            answers = await call_each(node.node_class, {name: [value] for name, value in values.items()})
-            outputs = collected(node.node_class, answers)
-            known.update({Link(node.id, slot): output[0] for slot, output in enumerate(outputs)})
-    found = []
+    known, found = await known_values(nodes)
     by_id = {check.node_id: check for check in checks}
     for node in nodes:
         if any(value in known for value in node.inputs.values() if isinstance(value, Link)):
             found += await by_id[node.id].again(node, known)
-    return found
+    return found or objections_of_paid(nodes, known)
 
 
 async def _without_idle(outputs: list[str], prompt: Prompt, table: Mapping[str, type[Any]]) -> list[str]:
@@ -134,11 +133,11 @@ async def _without_idle(outputs: list[str], prompt: Prompt, table: Mapping[str, 
     for node_id in [*outputs]:
         others = [output for output in outputs if output != node_id]
         only_shows = getattr(table[prompt[node_id]["class_type"]], "ONLY_SHOWS", False)
-        if not only_shows or not others or node_id in upstream(prompt, *others):
+        if not only_shows or not others:
             continue
         check = _Check(node_id, prompt, table)
         await check.run()
-        if check.problems:
+        if check.problems and node_id not in upstream(prompt, *others):
             log.warning("Left out, as it would only show something: %s", check.problems[0])
             outputs = others
     return outputs

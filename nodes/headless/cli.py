@@ -15,7 +15,7 @@ import typer
 
 from . import signals, wrong_files
 from .commands.options import CORE_NODES, EXIT_CODES
-from .streams import forgive
+from .streams import lasting
 from .version import sentence
 
 COMMANDS = {
@@ -55,8 +55,7 @@ EPILOGS = {"run": [CORE_NODES, EXIT_CODES], "playground": [CORE_NODES]}
 
 def main() -> None:
     """The command line for who has imported it: the console script of earlier installations, and tests."""
-    forgive()
-    with signals.heard():
+    with lasting(), signals.heard():
         start(prepared())
 
 

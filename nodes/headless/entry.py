@@ -10,14 +10,13 @@ import sys
 from ..errors import OldDependency
 from ..host import dependencies
 from . import signals
-from .streams import forgive
+from .streams import lasting
 
 
 def main() -> None:
     """The console script."""
-    forgive()
     has_begun = False
-    with contextlib.ExitStack() as stack:
+    with lasting(), contextlib.ExitStack() as stack:
         try:
             with signals.held():
                 stack.enter_context(signals.heard())

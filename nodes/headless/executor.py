@@ -24,9 +24,10 @@ from ..purchase import consent
 from ..purchase.plan import added, reported_costs
 from ..purchase.session import Session
 from ..purchase.slots import most
-from .checks import Graph, Node
+from .checks import Graph
 from .host import Headless, running_node
 from .memory import give_back
+from .node import Node
 
 log = logging.getLogger(__name__)
 

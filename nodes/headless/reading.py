@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -120,6 +121,15 @@ def _checked(graph: Any, name: str) -> Prompt:
     if problems:
         raise WorkflowError(problems)
     return graph
+
+
+def finite(content: Any) -> Any:
+    """``content`` as JSON has it: no browser reads NaN or Infinity, and saves null for them."""
+    if isinstance(content, float):
+        return content if math.isfinite(content) else None
+    if isinstance(content, list):
+        return [finite(value) for value in content]
+    return {name: finite(value) for name, value in content.items()} if isinstance(content, dict) else content
 
 
 def is_picture(data: bytes) -> bool:

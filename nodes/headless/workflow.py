@@ -13,11 +13,14 @@ from typing import Any
 
 from ..graph import drawing
 from ..graph.converting import Converted, to_api
-from ..graph.drawing import NotDrawn, is_drawing
+from ..graph.drawing import Malformed, NotDrawn, is_drawing
 from ..graph.fields import COERCIONS, Field, declared
 from ..graph.links import title_of
 from .problems import NoWorkflow, Problem, WorkflowError
 from .reading import Content, Prompt
+
+MALFORMED = "malformed_workflow"
+"""The code of the problem of a file that no browser has saved."""
 
 
 def load(content: Content, table: Mapping[str, type[Any]], titles: Mapping[str, str]) -> Converted:
@@ -34,7 +37,8 @@ def load(content: Content, table: Mapping[str, type[Any]], titles: Mapping[str, 
         known = {name: node for name, node in table.items() if name in used}
         made = to_api(workflow, definitions(known, titles), datetime.now())
     except NotDrawn as error:
-        problem = Problem("invalid_workflow", f"The workflow cannot be exported: {error}.")
+        code = MALFORMED if isinstance(error, Malformed) else "invalid_workflow"
+        problem = Problem(code, f"The workflow cannot be exported: {error}.")
         raise WorkflowError([problem]) from error
     if not made.prompt:
         raise NoWorkflow("The workflow has no node that runs.")

@@ -6,8 +6,9 @@ replaced by a stand-in of its type, and everything after it is marked as approxi
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +43,29 @@ async def estimate_graph(graph: Mapping[str, Any], ordered: set[str] | None = No
         return Estimate(tuple([await walk.line(node_id) for node_id in graph if walk.class_of(node_id) in paid]))
 
 
+def _parents_first(graph: Mapping[str, Any], node_id: str, made: Collection[str]) -> list[str]:
+    """What leads to a node and is not ``made`` yet, parents first; of what lies in a circle nothing."""
+    order: list[str] = []
+    path: dict[str, Iterator[str]] = {node_id: _parents(graph, node_id)}
+    seen = {node_id}
+    while path:
+        name, parents = next(reversed(path.items()))
+        parent = next((each for each in parents if each not in seen and each not in made), None)
+        if parent is None:
+            del path[name]
+            order.append(name)
+        else:
+            seen.add(parent)
+            path[parent] = _parents(graph, parent)
+    return order[:-1]
+
+
+def _parents(graph: Mapping[str, Any], node_id: str) -> Iterator[str]:
+    inputs = graph[node_id].get("inputs") if isinstance(graph[node_id], Mapping) else None
+    links = (link_of(value) for value in (inputs.values() if isinstance(inputs, Mapping) else ()))
+    return (link.node for link in links if link is not None and link.node in graph)
+
+
 @dataclass(frozen=True)
 class _Made:
     """What a node gives; with ``known`` false at least partly stand-ins."""
@@ -61,6 +85,13 @@ class _Walk:
         self._made: dict[str, _Made | LumenfallError] = {}
         self._ordered = ordered
         self._path: list[str] = []
+        self._seen: set[str] = set()
+        self._read_by_others = {
+            parent
+            for node_id in graph
+            if self.class_of(node_id) in paid or self.class_of(node_id) in free
+            for parent in _parents(graph, node_id)
+        }
 
     def class_of(self, node_id: str) -> str:
         return str(self._graph[node_id].get("class_type"))
@@ -68,6 +99,12 @@ class _Walk:
     async def line(self, node_id: str) -> Line:
         """The line of a paid node; afterwards what it gives is known too."""
         if node_id not in self._lines:
+            if not self._path:
+                # One after another: a long chain would be too deep for one within another.
+                for parent in _parents_first(self._graph, node_id, self._seen):
+                    self._seen.add(parent)
+                    with contextlib.suppress(LumenfallError):
+                        await self._outputs(parent)
             self._lines[node_id] = await self._quoted(node_id)
         return self._lines[node_id]
 
@@ -81,7 +118,8 @@ class _Walk:
             values = first_items(node_class, outputs)
             # What is fed by a list would run once for each of its pictures; how many there will be is not known.
             known = quote.outputs_known and not gives_lists(node_class)
-            self._made[node_id] = _Made(values, known)
+            # Pictures that nobody here is given would only take memory.
+            self._made[node_id] = _Made(values if node_id in self._read_by_others else (), known)
         except Exception as caught:
             error = _explained(caught, inputs)
         requests, notes = (quote.requests, quote.notes) if quote else ([], [])
@@ -127,13 +165,15 @@ class _Walk:
                         values[name] = declaration.default
                 elif (link := link_of(given[name])) is not None:
                     made = await self._outputs(link.node)
+                    if made is not None and not 0 <= link.slot < len(made.values):
+                        raise _impossible(f"Its {name} comes from output {link.slot} of node {link.node}: it has none.")
                     values[name] = (
                         self._stand_in(name, declaration, link.node) if made is None else made.values[link.slot]
                     )
                     if made is None or not made.known:
                         guessed.append(link.node)
                 else:
-                    values[name] = literal(given[name], declaration.kind)
+                    values[name] = _read(name, given[name], declaration.kind)
         finally:
             self._path.pop()
         return _Inputs(values, tuple(guessed))
@@ -216,6 +256,13 @@ def _explained(error: Exception, inputs: _Inputs) -> LumenfallError:
         guessed = f"Estimated with a stand-in for what node {', '.join(dict.fromkeys(inputs.guessed))} will give."
         return error.replaced(hint=sentences(error.hint, guessed))
     return error
+
+
+def _read(name: str, value: Any, kind: Any) -> Any:
+    try:
+        return literal(value, kind)
+    except (TypeError, ValueError, OverflowError):
+        raise _impossible(f"Its {name} is {value!r}, which does not read as {kind}.") from None
 
 
 def _impossible(message: str, hint: str = "") -> LumenfallError:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import json
 import math
+import re
+import time
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -166,24 +167,47 @@ def test_what_would_unfold_without_end_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "content",
+    ("content", "told"),
     [
-        {"nodes": [{"type": "Load"}]},
-        {"nodes": [{"id": 1, "type": "Load", "mode": math.inf}]},
-        {"nodes": [3]},
-        {"nodes": [{"id": 1, "type": "Load", "inputs": [3]}]},
-        {"nodes": [], "links": [[1, 2]]},
-        {"nodes": [], "links": 5},
-        {"nodes": [], "definitions": {"subgraphs": [{}]}},
+        ({"nodes": [{"type": "Load"}]}, "a node has no id"),
+        ({"nodes": [{"id": 1}]}, "node 1 has no type"),
+        ({"nodes": [{"id": 1, "type": "Load", "mode": math.inf}]}, "the mode of node 1 is inf"),
+        ({"nodes": [3]}, "a node must be an object, and is a number"),
+        ({"nodes": [{"id": 1, "type": "Load", "inputs": [3]}]}, "one of the inputs of node 1 must be an object"),
+        ({"nodes": [{"id": 1, "type": "Load", "outputs": "x"}]}, "outputs of node 1 must be a list, and is a text"),
+        ({"nodes": [], "links": [[1, 2]]}, "a link is no list of id, origin_id"),
+        ({"nodes": [], "links": [{"id": 1}]}, "a link has no origin_id"),
+        ({"nodes": [], "links": [[1, 2, math.inf, 3, 0]]}, "link 1 leads to an input or output inf"),
+        ({"nodes": [], "links": 5}, "links must be a list, and is a number"),
+        ({"nodes": [], "definitions": {"subgraphs": [{}]}}, "a subgraph has no id"),
+        ({"nodes": [], "definitions": {"subgraphs": [{"id": "S"}]}}, "the graph of subgraph S has no nodes"),
+        ({"nodes": [], "definitions": [1]}, "definitions must be an object, and is a list"),
     ],
 )
-def test_what_is_no_graph_is_refused(content: dict[str, Any]) -> None:
-    with pytest.raises(NotDrawn):
+def test_what_is_no_graph_is_refused_with_what_is_wrong(content: dict[str, Any], told: str) -> None:
+    with pytest.raises(NotDrawn, match=told):
         read(content)
 
 
 HARD = [json.loads(path.read_text("utf-8")) for path in sorted((Path(__file__).parent / "workflows").glob("*.json"))]
-JUNK: list[Any] = [None, 0, -1, 2.5, "x", "", [], {}, [1], {"a": 1}, True, ["1", "y"], [["a", "b"]], 10**30]
+JUNK: list[Any] = [
+    None,
+    0,
+    -1,
+    2.5,
+    math.inf,
+    math.nan,
+    "x",
+    "",
+    [],
+    {},
+    [1],
+    {"a": 1},
+    True,
+    ["1", "y"],
+    [["a", "b"]],
+    10**30,
+]
 DAMAGE = st.tuples(st.integers(0, 10_000), st.sampled_from(JUNK))
 
 
@@ -208,8 +232,10 @@ def test_a_damaged_file_is_converted_or_refused(content: dict[str, Any], damages
         for key in above:
             inside = inside[key]
         inside[last] = copy.deepcopy(junk)
-    with contextlib.suppress(NotDrawn):
+    try:
         converted(content)
+    except NotDrawn as error:
+        assert not re.search(r"\w+(?:Error|Exception)\b", str(error))
 
 
 INSIDE = 100
@@ -258,3 +284,26 @@ def test_of_any_drawing_only_nodes_that_run_are_left_and_links_that_lead_somewhe
         assert mode == 0 and kind == node["class_type"] and kind not in (*ONLY_DRAWN, "S")
     for sources in links(made).values():
         assert all(source in made.prompt and isinstance(slot, int) for source, slot in sources.values())
+
+
+def test_a_large_graph_is_converted_in_time_that_grows_with_it() -> None:
+    """Links, chains of nodes that nobody reads, and prefixes that name other nodes."""
+    count = 3000
+    kinds = [(0, "Load"), *[(0, "Unknown")] * count, *[(0, "SaveImage")] * count]
+    content = drawn(kinds, [(at, 0, at + 1, 0) for at in range(count)])
+    content["nodes"][0]["widgets_values"] = ["cat"]
+    for node in content["nodes"][count + 1 :]:
+        node["widgets_values"] = ["%Load It.name%"]
+    started = time.process_time()
+    made = converted(content)
+    assert time.process_time() - started < 5
+    assert len(made.dead_ends) == count and made.prompt[str(2 * count)]["inputs"] == {"filename_prefix": "cat"}
+
+
+def test_the_options_of_a_custom_combo_have_names() -> None:
+    """The frontend makes its widgets; the class declares but the choice."""
+    content = drawn([(0, "CustomCombo"), (0, "Load")], [])
+    content["nodes"][0]["widgets_values"] = ["b", 1, "a", "b", ""]
+    made = converted(content)
+    assert made.nameless == frozenset()
+    assert made.prompt["0"]["inputs"] == {"choice": "b", "index": 1, "option1": "a", "option2": "b", "option3": ""}

@@ -561,3 +561,117 @@ def test_a_file_is_not_named_after_the_key(
     (error,) = printed.json["errors"]
     assert printed.code == 2 and "would show your API key" in error["message"] and error["charged"] == "not charged"
     assert key not in printed.out + printed.err and sandbox.bill == []
+
+
+def at_work(place: Path, stdout: Any, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command with this stdout; None closes it."""
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "nodes.headless", *arguments]
+    if stdout is None:
+        command = ["sh", "-c", 'exec "$@" >&-', "sh", *command]
+    return subprocess.run(
+        command, cwd=place, env=environ, stdout=stdout, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+    )
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="has no device that is always full")
+@pytest.mark.parametrize("more", [("run", "w.json"), ("run", "w.json", "--json"), ("convert", "w.json")])
+@pytest.mark.parametrize("is_full", [True, False], ids=["full", "closed"])
+def test_what_stdout_cannot_take_is_told_with_where_the_pictures_are(
+    place: Path, more: tuple[str, ...], is_full: bool
+) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = at_work(place, full if is_full else None, *more)
+    reason = "No space left on device" if is_full else "it is closed"
+    assert done.returncode == 1
+    assert f"standard output: {reason}. Free some space, or send it to another file" in done.stderr
+    assert "Traceback" not in done.stderr and "OSError" not in done.stderr
+    assert (str(place / "output" / "p_00001_.png") in done.stderr) is (more[0] == "run")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such shell")
+def test_a_closed_stdout_is_no_fault_where_nothing_is_printed(place: Path) -> None:
+    done = at_work(place, None, "convert", "w.json", "--output", "made.json")
+    assert (done.returncode, done.stderr) == (0, "") and (place / "made.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ("1.size=bogus", "The size 'bogus' is not understood."),
+        ("1.prompt=", "The prompt is empty."),
+        ("1.model=a b", "The model's slug holds a space"),
+    ],
+)
+def test_what_a_paid_node_refuses_keeps_everything_from_being_sent(
+    command: Command, place: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, setting: str, told: str
+) -> None:
+    monkeypatch.setenv("LUMENFALL_BASE_URL", sandbox.base_url)
+    generating(place)
+    graph = json.loads((place / "w.json").read_text())
+    graph["3"] = {**graph["1"], "inputs": {**graph["1"]["inputs"], "seed": 5}}
+    graph["4"] = {"class_type": "PreviewImage", "inputs": {"images": ["3", 0]}}
+    (place / "w.json").write_text(json.dumps(graph))
+    printed = command("run", "w.json", "--json", "--set", setting)
+    (error,) = printed.json["errors"]
+    assert (printed.code, error["node_id"], error["charged"]) == (2, "1", "not charged") and told in error["message"]
+    assert not any(request.method == "POST" for request in sandbox.requests)
+
+
+def test_a_file_that_is_no_picture_is_found_before_another_branch_is_paid(
+    command: Command, place: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LUMENFALL_BASE_URL", sandbox.base_url)
+    generating(place)
+    graph = json.loads((place / "w.json").read_text())
+    graph["3"] = {"class_type": "LoadImage", "inputs": {"image": "b.png"}}
+    graph["4"] = {"class_type": "ImageBatch", "inputs": {"image1": ["1", 0], "image2": ["3", 0]}}
+    graph["2"]["inputs"]["images"] = ["4", 0]
+    (place / "w.json").write_text(json.dumps(graph))
+    (place / "input" / "b.png").write_text("no picture")
+    printed = command("run", "w.json", "--json")
+    (error,) = printed.json["errors"]
+    assert (printed.code, error["node_id"]) == (2, "3") and "cannot be read as a picture" in error["message"]
+    assert not any(request.method == "POST" for request in sandbox.requests)
+
+
+def test_a_wrong_input_that_only_the_run_can_find_exits_2_where_nothing_was_sent(
+    command: Command, place: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The picture has no transparency, and so no mask."""
+    monkeypatch.setenv("LUMENFALL_BASE_URL", sandbox.base_url)
+    inputs = {"image": ["1", 0], "mask": ["1", 1], "prompt": "x", "model": "gpt-image-2", "size": "auto", "n": 1}
+    graph = workflow(
+        **{"3": {"class_type": "LumenfallInpaint", "inputs": {**inputs, "seed": 0, "keep_unmasked": True}}}
+    )
+    graph["2"]["inputs"]["images"] = ["3", 0]
+    (place / "w.json").write_text(json.dumps(graph))
+    printed = command("run", "w.json", "--json")
+    assert (printed.code, printed.json["errors"][0]["code"]) == (2, "EMPTY_MASK")
+
+
+def test_the_size_of_a_picture_is_known_before_anything_runs(
+    command: Command, place: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scaled from a known file; turned by its EXIF."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (100, 8)).save(place / "input" / "a.jpg", exif=exif)
+    monkeypatch.setenv("LUMENFALL_BASE_URL", sandbox.base_url)
+    generating(place)
+    graph = json.loads((place / "w.json").read_text())
+    graph["3"] = {"class_type": "LoadImage", "inputs": {"image": "a.jpg"}}
+    sides = {"width": 0, "height": 16384, "crop": "disabled"}
+    graph["4"] = {"class_type": "ImageScale", "inputs": {"image": ["3", 0], "upscale_method": "area", **sides}}
+    graph["6"] = {"class_type": "ImageBatch", "inputs": {"image1": ["4", 0], "image2": ["4", 0]}}
+    graph["7"] = {"class_type": "GetImageSize", "inputs": {"image": ["6", 0]}}
+    graph["8"] = {
+        "class_type": "ImageScaleBy",
+        "inputs": {"image": ["6", 0], "upscale_method": "area", "scale_by": 2.0},
+    }
+    graph["9"] = {"class_type": "GetImageSize", "inputs": {"image": ["8", 0]}}
+    graph["1"]["inputs"] |= {"width": ["7", 0], "height": ["9", 1]}
+    (place / "w.json").write_text(json.dumps(graph))
+    printed = command("run", "w.json", "--json")
+    (error,) = printed.json["errors"]
+    assert printed.code == 2 and "The size '1311x32768' is not understood." in error["message"]

@@ -132,7 +132,7 @@ def test_what_the_browser_saved_is_converted() -> None:
     ("nodes", "reason"),
     [
         ([{"id": 1, "type": "workflow>Pair"}], "group nodes"),
-        ([{"id": 1}], "KeyError: 'type'"),
+        ([{"id": 1}], "node 1 has no type"),
         ([{"id": 1, "type": "Note"}], "no node that runs"),
     ],
 )

@@ -275,7 +275,7 @@ def test_a_request_that_would_be_refused_is_a_line_with_the_reason(bench: Bench,
     [
         ({"prompt": ""}, "The prompt is empty."),
         ({"size": "large"}, "not understood"),
-        ({"n": "many"}, "ValueError"),
+        ({"n": "many"}, "Its n is 'many', which does not read as INT."),
         ({"width": 64}, "Only one of width and height"),
         ({"prompt": ["nowhere", 0]}, "does not exist"),
         ({"options": ["paid", 0]}, "cycle"),

@@ -197,14 +197,18 @@ class _Look:
         from ..core_nodes import TITLES
         from ..sharing.findings import Finding, distinct
         from ..sharing.review import Review
-        from ..workflow import definitions, load
+        from ..workflow import MALFORMED, definitions, load
 
         findings = []
+        dead_ends: frozenset[str] = frozenset()
         try:
-            self.exported = load(content, self.nodes, TITLES).prompt
+            made = load(content, self.nodes, TITLES)
+            self.exported, dead_ends = made.prompt, made.dead_ends
         except NoWorkflow:
             self.exported = {}  # nothing in it runs
         except WorkflowError as error:
+            if any(each.code == MALFORMED for each in error.problems):
+                raise
             advice = "Mend that first."
             findings = [Finding("not_exportable", each.message, advice, False) for each in error.problems]
         review = Review(
@@ -214,23 +218,27 @@ class _Look:
             mended = review.mended()
         except RecursionError:
             raise NoWorkflow("The file is nested too deeply for a workflow.") from None
-        return distinct([*review.findings, *findings, *await self._refused()]), mended
+        return distinct([*review.findings, *findings, *await self._refused(dead_ends)]), mended
 
-    async def _refused(self) -> list[Finding]:
+    async def _refused(self, dead_ends: frozenset[str]) -> list[Finding]:
         from ..checks import objections
         from ..sharing.findings import Finding
 
-        graph = self.exported or {}
+        if self.exported is None:
+            return []  # which is told
+        graph = self.exported
         # That a picture is not in the input folder here says nothing: it stays behind in any case.
         ours = [
             node_id
             for node_id, node in graph.items()
             if node["class_type"] in self.nodes and not node["class_type"].startswith("LoadImage")
         ]
-        problems = await objections(graph, self.nodes, ours)
-        advice = "ComfyUI would refuse it."
+        problems = await objections(graph, self.nodes, ours, dead_ends)
+        advice = "It would be refused."
         return [
-            Finding(each.code, f"{each.detail}.", advice, False, each.node_id, each.title, each.class_type)
+            Finding(
+                each.code, f"{each.detail.removesuffix('.')}.", advice, False, each.node_id, each.title, each.class_type
+            )
             for each in problems
         ]
 

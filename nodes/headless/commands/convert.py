@@ -11,7 +11,7 @@ import typer
 from ...errors import InputError, LumenfallError
 from .. import signals
 from ..problems import NeedsComfyUI
-from ..reading import Content, Prompt, read
+from ..reading import Content, Prompt, finite, read
 from .options import DONE, NEEDS_COMFYUI, WRONG, InputFolder, WorkflowFile, input_beside
 from .summary import without_key
 
@@ -29,7 +29,7 @@ def convert(
     """
     code = DONE
     try:
-        text = json.dumps(_converted(read(workflow), input_folder or input_beside(workflow)), indent=2)
+        text = json.dumps(finite(_converted(read(workflow), input_folder or input_beside(workflow))), indent=2)
         if output is None:
             print(text)
         else:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ...errors import Charged, LumenfallError
+from ...errors import Charged, InputError, LumenfallError
 from ...host import use
 from .. import signals
 from ..host import Headless
@@ -33,6 +33,7 @@ from .options import (
 
 if TYPE_CHECKING:
     from ...graph.converting import Converted
+    from ..executor import Event
     from ..folders import Folders
     from ..reading import Content
     from .console import Rows
@@ -85,6 +86,7 @@ def run(
     and moved; one that was edited is a new row, and the old one's files stay, told as "gone".
     """
     from ..reading import name_of, read
+    from ..streams import failure as failure_of_stdout
     from .summary import of_break_off, of_error, without_key
 
     input_folder = input_folder or input_beside(workflow)
@@ -111,7 +113,7 @@ def run(
             with Rows(silent=as_json, clear=clear) as rows:
                 drawn = content.drawn or browser_form(workflow)
                 has_begun = True
-                summary = _run(
+                summary, is_wrong = _run(
                     name_of(workflow),
                     content,
                     # With --set the browser's form would no longer say what was run; the prompt still does.
@@ -123,7 +125,8 @@ def run(
                     send_again,
                     rows,
                 )
-            code = {"success": DONE, "error": FAILED, "interrupted": signals.exit_code()}[summary["status"]]
+            failed = WRONG if is_wrong else FAILED
+            code = {"success": DONE, "error": failed, "interrupted": signals.exit_code()}[summary["status"]]
         signals.ignore()
     except LumenfallError as error:
         summary, code = of_error(error), NEEDS_COMFYUI if isinstance(error, NeedsComfyUI) else WRONG
@@ -150,6 +153,8 @@ def run(
         show(summary)
         if sandbox and summary["reports"]:
             print("This was the sandbox: nothing was really paid.")
+    if failure_of_stdout() is not None:
+        _tell_where(summary, output_folder)
     raise typer.Exit(code)
 
 
@@ -163,8 +168,10 @@ def _run(
     in_sandbox: bool,
     send_again: bool,
     rows: Rows,
-) -> Summary:
-    """Check and run; raises LumenfallError for what keeps the run from starting."""
+) -> tuple[Summary, bool]:
+    """Check and run: the summary, and whether inputs were wrong, nothing was made and nothing was sent. Raises
+    LumenfallError for what keeps the run from starting.
+    """
     import asyncio
 
     from ...table import NODE_CLASS_MAPPINGS
@@ -187,10 +194,10 @@ def _run(
             typer.echo(f"Left out, since nothing follows them and only ComfyUI knows them: {left}.", err=True)
         host = Headless(overrides, rows.say, name, nodes=nodes, free_nodes=free(core), sends_again=send_again)
         stack.enter_context(signals.asking(host.stop))
-        summary = asyncio.run(_execute(loaded, drawn, settings, folders, host, rows))
+        ended = asyncio.run(_execute(loaded, drawn, settings, folders, host, rows))
         # Stopped nodes leave calls in the air, which would be lost with this process.
         signals.wait_for_what_is_paid()
-        return summary
+        return ended
 
 
 async def _execute(
@@ -200,14 +207,36 @@ async def _execute(
     folders: Folders,
     host: Headless,
     rows: Rows,
-) -> Summary:
+) -> tuple[Summary, bool]:
     from ..checks import build
     from ..executor import execute
     from .summary import of_result
 
     with use(host):
         graph = await build(loaded.prompt, host.node_classes(), settings, dead_ends=loaded.dead_ends)
-        return of_result(graph, await execute(graph, host, workflow=drawn, notify=rows.show), folders)
+        failures: list[BaseException | None] = []
+
+        def notify(event: Event) -> None:
+            rows.show(event)
+            if event.state == "failed":
+                failures.append(event.raised)
+
+        summary = of_result(graph, await execute(graph, host, workflow=drawn, notify=notify), folders)
+        is_made = bool(summary["outputs"] or summary["reports"])
+        return summary, not is_made and all(_is_about_inputs(error) for error in failures)
+
+
+def _is_about_inputs(error: BaseException | None) -> bool:
+    return isinstance(error, InputError) and error.charged is Charged.NO
+
+
+def _tell_where(summary: Summary, output_folder: Path) -> None:
+    """What stdout could not take, and may be paid."""
+    if "rows" in summary:
+        typer.echo(f"What became of the rows is in {output_folder / 'results.csv'}.", err=True)
+    for output in summary.get("outputs", {}).values():
+        for path in (*output["images"], *output.get("files", ())):
+            typer.echo(f"Saved: {path}", err=True)
 
 
 @contextlib.contextmanager

@@ -19,6 +19,16 @@ from .saving import save, texts
 
 Inputs = dict[str, dict[str, Any]]
 
+UNREADABLE = (UnidentifiedImageError, OSError, Image.DecompressionBombError, ValueError)
+"""What Pillow raises for what it cannot read."""
+
+ORIENTATION, SIDEWAYS = 0x0112, (5, 6, 7, 8)
+"""The tag of EXIF that says how a picture is turned, and its values for pictures that lie on a side."""
+
+
+class NotKnown(Exception):
+    """What a node will give cannot be told from the head of its file."""
+
 
 class LoadImage:
     """A picture of the input folder: IMAGE [B,H,W,3], and MASK = 1 - alpha, or zeros [B,64,64] without alpha."""
@@ -40,11 +50,35 @@ class LoadImage:
     def VALIDATE_INPUTS(cls, image: str | None) -> bool | str:
         if image is None:  # linked, not known yet
             return True
+        if not isinstance(image, str):
+            return f"{image!r} is not the name of a file"
         try:
             path = cls.folders.source(image)
         except InputError as error:
             return error.message
-        return True if path.is_file() else f"there is no picture {image!r} in {path.parent}"
+        if not path.is_file():
+            return f"there is no picture {image!r} in {path.parent}"
+        try:
+            with Image.open(path):  # reads the head alone
+                return True
+        except UNREADABLE as error:
+            return f"{image!r} cannot be read as a picture: {_reason(error)}"
+
+    @classmethod
+    def shapes(cls, image: str) -> tuple[tuple[int, ...], ...]:
+        """What outputs will measure, as far as the head of the file tells. Raises NotKnown, and what Pillow does."""
+        path = cls.folders.source(image)
+        with Image.open(path) as file:
+            frames = 1 if file.format == "MPO" else getattr(file, "n_frames", 1)
+            if frames > 1 and file.format not in ("GIF", "PNG", "WEBP"):
+                raise NotKnown("its frames may differ in size")
+            width, height = file.size
+            if file.format == "PNG" and "exif" not in file.info and b"eXIf" in path.read_bytes():
+                raise NotKnown("how it is turned stands behind its pixels")
+            if (file.format != "PNG" or "exif" in file.info) and file.getexif().get(ORIENTATION) in SIDEWAYS:
+                width, height = height, width
+            # Without transparency the mask would be of another size; nobody needs it ahead.
+            return ((frames, height, width, 3),)
 
     def load_image(self, image: str) -> tuple[torch.Tensor, ...]:
         return decode(self.folders.source(image))
@@ -59,6 +93,12 @@ class LoadImageMask(LoadImage):
     @classmethod
     def INPUT_TYPES(cls) -> Inputs:
         return {"required": {**super().INPUT_TYPES()["required"], "channel": (["alpha", "red", "green", "blue"],)}}
+
+    @classmethod
+    def shapes(cls, image: str, channel: str = "alpha") -> tuple[tuple[int, ...], ...]:
+        if channel == "alpha":
+            raise NotKnown("without transparency its mask has a size of its own")
+        return (super().shapes(image)[0][:3],)
 
     def load_image_mask(self, image: str, channel: str) -> tuple[torch.Tensor]:
         picture, mask = self.load_image(image)
@@ -133,8 +173,8 @@ def decode(path: Path) -> tuple[torch.Tensor, torch.Tensor]:
         with Image.open(path) as file:
             # The further frames of a multi-picture JPEG are other views of it, not an animation.
             frames = [file.copy()] if file.format == "MPO" else [frame.copy() for frame in ImageSequence.Iterator(file)]
-    except (UnidentifiedImageError, OSError) as error:
-        raise InputError(f"{path} cannot be read as a picture: {error}") from error
+    except UNREADABLE as error:
+        raise InputError(f"{path} cannot be read as a picture: {_reason(error)}") from error
     frames = [ImageOps.exif_transpose(frame) for frame in frames]
     frames = [frame for frame in frames if frame.size == frames[0].size]
     transparent = any(frame.has_transparency_data for frame in frames)
@@ -142,6 +182,12 @@ def decode(path: Path) -> tuple[torch.Tensor, torch.Tensor]:
     if not transparent:
         return pixels, torch.zeros((len(frames), 64, 64))
     return pixels[..., :3].contiguous(), 1.0 - pixels[..., 3]
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return "it is in no format that Pillow knows, or damaged."
+    return str(getattr(error, "strerror", None) or error)
 
 
 def _pixels(frame: Image.Image, mode: str) -> np.ndarray[Any, np.dtype[np.float32]]:

@@ -20,6 +20,7 @@ class ImageScale:
 
     RETURN_TYPES = ("IMAGE",)
     FUNCTION = "upscale"
+    IS_CONSTANT = True
     CATEGORY = "image/upscaling"
 
     @classmethod
@@ -51,6 +52,7 @@ class ImageScaleBy:
 
     RETURN_TYPES = ("IMAGE",)
     FUNCTION = "upscale"
+    IS_CONSTANT = True
     CATEGORY = "image/upscaling"
 
     @classmethod
@@ -73,6 +75,7 @@ class ImageScaleToTotalPixels:
 
     RETURN_TYPES = ("IMAGE",)
     FUNCTION = "upscale"
+    IS_CONSTANT = True
     CATEGORY = "image/upscaling"
 
     @classmethod
@@ -107,6 +110,7 @@ class GetImageSize:
     RETURN_TYPES = ("INT", "INT", "INT")
     RETURN_NAMES = ("width", "height", "batch_size")
     FUNCTION = "size"
+    IS_CONSTANT = True
     CATEGORY = "image"
 
     @classmethod
@@ -123,6 +127,7 @@ class ImageBatch:
 
     RETURN_TYPES = ("IMAGE",)
     FUNCTION = "batch"
+    IS_CONSTANT = True
     CATEGORY = "image/batch"
 
     @classmethod
@@ -145,6 +150,7 @@ class EmptyImage:
 
     RETURN_TYPES = ("IMAGE",)
     FUNCTION = "generate"
+    IS_CONSTANT = True
     CATEGORY = "image"
 
     @classmethod

@@ -7,13 +7,13 @@ import re
 import struct
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from ..problems import NoWorkflow
 from . import exif, jpeg, png, webp
 from .decoding import readable
-from .pieces import XMP, Exif, Hidden, Piece, Shown, Text
+from .pieces import ABOUT_PEOPLE, ITS_TEXT, XMP, Exif, Hidden, Piece, Shown, Text
 
 PNG, JPEG = png.HEAD, jpeg.HEAD
 
@@ -49,7 +49,7 @@ def remains(data: bytes) -> Iterator[tuple[str, str]]:
     """What else is to be read in the file, which nobody sees: where it is, and the text. Damage ends it."""
     pieces: list[Piece] = []
     with contextlib.suppress(NoWorkflow):
-        pieces.extend(_read(data))
+        pieces.extend(_with_exif(_purged(data)))
     last = {piece.name: piece for piece in pieces if isinstance(piece, Text)}
     for piece in pieces:
         if isinstance(piece, Hidden):
@@ -61,7 +61,7 @@ def remains(data: bytes) -> Iterator[tuple[str, str]]:
 def traits(data: bytes) -> Iterator[tuple[str, str]]:
     """What the file tells of the person behind it: a code, and where that is. Damage ends it."""
     with contextlib.suppress(NoWorkflow):
-        for piece in _pieces(data):
+        for piece in _purged(data):
             yield from _traits(piece)
 
 
@@ -71,17 +71,27 @@ def _traits(piece: Piece) -> Iterator[tuple[str, str]]:
     elif isinstance(piece, Hidden):
         if piece.content.startswith(exif.HEAD):
             yield from exif.traits(piece.content[len(exif.HEAD) :])
+        elif piece.name.startswith(ITS_TEXT) and ABOUT_PEOPLE.search(piece.name.removeprefix(ITS_TEXT)):
+            yield _of_a_person(piece.name)
         elif piece.name == XMP:
             yield from ((code, what) for code, what, tag in XMP_TRAITS if tag.search(piece.content))
         elif IPTC_AUTHOR.search(piece.content):
             yield "personal_name", f"{piece.name} names a person"
 
 
+def _of_a_person(name: str) -> tuple[str, str]:
+    if re.search("gps|latitude|longitude|location", name, re.IGNORECASE):
+        return "location", f"{name} tells where it was taken"
+    if "serial" in name.lower():
+        return "serial_number", f"{name} is a serial number"
+    return "personal_name", f"{name} names a person or a computer"
+
+
 def rewritten(data: bytes, rewrite: Rewrite) -> bytes:
     """The file with what shows the picture, and of the rest nothing but each text as ``rewrite`` gives it. Raises
     NoWorkflow for damage.
     """
-    pieces = [*_pieces(data)]
+    pieces = [*_purged(data)]
     left = Counter(piece.name for piece in _read(data) if isinstance(piece, Text))
 
     def last(name: str, text: str) -> str:
@@ -109,7 +119,11 @@ def _remade(pieces: list[Piece], rewrite: Rewrite) -> Iterator[Piece]:
 
 def _read(data: bytes) -> Iterator[Piece]:
     """The pieces, with those of EXIF for the block."""
-    for piece in _pieces(data):
+    return _with_exif(_pieces(data))
+
+
+def _with_exif(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    for piece in pieces:
         if isinstance(piece, Exif):
             yield from exif.pieces(piece.content)
         else:
@@ -119,6 +133,12 @@ def _read(data: bytes) -> Iterator[Piece]:
 def _pieces(data: bytes) -> Iterator[Piece]:
     with _told():
         yield from _format(data).pieces(data)
+
+
+def _purged(data: bytes) -> Iterator[Piece]:
+    """The pieces, where what stands among the shown and is shown by nobody is Hidden. Slow for large pictures."""
+    with _told():
+        yield from _format(data).purged(_pieces(data))
 
 
 def _format(data: bytes) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 
@@ -39,3 +40,14 @@ Piece = Shown | Text | Exif | Hidden
 
 AFTER_THE_END = "what comes after its end"
 XMP = "its XMP"
+
+ITS_TEXT = "its text "
+"""How a text with a name is called that is not to be shared."""
+
+ABOUT_PEOPLE = re.compile(
+    r"^(?:author|artist|creator|by-?line|owner|owner ?name|camera ?owner ?name|photographer|host ?computer|"
+    r"user ?name)s?$|:(?:artist|hostcomputer|cameraownername|xpauthor)$|gps|latitude|longitude|^location$|"
+    r"serial ?number",
+    re.IGNORECASE,
+)
+"""Names of texts that tell of the person behind a picture, also as ImageMagick writes EXIF (``exif:Artist``)."""

@@ -7,7 +7,8 @@ import struct
 import zlib
 from collections.abc import Iterable, Iterator
 
-from .pieces import AFTER_THE_END, XMP, Exif, Hidden, Piece, Shown, Text
+from . import png_pixels
+from .pieces import ABOUT_PEOPLE, AFTER_THE_END, ITS_TEXT, XMP, Exif, Hidden, Piece, Shown, Text
 
 HEAD = b"\x89PNG\r\n\x1a\n"
 
@@ -19,7 +20,7 @@ TEXTS = (b"tEXt", b"zTXt", b"iTXt", b"comf")
 
 SHOWN = frozenset(
     (
-        *(b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"bKGD", b"hIST", b"pHYs", b"sBIT"),
+        *(b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"bKGD", b"pHYs", b"sBIT"),
         *(b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"cICP", b"mDCV", b"cLLI", b"acTL", b"fcTL", b"fdAT"),
     )
 )
@@ -57,6 +58,11 @@ def pieces(data: bytes) -> Iterator[Piece]:
         yield Hidden(AFTER_THE_END, data[at:])
 
 
+def purged(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    """``pieces``, where what is drawn by nobody is Hidden. Unpacks the pixels."""
+    return png_pixels.purged(pieces)
+
+
 def joined(pieces: Iterable[Piece]) -> bytes:
     """The file."""
     return HEAD + b"".join(map(_packed, pieces))
@@ -84,11 +90,13 @@ def _text(kind: bytes, content: bytes) -> Iterator[Piece]:
             yield Hidden(f"the translated name of its text {name}", b" ".join(translation))
     if name == XMP_NAME:
         yield Hidden(XMP, text.encode("utf-8", "replace"))
+    elif ABOUT_PEOPLE.search(name):
+        yield Hidden(f"{ITS_TEXT}{name}", text.encode("utf-8", "replace"))
     elif name.startswith(PROFILE):
         # A name and a length come first, each on a line.
         digits = re.sub(r"\s", "", "".join(text.split("\n")[3:]))
         profile = bytes.fromhex(digits) if re.fullmatch(r"(?:[0-9a-fA-F]{2})+", digits) else text.encode()
-        yield Hidden(f"its text {name}", profile)
+        yield Hidden(f"{ITS_TEXT}{name}", profile)
     else:
         yield Text(name, text)
 

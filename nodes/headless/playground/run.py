@@ -14,10 +14,11 @@ from PIL import Image
 from ...errors import LumenfallError
 from ...graph.call import is_output_node
 from ...graph.links import Link
-from ..checks import Graph, Node
+from ..checks import Graph
 from ..executor import Event
 from ..executor import execute as execute_graph
 from ..host import Headless
+from ..node import Node
 from .messages import Messages
 
 log = logging.getLogger(__name__)

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from ...graph.links import Link
-from ..checks import Graph, Node, build
+from ..checks import Graph, build
 from ..core_nodes.files import LoadImage
+from ..node import Node
 from ..problems import WorkflowError
 from ..reading import Prompt
 from ..workflow import Target, target_of

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from .. import pictures
+from ..reading import finite
 
 WHOLE = ""
 """The name of what a JSON file holds."""
@@ -24,7 +26,8 @@ Path = tuple[str, ...]
 class SharedFile:
     """``content`` has a JSON file's under WHOLE, and each text of a picture under its own name, parsed where it is
     JSON. So are the ``packed`` parts of a request: the texts in the file, by their place. What else is in a picture,
-    and in no copy of it, are ``remains`` (where, and a text) and ``traits`` (a code, and what is there).
+    and in no copy of it, are ``remains`` (where, and a text) and ``traits`` (a code, and what is there). ``twins`` are
+    names that stand twice in one object of a JSON file.
     """
 
     data: bytes
@@ -32,6 +35,7 @@ class SharedFile:
     remains: tuple[tuple[str, str], ...] = ()
     traits: tuple[tuple[str, str], ...] = ()
     packed: Mapping[Path, str] = field(default_factory=dict)
+    twins: tuple[str, ...] = ()
 
     @property
     def is_picture(self) -> bool:
@@ -49,14 +53,15 @@ class SharedFile:
         """
         if not self.is_picture:
             is_spread = b"\n" in self.data.strip()
-            text = json.dumps(_closed(content[WHOLE], self.packed), indent=2 if is_spread else None, ensure_ascii=False)
+            whole = finite(_closed(content[WHOLE], self.packed))
+            text = json.dumps(whole, indent=2 if is_spread else None, ensure_ascii=False)
             return f"{text}\n".encode("utf-8", "surrogatepass")
 
         def text_of(name: str, text: str) -> str:
             new = content.get(name)
             if new == self.content[name]:
                 return text
-            return new if isinstance(new, str) else json.dumps(new) if new else ""
+            return new if isinstance(new, str) else json.dumps(finite(new)) if new else ""
 
         return pictures.rewritten(self.data, text_of)
 
@@ -66,9 +71,15 @@ def shared(data: bytes, is_picture: bool) -> SharedFile:
     if is_picture:
         content = {name: _parsed(text) for name, text in pictures.texts(data).items()}
         return SharedFile(data, content, tuple(pictures.remains(data)), tuple(pictures.traits(data)))
-    content = json.loads(data)
+    twins: dict[str, None] = {}
+
+    def with_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        twins.update((name, None) for name, times in Counter(name for name, _ in pairs).items() if times > 1)
+        return dict(pairs)
+
+    content = json.loads(data, object_pairs_hook=with_names)
     packed = dict(_open(content))
-    return SharedFile(data, {WHOLE: content}, packed=packed)
+    return SharedFile(data, {WHOLE: content}, packed=packed, twins=tuple(twins))
 
 
 def _open(content: Any, above: Path = ()) -> Iterator[tuple[Path, str]]:

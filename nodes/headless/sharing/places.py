@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any
 
-from ...graph.drawing import BYPASSED, MUTED, read_node
+from ...graph.drawing import BYPASSED, MUTED, Malformed, read_node
 from ...graph.widgets import widgets_of
 
 Definitions = Mapping[str, Mapping[str, Any]]
@@ -23,6 +24,8 @@ class Place:
     raw: Mapping[str, Any]
     values: Mapping[str, Any]
     is_drawn: bool
+    graph: int | None = None
+    """Equal for nodes of one list."""
 
     @property
     def runs(self) -> bool:
@@ -62,21 +65,21 @@ def place_of(raw: Any, name: str, definitions: Definitions) -> Place | None:
 def _named(raw: Mapping[str, Any], definition: Mapping[str, Any] | None) -> Mapping[str, Any]:
     try:
         return widgets_of(read_node(raw), definition).values
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError):
+    except Malformed:
         return {}
 
 
-def places(content: Any, definitions: Definitions, name: str = "") -> Iterator[Place]:
+def places(content: Any, definitions: Definitions, name: str = "", graph: int | None = None) -> Iterator[Place]:
     """Every node, those of subgraphs too."""
     found = place_of(content, name, definitions)
     if found is not None:
-        yield found
+        yield replace(found, graph=graph)
     if isinstance(content, Mapping):
         for key, value in content.items():
             yield from places(value, definitions, str(key))
     elif isinstance(content, list):
         for value in content:
-            yield from places(value, definitions, name)
+            yield from places(value, definitions, name, id(content))
 
 
 def texts_in(content: Any) -> Iterator[str]:
@@ -93,15 +96,30 @@ Change = Callable[[Place | None, str, str], str]
 
 
 def changed(content: Any, definitions: Definitions, change: Change, node: Place | None = None, name: str = "") -> Any:
-    """A copy of ``content`` with ``change`` made to every text in it, names among them. Numbers stay as they are."""
+    """A copy of ``content`` with ``change`` made to every text in it, names among them: where two become equal, the
+    later one gets a number. Numbers stay as they are.
+    """
     if isinstance(content, str):
         return change(node, name, content)
     if isinstance(content, list):
         return [changed(value, definitions, change, node, name) for value in content]
     if isinstance(content, Mapping):
         node = place_of(content, name, definitions) or node
-        return {
-            change(None, "", str(key)): changed(value, definitions, change, node, str(key))
-            for key, value in content.items()
-        }
+        made: dict[str, Any] = {}
+        names = {str(key): change(None, "", str(key)) for key in content}
+        # What keeps its name comes before what is called so now.
+        taken = {key for key, new in names.items() if key == new}
+        for key, value in content.items():
+            new = names[str(key)]
+            if new != str(key):
+                new = unlike(new, taken)
+                taken.add(new)
+            made[new] = changed(value, definitions, change, node, str(key))
+        return made
     return content
+
+
+def unlike(name: str, taken: Collection[str]) -> str:
+    """``name``, with a number where it is ``taken``."""
+    numbered = (f"{name}-{number}" for number in count(2))
+    return name if name not in taken else next(each for each in numbered if each not in taken)

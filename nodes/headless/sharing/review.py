@@ -9,15 +9,15 @@ from typing import Any
 
 from ...graph.converting import GROUP_NODES, ONLY_DRAWN
 from ...graph.fields import declared
-from ...graph.links import link_of
 from ...purchase.receipts import RECEIPTS, REDUCED, reduced
 from .classes import is_core
 from .file import SharedFile
 from .findings import Finding
+from .joined import joined_secrets
 from .keys import CUT, is_secret, is_titled_secret, keys
 from .models import SEVERAL, Living
 from .names import cut_names, is_prefix, personal_names, portable
-from .places import Definitions, Place, changed, places, texts_in
+from .places import Definitions, Place, changed, places, texts_in, unlike
 from .privacy import Match, name_in, owners, private_places, without
 
 TRAVELS = frozenset(("example.png",))
@@ -57,7 +57,7 @@ class Review:
         self._names = personal_names(owner for text in self._all_texts() for owner in owners(text))
         every = [place for document in self.file.content.values() for place in places(document, self.definitions)]
         self._subgraphs = set(self._subgraph_ids(self.file.content))
-        self._secrets = set(self._linked_secrets())
+        self._secrets = set(joined_secrets(self.exported))
         # A value that a primitive or the node of a subgraph hands on stands there and not in the node.
         self._handed_on: dict[str, str] = {}
         self._whole: dict[int, dict[str, str]] = {}
@@ -65,24 +65,42 @@ class Review:
             self._handed_on.update(self._odd_values(place))
         for place in every:
             self._look(place)
+        self._look_for_twins(every)
+        self._ids = dict(self._new_ids(every))
         content = {name: self._receipts(name, document) for name, document in self.file.content.items()}
         content = changed(content, self.definitions, self._text)
         self._look_beside()
         return {name: self._without_odd_inputs(document) for name, document in content.items()}
 
+    def _new_ids(self, every: list[Place]) -> Iterator[tuple[str, str]]:
+        """New ids where those of nodes are no ids to share: each node keeps one of its own, and links lead to it."""
+        ids = {place.id: self._clean(place.id) for place in every}
+        taken = {old for old, new in ids.items() if old == new}
+        for old, new in ids.items():
+            if old != new:
+                taken.add(new := unlike(new, taken))
+                yield old, new
+
+    def _clean(self, text: str) -> str:
+        left = self.without_key(text)
+        left = without(left, keys(left))
+        return without(left, private_places(left))
+
+    def _look_for_twins(self, every: list[Place]) -> None:
+        """Of nodes with one id in one graph the browser renumbers some, and links may lead to the wrong one."""
+        seen: set[tuple[int | None, str]] = set()
+        for place in every:
+            if (place.graph, place.id) in seen and place.is_drawn:
+                message = f"the graph has more than one node {place.id}."
+                self._add("duplicate_id", message, "Give each an id of its own.", place, fixable=False)
+            seen.add((place.graph, place.id))
+        for name in self.file.twins:
+            message = f"the file has more than one {name}, of which only the last counts."
+            self._add("duplicate_id", message, "A cleaned copy has that alone.", None)
+
     def _all_texts(self) -> Iterator[str]:
         yield from texts_in(self.file.content)
         yield from (text for _, text in self.file.remains)
-
-    def _linked_secrets(self) -> Iterator[str]:
-        """Texts that stand in a node of their own, and go to an input for a secret."""
-        for node in self.exported.values():
-            for name, value in node["inputs"].items():
-                link = link_of(value, self.exported)
-                source = self.exported[link.node] if link else None
-                if source is not None and str(source["class_type"]).startswith("Primitive"):
-                    texts = [text for text in source["inputs"].values() if isinstance(text, str)]
-                    yield from (text for text in texts if is_secret(name, text))
 
     def _look_beside(self) -> None:
         """What only a picture has, and no copy of it."""
@@ -142,6 +160,9 @@ class Review:
                 self._add("unknown_input", message, "Take it out: it is read by nobody.", place)
 
     def _text(self, place: Place | None, name: str, text: str) -> str:
+        if text in self._ids:
+            self._without_keys(text, place, "it has", "")
+            return self._ids[text]
         if place is not None:
             whole = self._whole.get(id(place.raw), {})
             if place.class_type == "PrimitiveNode" or place.class_type in self._subgraphs:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -319,3 +320,164 @@ def test_a_file_that_is_nested_without_end_is_refused(command: Command, tmp_path
     graph = api("generate")
     graph["2"]["_meta"]["deep"] = deep
     assert command("check", written(tmp_path, graph), "--sandbox").code in (0, 2)
+
+
+@pytest.mark.parametrize("content", [{"nodes": [3]}, {"nodes": [{"id": 1}]}, {"nodes": [], "links": 5}])
+def test_a_file_that_no_browser_has_saved_is_told(command: Command, tmp_path: Path, content: Document) -> None:
+    printed = command("check", written(tmp_path, content), "--json", "--sandbox")
+    (error,) = printed.json["errors"]
+    assert (printed.code, error["code"]) == (2, "MALFORMED_WORKFLOW") and "Error" not in error["message"]
+
+
+@pytest.mark.parametrize("mode", ["1e999", "NaN", "-Infinity"])
+def test_odd_numbers_are_told_or_written_as_a_browser_reads_them(command: Command, tmp_path: Path, mode: str) -> None:
+    text = json.dumps(drawn()).replace('"mode": 0', f'"mode": {mode}', 1)
+    (tmp_path / "w.json").write_text(text)
+    for name in ("check", "run", "estimate", "convert"):
+        printed = command(name, "w.json", *(["--sandbox"] if name != "convert" else []))
+        assert printed.code == 2 and "the mode of node" in printed.err and "Error" not in printed.err
+    content = drawn(filename_prefix="jane")
+    content["extra"]["odd"] = {"zoom": 0}
+    (tmp_path / "v.json").write_text(json.dumps(content).replace('"zoom": 0', f'"zoom": {mode}'))
+    assert command("check", "v.json", "--fix", "--sandbox").code == 0
+
+    def refuse(name: str) -> None:
+        raise AssertionError(name)
+
+    made = json.loads((tmp_path / "v.shared.json").read_text(), parse_constant=refuse)
+    assert made["extra"]["odd"] == {"zoom": None}
+
+
+IDS = ("sk-abcdefghijklmnopqrstuv", "sk-zyxwvutsrqponmlkjihgf")
+
+
+@pytest.mark.parametrize("form", ["api", "browser"])
+def test_nodes_whose_ids_are_keys_stay_apart_with_their_links(command: Command, tmp_path: Path, form: str) -> None:
+    ours, save = api("generate").values()
+    other = {**ours, "inputs": {**ours["inputs"], "seed": 77}}
+    content: Document = {
+        IDS[0]: ours,
+        IDS[1]: other,
+        "3": {**save, "inputs": {**save["inputs"], "images": [IDS[0], 0]}},
+        "4": {**save, "inputs": {**save["inputs"], "images": [IDS[1], 0]}},
+    }
+    if form == "browser":
+        nodes = [
+            {"id": name, "type": "LumenfallGenerate", "outputs": [{"name": "images", "type": "IMAGE"}]} for name in IDS
+        ]
+        for number in (3, 4):
+            taken = [{"name": "images", "type": "IMAGE", "link": number}]
+            nodes.append({"id": number, "type": "PreviewImage", "inputs": taken})
+        links = [[3, IDS[0], 0, 3, 0, "IMAGE"], [4, IDS[1], 0, 4, 0, "IMAGE"]]
+        for node, values in zip(nodes, (ours["inputs"], other["inputs"]), strict=False):
+            named = {name: value for name, value in values.items() if not isinstance(value, list)}
+            node["widgets_values"] = list(named.values())
+        content = {"nodes": nodes, "links": links, "extra": {"of": {IDS[0]: 1, IDS[1]: 2, "***": 3}}}
+    _, found = check(command, written(tmp_path, content), "--fix")
+    made = json.loads((tmp_path / "w.shared.json").read_text())
+    assert "key" in codes(found["findings"]) and not any(name in json.dumps(made) for name in IDS)
+    if form == "api":
+        first, second = made["3"]["inputs"]["images"][0], made["4"]["inputs"]["images"][0]
+        assert (made[first]["inputs"]["seed"], made[second]["inputs"]["seed"]) == (ours["inputs"]["seed"], 77)
+        assert len(made) == 4
+    else:
+        first, second = (link[1] for link in made["links"])
+        assert first != second and [node["id"] for node in made["nodes"]] == [first, second, 3, 4]
+        assert sorted(made["extra"]["of"].values()) == [1, 2, 3] and made["extra"]["of"]["***"] == 3
+
+
+def test_ids_that_are_there_twice_are_told(command: Command, tmp_path: Path) -> None:
+    content = drawn()
+    content["nodes"].append({**content["nodes"][0]})
+    _, found = check(command, written(tmp_path, content))
+    (one,) = [each for each in found["findings"] if each["code"] == "duplicate_id"]
+    assert one["node_id"] == str(content["nodes"][0]["id"]) and not one["fixable"]
+    name, node = next(iter(api("generate").items()))
+    (tmp_path / "w.json").write_text(f'{{"{name}": {json.dumps(node)}, {json.dumps(api("generate"))[1:]}')
+    assert codes(check(command, "w.json")[1]["findings"]) == ["duplicate_id"]
+
+
+def circular() -> Document:
+    scaled = {"upscale_method": "area", "scale_by": 1.0}
+    return {
+        "1": {"class_type": "ImageScaleBy", "inputs": {"image": ["2", 0], **scaled}},
+        "2": {"class_type": "ImageScaleBy", "inputs": {"image": ["1", 0], **scaled}},
+        "3": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "x"}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        (circular(), "dependency_cycle"),
+        ({"1": {"class_type": "EmptyImage", "inputs": {"width": 8, "height": 8, "batch_size": 1, "color": 0}}}, None),
+        ({"nodes": [], "links": []}, None),
+        ({"nodes": [{"id": 1, "type": "Note", "widgets_values": ["hello"]}], "links": []}, None),
+        (with_inputs(prompt=" "), "invalid_input"),
+        (with_inputs(size="bogus"), "invalid_input"),
+    ],
+    ids=["cycle", "no output", "empty", "note", "prompt", "size"],
+)
+def test_what_a_run_would_refuse_is_told(command: Command, tmp_path: Path, content: Document, code: str | None) -> None:
+    file = written(tmp_path, content)
+    status, found = check(command, file)
+    assert (status, codes(found["findings"])) == (1, [code or "prompt_no_outputs"])
+    assert command("run", file, "--sandbox", "--json").code == 2
+
+
+def joined(first: str, second: str, **more: Any) -> Document:
+    """Two texts in nodes of their own, put together."""
+    concatenate = {"string_a": ["10", 0], "string_b": ["11", 0], "delimiter": "", **more}
+    return {
+        **api("generate"),
+        "10": {"class_type": "PrimitiveString", "inputs": {"value": first}},
+        "11": {"class_type": "PrimitiveStringMultiline", "inputs": {"value": second}},
+        "12": {"class_type": "StringConcatenate", "inputs": concatenate},
+    }
+
+
+@pytest.mark.parametrize("goes_to", ["api_key", "text"])
+@pytest.mark.parametrize(
+    ("first", "second"), [("0123abcd4567", "89efcdab0011"), ("sk-proj-012345", "6789abcdefghij")], ids=["odd", "known"]
+)
+def test_a_key_that_is_put_together_of_pieces_is_found(
+    command: Command, tmp_path: Path, goes_to: str, first: str, second: str
+) -> None:
+    graph = joined(first, second)
+    graph["13"] = {"class_type": "Odd", "inputs": {goes_to: ["12", 0]}}
+    _, found = check(command, written(tmp_path, graph), "--fix")
+    made = json.loads((tmp_path / "w.shared.json").read_text())
+    is_key = goes_to == "api_key" or first.startswith("sk-")
+    assert ("key" in codes(found["findings"])) is is_key
+    assert [made[name]["inputs"]["value"] for name in ("10", "11")] == (["***"] * 2 if is_key else [first, second])
+
+
+def test_texts_that_are_put_together_without_end_are_let_be(command: Command, tmp_path: Path) -> None:
+    graph = joined("a", "b")
+    for number in range(100, 160):
+        before = "12" if number == 100 else str(number - 1)
+        both = {"string_a": [before, 0], "string_b": [before, 0], "delimiter": ""}
+        graph[str(number)] = {"class_type": "StringConcatenate", "inputs": both}
+    assert check(command, written(tmp_path, graph))[0] == 0
+
+
+def test_a_large_graph_is_looked_at_in_seconds(command: Command, tmp_path: Path) -> None:
+    """Many that only show something, a long chain behind a paid node."""
+    content = drawn()
+    ours = next(node["id"] for node in content["nodes"] if node["type"] == "LumenfallGenerate")
+    text = {"type": "PrimitiveString", "widgets_values": ["x"], "outputs": [{"name": "STRING", "type": "STRING"}]}
+    content["nodes"].append({"id": 999, **text})
+    for number in range(1000, 4000, 2):
+        taken = [{"name": "image", "type": "IMAGE", "link": number}]
+        given = [{"name": "IMAGE", "type": "IMAGE", "links": [number + 2]}]
+        scaled = {"id": number, "type": "ImageScaleBy", "widgets_values": ["area", 1.0], "inputs": taken}
+        content["nodes"].append({**scaled, "outputs": given})
+        content["links"].append([number, ours if number == 1000 else number - 2, 0, number, 0, "IMAGE"])
+        taken = [{"name": "source", "type": "*", "link": number + 1}]
+        content["nodes"].append({"id": number + 1, "type": "PreviewAny", "inputs": taken})
+        content["links"].append([number + 1, 999, 0, number + 1, 0, "STRING"])
+    file = written(tmp_path, content)
+    for name in ("check", "estimate", "convert"):
+        started = time.process_time()
+        assert command(name, file, *(["--sandbox"] if name != "convert" else [])).code == 0
+        assert time.process_time() - started < 10

@@ -89,7 +89,7 @@ class TestLoading:
     def test_names_may_have_folders_and_labels_but_not_lead_out(self, nodes: dict[str, Any], folders: Folders) -> None:
         for path in (folders.input / "sub" / "a.png", folders.output / "b.png"):
             path.parent.mkdir(exist_ok=True)
-            path.touch()
+            Image.new("RGB", (1, 1)).save(path)
         validate = nodes["LoadImage"].VALIDATE_INPUTS
         assert validate("sub/a.png") is validate("b.png [output]") is validate(None) is True
         assert "no picture" in validate("b.png")

@@ -77,7 +77,77 @@ XMP = f'<x:xmpmeta><rdf:Description dc:note="{SECRET}"/></x:xmpmeta>'.encode()
 WINDOWS = SECRET.encode("utf-16-le") + b"\0\0"
 NO_END = f"{SECRET} ".encode("utf-16-be")
 
+
+def with_more_pixels(content: bytes, *, within: bool) -> bytes:
+    """A PNG with bytes among its pixels that no row takes, in the packed stream or behind it."""
+    whole = saved("PNG")
+    at = whole.index(b"IDAT") - 4
+    end = whole.index(b"IEND") - 4
+    packed, start = b"", at
+    while start < end:
+        (length,) = struct.unpack_from(">I", whole, start)
+        packed += whole[start + 8 : start + 8 + length]
+        start += 12 + length
+    packed = zlib.compress(zlib.decompress(packed) + content) if within else packed + content
+    return whole[:at] + chunk(b"IDAT", packed[:50]) + chunk(b"IDAT", packed[50:]) + whole[end:]
+
+
+def with_longer_segment(marker: int) -> bytes:
+    """A JPEG whose segment says more than it is read for."""
+    whole = saved("JPEG")
+    at = whole.index(bytes((0xFF, marker)))
+    (length,) = struct.unpack_from(">H", whole, at + 2)
+    more = SECRET.encode()
+    return (
+        whole[: at + 2]
+        + struct.pack(">H", length + len(more))
+        + whole[at + 4 : at + 2 + length]
+        + more
+        + whole[at + 2 + length :]
+    )
+
+
+def behind_the_lines(content: bytes) -> bytes:
+    """A JPEG with a segment that tells its height once more, and goes on."""
+    whole = saved("JPEG")
+    end = whole.rindex(b"\xff\xd9")
+    return whole[:end] + b"\xff\xdc" + struct.pack(">H", len(content) + 4) + b"\0\x20" + content + whole[end:]
+
+
+def renamed_profile() -> bytes:
+    whole = saved("PNG")
+    return (
+        whole[:33] + chunk(b"iCCP", SECRET.encode() + b"\0\0" + zlib.compress(PROFILE)) + _without(whole[33:], b"iCCP")
+    )
+
+
+def _without(chunks: bytes, kind: bytes) -> bytes:
+    at = chunks.index(kind) - 4
+    (length,) = struct.unpack_from(">I", chunks, at)
+    return chunks[:at] + chunks[at + 12 + length :]
+
+
+def with_longer_webp(kind: bytes, *, lossless: bool) -> bytes:
+    """A WebP whose chunk goes on behind its pixels."""
+    whole = saved("WEBP", lossless=lossless)
+    at = whole.index(kind)
+    (length,) = struct.unpack_from("<I", whole, at + 4)
+    content = whole[at + 8 : at + 8 + length] + SECRET.encode() + b"."
+    body = whole[8:at] + kind + struct.pack("<I", len(content)) + content + b"\0" * (len(content) % 2)
+    body += whole[at + 8 + length + length % 2 :]
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
 KEYS = {
+    "after the pixels": lambda: with_more_pixels(SECRET.encode(), within=False),
+    "among the pixels": lambda: with_more_pixels(SECRET.encode(), within=True),
+    "longer gAMA": lambda: with_chunk(b"gAMA", b"\0\0\xb1\x8f" + SECRET.encode()),
+    "second palette": lambda: with_chunk(b"PLTE", SECRET.encode() * 3),
+    "histogram": lambda: with_chunk(b"hIST", SECRET.encode()),
+    "name of a profile": renamed_profile,
+    "number of lines": lambda: behind_the_lines(SECRET.encode()),
+    "longer VP8": lambda: with_longer_webp(b"VP8 ", lossless=False),
+    "longer VP8L": lambda: with_longer_webp(b"VP8L", lossless=True),
     "earlier text": lambda: with_chunk(b"tEXt", b"prompt\0" + LEAKY.encode()),
     "earlier packed text": lambda: with_chunk(b"iTXt", b"prompt\0\1\0\0\0" + zlib.compress(LEAKY.encode())),
     "unknown chunk": lambda: with_chunk(b"meTa", SECRET.encode()),
@@ -102,7 +172,21 @@ KEYS = {
     "XMP of a WebP": lambda: with_webp_chunk(b"XMP ", XMP),
     "unknown chunk of a WebP": lambda: with_webp_chunk(b"NOTE", SECRET.encode()),
 }
+REFUSED = {
+    "longer frame": lambda: with_longer_segment(0xC0),
+    "longer table": lambda: with_longer_segment(0xDB),
+    "longer scan": lambda: with_longer_segment(0xDA),
+    "segment of no use": lambda: with_segment(0xF7, SECRET.encode()),
+    "second VP8": lambda: with_webp_chunk(b"VP8 ", SECRET.encode()),
+    "second VP8L": lambda: with_webp_chunk(b"VP8L", SECRET.encode()),
+    "longer VP8X": lambda: with_longer_webp(b"VP8X", lossless=True),
+}
+"""What strict decoders do not open at all; its copy is a picture again."""
 TRAITS = {
+    "personal_name in a text": lambda: with_chunk(b"tEXt", b"Author\0Jo Doe"),
+    "personal_name in a text of EXIF": lambda: with_chunk(b"iTXt", b"exif:Artist\0\0\0\0\0Jo Doe"),
+    "location in a text": lambda: with_chunk(b"tEXt", b"exif:GPSLatitude\x0052,31N"),
+    "serial_number in a text": lambda: with_chunk(b"tEXt", b"exif:BodySerialNumber\x000123456"),
     "location": lambda: saved("JPEG", exif(2, (52.0, 31.0, 12.0), PLACE)),
     "location in a PNG": lambda: saved("PNG", exif(2, (52.0, 31.0, 12.0), PLACE)),
     "location in XMP": lambda: with_webp_chunk(b"XMP ", b'<x exif:GPSLatitude="52,31N"/>'),
@@ -140,6 +224,20 @@ def test_what_is_told_beside_the_graph_is_found_and_left_out(
         assert after.info["icc_profile"] == PROFILE and after.getexif()[0x0112] == 3
         assert not after.getexif().get_ifd(PLACE) and not after.info.get("xmp")
     assert content_of(made, "made").prompt == api("generate")
+
+
+@pytest.mark.parametrize("make", REFUSED.values(), ids=REFUSED)
+def test_what_no_decoder_asks_for_is_found_and_left_out(
+    command: Command, tmp_path: Path, make: Callable[[], bytes]
+) -> None:
+    (tmp_path / "a.bin").write_bytes(make())
+    found = command("check", "a.bin", "--fix", "--output", "b.bin", "--sandbox", "--json")
+    assert [each["code"] for each in found.json["findings"]] == ["key"]
+    assert (found.code, found.json["left"]) == (0, [])
+    made = (tmp_path / "b.bin").read_bytes()
+    with Image.open(io.BytesIO(made)) as after:
+        after.load()
+    assert not holds(made, SECRET) and content_of(made, "made").prompt == api("generate")
 
 
 def test_what_describes_a_picture_is_cleaned_and_stays(command: Command, tmp_path: Path) -> None:

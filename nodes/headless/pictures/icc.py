@@ -1,0 +1,60 @@
+"""Colour profiles (ICC): a table of tags, some of which say in words whose or what the profile is."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+
+HEAD = 128
+TAG = struct.Struct(">4sII")
+
+COLOURS = frozenset(
+    (
+        *(b"wtpt", b"bkpt", b"rXYZ", b"gXYZ", b"bXYZ", b"rTRC", b"gTRC", b"bTRC", b"kTRC", b"chad", b"chrm", b"cicp"),
+        *(b"A2B0", b"A2B1", b"A2B2", b"B2A0", b"B2A1", b"B2A2", b"D2B0", b"D2B1", b"D2B2", b"B2D0", b"B2D1", b"B2D2"),
+        *(b"gamt", b"lumi", b"tech", b"view", b"meas", b"rig0", b"ciis", b"aarg", b"aagg", b"aabg", b"vcgt"),
+    )
+)
+"""Tags that colours are computed by, or that are numbers in a set form."""
+
+KNOWN = (
+    *("sRGB", "No copyright, use freely", "IEC ", "Copyright (c) 1998 Hewlett-Packard Company", "Public Domain"),
+    *("Display P3", "Adobe RGB (1998)", "Copyright Apple Inc.", "Copyright 1999 Adobe Systems", "CC0", "Google"),
+    *("Reference Viewing Condition", "Copyright 2000 Adobe Systems", "Dot Gain", "ProPhoto", "Rec", "GIMP"),
+)
+"""How the words of profiles begin that everybody has."""
+
+
+def cleaned(profile: bytes) -> tuple[bytes, bytes]:
+    """The profile with zeros for all that no colour depends on, of the same length, and what was there: the words of
+    ordinary profiles stay, but are told too.
+    """
+    if len(profile) < HEAD + 4:
+        return bytes(len(profile)), profile
+    tags = list(_tags(profile))
+    kept, told = bytearray(len(profile)), bytearray(profile)
+    table = HEAD + 4 + TAG.size * len(tags)
+    kept[:table], told[:table] = profile[:table], bytes(table)
+    for kind, start, end in tags:
+        content = profile[start:end]
+        kept[start:end] = content if kind in COLOURS or _is_known(content) else content[:8] + bytes(len(content) - 8)
+        if kind in COLOURS:
+            told[start:end] = bytes(end - start)
+    kept[100:HEAD] = bytes(HEAD - 100)  # reserved
+    if kept != profile:
+        kept[84:100] = bytes(16)  # its checksum
+    return bytes(kept), bytes(told).strip(b"\0")
+
+
+def _tags(profile: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Kind, begin and end of each."""
+    (count,) = struct.unpack_from(">I", profile, HEAD)
+    for at in range(min(count, 100, (len(profile) - HEAD - 4) // TAG.size)):
+        kind, start, length = TAG.unpack_from(profile, HEAD + 4 + at * TAG.size)
+        if HEAD <= start <= start + length <= len(profile) and length >= 8:
+            yield kind, start, start + length
+
+
+def _is_known(content: bytes) -> bool:
+    names = (name.encode(encoding) for name in KNOWN for encoding in ("latin-1", "utf-16-be"))
+    return len(content) <= 256 and any(name in content for name in names)
