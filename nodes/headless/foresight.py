@@ -7,9 +7,7 @@ Pictures are known by their size alone; in place of their pixels there is nothin
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, sentences
 from ..graph.call import call_each, collected
@@ -17,6 +15,9 @@ from ..graph.fields import declared
 from ..graph.links import Link
 from .node import Node
 from .problems import Problem
+
+if TYPE_CHECKING:
+    import torch
 
 MAX_TEXT = 2**20
 """Letters of a text that is known ahead."""
@@ -50,10 +51,14 @@ async def known_values(nodes: Iterable[Node]) -> tuple[dict[Link, Any], list[Pro
 
 def _is_told(text: str, made_of: Mapping[str, Any]) -> bool:
     """How a text tells of pixels is not known without them; one that is doubled again and again has no end."""
+    import torch
+
     return len(text) <= MAX_TEXT and not any(isinstance(value, torch.Tensor) for value in made_of.values())
 
 
 async def _outputs(node_class: type[Any], values: Mapping[str, Any]) -> list[Any]:
+    import torch
+
     if hasattr(node_class, "shapes"):
         shapes = node_class.shapes(**values)
         return [torch.empty(shape, device="meta") for shape in shapes]
@@ -101,6 +106,8 @@ def _problem(node: Node, error: InputError) -> Problem:
 
 
 def _stand_in(kind: str, size: tuple[int, int]) -> torch.Tensor:
+    import torch
+
     if kind == "IMAGE":
         return torch.full((1, *size, 3), 0.5)
     mask = torch.ones(1, *size)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -459,25 +458,3 @@ def test_texts_that_are_put_together_without_end_are_let_be(command: Command, tm
         both = {"string_a": [before, 0], "string_b": [before, 0], "delimiter": ""}
         graph[str(number)] = {"class_type": "StringConcatenate", "inputs": both}
     assert check(command, written(tmp_path, graph))[0] == 0
-
-
-def test_a_large_graph_is_looked_at_in_seconds(command: Command, tmp_path: Path) -> None:
-    """Many that only show something, a long chain behind a paid node."""
-    content = drawn()
-    ours = next(node["id"] for node in content["nodes"] if node["type"] == "LumenfallGenerate")
-    text = {"type": "PrimitiveString", "widgets_values": ["x"], "outputs": [{"name": "STRING", "type": "STRING"}]}
-    content["nodes"].append({"id": 999, **text})
-    for number in range(1000, 4000, 2):
-        taken = [{"name": "image", "type": "IMAGE", "link": number}]
-        given = [{"name": "IMAGE", "type": "IMAGE", "links": [number + 2]}]
-        scaled = {"id": number, "type": "ImageScaleBy", "widgets_values": ["area", 1.0], "inputs": taken}
-        content["nodes"].append({**scaled, "outputs": given})
-        content["links"].append([number, ours if number == 1000 else number - 2, 0, number, 0, "IMAGE"])
-        taken = [{"name": "source", "type": "*", "link": number + 1}]
-        content["nodes"].append({"id": number + 1, "type": "PreviewAny", "inputs": taken})
-        content["links"].append([number + 1, 999, 0, number + 1, 0, "STRING"])
-    file = written(tmp_path, content)
-    for name in ("check", "estimate", "convert"):
-        started = time.process_time()
-        assert command(name, file, *(["--sandbox"] if name != "convert" else [])).code == 0
-        assert time.process_time() - started < 10
