@@ -31,19 +31,32 @@ EACH = 600
 
 WIDE = "\U0001f600"
 
+SLOWEST = "very many texts"
+
 LARGE = {
     "a picture": answer({"b64_json": base64.b64encode(bytes(12 * MIB)).decode()}),
     "a wide character": answer(LINK, more=WIDE + "a" * 16 * MIB),
     "escapes": answer(LINK, more=json.dumps('"' * 100_000 + "a" * 16 * MIB)),
     "many texts": answer(LINK, more=[WIDE + "a" * 60_000] * 700),
-    "very many texts": answer(LINK, more=[WIDE + "a" * 280] * 140_000),
+    SLOWEST: answer(LINK, more=[WIDE + "a" * 280] * 140_000),
     "broken off": answer(LINK, more=WIDE + "a" * 16 * MIB)[:-40],
 }
 
 
-@pytest.mark.parametrize("body", LARGE.values(), ids=LARGE)
-@pytest.mark.parametrize("read", [lambda body: read_answer(200, {}, body), lambda body: error_for(500, {}, body)])
-def test_an_answer_is_not_unfolded_in_memory(body: bytes, read: Callable[[bytes], Any]) -> None:
+def _refused(body: bytes) -> Any:
+    return error_for(500, {}, body)
+
+
+def _read(body: bytes) -> Any:
+    return read_answer(200, {}, body)
+
+
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [*((name, _read) for name in LARGE), *((name, _refused) for name in sorted(LARGE.keys() - {SLOWEST}))],
+)
+def test_an_answer_is_not_unfolded_in_memory(name: str, read: Callable[[bytes], Any]) -> None:
+    body = LARGE[name]
     tracemalloc.start()
     try:
         read(body)

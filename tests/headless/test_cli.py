@@ -575,10 +575,12 @@ def at_work(place: Path, stdout: Any, *arguments: str) -> subprocess.CompletedPr
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="has no device that is always full")
-@pytest.mark.parametrize("more", [("run", "w.json"), ("run", "w.json", "--json"), ("convert", "w.json")])
-@pytest.mark.parametrize("is_full", [True, False], ids=["full", "closed"])
+@pytest.mark.parametrize(
+    ("is_full", "more"),
+    [(True, ("run", "w.json")), (False, ("run", "w.json", "--json")), (True, ("convert", "w.json"))],
+)
 def test_what_stdout_cannot_take_is_told_with_where_the_pictures_are(
-    place: Path, more: tuple[str, ...], is_full: bool
+    place: Path, is_full: bool, more: tuple[str, ...]
 ) -> None:
     with Path("/dev/full").open("w") as full:
         done = at_work(place, full if is_full else None, *more)
