@@ -24,7 +24,7 @@ READ = """async () => {
 
 
 def ask_above(canvas: Canvas, amount: float | None) -> None:
-    canvas.site.configure(warn_above=amount)
+    canvas.site.configure(ask_above=amount)
     canvas.page.evaluate(READ)
 
 
@@ -101,7 +101,7 @@ def test_who_does_not_want_to_be_asked_again_today_is_not(page: Canvas) -> None:
     page.finished(GENERATE)
     assert len(estimates) == 1
     # Another threshold is another question.
-    page.site.configure(warn_above=0.05)
+    page.site.configure(ask_above=0.05)
     page.page.evaluate(READ.replace("localStorage.removeItem", "void"))
     page.run()
     press(page, "Cancel")

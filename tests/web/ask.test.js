@@ -27,7 +27,7 @@ function priced({ prompt }) {
       return { node_id: id, title: id, pictures: 1, replayed: isNew ? 0 : 1, price, currency: "USD", source, notes: [] };
     });
   const total = lines.reduce((sum, { price }) => sum + price, 0);
-  return { lines, total, currency: "USD", unknown: 0, approximate: false, warn_above: answers.get("threshold") };
+  return { lines, total, currency: "USD", unknown: 0, approximate: false, ask_above: answers.get("threshold") };
 }
 
 beforeEach(async () => {

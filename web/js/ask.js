@@ -2,7 +2,7 @@
 
 import { openDialog } from "./dialog.js";
 import { element } from "./element.js";
-import { estimateRuns, isPaidFor, threshold } from "./estimate.js";
+import { estimateRuns, isPaidFor, latestThreshold, readThreshold, threshold } from "./estimate.js";
 import { guardQueue, stopRunningAlone } from "./host/frontend.js";
 import { runningPart } from "./host/prompt.js";
 import { money, t } from "./text.js";
@@ -16,6 +16,8 @@ const MUTED = "Lumenfall.unaskedOn";
 /** Ask before each run of this page that needs it. */
 export function askBeforeRuns() {
   guardQueue(refusal);
+  // It may have been set in another tab or browser meanwhile.
+  window.addEventListener("focus", readThreshold);
 }
 
 let lastAsked = Promise.resolve();
@@ -29,7 +31,7 @@ let refused = 0;
  * @returns {Promise<string | null>}
  */
 export async function refusal(run) {
-  if (threshold() === null) return null;
+  if ((await latestThreshold()) === null) return null;
   const before = refused;
   const asked = lastAsked.then(async () => (refused === before ? await decide(run) : t("ask.cancelled")));
   lastAsked = asked.then(
