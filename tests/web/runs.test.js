@@ -123,6 +123,24 @@ test("what ended while the server was away is caught up with, and nothing runs f
   assert.equal(nodeAt(1).widgets.at(-1).element.dataset.state, "stopped");
 });
 
+test("what ComfyUI has kept from an earlier run costs nothing in this one", async () => {
+  await settled();
+  tell("executed", { node: "1", prompt_id: id, ...report(0.5) });
+  tell("execution_cached", { prompt_id: `${id}-again`, nodes: ["1"] });
+  tell("executed", { node: "1", prompt_id: `${id}-again`, ...report(0.5) });
+  await settled();
+  assert.equal(told(1), "node.replayed");
+  assert.deepEqual(recall("1").costs, {});
+
+  tell("lumenfall.progress", { node: "1", prompt_id: `${id}-missed`, text: "waiting" });
+  const messages = [["execution_cached", { nodes: ["1"] }]];
+  const past = { outputs: { 1: report(0.5).output }, status: { messages } };
+  answers.set(`/history/${id}-missed`, { [`${id}-missed`]: past });
+  tell("reconnected");
+  for (let turns = 0; turns < 20; turns++) await turn();
+  assert.equal(recall("1").kind, "replayed");
+});
+
 test("what was said outlives a reload of the page", async () => {
   await settled();
   tell("executed", { node: "1", prompt_id: id, ...report(0.5) });

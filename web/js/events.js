@@ -15,6 +15,7 @@ export function hearRuns() {
   hear("lumenfall.progress", (detail) => tell(detail, { kind: "running", text: detail.text }));
   hear("lumenfall.error", fail);
   hear("progress_state", begin);
+  hear("execution_cached", noteCached);
   hear("executed", show);
   for (const event of ENDS) hear(event, ({ prompt_id: promptId }) => finish(promptId));
   watchCards();
@@ -29,9 +30,10 @@ const KEPT = "lumenfall.runs";
 
 /**
  * The runs that were heard of: where they were started, as another workflow may be opened meanwhile and have a node of the
- * same id; and what was asked of each node, by the id that it runs under.
+ * same id; what was asked of each node, by the id that it runs under; and which of them do not run again, because ComfyUI
+ * still has what they gave.
  *
- * @typedef {import("./host/frontend.js").Origin & {asked?: Map<string, string>}} Run
+ * @typedef {import("./host/frontend.js").Origin & {asked?: Map<string, string>, cached?: string[]}} Run
  */
 
 /** @type {Map<string, Run>} */
@@ -120,6 +122,10 @@ function begin({ prompt_id: promptId, nodes = {} }) {
   for (const [id, { state }] of Object.entries(nodes)) if (run && state === "running") closeCard(run.workflow, id);
 }
 
+function noteCached({ prompt_id: promptId, nodes = [] }) {
+  runOf(promptId).cached = nodes.map(String);
+}
+
 function finish(promptId) {
   end(promptId);
   delete runs.get(promptId)?.asked;
@@ -130,10 +136,11 @@ async function catchUp() {
   for (const promptId of promptsInTheAir()) {
     const outcome = await outcomeOf(promptId).catch(() => null);
     if (!outcome) continue;
-    for (const [node, output] of Object.entries(outcome.reports)) show({ node, prompt_id: promptId, output });
-    for (const { node_id: node, exception_message: text } of outcome.failures) {
-      tell({ node, prompt_id: promptId }, { kind: "error", text: String(text).trim() });
+    for (const [event, { nodes, node_id: node, exception_message: text }] of outcome.events) {
+      if (event === "execution_cached") noteCached({ prompt_id: promptId, nodes });
+      if (event === "execution_error") tell({ node, prompt_id: promptId }, { kind: "error", text: String(text).trim() });
     }
+    for (const [node, output] of Object.entries(outcome.reports)) show({ node, prompt_id: promptId, output });
     end(promptId, t("node.unheard"));
   }
 }
@@ -143,7 +150,8 @@ function show(detail) {
   const estimate = detail.output?.lumenfall_estimate?.[0];
   if (estimate) tell(detail, { kind: "done", text: estimate.summary });
   if (!report) return;
-  const node = tell(detail, finished(report));
+  const isCached = runOf(detail.prompt_id).cached?.includes(String(detail.node));
+  const node = tell(detail, finished(isCached ? { ...report, replayed: true } : report));
   for (const slug of (node && slugsOf(node)) ?? []) if (slug) noteUse(slug);
 }
 

@@ -38,10 +38,10 @@ async function ended(promptId) {
 }
 
 /**
- * What became of a prompt, as its events would have told: what each node put out, and how it failed. Null where it has not
- * ended yet. Throws Error.
+ * What became of a prompt: what each node put out, and the events of the prompt as a whole, as [name, detail]. Null where it
+ * has not ended yet. Throws Error.
  *
- * @returns {Promise<{reports: Record<string, any>, failures: {node_id: string, exception_message: string}[]} | null>}
+ * @returns {Promise<{reports: Record<string, any>, events: [string, any][]} | null>}
  */
 export async function outcomeOf(promptId) {
   const past = await ended(promptId);
@@ -49,8 +49,7 @@ export async function outcomeOf(promptId) {
     const { queue_running: now, queue_pending: later } = await read("/queue");
     if ([...now, ...later].some(([, id]) => id === promptId)) return null;
   }
-  const failures = (past?.status?.messages ?? []).filter(([event]) => event === "execution_error");
-  return { reports: past?.outputs ?? {}, failures: failures.map(([, detail]) => detail) };
+  return { reports: past?.outputs ?? {}, events: past?.status?.messages ?? [] };
 }
 
 async function read(route) {
