@@ -4,8 +4,11 @@ import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 import { refusal } from "../../web/js/ask.js";
 import { estimateRuns, readThreshold } from "../../web/js/estimate.js";
-import { guardQueue } from "../../web/js/host/frontend.js";
+import { guardQueue, runsAtOnce } from "../../web/js/host/frontend.js";
+import { activeNodes } from "../../web/js/host/graph.js";
 import { runningPart } from "../../web/js/host/prompt.js";
+import { loadModels } from "../../web/js/models.js";
+import { quoteOf } from "../../web/js/quotes.js";
 import { answers, api } from "./frontend/api.js";
 import { app } from "./frontend/app.js";
 import { node, open } from "./frontend/graph.js";
@@ -103,4 +106,19 @@ test("the question names the sum, and what waits behind a no is not queued eithe
   answers.set("threshold", 0.06);
   await readThreshold();
   assert.equal(await refusal(run), null);
+});
+
+test("the price beside Run is that of all runs that a press on it queues", async () => {
+  const model = { id: "plain", aliases: [], modes: [], price: 0.05, currency: "USD" };
+  answers.set("/lumenfall/models", { models: [model], ended: [], nodes: {} });
+  await loadModels();
+  const paid = node("LumenfallGenerate", { model: "plain", seed: 1, control_after_generate: "randomize" });
+  open({ 1: paid });
+  const amount = (runs) => quoteOf([...activeNodes()], runs).amount.toFixed(2);
+  assert.deepEqual([amount(1), amount(4)], ["0.05", "0.20"]);
+  paid.widgets[2].value = "fixed";
+  assert.equal(amount(4), "0.05");
+  assert.equal(runsAtOnce(), 1);
+  app.extensionManager._p = { _s: new Map([["queueSettingsStore", { batchCount: 4 }]]) };
+  assert.equal(runsAtOnce(), 4);
 });

@@ -4,14 +4,14 @@ import { namesOf } from "./accepts.js";
 import { barOf } from "./bar.js";
 import { element } from "./element.js";
 import { onChange } from "./host/changes.js";
-import { placeInApps } from "./host/frontend.js";
+import { placeInApps, runsAtOnce } from "./host/frontend.js";
 import { activeNodes, titleOf } from "./host/graph.js";
 import { canChoose, isPaid, slugsOf } from "./nodes.js";
 import { lastRun } from "./outcomes.js";
 import { quoteOf, wouldRun } from "./quotes.js";
 import { get } from "./server.js";
-import { money, onLanguage, replayText, t, worthText } from "./text.js";
-import { openEstimate } from "./total.js";
+import { money, onLanguage, t } from "./text.js";
+import { openEstimate, showQuote } from "./total.js";
 
 /** Show it in each app that is opened from now on. */
 export function showInApps() {
@@ -50,14 +50,13 @@ class Panel {
   refresh() {
     if (!this.root.isConnected) return;
     const places = [...activeNodes()].filter((place) => isPaid(place.node) && wouldRun(place));
-    const quote = quoteOf(places);
+    const quote = quoteOf(places, runsAtOnce());
     this.root.hidden = !quote;
     if (!quote) return;
     /** @type {NodeListOf<HTMLElement>} */
     const labels = this.root.querySelectorAll("[data-name]");
     for (const label of labels) label.textContent = t(label.dataset.name ?? "");
-    this.price.textContent = worthText(quote);
-    this.price.title = [quote.why, replayText(quote), t("total.open")].filter(Boolean).join("\n");
+    showQuote(this.price, quote);
     this.showModels(new Map(places.map((place) => [place.node, place])));
     const cost = lastRun(places.map(({ id }) => id));
     this.costRow.hidden = !cost;

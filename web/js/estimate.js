@@ -86,7 +86,7 @@ export async function estimateRuns(prompt, count) {
 }
 
 /** The ids of the nodes whose pictures are others at each run. */
-function changingSeeds() {
+export function changingSeeds() {
   const byChance = hasChance();
   const changing = [...activeNodes()].filter(
     ({ node, path }) => isPaid(node) && (byChance || changesByItself(node, "seed", path)),

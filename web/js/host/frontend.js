@@ -258,10 +258,20 @@ function wrapQueue() {
   };
 }
 
-/** End Run (Instant) and Run (On Change); whether one was on. ComfyUI gives them no command, only a store of its own. */
-export function stopRunningAlone() {
+/** What is set beside Run: {mode, batchCount}. ComfyUI gives it no command, only a store of its own. */
+function queueSettings() {
   const stores = /** @type {any} */ (app.extensionManager)?._p?._s;
-  const queue = stores?.get("queueSettingsStore");
+  return stores?.get("queueSettingsStore");
+}
+
+/** How many runs a press on Run queues. */
+export function runsAtOnce() {
+  return Math.max(1, Number(queueSettings()?.batchCount) || 1);
+}
+
+/** End Run (Instant) and Run (On Change); whether one was on. */
+export function stopRunningAlone() {
+  const queue = queueSettings();
   if (!queue || queue.mode === "disabled") return false;
   queue.mode = "disabled";
   return true;
