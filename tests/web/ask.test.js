@@ -108,6 +108,27 @@ test("the question names the sum, and what waits behind a no is not queued eithe
   assert.equal(await refusal(run), null);
 });
 
+test("what is changed while the price is asked for is asked about as it is then", async () => {
+  const paid = node("LumenfallGenerate", { model: "plain", seed: 1 });
+  open({ 1: paid });
+  answers.set("threshold", 0.06);
+  await readThreshold();
+  const graph = { 1: generate(1), 2: save("1") };
+  const run = { prompt: async () => ({ ...graph }), count: 1 };
+  answers.set("/lumenfall/estimate", (body) => {
+    if (!graph[3]) {
+      paid.widgets[1].value = 2;
+      Object.assign(graph, { 3: generate(2), 4: save("3") });
+    }
+    return priced(body);
+  });
+  const answered = refusal(run);
+  while (!document.querySelector(".lumenfall-ask table")) await new Promise((done) => setTimeout(done));
+  assert.match(document.querySelector(".lumenfall-ask tfoot").textContent, /\$0\.10/);
+  [...document.querySelectorAll(".lumenfall-ask footer button")].at(-1).click();
+  assert.equal(await answered, "ask.cancelled");
+});
+
 test("the price beside Run is that of all runs that a press on it queues", async () => {
   const model = { id: "plain", aliases: [], modes: [], price: 0.05, currency: "USD" };
   answers.set("/lumenfall/models", { models: [model], ended: [], nodes: {} });
