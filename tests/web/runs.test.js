@@ -126,7 +126,9 @@ test("what ended while the server was away is caught up with, and nothing runs f
 test("what ComfyUI has kept from an earlier run costs nothing in this one", async () => {
   await settled();
   tell("executed", { node: "1", prompt_id: id, ...report(0.5) });
-  tell("execution_cached", { prompt_id: `${id}-again`, nodes: ["1"] });
+  tell("execution_cached", { prompt_id: `${id}-again`, nodes: ["1", "2"] });
+  await settled();
+  assert.equal(told(1), "node.replayed");
   tell("executed", { node: "1", prompt_id: `${id}-again`, ...report(0.5) });
   await settled();
   assert.equal(told(1), "node.replayed");

@@ -5,7 +5,7 @@ import { listen, onQueued } from "./host/frontend.js";
 import { askedOf, nodeAt, places, workflowId } from "./host/graph.js";
 import { outcomeOf } from "./host/queue.js";
 import { isPaid, slugsOf } from "./nodes.js";
-import { end, finished, keep, outliveReloads, promptsInTheAir } from "./outcomes.js";
+import { end, finished, keep, outliveReloads, promptsInTheAir, reportOf } from "./outcomes.js";
 import { noteUse } from "./picker.js";
 import { t } from "./text.js";
 
@@ -123,7 +123,13 @@ function begin({ prompt_id: promptId, nodes = {} }) {
 }
 
 function noteCached({ prompt_id: promptId, nodes = [] }) {
-  runOf(promptId).cached = nodes.map(String);
+  const run = runOf(promptId);
+  run.cached = nodes.map(String);
+  // Older hosts do not say again what such a node gave.
+  for (const node of run.cached) {
+    const report = reportOf(run.workflow ?? workflowId(), node);
+    if (report) tell({ node, prompt_id: promptId }, finished({ ...report, replayed: true }));
+  }
 }
 
 function finish(promptId) {

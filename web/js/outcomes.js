@@ -66,6 +66,11 @@ export function recall(id) {
   return told.report ? { ...told, ...wordsOf(told.report) } : told;
 }
 
+/** The last report of the node that runs under `id` in a workflow, where that is what was last said of it. */
+export function reportOf(workflow, id) {
+  return kept.get(nameOf(workflow, id))?.report;
+}
+
 /** What runs under the id `heir` is the node that ran under `id`, in the workflow that is open: it was put elsewhere. */
 export function inherit(id, heir) {
   const [name, other] = [nameOf(workflowId(), id), nameOf(workflowId(), heir)];
