@@ -78,8 +78,8 @@ class Settings(BaseModel):
     """What becomes of a batch of which a request failed, where no Request Options node says it."""
     receipts: Annotated[Receipts, Variable("LUMENFALL_RECEIPTS")] = "full"
     """What saved pictures say of what they cost: all that is known, model and cost only, or nothing."""
-    warn_above: Amount | None = None
-    """US dollars: the browser warns of a run that costs more."""
+    ask_above: Amount | None = None
+    """US dollars: the browser asks before a run that costs more."""
     database: Annotated[str | None, Variable("LUMENFALL_DATABASE")] = Field(
         default=None, repr=False, pattern=r"^postgresql(\+psycopg2?)?://"
     )
@@ -102,6 +102,9 @@ def _variables(model: type[BaseModel], parents: tuple[str, ...] = ()) -> Iterato
 
 SERVER_SETTINGS = {"api_key", "base_url"}
 """What the settings file holds besides."""
+
+FORMER_NAMES = {"warn_above": "ask_above"}
+"""Old name of a setting -> its name. Files that were written before keep working."""
 
 _SPEAKS_OF_LIMITS = re.compile(r"limit|budget|spend|^(per_?)?(run|day|daily|month|monthly|week|weekly|hour|hourly)$")
 _PERIODS = {"run", "day", "daily", "month", "monthly", "week", "weekly", "hour", "hourly", "year", "yearly", "today"}
@@ -257,6 +260,9 @@ def _read_file(path: Path) -> dict[str, Any]:
         raise InputError(
             f"{name} stands twice in {path.name}.", code="SETTINGS", hint="Remove one of the two. Nothing was sent."
         )
+    for former, name in FORMER_NAMES.items():
+        if former in found:
+            found.setdefault(name, found.pop(former))
     return found
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from nodes.errors import InputError
-from nodes.settings import Settings, read_settings, variables
+from nodes.settings import Settings, change_settings, read_settings, variables
 
 ROOT = Path(__file__).parents[1]
 
@@ -126,6 +126,15 @@ def test_a_name_that_speaks_of_something_else_stands_in_nobodys_way(tmp_path: Pa
 def test_other_names_that_stand_twice_stand_in_nobodys_way(tmp_path: Path) -> None:
     (tmp_path / "settings.json").write_text('{"parallel": 3, "parallel": 2, "later": {"a": 1, "a": 2}}')
     assert read_settings({}, tmp_path).parallel == 2
+
+
+def test_a_setting_that_was_renamed_goes_on_working(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "settings.json").write_text('{"warn_above": 2}')
+    assert read_settings({}, tmp_path).ask_above == 2
+    change_settings(tmp_path, lambda content: content.update(parallel=3))
+    assert json.loads((tmp_path / "settings.json").read_text()) == {"ask_above": 2, "parallel": 3}
+    (tmp_path / "settings.json").write_text('{"warn_above": 2, "ask_above": 1}')
+    assert read_settings({}, tmp_path).ask_above == 1 and not caplog.text
 
 
 def test_the_databases_password_is_not_shown(tmp_path: Path) -> None:

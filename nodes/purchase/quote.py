@@ -104,7 +104,7 @@ class Quote:
         if call is not None and call.state in UNRESOLVED and not replay:
             call = None  # which a run that begins now sends again, by the user's word
         if call is not None and call.state in UNRESOLVED:
-            note = "An equal request was sent before, and how it ended is not known. It is not sent again blindly."
+            note = "An equal request was sent before, and what became of it is not known. It is not sent again blindly."
             self.requests.append(PricedRequest(name, 0, source="store", note=note))
         elif call is not None or not self._ordered.isdisjoint(order.keys):
             # An answer of which pictures are still to be fetched, or an equal request that comes before this one.

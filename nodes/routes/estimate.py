@@ -27,7 +27,7 @@ class EstimateRequest(BaseModel):
 
 
 async def estimate(host: Host, asked: EstimateRequest) -> dict[str, Any]:
-    """The estimate of a graph, see :meth:`..pricing.result.Estimate.as_dict`, and ``warn_above``: above which sum, in
+    """The estimate of a graph, see :meth:`..pricing.result.Estimate.as_dict`, and ``ask_above``: above which sum, in
     US dollars, the user wants to be asked before a run; None where never. Raises LumenfallError for settings that
     cannot be used.
     """
@@ -37,8 +37,8 @@ async def estimate(host: Host, asked: EstimateRequest) -> dict[str, Any]:
     }
 
     async def estimated() -> dict[str, Any]:
-        most = Session(host).settings.warn_above
-        return {**(await estimate_graph(prompt)).as_dict(), "warn_above": most}
+        most = Session(host).settings.ask_above
+        return {**(await estimate_graph(prompt)).as_dict(), "ask_above": most}
 
     with use(Quiet(host, stoppable=False)):
         return await aside(estimated)

@@ -26,7 +26,7 @@ READ = """async () => {
 
 
 def ask_above(canvas: Canvas, amount: float | None) -> None:
-    canvas.site.configure(warn_above=amount)
+    canvas.site.configure(ask_above=amount)
     canvas.page.evaluate(READ)
 
 
@@ -108,7 +108,7 @@ def test_who_does_not_want_to_be_asked_again_today_is_not(page: Canvas) -> None:
         reach(page, queued, 2)
     page.finished(GENERATE)
     # Another threshold is another question.
-    page.site.configure(warn_above=0.05)
+    page.site.configure(ask_above=0.05)
     page.page.evaluate(READ.replace("localStorage.removeItem", "void"))
     page.run()
     press(page, "Cancel")
@@ -132,6 +132,10 @@ def test_a_batch_is_counted_as_one_and_equal_runs_once(canvas: Canvas, control: 
     graph["nodes"][0]["widgets_values"][-1] = control
     canvas.open(graph)
     queued = hear(canvas)
+    canvas.page.evaluate(BATCH, 3)
+    canvas.page.keyboard.press("F9")
+    expect(canvas.page.locator(".lumenfall-total")).to_have_text("\u2248 $0.159" if asked else "\u2248 $0.053")
+    canvas.page.evaluate(BATCH, 1)
     canvas.page.evaluate("() => { window.app.queuePrompt(0, 3) }")
     if asked:
         expect(question(canvas)).to_contain_text("3 runs cost about $0.159")
@@ -218,6 +222,7 @@ def test_where_the_price_is_not_to_be_had_the_question_says_so(canvas: Canvas) -
     assert not queued
 
 
+BATCH = "count => { window.app.extensionManager._p._s.get('queueSettingsStore').batchCount = count }"
 MODE = "mode => { window.app.extensionManager._p._s.get('queueSettingsStore').mode = mode }"
 
 

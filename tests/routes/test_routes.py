@@ -104,8 +104,8 @@ def test_the_estimate_is_a_dry_run(routes: Routes, locked: Sandbox) -> None:
     estimate = routes.post("/estimate", {"prompt": GRAPH})
     assert estimate["total"] == pytest.approx(0.053) and estimate["lines"][0]["source"] == "dry run"
     assert estimate["lines"][0]["title"] == "Kite" and not locked.bill
-    routes.post("/settings", {"warn_above": 0.05})
-    assert routes.post("/estimate", {"prompt": GRAPH})["warn_above"] == 0.05
+    routes.post("/settings", {"ask_above": 0.05})
+    assert routes.post("/estimate", {"prompt": GRAPH})["ask_above"] == 0.05
     routes.post("/estimate", {"prompt": {"1": {"class_type": 5}}}, 400)
     routes.post("/estimate", {}, 400)
 
@@ -178,7 +178,7 @@ def test_the_estimate_is_that_of_the_command_line(routes: Routes, monkeypatch: p
     told = estimate_file(file, [], file.parent, in_sandbox=False).as_dict()
     assert told["total"] > 0
     asked = {"prompt": json.loads(file.read_text("utf-8"))}
-    assert routes.post("/estimate", asked) == {**told, "warn_above": None}
+    assert routes.post("/estimate", asked) == {**told, "ask_above": None}
 
 
 def test_an_estimate_holds_nobody_up(serve: Callable[..., Routes], locked: Sandbox) -> None:

@@ -111,10 +111,10 @@ def test_one_wrong_value_can_be_put_right_in_the_dialog() -> None:
 
 def test_null_takes_a_setting_back_to_its_default() -> None:
     host = Headless()
-    save(host, key=KEY, replay=False, store_gb=1, parallel=9, on_failure="keep", warn_above=3, limits={"run": 1})
-    shown = save(host, key=None, replay=None, store_gb=None, parallel=None, on_failure=None, warn_above=None)
+    save(host, key=KEY, replay=False, store_gb=1, parallel=9, on_failure="keep", ask_above=3, limits={"run": 1})
+    shown = save(host, key=None, replay=None, store_gb=None, parallel=None, on_failure=None, ask_above=None)
     assert (shown["replay"], shown["store_gb"], shown["parallel"]) == (True, 10.0, 8)
-    assert (shown["on_failure"], shown["warn_above"]) == ("stop", None)
+    assert (shown["on_failure"], shown["ask_above"]) == ("stop", None)
     assert json.loads(settings_file(host).read_text()) == {"limits": {"run": 1}}
 
 

@@ -22,7 +22,7 @@ def test_the_settings_file_is_for_its_owner_only_and_keeps_what_others_wrote(ser
     path = routes.data_dir / "settings.json"
     path.write_text('{"prices": {"mine": 0.5}, "of_the_future": [1]}', encoding="utf-8")
     path.chmod(0o644)
-    routes.post("/settings", {"limits": {"day": 2.5}, "parallel": 2, "on_failure": "keep", "warn_above": 1})
+    routes.post("/settings", {"limits": {"day": 2.5}, "parallel": 2, "on_failure": "keep", "ask_above": 1})
     assert path.stat().st_mode & 0o777 == 0o600
     assert routes.file == {
         "prices": {"mine": 0.5},
@@ -30,7 +30,7 @@ def test_the_settings_file_is_for_its_owner_only_and_keeps_what_others_wrote(ser
         "limits": {"day": 2.5},
         "parallel": 2,
         "on_failure": "keep",
-        "warn_above": 1.0,
+        "ask_above": 1.0,
     }
     routes.post("/settings", {"prices": {"mine": None, "provider/other": 0.25}})
     (mine,) = [model for model in routes.get("/models")["models"] if model["id"] == "gpt-image-2"]
@@ -51,7 +51,7 @@ def test_the_settings_file_is_for_its_owner_only_and_keeps_what_others_wrote(ser
         {"prices": {"a slug": 1}},
         {"prices": {"slug": "cheap"}},
         {"store_gb": "NaN"},
-        {"warn_above": "Infinity"},
+        {"ask_above": "Infinity"},
         {"on_failure": "explode"},
         {"api_key": "x"},
         {"key": 7},
@@ -99,11 +99,11 @@ def test_what_the_environment_decides_cannot_be_changed(serve: Callable[..., Rou
 
 def test_two_pages_that_save_at_once_lose_nothing(routes: Routes) -> None:
     bodies = [{"limits": {name: number}} for number in range(1, 5) for name in ("run", "day", "month")]
-    bodies += [{"store_gb": 7}, {"warn_above": 2}, {"parallel": 3}]
+    bodies += [{"store_gb": 7}, {"ask_above": 2}, {"parallel": 3}]
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda body: routes.post("/settings", body), bodies))
     assert set(routes.file["limits"]) == {"run", "day", "month"} and routes.file["api_key"] == KEY
-    assert (routes.file["store_gb"], routes.file["warn_above"], routes.file["parallel"]) == (7, 2, 3)
+    assert (routes.file["store_gb"], routes.file["ask_above"], routes.file["parallel"]) == (7, 2, 3)
 
 
 def test_a_damaged_file_is_told_of_and_left_alone(serve: Callable[..., Routes]) -> None:

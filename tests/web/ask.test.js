@@ -4,8 +4,11 @@ import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 import { refusal } from "../../web/js/ask.js";
 import { estimateRuns, readThreshold } from "../../web/js/estimate.js";
-import { guardQueue } from "../../web/js/host/frontend.js";
+import { guardQueue, runsAtOnce } from "../../web/js/host/frontend.js";
+import { activeNodes } from "../../web/js/host/graph.js";
 import { runningPart } from "../../web/js/host/prompt.js";
+import { loadModels } from "../../web/js/models.js";
+import { quoteOf } from "../../web/js/quotes.js";
 import { answers, api } from "./frontend/api.js";
 import { app } from "./frontend/app.js";
 import { node, open } from "./frontend/graph.js";
@@ -27,7 +30,7 @@ function priced({ prompt }) {
       return { node_id: id, title: id, pictures: 1, replayed: isNew ? 0 : 1, price, currency: "USD", source, notes: [] };
     });
   const total = lines.reduce((sum, { price }) => sum + price, 0);
-  return { lines, total, currency: "USD", unknown: 0, approximate: false, warn_above: answers.get("threshold") };
+  return { lines, total, currency: "USD", unknown: 0, approximate: false, ask_above: answers.get("threshold") };
 }
 
 beforeEach(async () => {
@@ -103,4 +106,40 @@ test("the question names the sum, and what waits behind a no is not queued eithe
   answers.set("threshold", 0.06);
   await readThreshold();
   assert.equal(await refusal(run), null);
+});
+
+test("what is changed while the price is asked for is asked about as it is then", async () => {
+  const paid = node("LumenfallGenerate", { model: "plain", seed: 1 });
+  open({ 1: paid });
+  answers.set("threshold", 0.06);
+  await readThreshold();
+  const graph = { 1: generate(1), 2: save("1") };
+  const run = { prompt: async () => ({ ...graph }), count: 1 };
+  answers.set("/lumenfall/estimate", (body) => {
+    if (!graph[3]) {
+      paid.widgets[1].value = 2;
+      Object.assign(graph, { 3: generate(2), 4: save("3") });
+    }
+    return priced(body);
+  });
+  const answered = refusal(run);
+  while (!document.querySelector(".lumenfall-ask table")) await new Promise((done) => setTimeout(done));
+  assert.match(document.querySelector(".lumenfall-ask tfoot").textContent, /\$0\.10/);
+  [...document.querySelectorAll(".lumenfall-ask footer button")].at(-1).click();
+  assert.equal(await answered, "ask.cancelled");
+});
+
+test("the price beside Run is that of all runs that a press on it queues", async () => {
+  const model = { id: "plain", aliases: [], modes: [], price: 0.05, currency: "USD" };
+  answers.set("/lumenfall/models", { models: [model], ended: [], nodes: {} });
+  await loadModels();
+  const paid = node("LumenfallGenerate", { model: "plain", seed: 1, control_after_generate: "randomize" });
+  open({ 1: paid });
+  const amount = (runs) => quoteOf([...activeNodes()], runs).amount.toFixed(2);
+  assert.deepEqual([amount(1), amount(4)], ["0.05", "0.20"]);
+  paid.widgets[2].value = "fixed";
+  assert.equal(amount(4), "0.05");
+  assert.equal(runsAtOnce(), 1);
+  app.extensionManager._p = { _s: new Map([["queueSettingsStore", { batchCount: 4 }]]) };
+  assert.equal(runsAtOnce(), 4);
 });

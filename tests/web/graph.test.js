@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { activeNodes, isSettable, nodeAt, setWidget, valueOf } from "../../web/js/host/graph.js";
+import { activeNodes, isSettable, nodeAt, setWidget, stateOf, valueOf } from "../../web/js/host/graph.js";
 import { graphOf, node, open, subgraphNode, wire } from "./frontend/graph.js";
 
 const generate = (model = "own") => node("LumenfallGenerate", { model, n: 1 });
@@ -64,4 +64,14 @@ test("what is switched off does not run, nor what is in it", () => {
     [...activeNodes()].map((it) => it.node.id),
     [3],
   );
+});
+
+test("a node reads the same only as long as those before it do", () => {
+  const paid = node("LumenfallGenerate", { model: "own", n: 1 }, ["options"]);
+  open({ 1: paid, 2: node("LumenfallOptions", { model: "", seed: 1 }) });
+  wire(paid, "options", 2);
+  const before = stateOf(paid);
+  assert.equal(stateOf(paid), before);
+  setWidget(nodeAt(2), "model", "another");
+  assert.notEqual(stateOf(paid), before);
 });

@@ -4,20 +4,21 @@ import { namesOf } from "./accepts.js";
 import { barOf } from "./bar.js";
 import { element } from "./element.js";
 import { onChange } from "./host/changes.js";
-import { placeInApps } from "./host/frontend.js";
+import { placeInApps, runsAtOnce } from "./host/frontend.js";
 import { activeNodes, titleOf } from "./host/graph.js";
 import { canChoose, isPaid, slugsOf } from "./nodes.js";
 import { lastRun } from "./outcomes.js";
 import { quoteOf, wouldRun } from "./quotes.js";
 import { get } from "./server.js";
-import { money, replayText, t, worthText } from "./text.js";
-import { openEstimate } from "./total.js";
+import { money, onLanguage, t } from "./text.js";
+import { openEstimate, showQuote } from "./total.js";
 
 /** Show it in each app that is opened from now on. */
 export function showInApps() {
   const panel = new Panel();
   placeInApps(panel.root, () => panel.refresh());
   onChange(() => panel.refresh());
+  onLanguage(() => panel.forget());
 }
 
 class Panel {
@@ -26,14 +27,16 @@ class Panel {
     this.price = element("button", { class: "lumenfall-total", type: "button", onclick: openEstimate });
     this.cost = element("span", { role: "status" });
     this.left = element("span");
-    const row = (label, shown) => element("div", { class: "lumenfall-app-row" }, element("span", { text: label }), shown);
-    this.costRow = row(t("app.cost"), this.cost);
-    this.leftRow = row(t("app.left"), this.left);
+    /** @type {(name: string, shown: HTMLElement) => HTMLElement} */
+    const row = (name, shown) =>
+      element("div", { class: "lumenfall-app-row" }, element("span", { dataset: { name } }), shown);
+    this.costRow = row("app.cost", this.cost);
+    this.leftRow = row("app.left", this.left);
     this.root = element(
       "section",
       { class: "lumenfall-app", "aria-label": "Lumenfall" },
       this.models,
-      row(t("total.price"), this.price),
+      row("total.price", this.price),
       this.costRow,
       this.leftRow,
     );
@@ -47,11 +50,13 @@ class Panel {
   refresh() {
     if (!this.root.isConnected) return;
     const places = [...activeNodes()].filter((place) => isPaid(place.node) && wouldRun(place));
-    const quote = quoteOf(places);
+    const quote = quoteOf(places, runsAtOnce());
     this.root.hidden = !quote;
     if (!quote) return;
-    this.price.textContent = worthText(quote);
-    this.price.title = [quote.why, replayText(quote), t("total.open")].filter(Boolean).join("\n");
+    /** @type {NodeListOf<HTMLElement>} */
+    const labels = this.root.querySelectorAll("[data-name]");
+    for (const label of labels) label.textContent = t(label.dataset.name ?? "");
+    showQuote(this.price, quote);
     this.showModels(new Map(places.map((place) => [place.node, place])));
     const cost = lastRun(places.map(({ id }) => id));
     this.costRow.hidden = !cost;
@@ -60,6 +65,11 @@ class Panel {
     if (cost === this.told) return;
     this.told = cost;
     this.showLeft();
+  }
+
+  /** Say all of it anew. */
+  forget() {
+    this.told = null;
   }
 
   /** A button for each node, named where there are several. */

@@ -2,9 +2,11 @@
 
 import { openDialog } from "./dialog.js";
 import { element } from "./element.js";
-import { estimateRuns, isPaidFor, threshold } from "./estimate.js";
+import { estimateRuns, isPaidFor, latestThreshold, readThreshold, threshold } from "./estimate.js";
 import { guardQueue, stopRunningAlone } from "./host/frontend.js";
+import { activeNodes, stateOf } from "./host/graph.js";
 import { runningPart } from "./host/prompt.js";
+import { isPaid } from "./nodes.js";
 import { money, t } from "./text.js";
 import { showToast } from "./toast.js";
 import { byList, table } from "./total.js";
@@ -16,6 +18,8 @@ const MUTED = "Lumenfall.unaskedOn";
 /** Ask before each run of this page that needs it. */
 export function askBeforeRuns() {
   guardQueue(refusal);
+  // It may have been set in another tab or browser meanwhile.
+  window.addEventListener("focus", readThreshold);
 }
 
 let lastAsked = Promise.resolve();
@@ -29,7 +33,7 @@ let refused = 0;
  * @returns {Promise<string | null>}
  */
 export async function refusal(run) {
-  if (threshold() === null) return null;
+  if ((await latestThreshold()) === null) return null;
   const before = refused;
   const asked = lastAsked.then(async () => (refused === before ? await decide(run) : t("ask.cancelled")));
   lastAsked = asked.then(
@@ -43,7 +47,9 @@ export async function refusal(run) {
  * @param {import("./host/frontend.js").Run} run
  * @returns {Promise<string | null>}
  */
-async function decide({ prompt, count, targets }) {
+async function decide(run) {
+  const { prompt, count, targets } = run;
+  const asked = paidFor();
   let part;
   try {
     part = runningPart(await prompt(), targets);
@@ -57,6 +63,11 @@ async function decide({ prompt, count, targets }) {
   const late = new Promise((done) => setTimeout(done, PATIENCE, new Error(t("ask.late"))));
   const told = await Promise.race([estimateRuns(part, count).catch((error) => error), late, question.answer]);
   clearTimeout(wait);
+  if (typeof told !== "string" && asked !== paidFor()) {
+    // Changed meanwhile: what would be queued is something else.
+    question.close();
+    return decide(run);
+  }
   if (!(told instanceof Error || typeof told === "string") && isWithin(told)) {
     question.close();
     return null;
@@ -68,6 +79,12 @@ async function decide({ prompt, count, targets }) {
   const reason = t(stopRunningAlone() ? "ask.stopped" : "ask.cancelled");
   showToast({ title: "Lumenfall", text: reason, key: "ask", seconds: 6 });
   return reason;
+}
+
+/** What the paid nodes say now, and those before them. */
+function paidFor() {
+  const paid = [...activeNodes()].filter(({ node }) => isPaid(node));
+  return JSON.stringify(paid.map(({ node, path, id }) => [id, stateOf(node, path)]));
 }
 
 /** Whether all of it is known to cost no more than the user lets go unasked; other currencies are not compared. */

@@ -9,6 +9,7 @@ import { isLoading } from "./host/frontend.js";
 import {
   activeNodes,
   askedOf,
+  nature,
   classOf,
   hasWidget,
   isSettable,
@@ -17,10 +18,11 @@ import {
   setWidget,
   valueOf,
   watchInputs,
+  workflowId,
 } from "./host/graph.js";
 import { findModel } from "./models.js";
-import { OPTIONS, canChoose, chooseModel, isPaid, slugsOf, worthOf } from "./nodes.js";
-import { IDLE, forget, recall, together } from "./outcomes.js";
+import { OPTIONS, canChoose, chooseModel, isOurs, isPaid, slugsOf, worthOf } from "./nodes.js";
+import { IDLE, forget, inherit, recall, together } from "./outcomes.js";
 import { openPicker } from "./picker.js";
 import { quoteOf, wouldRun } from "./quotes.js";
 import { replayText, t, worthText } from "./text.js";
@@ -49,20 +51,41 @@ export function barOf(node) {
 
 /** Show on all bars what the widgets say now, and what was last said of each node. */
 export function refreshBars() {
-  const said = new Map();
-  for (const { node, id } of places()) {
-    const held = [...placesIn(node, id)];
+  const all = [...places()].map(({ node, id }) => ({ node, id, held: [...placesIn(node, id)] }));
+  const barred = all.flatMap(({ node, id, held }) => {
     const bar = bars.get(node) ?? holderBar(node, held);
-    if (!bar) continue;
-    // A node that was made for its own sake has not run, even if its id was that of another.
-    if (bar.isNew) forget(id);
-    said.set(bar, [...(said.get(bar) ?? []), ...[id, ...held.map((place) => place.id)].map(recall)]);
-  }
+    return bar ? { bar, id, ids: [id, ...held.map((place) => place.id)] } : [];
+  });
+  findHeirs(barred);
+  const said = new Map();
+  for (const { bar, ids } of barred) said.set(bar, [...(said.get(bar) ?? []), ...ids.map(recall)]);
   const running = [...activeNodes()].filter(({ node }) => isPaid(node));
   for (const [bar, tolds] of said) {
     bar.isNew = false;
     bar.refresh(bar.latest(tolds), bar.placesAmong(running));
   }
+}
+
+/** What stood at each place of a workflow when it was last looked at. */
+let before = { workflow: "", said: new Map() };
+
+/**
+ * A node that was made for its own sake has not run, even if its id was that of another. Where ComfyUI puts a node into a
+ * subgraph, or out of one, it makes it anew and says the same; what was said of it goes along.
+ */
+function findHeirs(barred) {
+  const workflow = workflowId();
+  const ours = barred.filter(({ bar }) => isOurs(bar.node));
+  const said = new Map(ours.map(({ bar, id }) => [id, nature(bar.node)]));
+  for (const { bar, id } of ours) if (bar.isNew) forget(id);
+  if (before.workflow === workflow) {
+    const gone = [...before.said].filter(([id]) => !said.has(id));
+    for (const { id } of ours.filter((each) => !before.said.has(each.id) && !recall(each.id))) {
+      const at = gone.findIndex(([, words]) => words === said.get(id));
+      if (at >= 0) inherit(gone.splice(at, 1)[0][0], id);
+    }
+  }
+  before = { workflow, said };
 }
 
 /** The bar of a subgraph's node, made when something paid is in it. */
@@ -189,6 +212,10 @@ class PaidBar extends Bar {
     const menu = element("select", { class: "lumenfall-sizes" });
     menu.addEventListener("change", () => {
       setWidget(this.node, "size", menu.value);
+    });
+    // Which are typed to find a size are no shortcuts: ComfyUI would delete the node, or read all nodes anew.
+    menu.addEventListener("keydown", (event) => {
+      if (!event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation();
     });
     return menu;
   }

@@ -64,13 +64,16 @@ function keyOf(workflow, id) {
   return `node ${workflow}/${id}`;
 }
 
-/** Show the card of an error, as the event lumenfall.error has it, of a node in a workflow. */
-export function showCard({ node: id, prompt_id: promptId, error, link }, workflow) {
+/**
+ * Show the card of an error, as the event lumenfall.error has it, of a node in a workflow; `asked` is what the run asked of
+ * the node.
+ */
+export function showCard({ node: id, prompt_id: promptId, error, link }, workflow, asked) {
   const find = () => (workflow === workflowId() ? nodeAt(id) : null);
   const node = find();
   const key = keyOf(workflow, id);
   // What may be paid for twice is decided by the user, whatever the node says by now.
-  shown.set(key, { workflow, id, code: error.code, asked: node && !error.call ? askedOf(node) : undefined });
+  shown.set(key, { workflow, id, code: error.code, asked: error.call ? undefined : node ? askedOf(node) : asked });
   const charged = CHARGED[error.charged] ? t(CHARGED[error.charged]) : error.charged;
   const facts = [error.code, charged, error.request_id].filter(Boolean).map(String);
   showToast({

@@ -26,16 +26,25 @@ import { post } from "./server.js";
 /** @typedef {{lines: Line[], total: number, currency: string, unknown: number, approximate: boolean}} Estimate */
 
 /** @type {number | null | undefined} */
-let warnAbove;
+let askAbove;
+/** @type {Promise<unknown>} */
+let reading = Promise.resolve();
 
 /** The sum in US dollars above which the user wants to be asked; null where never, undefined where that is not known. */
 export function threshold() {
-  return warnAbove;
+  return askAbove;
 }
 
 /** Ask anew above which sum the user wants to be asked. Never throws. */
 export function readThreshold() {
-  return estimateOf({}).catch(() => undefined);
+  reading = estimateOf({}).catch(() => undefined);
+  return reading;
+}
+
+/** The threshold, once that is known which is being asked for. */
+export async function latestThreshold() {
+  await reading;
+  return threshold();
 }
 
 /**
@@ -46,8 +55,8 @@ export function readThreshold() {
 export async function estimateOf(prompt) {
   // A node that is not installed has no class.
   const named = Object.entries(prompt).map(([id, node]) => [id, { ...node, class_type: node.class_type ?? "" }]);
-  const { warn_above: most, ...estimate } = await post("/estimate", { prompt: Object.fromEntries(named) });
-  warnAbove = most;
+  const { ask_above: most, ...estimate } = await post("/estimate", { prompt: Object.fromEntries(named) });
+  askAbove = most;
   return estimate;
 }
 
@@ -77,7 +86,7 @@ export async function estimateRuns(prompt, count) {
 }
 
 /** The ids of the nodes whose pictures are others at each run. */
-function changingSeeds() {
+export function changingSeeds() {
   const byChance = hasChance();
   const changing = [...activeNodes()].filter(
     ({ node, path }) => isPaid(node) && (byChance || changesByItself(node, "seed", path)),

@@ -3,19 +3,25 @@
 import { closeCard, showCard, watchCards } from "./cards.js";
 import { listen, onQueued } from "./host/frontend.js";
 import { askedOf, nodeAt, places, workflowId } from "./host/graph.js";
+import { outcomeOf } from "./host/queue.js";
 import { isPaid, slugsOf } from "./nodes.js";
-import { end, finished, keep } from "./outcomes.js";
+import { end, finished, keep, outliveReloads, promptsInTheAir, reportOf } from "./outcomes.js";
 import { noteUse } from "./picker.js";
+import { t } from "./text.js";
 
 /** Listen to the host, once. */
 export function hearRuns() {
-  onQueued((promptId, workflow, tab) => note(promptId, { workflow, tab, asked: askedNow() }));
-  listen("lumenfall.progress", (detail) => tell(detail, { kind: "running", text: detail.text }));
-  listen("lumenfall.error", fail);
-  listen("progress_state", begin);
-  listen("executed", show);
-  for (const event of ENDS) listen(event, ({ prompt_id: promptId }) => finish(promptId));
+  onQueued(expect);
+  hear("lumenfall.progress", (detail) => tell(detail, { kind: "running", text: detail.text }));
+  hear("lumenfall.error", fail);
+  hear("progress_state", begin);
+  hear("execution_cached", noteCached);
+  hear("executed", show);
+  for (const event of ENDS) hear(event, ({ prompt_id: promptId }) => finish(promptId));
   watchCards();
+  outliveReloads();
+  listen("reconnected", catchUp);
+  catchUp();
 }
 
 const ENDS = ["execution_success", "execution_error", "execution_interrupted"];
@@ -23,14 +29,52 @@ const MOST_RUNS = 200;
 const KEPT = "lumenfall.runs";
 
 /**
- * The runs that were heard of: their workflow, as another may be opened meanwhile and have a node of the same id; the tab
- * that was open; and what was asked of each node, by the id that it runs under.
+ * The runs that were heard of: where they were started, as another workflow may be opened meanwhile and have a node of the
+ * same id; what was asked of each node, by the id that it runs under; and which of them do not run again, because ComfyUI
+ * still has what they gave.
  *
- * @typedef {{workflow?: string, tab?: object, asked?: Map<string, string>}} Run
+ * @typedef {import("./host/frontend.js").Origin & {asked?: Map<string, string>, cached?: string[]}} Run
  */
 
 /** @type {Map<string, Run>} */
 const runs = new Map();
+/** How many prompts are on their way to the server: it may tell of them before it answers with their ids. */
+let sending = 0;
+/** What it told meanwhile of prompts that nobody knows yet. @type {Map<string, (() => unknown)[]>} */
+const early = new Map();
+
+/**
+ * A prompt is being sent.
+ *
+ * @param {Promise<string | undefined>} sent
+ * @param {import("./host/frontend.js").Origin} origin
+ */
+async function expect(sent, origin) {
+  const run = { ...origin, asked: askedNow() };
+  sending += 1;
+  const promptId = await sent;
+  sending -= 1;
+  if (promptId) note(promptId, run);
+  for (const [id, told] of early) {
+    if (id !== promptId && sending) continue;
+    early.delete(id);
+    for (const tellIt of told) tellIt();
+  }
+}
+
+/**
+ * Call `listener` with what comes with each such event, as soon as it can be known which workflow it is about.
+ *
+ * @param {string} event
+ * @param {(detail: any) => unknown} listener
+ */
+function hear(event, listener) {
+  listen(event, (detail) => {
+    const { prompt_id: promptId } = detail;
+    if (runs.has(promptId) || !sending) listener(detail);
+    else early.set(promptId, [...(early.get(promptId) ?? []), () => listener(detail)]);
+  });
+}
 
 /** @param {string} promptId @param {Run} run */
 function note(promptId, run) {
@@ -78,9 +122,33 @@ function begin({ prompt_id: promptId, nodes = {} }) {
   for (const [id, { state }] of Object.entries(nodes)) if (run && state === "running") closeCard(run.workflow, id);
 }
 
+function noteCached({ prompt_id: promptId, nodes = [] }) {
+  const run = runOf(promptId);
+  run.cached = nodes.map(String);
+  // Older hosts do not say again what such a node gave.
+  for (const node of run.cached) {
+    const report = reportOf(run.workflow ?? workflowId(), node);
+    if (report) tell({ node, prompt_id: promptId }, finished({ ...report, replayed: true }));
+  }
+}
+
 function finish(promptId) {
   end(promptId);
   delete runs.get(promptId)?.asked;
+}
+
+/** What ended while nobody listened: the page was loaded anew, or the server was away. */
+async function catchUp() {
+  for (const promptId of promptsInTheAir()) {
+    const outcome = await outcomeOf(promptId).catch(() => null);
+    if (!outcome) continue;
+    for (const [event, { nodes, node_id: node, exception_message: text }] of outcome.events) {
+      if (event === "execution_cached") noteCached({ prompt_id: promptId, nodes });
+      if (event === "execution_error") tell({ node, prompt_id: promptId }, { kind: "error", text: String(text).trim() });
+    }
+    for (const [node, output] of Object.entries(outcome.reports)) show({ node, prompt_id: promptId, output });
+    end(promptId, t("node.unheard"));
+  }
 }
 
 function show(detail) {
@@ -88,11 +156,13 @@ function show(detail) {
   const estimate = detail.output?.lumenfall_estimate?.[0];
   if (estimate) tell(detail, { kind: "done", text: estimate.summary });
   if (!report) return;
-  const node = tell(detail, finished(report));
+  const isCached = runOf(detail.prompt_id).cached?.includes(String(detail.node));
+  const node = tell(detail, finished(isCached ? { ...report, replayed: true } : report));
   for (const slug of (node && slugsOf(node)) ?? []) if (slug) noteUse(slug);
 }
 
 function fail(detail) {
   tell(detail, { kind: "error", text: detail.error.message });
-  showCard(detail, runOf(detail.prompt_id).workflow ?? workflowId());
+  const { workflow = workflowId(), asked } = runOf(detail.prompt_id);
+  showCard(detail, workflow, asked?.get(detail.node));
 }

@@ -10,7 +10,7 @@ import { readThreshold } from "./estimate.js";
 import { hearRuns } from "./events.js";
 import { selectedNodes } from "./host/canvas.js";
 import { changed, hearChanges, onChange } from "./host/changes.js";
-import { placeOnPage, registerExtension } from "./host/frontend.js";
+import { listen, placeOnPage, registerExtension } from "./host/frontend.js";
 import { classOf } from "./host/graph.js";
 import { loadModels, onModels } from "./models.js";
 import { EDIT, isOurs, isPaid } from "./nodes.js";
@@ -59,6 +59,8 @@ registerExtension({
     const steps = [hearChanges, hearRuns, () => onChange(refreshBars), () => onModels(changed), () => onLanguage(changed)];
     // Whoever saves the settings reads the models anew.
     steps.push(() => onModels(readThreshold), askBeforeRuns, watchQuotes, showTotal, showInApps, registerSidebar, loadModels);
+    // It may be another version of the server, or the first that answers.
+    steps.push(() => listen("reconnected", () => loadModels()));
     for (const step of steps) {
       try {
         step();

@@ -1,25 +1,30 @@
 // What was last said of each node: its stage while it runs, then its cost or its error. It is kept beside the nodes, which
-// undo makes anew, and so does whoever opens the tab of their workflow again.
+// undo makes anew, and so does whoever opens the tab of their workflow again; and over a reload of the page.
 
 import { changed } from "./host/changes.js";
-import { openWorkflow } from "./host/frontend.js";
+import { isOpen, openWorkflow } from "./host/frontend.js";
 import { workflowId } from "./host/graph.js";
 import { money, t } from "./text.js";
 
 /**
  * `kind` is idle, running, stopped, done, replayed or error; `title` says more; `costs` are what it cost, by currency,
- * undefined where that is not known; `tab` is the one that the run was started from; `asked` is what it asked of the node.
+ * undefined where that is not known; `report` is what text and title say, in whatever language; `tab` is the one that the
+ * run was started from, after a reload its `path`; `asked` is what it asked of the node.
  *
- * @typedef {{kind: string, text: string, title?: string, costs?: Record<string, number>, promptId?: string, tab?: object,
- *   asked?: string, at: number}} Told
+ * @typedef {{kind: string, text: string, title?: string, costs?: Record<string, number>, report?: object,
+ *   promptId?: string, tab?: object, path?: string, asked?: string, at: number}} Told
  */
 
 /** @type {Told} */
 export const IDLE = { kind: "idle", text: "", at: 0 };
 
 const MOST = 1000;
+const MOST_RELOADED = 200;
+const KEPT = "lumenfall.told";
 /** @type {Map<string, Told>} */
 const kept = new Map();
+/** Where what is said of a node is said too. @type {Map<string, string>} */
+const heirs = new Map();
 /** @type {Set<string | undefined>} */
 const ended = new Set();
 let moment = 0;
@@ -32,7 +37,15 @@ let moment = 0;
  * @param {Omit<Told, "at">} told
  */
 export function keep(workflow, id, told) {
-  const name = `${workflow}/${id}`;
+  for (let name = nameOf(workflow, id); name; name = heirs.get(name) ?? "") put(name, told);
+  changed();
+}
+
+function nameOf(workflow, id) {
+  return `${workflow}/${id}`;
+}
+
+function put(name, told) {
   const before = kept.get(name);
   // What was said on the way may be heard after what came of it.
   const isOver = ended.has(told.promptId) || (before?.promptId === told.promptId && before?.kind !== "running");
@@ -40,33 +53,85 @@ export function keep(workflow, id, told) {
   kept.delete(name);
   kept.set(name, { ...told, at: ++moment });
   if (kept.size > MOST) kept.delete([...kept.keys()][0]);
-  changed();
 }
 
 /** What was last said of the node that runs under `id` in the workflow that is open. */
 export function recall(id) {
-  const told = kept.get(`${workflowId()}/${id}`);
+  const told = kept.get(nameOf(workflowId(), id));
+  if (!told) return undefined;
   const open = openWorkflow();
   // Two tabs may have opened the same file. While a tab is being opened the frontend names the one before.
-  const isOther = told?.tab && told.tab !== open && open?.activeState?.id === workflowId();
-  return isOther ? undefined : told;
+  const isOther = told.tab ? told.tab !== open : told.path && told.path !== open?.path && isOpen(told.path);
+  if (isOther && open?.activeState?.id === workflowId()) return undefined;
+  return told.report ? { ...told, ...wordsOf(told.report) } : told;
+}
+
+/** The last report of the node that runs under `id` in a workflow, where that is what was last said of it. */
+export function reportOf(workflow, id) {
+  return kept.get(nameOf(workflow, id))?.report;
+}
+
+/** What runs under the id `heir` is the node that ran under `id`, in the workflow that is open: it was put elsewhere. */
+export function inherit(id, heir) {
+  const [name, other] = [nameOf(workflowId(), id), nameOf(workflowId(), heir)];
+  heirs.delete(other);
+  heirs.set(name, other);
+  const told = kept.get(name);
+  if (told) kept.set(other, told);
+}
+
+/** Go on over a reload of this tab, from now on. */
+export function outliveReloads() {
+  try {
+    for (const [name, told] of JSON.parse(sessionStorage.getItem(KEPT) ?? "[]")) kept.set(name, told);
+  } catch {
+    // It is not allowed, or of another version.
+  }
+  moment = Math.max(0, ...[...kept.values()].map(({ at }) => at));
+  window.addEventListener("pagehide", () => {
+    const last = [...kept].slice(-MOST_RELOADED);
+    const plain = last.map(([name, { tab, ...told }]) => [name, { ...told, path: tab?.path ?? told.path }]);
+    try {
+      sessionStorage.setItem(KEPT, JSON.stringify(plain));
+    } catch {
+      // It is full, or not allowed.
+    }
+  });
+}
+
+/** The prompts in which something still runs, as far as was heard. */
+export function promptsInTheAir() {
+  const running = [...kept.values()].filter(({ kind, promptId }) => kind === "running" && promptId);
+  return [...new Set(running.map(({ promptId }) => /** @type {string} */ (promptId)))];
 }
 
 /** Say nothing of that node any more. */
 export function forget(id) {
-  kept.delete(`${workflowId()}/${id}`);
+  const name = nameOf(workflowId(), id);
+  kept.delete(name);
+  heirs.delete(name);
 }
 
-/** A prompt has ended: nothing runs in it any more. What a node said last, such as that it was stopped, stays. */
-export function end(promptId) {
+/**
+ * A prompt has ended: nothing runs in it any more. What a node said last, such as that it was stopped, stays, unless `text`
+ * is said instead.
+ */
+export function end(promptId, text) {
   ended.add(promptId);
   if (ended.size > MOST) ended.delete([...ended][0]);
-  for (const told of kept.values()) if (told.promptId === promptId && told.kind === "running") told.kind = "stopped";
+  for (const told of kept.values()) {
+    if (told.promptId === promptId && told.kind === "running") Object.assign(told, { kind: "stopped", ...(text && { text }) });
+  }
   changed();
 }
 
 /** What is told by a report, which a node makes of itself: see nodes/contract/outputs.py. */
 export function finished(report) {
+  const kind = report.replayed ? "replayed" : "done";
+  return { kind, ...wordsOf(report), costs: costsOf(report), report };
+}
+
+function wordsOf(report) {
   const facts = [report.replayed ? t("node.replayed", { price: money(0, report.currency) }) : costOf(report)];
   if (report.provider && !report.replayed) facts.push(report.provider);
   if (report.seconds && !report.replayed) facts.push(t("node.seconds", { count: Math.round(report.seconds) }));
@@ -74,8 +139,7 @@ export function finished(report) {
   const notes = report.notes ?? [];
   if (notes.length) facts.push(t("node.notes", { count: notes.length }));
   const title = [report.executed_model ?? report.model, report.request_id, ...notes].filter(Boolean).join("\n");
-  const kind = report.replayed ? "replayed" : "done";
-  return { kind, text: facts.join(" \u00b7 "), title, costs: costsOf(report) };
+  return { text: facts.join(" \u00b7 "), title };
 }
 
 /** What is to be said of a node that holds others: what runs in it, what failed, or what all of it cost in its last run. */

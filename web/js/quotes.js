@@ -1,7 +1,7 @@
 // What each paid node would cost, as exactly as is known: by the list at once and, when the graph has rested for a
 // moment, by an estimate of the server's, which also knows what the store has.
 
-import { estimateOf, isKnown, isPaidFor } from "./estimate.js";
+import { changingSeeds, estimateOf, isKnown, isPaidFor } from "./estimate.js";
 import { changed, onChange } from "./host/changes.js";
 import { apiPrompt, listen } from "./host/frontend.js";
 import { activeNodes, actsWhenRead, stateOf, workflowId } from "./host/graph.js";
@@ -120,14 +120,24 @@ function lineAt({ node, path, id }) {
   return rested.lines.get(id);
 }
 
+/** The same for several runs: where the pictures are others each time, the later ones are paid too. */
+function quoteOfRuns(place, runs) {
+  const first = quoteAt(place);
+  const next = first.replayed ? worthOf(place.node, place.path) : first;
+  const sum = (name) => first[name] + (runs - 1) * next[name];
+  return { ...first, amount: sum("amount"), count: sum("count"), known: first.known && next.known };
+}
+
 /**
  * What several places cost together, null where there are none; `free`: all of it comes from the store.
  *
  * @param {Place[]} places
+ * @param {number} runs how many follow each other
  */
-export function quoteOf(places) {
-  const quotes = places.map(quoteAt);
-  if (!quotes.length) return null;
+export function quoteOf(places, runs = 1) {
+  if (!places.length) return null;
+  const changing = runs > 1 ? changingSeeds() : new Set();
+  const quotes = places.map((place) => (changing.has(place.id) ? quoteOfRuns(place, runs) : quoteAt(place)));
   const { currency } = quotes.find(({ amount }) => amount > 0) ?? quotes[0];
   const summed = quotes.filter((quote) => quote.currency === currency || !quote.amount);
   const sum = (name) => summed.reduce((total, quote) => total + quote[name], 0);

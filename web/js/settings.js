@@ -48,7 +48,7 @@ class Form {
   /** @type {HTMLInputElement} */ key;
   /** @type {HTMLInputElement} */ baseUrl;
   /** @type {Record<string, HTMLInputElement>} */ limits = {};
-  /** @type {HTMLInputElement} */ warn;
+  /** @type {HTMLInputElement} */ ask;
   /** @type {HTMLTextAreaElement} */ prices;
   /** @type {HTMLTextAreaElement} */ rates;
   /** @type {HTMLSelectElement} */ onFailure;
@@ -87,7 +87,7 @@ class Form {
         "spending",
         this.spentRow(),
         LIMITS.map((name) => this.limitRow(name)),
-        this.warnRow(),
+        this.askRow(),
         this.pricesRow(),
         this.ratesRow(),
       ),
@@ -268,9 +268,9 @@ class Form {
     );
   }
 
-  warnRow() {
-    this.warn = amountField(this.now.warn_above);
-    return this.row("warn_above", t("settings.warnAbove"), this.warn, t("settings.warnHint"));
+  askRow() {
+    this.ask = amountField(this.now.ask_above);
+    return this.row("ask_above", t("settings.askAbove"), this.ask, t("settings.askHint"));
   }
 
   pricesRow() {
@@ -352,7 +352,7 @@ class Form {
       if (Object.keys(amounts).length) changed[name] = amounts;
     }
     const others = {
-      warn_above: amountIn(this.warn),
+      ask_above: amountIn(this.ask),
       on_failure: this.onFailure.value,
       replay: this.replay.checked,
       receipts: this.receipts.value,

@@ -2,18 +2,21 @@
 
 import { openDialog } from "./dialog.js";
 import { element } from "./element.js";
-import { estimateOf, sumOf } from "./estimate.js";
+import { estimateRuns, sumOf } from "./estimate.js";
 import { onChange } from "./host/changes.js";
-import { apiPrompt, placeBesideRun } from "./host/frontend.js";
+import { apiPrompt, placeBesideRun, runsAtOnce } from "./host/frontend.js";
 import { activeNodes, titleOf } from "./host/graph.js";
 import { runningPart } from "./host/prompt.js";
 import { isPaid, slugsOf, worthOf } from "./nodes.js";
 import { quoteOf, wouldRun } from "./quotes.js";
 import { money, replayText, t, worthText } from "./text.js";
 
-/** What a run of the open workflow would cost, as far as it is known; null where nothing of it is paid for. */
-function total() {
-  return quoteOf([...activeNodes()].filter((place) => isPaid(place.node) && wouldRun(place)));
+/** Show what a press on Run would cost, on a button that opens the estimate. */
+export function showQuote(button, quote) {
+  const runs = runsAtOnce();
+  button.textContent = worthText(quote);
+  const sum = runs > 1 && quote.amount ? t("ask.sums", { count: runs, amount: money(quote.amount, quote.currency) }) : "";
+  button.title = [sum, quote.why, replayText(quote), t("total.open")].filter(Boolean).join("\n");
 }
 
 /** Put the total beside the queue button. */
@@ -21,11 +24,10 @@ export function showTotal() {
   const chip = element("button", { class: "lumenfall-total", type: "button", hidden: true, onclick: openEstimate });
   placeBesideRun(chip);
   onChange(() => {
-    const quote = total();
+    const places = [...activeNodes()].filter((place) => isPaid(place.node) && wouldRun(place));
+    const quote = quoteOf(places, runsAtOnce());
     chip.hidden = !quote;
-    if (!quote) return;
-    chip.textContent = worthText(quote);
-    chip.title = [quote.why, replayText(quote), t("total.open")].filter(Boolean).join("\n");
+    if (quote) showQuote(chip, quote);
   });
 }
 
@@ -65,7 +67,11 @@ export function openEstimate() {
     async render(body) {
       body.append(element("p", { class: "lumenfall-muted", text: t("total.asking"), role: "status" }));
       try {
-        body.replaceChildren(table(await estimateOf(runningPart(await apiPrompt()))));
+        const runs = runsAtOnce();
+        const estimate = await estimateRuns(runningPart(await apiPrompt()), runs);
+        const sum = t("ask.sums", { count: runs, amount: money(estimate.total, estimate.currency) });
+        body.replaceChildren(table(estimate));
+        if (runs > 1 && estimate.total) body.prepend(element("p", { text: sum }));
       } catch (error) {
         body.replaceChildren(
           element("p", { class: "lumenfall-error", text: [error.message, error.hint].filter(Boolean).join(" ") }),

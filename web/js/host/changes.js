@@ -38,8 +38,9 @@ let waiting = false;
 export function hearChanges() {
   // Undo, paste, and whatever else changes widgets without asking them.
   listen("graphChanged", changed);
-  // Keys and menus that switch nodes off tell nobody, and Nodes 2.0 does not look whether they changed anything.
-  for (const end of ["keyup", "pointerup"]) window.addEventListener(end, changed, true);
+  // Keys and menus that switch nodes off tell nobody, and Nodes 2.0 does not look whether they changed anything. What is
+  // pasted with the mouse into a promoted text is heard by none of our nodes.
+  for (const end of ["keyup", "pointerup", "input"]) window.addEventListener(end, changed, true);
 }
 
 /** Call `listener` once for many changes, after whatever may have changed a node, a link or a widget. */

@@ -140,6 +140,12 @@ export function openWorkflow() {
   return workflow?.activeWorkflow;
 }
 
+/** Whether a tab shows the workflow with that path. */
+export function isOpen(path) {
+  const { workflow } = /** @type {any} */ (app.extensionManager);
+  return Boolean(workflow?.openWorkflows?.some((tab) => tab.path === path));
+}
+
 /** Whether a workflow is being opened, or brought back by undo: its nodes are there, but not yet what they will be. */
 export function isLoading() {
   return Boolean(app.configuringGraph);
@@ -180,7 +186,8 @@ export function changesSeedsBefore() {
 
 /** @type {(run: Run) => Promise<string | null>} */
 let whyNot = async () => null;
-/** @type {Set<(promptId: string, workflowId: string | undefined, tab: object | undefined) => void>} */
+/** @typedef {{workflow?: string, tab?: object}} Origin */
+/** @type {Set<(sent: Promise<string | undefined>, origin: Origin) => void>} */
 const hearers = new Set();
 let isWrapped = false;
 
@@ -195,9 +202,10 @@ export function guardQueue(guard) {
 }
 
 /**
- * Call `listener` with each prompt that this page has queued: its id, the id of its workflow, and the tab that was open.
+ * Call `listener` with each prompt that this page sends: what becomes its id, undefined where it is refused; the id of its
+ * workflow, and the tab that is open.
  *
- * @param {(promptId: string, workflowId: string | undefined, tab: object | undefined) => void} listener
+ * @param {(sent: Promise<string | undefined>, origin: Origin) => void} listener
  */
 export function onQueued(listener) {
   hearers.add(listener);
@@ -240,17 +248,30 @@ function wrapQueue() {
       const reason = await whyNot({ prompt: async () => output, count: 1, targets });
       if (reason) throw new Error(reason);
     }
-    const tab = openWorkflow();
-    const answer = await send.apply(this, args);
-    if (answer?.prompt_id) for (const hear of hearers) hear(answer.prompt_id, workflow?.id, tab);
-    return answer;
+    const answered = Promise.resolve(send.apply(this, args));
+    const sent = answered.then(
+      (answer) => answer?.prompt_id,
+      () => undefined,
+    );
+    for (const hear of hearers) hear(sent, { workflow: workflow?.id, tab: openWorkflow() });
+    return answered;
   };
 }
 
-/** End Run (Instant) and Run (On Change); whether one was on. ComfyUI gives them no command, only a store of its own. */
-export function stopRunningAlone() {
+/** What is set beside Run: {mode, batchCount}. ComfyUI gives it no command, only a store of its own. */
+function queueSettings() {
   const stores = /** @type {any} */ (app.extensionManager)?._p?._s;
-  const queue = stores?.get("queueSettingsStore");
+  return stores?.get("queueSettingsStore");
+}
+
+/** How many runs a press on Run queues. */
+export function runsAtOnce() {
+  return Math.max(1, Number(queueSettings()?.batchCount) || 1);
+}
+
+/** End Run (Instant) and Run (On Change); whether one was on. */
+export function stopRunningAlone() {
+  const queue = queueSettings();
   if (!queue || queue.mode === "disabled") return false;
   queue.mode = "disabled";
   return true;

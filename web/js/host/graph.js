@@ -210,25 +210,30 @@ function sourcesOf(node, name, path) {
 
 /** What a run would ask of the node: all that it and the nodes before it say, but for what ComfyUI changes by itself. */
 export function askedOf(node) {
+  return textOf(said(node, isAsked));
+}
+
+function isAsked(name) {
+  return !CHANGING.test(name);
+}
+
+/** What the widgets of a node and of those before it say, of those with a name that `counts`. */
+function said(node, counts) {
   const nodes = new Set([node]);
-  const said = [];
+  const words = [];
   for (const each of nodes) {
     for (const { name, serialize, options } of each.widgets ?? []) {
-      if (serialize === false || options?.serialize === false || CHANGING.test(name)) continue;
-      said.push(name, valueOf(each, name));
+      if (serialize === false || options?.serialize === false || !counts(name)) continue;
+      words.push(name, valueOf(each, name));
     }
     for (const { name } of each.inputs ?? []) {
       const before = nodeBefore(each, name);
       if (!before) continue;
-      said.push(name, before.id);
+      words.push(name, before.id);
       nodes.add(before);
     }
   }
-  try {
-    return JSON.stringify(said);
-  } catch {
-    return ""; // Some widget of others holds what no text can say.
-  }
+  return words;
 }
 
 /** Set an input as a person would, where its value comes from. A value that a menu does not have is added to it. */
@@ -275,10 +280,27 @@ export function changesByItself(node, name, path) {
   return sources.some((source) => (controlOf(source.node, source.widget)?.value ?? "fixed") !== "fixed");
 }
 
-/** All that a node says, and what is wired to it: it reads the same as long as nothing of that is changed. */
+/**
+ * All that a node and those before it say, and what is wired to it: it reads the same as long as nothing of that is
+ * changed.
+ */
 export function stateOf(node, path) {
-  const said = (node.widgets ?? []).map(({ name }) => [name, valueOf(node, name, path)]);
-  return JSON.stringify([said, (node.inputs ?? []).map(({ link }) => link ?? null)]);
+  const own = (node.widgets ?? []).map(({ name }) => valueOf(node, name, path));
+  return textOf([own, (node.inputs ?? []).map(({ link }) => link ?? null), said(node, () => true)]);
+}
+
+/** What a node is and says itself, wherever it stands. */
+export function nature(node) {
+  const own = (node.widgets ?? []).filter(({ name }) => isAsked(name)).map(({ name, value }) => [name, value]);
+  return textOf([classOf(node), titleOf(node), own]);
+}
+
+function textOf(said) {
+  try {
+    return JSON.stringify(said);
+  } catch {
+    return ""; // Some widget of others holds what no text can say.
+  }
 }
 
 /** Whether to read the graph does more than reading: a widget that takes a photo or uploads what it shows waits for it. */

@@ -27,9 +27,29 @@ export async function queueAgain(promptId) {
 
 /** What was sent with a prompt that runs or has run. */
 async function sent(promptId) {
-  const known = await read(`/history/${promptId}`);
-  if (known[promptId]) return known[promptId].prompt;
+  const past = await ended(promptId);
+  if (past) return past.prompt;
   return (await read("/queue")).queue_running.find(([, id]) => id === promptId);
+}
+
+/** What ComfyUI's history has of a prompt that has run; undefined where it has nothing of it. */
+async function ended(promptId) {
+  return (await read(`/history/${promptId}`))[promptId];
+}
+
+/**
+ * What became of a prompt: what each node put out, and the events of the prompt as a whole, as [name, detail]. Null where it
+ * has not ended yet. Throws Error.
+ *
+ * @returns {Promise<{reports: Record<string, any>, events: [string, any][]} | null>}
+ */
+export async function outcomeOf(promptId) {
+  const past = await ended(promptId);
+  if (!past) {
+    const { queue_running: now, queue_pending: later } = await read("/queue");
+    if ([...now, ...later].some(([, id]) => id === promptId)) return null;
+  }
+  return { reports: past?.outputs ?? {}, events: past?.status?.messages ?? [] };
 }
 
 async function read(route) {
