@@ -117,9 +117,13 @@ def _require_in_batch(connection: Connection, limit: float, limits: Limits, need
     if spent.currencies:
         raise unconverted(spent.currencies[0], "what these rows have spent cannot be compared with it")
     if spent.amount + needed > nanos(limit):
+        used = f"{_dollars(spent.amount)} are spent or reserved for these rows since they were first begun"
+        # Where nothing is left, it is not asked what the next one would cost.
+        is_reached = spent.amount >= nanos(limit)
         raise BudgetExceeded(
-            f"--max-cost is {_limit(limit)} USD: {_dollars(spent.amount)} are spent or reserved for these rows since "
-            f"they were first begun, {_dollars(needed)} would be needed.",
+            f"--max-cost is reached, {_limit(limit)} USD: {used}."
+            if is_reached
+            else f"--max-cost is {_limit(limit)} USD: {used}, {_dollars(needed)} would be needed.",
             code=MAX_COST,
             hint="Nothing was sent. The same command with more goes on where this one ended.",
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
+import os
 import secrets
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ class LoadImage:
             path = cls.folders.source(image)
         except InputError as error:
             return error.message
-        return True if path.is_file() else f"there is no picture {image!r} in {path.parent}"
+        return True if os.path.isfile(path) else f"there is no picture {image!r} in {path.parent}"
 
     def load_image(self, image: str) -> tuple[torch.Tensor, ...]:
         return decode(self.folders.source(image))

@@ -28,7 +28,7 @@ from ...purchase.session import Session
 from ...spend import MAX_COST, Call, State, calls_of_runs
 from ...table import NODE_CLASS_MAPPINGS
 from ..core_nodes import free, table
-from ..core_nodes.saving import SAVE_FAILED
+from ..core_nodes.saving import REASONS, SAVE_FAILED
 from ..executor import Event, Result, execute
 from ..folders import Folders
 from ..host import Headless
@@ -79,7 +79,9 @@ class Rows:
             host.stop()
 
     async def run(self, jobs: Iterable[Job], at_once: int) -> None:
-        """Run ``jobs``, ``at_once`` of them at a time. Raises OSError where the output folder cannot be written."""
+        """Run ``jobs``, ``at_once`` of them at a time. Where the output folder cannot be written, that is the reason
+        for which no more are begun.
+        """
         slots.allow(at_once)
         waiting = iter(jobs)
 
@@ -94,6 +96,9 @@ class Rows:
             workers = [asyncio.ensure_future(work()) for _ in range(at_once)]
             try:
                 await asyncio.gather(*workers)
+            except OSError as error:
+                why = REASONS.get(error.errno or 0) or error.strerror or type(error).__name__
+                self.reason = f"What becomes of the rows cannot be kept in {self.record.output}: {why}."
             finally:
                 self._stopped = True
                 await asyncio.gather(*workers, return_exceptions=True)
@@ -148,18 +153,18 @@ class Rows:
             return
         outcome = reported(result)
         if not is_simple:
-            calls = await asyncio.to_thread(self.calls, job)
+            calls = await asyncio.to_thread(self.calls, job.key)
             outcome = with_calls(outcome, calls)
         if error:
             outcome.error, outcome.code, outcome.charged = text, error["code"], outcome.charged or error["charged"]
         self.record.end(job.key, job.number, outcome)
         self.notify(job, outcome)
 
-    def calls(self, job: Job) -> list[Call]:
-        """What was sent for a row, at any start. Blocks. Raises StoreError."""
+    def calls(self, key: str) -> list[Call]:
+        """What was sent for the row ``key``, at any start. Blocks. Raises StoreError."""
         host = Headless(self.overrides)
         with use(host):
-            return calls_of_runs(Session(host).journal, f"{self._batch.id}{job.key}")
+            return calls_of_runs(Session(host).journal, f"{self._batch.id}{key}")
 
 
 _FINAL = (MAX_COST, SAVE_FAILED)

@@ -146,6 +146,49 @@ def test_what_is_wrong_with_a_row_is_told_before_anything_is_sent(
     assert ended.code == 2 and told in ended.err and not sandbox.requests
 
 
+def test_a_row_may_name_what_can_be_no_file(command: Command, place: Path) -> None:
+    (place / "w.json").write_text(json.dumps(COPY))
+    (place / "rows.csv").write_text(f"LoadImage.image\n{'x' * 300}.png\n")
+    ended = command("run", "w.json", "--each", "rows.csv")
+    assert ended.code == 2 and "Row 1, column 'LoadImage.image'" in ended.err
+
+
+def test_rows_are_not_written_over(command: Command, place: Path) -> None:
+    (place / "results.csv").write_text("Picture.prompt\na cat\n")
+    ended = command("run", "w.json", "--each", "results.csv", "--output", ".")
+    assert ended.code == 2 and "would be overwritten" in ended.err
+    assert (place / "results.csv").read_text() == "Picture.prompt\na cat\n"
+
+
+@pytest.mark.parametrize("name", ["results.csv", "contact-sheet.png"])
+def test_what_cannot_be_written_is_told_and_written_next_time(
+    command: Command, place: Path, sandbox: Sandbox, name: str
+) -> None:
+    """As where somebody has it open on Windows."""
+    write(place, "a cat", "a dog")
+    (place / "output" / name).mkdir(parents=True)
+    ended = command("run", "w.json", "--each", "rows.csv", "--json")
+    *rows, summary = [json.loads(line) for line in ended.out.splitlines()]
+    assert (ended.code, summary["status"], summary["done"], len(rows)) == (1, "error", [1, 2], 2)
+    (error,) = summary["errors"]
+    assert error["code"] == "NOT_WRITTEN" and name in error["message"]
+    (place / "output" / name).rmdir()
+    assert command("run", "w.json", "--each", "rows.csv").code == 0
+    assert (place / "output" / name).is_file() and len(sandbox.bill) == 2
+
+
+def test_a_limit_that_keeps_rows_waiting_is_told(
+    command: Command, place: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(place, "a cat", "a dog", "an owl")
+    monkeypatch.setenv("LUMENFALL_LIMIT_DAY", "0.07")
+    ended = command("run", "w.json", "--each", "rows.csv", "--json")
+    summary = json.loads(ended.out.splitlines()[-1])
+    assert (ended.code, summary["waiting"], len(sandbox.bill)) == (1, [3], 2)
+    assert [error["code"] for error in summary["errors"]] == ["BUDGET_EXCEEDED"]
+    assert "The limit per day is 0.07 USD" in command("run", "w.json", "--each", "rows.csv").err
+
+
 def test_paths_are_relative_to_the_rows(command: Command, place: Path) -> None:
     (place / "w.json").write_text(json.dumps(COPY))
     (place / "table").mkdir()
@@ -203,6 +246,24 @@ def test_two_commands_do_not_share_a_folder(command: Command, place: Path, sandb
         ended = command("run", "w.json", "--each", "rows.csv")
         gate.open()
     assert ended.code == 2 and "Another command is at work" in ended.err
+
+
+def test_a_row_that_was_killed_and_taken_out_is_told_with_its_charge(
+    command: Command, place: Path, sandbox: Sandbox
+) -> None:
+    write(place, "a cat", "a dog")
+    gate = Gate()
+    sandbox.fail_next(gate.fault)
+    with started(place, "run", "w.json", "--each", "rows.csv") as process:
+        gate.wait()
+        process.kill()
+        process.wait(LONGEST)
+        gate.open()
+    write(place, "a dog")
+    for _ in range(2):
+        assert command("run", "w.json", "--each", "rows.csv").code == 0
+        lines = [(line["row"], line["status"], line["cost"], line["charged"]) for line in results(place)]
+        assert lines == [("1", "done", "0.03", "charged"), ("", "gone", "", "may have been charged")]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="its signals end a process at once")
