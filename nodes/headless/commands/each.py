@@ -137,7 +137,7 @@ def _run(
             elif outcome.state == "failed":
                 progress.say(clear(f"Row {job.number} failed: {outcome.error} [{outcome.code}, {outcome.charged}]"))
 
-        rows = Rows(table, folders, record, overrides, name, each.max_cost, each.sends_again, tell)
+        rows = Rows(table, folders, record, overrides, name, each.max_cost, report.paid(), each.sends_again, tell)
         todo = [job for job in jobs if report.is_to_run(job, each.retry_failed)]
         from .row_progress import RowProgress
 

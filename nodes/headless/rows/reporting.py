@@ -59,6 +59,11 @@ class Report:
         """A row as JSON has it."""
         return as_line(job.number, self._record.outcomes[job.key])
 
+    def paid(self) -> float:
+        """What all rows are known to have cost so far, US dollars."""
+        outcomes = (self._record.outcomes.get(job.key) or Outcome() for job in self._jobs)
+        return math.fsum(each.cost or 0.0 for each in outcomes if each.currency in (None, "USD"))
+
     async def keep_written(self) -> None:
         """Write both again and again, until it is cancelled."""
         await asyncio.gather(

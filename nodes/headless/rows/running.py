@@ -25,7 +25,7 @@ from ...errors import (
 from ...host import Batch, use
 from ...purchase import slots
 from ...purchase.session import Session
-from ...spend import MAX_COST, Call, State, calls_of_runs
+from ...spend import MAX_COST, NANOS, Call, State, calls_of_runs, spent_in_batch
 from ...table import NODE_CLASS_MAPPINGS
 from ..core_nodes import free, table
 from ..core_nodes.saving import REASONS, SAVE_FAILED
@@ -62,6 +62,8 @@ class Rows:
     overrides: Mapping[str, str | None]
     workflow: str
     max_cost: float | None
+    paid: float
+    """What they are known to have cost at earlier starts, US dollars."""
     sends_again: bool
     notify: Callable[[Job, Outcome], None]
     reason: str | None = field(default=None, init=False)
@@ -70,7 +72,14 @@ class Rows:
     _stopped: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
-        self._batch = Batch(self.record.batch_id, secrets.token_hex(4), self.max_cost)
+        elsewhere = 0.0 if self.max_cost is None else max(0.0, self.paid - self._booked())
+        self._batch = Batch(self.record.batch_id, secrets.token_hex(4), self.max_cost, elsewhere)
+
+    def _booked(self) -> float:
+        """What the journal here has of these rows, US dollars. Blocks. Raises StoreError."""
+        host = Headless(self.overrides)
+        with use(host), Session(host).journal.open().read() as connection:
+            return spent_in_batch(connection, self.record.batch_id).amount / NANOS
 
     def stop(self) -> None:
         """Begin no further rows, and stop those that run."""
