@@ -125,6 +125,7 @@ def _run(
 ) -> Summary:
     from ..rows.reporting import Report
     from ..rows.running import Rows
+    from .printing import one_line
 
     with contextlib.ExitStack() as stack:
         report = Report(jobs, record, each.output_folder)
@@ -135,7 +136,8 @@ def _run(
             if each.as_json:
                 print(json.dumps(clear(report.line(job))), flush=True)
             elif outcome.state == "failed":
-                progress.say(clear(f"Row {job.number} failed: {outcome.error} [{outcome.code}, {outcome.charged}]"))
+                text = f"Row {job.number} failed: {outcome.error} [{outcome.code}, {outcome.charged}]"
+                progress.say(one_line(clear(text)))
 
         rows = Rows(table, folders, record, overrides, name, each.max_cost, report.paid(), each.sends_again, tell)
         todo = [job for job in jobs if report.is_to_run(job, each.retry_failed)]
@@ -248,7 +250,8 @@ def show(summary: Summary, output_folder: Path) -> None:
         told = f"{error['message']} {error['hint']}".rstrip()
         typer.echo(f"No further rows were begun: {told}" if error["code"] == NOT_ALL_ROWS else told, err=True)
     if summary["failed"]:
-        typer.echo(f"Failed: row {_listed(summary['failed'])}. --retry-failed runs them again.", err=True)
+        again = "--retry-failed runs them again, with --send-again also what was paid for and brought nothing."
+        typer.echo(f"Failed: row {_listed(summary['failed'])}. {again}", err=True)
     if summary["status"] == "interrupted":
         typer.echo("Stopped. The same command goes on.", err=True)
 

@@ -6,9 +6,10 @@ import asyncio
 import math
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import torch
 
@@ -161,7 +162,7 @@ class Rows:
             self.notify(job, self.record.outcomes[job.key])
             return
         outcome = reported(result)
-        if not is_simple:
+        if not is_simple or outcome.error:
             calls = await asyncio.to_thread(self.calls, job.key)
             outcome = with_calls(outcome, calls)
         if error:
@@ -180,14 +181,26 @@ _FINAL = (MAX_COST, SAVE_FAILED)
 
 
 def reported(result: Result) -> Outcome:
-    """What the nodes of a row say of it."""
+    """What the nodes of a row say of it. A node may bring less than was asked for and not fail: that is its error."""
     outcome = Outcome("done" if result.status == "success" else "failed", seconds=round(result.seconds, 2))
-    requests = [request for report in result.reports.values() for request in report.get("requests", ())]
-    outcome.models = list(dict.fromkeys(str(report.get("model")) for report in result.reports.values()))
+    # A comparison has a report for each model, with an error in place of what did not come.
+    reports = [each for report in result.reports.values() for each in report.get("models") or (report,)]
+    requests = [request for report in reports for request in report.get("requests", ())]
+    outcome.models = list(dict.fromkeys(str(report.get("model")) for report in reports))
     outcome.request_ids = list(dict.fromkeys(each["request_id"] for each in requests if each.get("request_id")))
     outcome.cost, outcome.currency = result.cost, result.currency
     outcome.charged = None if result.cost is None else (Charged.YES if result.cost else Charged.NO).value
+    outcome.error = " ".join(dict.fromkeys(text for report in reports for text in _lacking(report))) or None
     return outcome
+
+
+def _lacking(report: Mapping[str, Any]) -> Iterator[str]:
+    failures = [*report.get("failures", ()), *filter(None, [report.get("error")])]
+    for failure in failures:
+        yield f"{report.get('model')}: {sentences(failure['message'], failure.get('hint') or '')}"
+    missing = sum(request.get("missing", 0) for request in report.get("requests", ()))
+    if missing:
+        yield f"{report.get('model')}: {missing} of its pictures {'is' if missing == 1 else 'are'} missing."
 
 
 def with_calls(outcome: Outcome, calls: Sequence[Call]) -> Outcome:

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from PIL import Image
 
-from nodes.headless.sandbox import Sandbox
+from nodes.headless.sandbox import Fault, Sandbox
 from nodes.spend import Journal
 from tests.faults.world import LONGEST, Gate
 from tests.headless.conftest import Command
@@ -112,6 +113,18 @@ def test_a_row_that_fails_stops_no_other_and_is_run_again_when_asked(
     assert [line["status"] for line in results(place)] == ["done"] * 3 and len(files(place)) == 3
 
 
+def test_what_a_server_says_of_a_row_does_not_steer_the_terminal(
+    command: Command, place: Path, sandbox: Sandbox
+) -> None:
+    def refuse(*_: Any) -> web.Response:
+        return web.json_response({"error": {"code": "INVALID_REQUEST", "message": "no \x1b[2J such\rsize"}}, status=400)
+
+    write(place, "a cat")
+    sandbox.fail_next(Fault("colourful", "400 with control characters", instead=refuse))
+    ended = command("run", "w.json", "--each", "rows.csv")
+    assert ended.code == 1 and "such size" in ended.err and "\x1b" not in ended.err
+
+
 def test_a_row_that_was_paid_for_nothing_is_bought_again_with_consent_alone(
     command: Command, place: Path, sandbox: Sandbox
 ) -> None:
@@ -175,6 +188,22 @@ def test_what_cannot_be_written_is_told_and_written_next_time(
     (place / "output" / name).rmdir()
     assert command("run", "w.json", "--each", "rows.csv").code == 0
     assert (place / "output" / name).is_file() and len(sandbox.bill) == 2
+
+
+def test_a_comparison_names_its_models_and_what_one_of_them_did_not_bring(
+    command: Command, place: Path, sandbox: Sandbox
+) -> None:
+    inputs = {**INPUTS, "more_models": "flux.2-max"}
+    compare = {"1": {**GRAPH["1"], "class_type": "LumenfallCompare", "inputs": inputs}, "2": GRAPH["2"]}
+    (place / "w.json").write_text(json.dumps(compare))
+    write(place, "a cat", "a dog")
+    sandbox.fail_next("reset-before-headers")
+    assert command("run", "w.json", "--each", "rows.csv").code == 0
+    first, second = results(place)
+    assert {line["model"] for line in (first, second)} == {"flux.2-pro, flux.2-max"}
+    assert first["error"] and not second["error"] and float(first["cost"]) == float(second["cost"])
+    ids = "\n".join((first["request ids"], second["request ids"])).split("\n")
+    assert set(ids) == {charge.request_id for charge in sandbox.bill}
 
 
 def test_a_limit_that_keeps_rows_waiting_is_told(
