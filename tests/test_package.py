@@ -190,7 +190,7 @@ TESTED_WITH: dict[str, str] = {
     "headless/sharing/joined headless/sharing/models headless/sharing/names headless/sharing/places "
     "headless/sharing/review",
     "tests/headless/rows/test_running.py": "headless/commands/each headless/commands/row_progress "
-    "headless/rows/checking headless/rows/record headless/rows/reporting headless/rows/results headless/rows/sheet",
+    "headless/rows/checking headless/rows/reporting headless/rows/results headless/rows/sheet",
     "tests/headless/test_executor.py": "headless/memory",
     "tests/headless/test_checks.py": "graph/fields graph/validation headless/foresight headless/node headless/problems",
     "tests/headless/test_cli.py": "headless/commands/console headless/commands/models headless/commands/options "

@@ -28,12 +28,14 @@ Prepare = Callable[[Mapping[str, Any], dict[str, Any]], None]
 class Batch:
     """Runs that are one to their user: the rows of one command. The ids of them all begin with ``id``, hex digits.
     ``start`` is the id of this start of the command, which may go on with what an earlier one began. ``max_cost`` is
-    what they may cost together, US dollars, whenever they were started; None: no such limit.
+    what they may cost together, US dollars, whenever they were started; None: no such limit. ``elsewhere`` is what they
+    are known to have cost of which this journal does not know, as where they were begun on another machine.
     """
 
     id: str
     start: str
     max_cost: float | None = None
+    elsewhere: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """What was paid for: the journal of calls, the store of pictures, limits, and the ledger."""
 
-from .budget import MAX_COST, PERIODS, Counted, Limits, unconverted
+from .budget import MAX_COST, PERIODS, Counted, Limits, spent_in_batch, unconverted
 from .calls import NANOS, Call, Caller, State, Stored, clock, nanos
 from .cleaning import GIGABYTE, Cleaned, clean, remove, stored_size
 from .files import Files
@@ -69,6 +69,7 @@ __all__ = [
     "picture_count",
     "remove",
     "request_key",
+    "spent_in_batch",
     "stored_size",
     "total",
     "totals",

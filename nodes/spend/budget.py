@@ -24,7 +24,8 @@ PERIODS = ("run", "day", "month")
 class Limits:
     """What may be spent at most, in US dollars; None: no limit. Days and months are those of the local calendar.
     ``rates`` say what one unit of another currency is worth in US dollars, by the user's own figures. ``batch`` is what
-    the runs whose ids begin with ``batch_id``, hex digits, may spend together.
+    the runs whose ids begin with ``batch_id``, hex digits, may spend together, and ``batch_elsewhere`` what they have
+    spent by another journal.
     """
 
     run: float | None = None
@@ -33,6 +34,7 @@ class Limits:
     rates: Mapping[str, float] = field(default_factory=dict)
     batch: float | None = None
     batch_id: str | None = None
+    batch_elsewhere: float = 0.0
 
     def __bool__(self) -> bool:
         return any(getattr(self, period) is not None for period in (*PERIODS, "batch"))
@@ -116,10 +118,15 @@ def _require_in_batch(connection: Connection, limit: float, limits: Limits, need
     spent = _spent(connection, _in_batch(limits.batch_id or ""), limits)
     if spent.currencies:
         raise unconverted(spent.currencies[0], "what these rows have spent cannot be compared with it")
-    if spent.amount + needed > nanos(limit):
+    amount = spent.amount + nanos(limits.batch_elsewhere)
+    if amount + needed > nanos(limit):
+        used = f"{_dollars(amount)} are spent or reserved for these rows since they were first begun"
+        # Where nothing is left, it is not asked what the next one would cost.
+        is_reached = amount >= nanos(limit)
         raise BudgetExceeded(
-            f"--max-cost is {_limit(limit)} USD: {_dollars(spent.amount)} are spent or reserved for these rows since "
-            f"they were first begun, {_dollars(needed)} would be needed.",
+            f"--max-cost is reached, {_limit(limit)} USD: {used}."
+            if is_reached
+            else f"--max-cost is {_limit(limit)} USD: {used}, {_dollars(needed)} would be needed.",
             code=MAX_COST,
             hint="Nothing was sent. The same command with more goes on where this one ended.",
         )
@@ -178,6 +185,11 @@ def spent_now(connection: Connection, limits: Limits) -> tuple[Counted, Counted]
     """What counts against the limits per day and per month."""
     day, month = _starts(time.time())
     return _spent(connection, since(ALL, day), limits), _spent(connection, since(ALL, month), limits)
+
+
+def spent_in_batch(connection: Connection, batch_id: str) -> Counted:
+    """What counts against the limit of a batch."""
+    return _spent(connection, _in_batch(batch_id), Limits())
 
 
 def _spent(connection: Connection, condition: ColumnElement[bool], limits: Limits) -> Counted:

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from ...errors import InputError
 from ...host import use
 from .. import signals
 from ..host import Headless
@@ -63,7 +64,11 @@ def run_each(name: str, content: Content, each: Each, clear: Clear) -> tuple[Sum
     started = time.monotonic()
     if not each.dry_run:
         from ..core_nodes.prefixes import make_writable
+        from ..rows import results
 
+        if each.rows.resolve() == (each.output_folder / results.NAME).resolve():
+            message = f"{each.rows} would be overwritten by what becomes of its rows."
+            raise InputError(message, hint="Give it another name, or choose another output folder.")
         make_writable(each.output_folder)
     with contextlib.ExitStack() as stack:
         overrides = stack.enter_context(environment(each.in_sandbox, each.output_folder))
@@ -120,6 +125,7 @@ def _run(
 ) -> Summary:
     from ..rows.reporting import Report
     from ..rows.running import Rows
+    from .printing import one_line
 
     with contextlib.ExitStack() as stack:
         report = Report(jobs, record, each.output_folder)
@@ -130,14 +136,16 @@ def _run(
             if each.as_json:
                 print(json.dumps(clear(report.line(job))), flush=True)
             elif outcome.state == "failed":
-                progress.say(clear(f"Row {job.number} failed: {outcome.error} [{outcome.code}, {outcome.charged}]"))
+                text = f"Row {job.number} failed: {outcome.error} [{outcome.code}, {outcome.charged}]"
+                progress.say(one_line(clear(text)))
 
-        rows = Rows(table, folders, record, overrides, name, each.max_cost, each.sends_again, tell)
+        rows = Rows(table, folders, record, overrides, name, each.max_cost, report.paid(), each.sends_again, tell)
         todo = [job for job in jobs if report.is_to_run(job, each.retry_failed)]
         from .row_progress import RowProgress
 
         progress = stack.enter_context(RowProgress(len(jobs), len(jobs) - len(todo), silent=each.as_json))
         stack.enter_context(signals.asking(rows.stop))
+        report.take_in(rows.calls)
         try:
             asyncio.run(_work(rows, report, todo, each.jobs))
         finally:
@@ -223,6 +231,7 @@ async def _estimate(
 
 def show(summary: Summary, output_folder: Path) -> None:
     """What became of the rows, for people: the sum on stdout, what failed on stderr."""
+    from ..rows.reporting import NOT_ALL_ROWS
     from .console import cost_text
 
     if "finished" in summary:
@@ -238,9 +247,11 @@ def show(summary: Summary, output_folder: Path) -> None:
     cost = cost_text(summary["cost"], summary["currency"])
     print(f"{summary['rows']} rows: {', '.join(parts)}. Cost: {cost}. See {output_folder / 'results.csv'}.")
     for error in summary["errors"]:
-        typer.echo(f"No further rows were begun: {error['message']}", err=True)
+        told = f"{error['message']} {error['hint']}".rstrip()
+        typer.echo(f"No further rows were begun: {told}" if error["code"] == NOT_ALL_ROWS else told, err=True)
     if summary["failed"]:
-        typer.echo(f"Failed: row {_listed(summary['failed'])}. --retry-failed runs them again.", err=True)
+        again = "--retry-failed runs them again, with --send-again also what was paid for and brought nothing."
+        typer.echo(f"Failed: row {_listed(summary['failed'])}. {again}", err=True)
     if summary["status"] == "interrupted":
         typer.echo("Stopped. The same command goes on.", err=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
+import os
 import secrets
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,7 @@ class LoadImage:
             path = cls.folders.source(image)
         except InputError as error:
             return error.message
-        if not path.is_file():
+        if not os.path.isfile(path):  # which no name is too long for
             return f"there is no picture {image!r} in {path.parent}"
         try:
             with Image.open(path):  # reads the head alone

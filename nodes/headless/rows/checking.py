@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -71,7 +72,7 @@ class Table:
         for row in rows:
             try:
                 values = self._values(row)
-                graph = await self.graph(values)
+                digest = self._digest(await self.graph(values))
             except _BadRow as error:
                 problems.append(str(error))
                 continue
@@ -81,7 +82,9 @@ class Table:
                     raise  # the workflow itself is wrong, whatever the rows say
                 problems += filter(None, told)
                 continue
-            digest = self._digest(graph)
+            except OSError as error:
+                problems.append(f"Row {row.number}: {error.filename or 'a picture'} cannot be read: {error.strerror}.")
+                continue
             counts[digest] += 1
             key = hashlib.sha256(f"{digest} {counts[digest]}".encode()).hexdigest()[:KEY_DIGITS]
             jobs.append(Job(row.number, key, values))
@@ -128,9 +131,9 @@ class Table:
     def _picture(self, name: str) -> str:
         """The name by which LoadImage finds a picture: beside the rows, else in the input folder."""
         path = self._folder / name
-        if path.is_file():
+        if os.path.isfile(path):
             # Of one that lies elsewhere under the same name, the workflow itself may speak.
-            name = str(path.resolve()) if (self._input_folder / name).is_file() else name
+            name = str(path.resolve()) if os.path.isfile(self._input_folder / name) else name
             self._named[name] = path
         return name
 

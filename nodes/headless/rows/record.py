@@ -8,6 +8,7 @@ without an end is run again from the start, and one with an end has at most its 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -19,14 +20,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ...errors import InputError
-from ...host.files import move
+from ...host.files import move, sync_folder
 
 State = Literal["waiting", "running", "done", "failed"]
 """``running`` is also what a kill has left."""
 
 FOLDER, LOG, FILES = ".rows", "log.jsonl", "output"
 
-_COUNTED = re.compile(r"(.*)_\d{5,}(_?)")
+_COUNTED = re.compile(r"(.*)_\d{5,}(_?)", re.DOTALL)
 """As saving nodes name their files."""
 
 
@@ -67,6 +68,8 @@ class Record:
         """Hex digits, the same at every start."""
         self._lock = contextlib.ExitStack()
         self._taken: set[str] = set()
+        self._before: dict[str, set[str]] = {}
+        """The files that rows had in the output folder when they were last begun, by key."""
 
     def __enter__(self) -> Record:
         """Take up what an earlier start has left. Raises InputError where another process has it, or for the disk."""
@@ -90,14 +93,16 @@ class Record:
     def _take_up(self) -> None:
         path = self.folder / LOG
         known = self.read() if path.exists() else b""
-        self._file = self._lock.enter_context(path.open("ab"))
-        if known and not known.endswith(b"\n"):
-            self._file.write(b"\n")
+        # Without a buffer: of what a full disk has refused, nothing is written later.
+        self._file = self._lock.enter_context(path.open("ab", buffering=0))
+        self._is_torn = bool(known) and not known.endswith(b"\n")
         if not self.batch_id:
             self.batch_id = secrets.token_hex(5)
-            self._write({"batch": self.batch_id})
+            # By it all is found again that the rows have cost.
+            self._write({"batch": self.batch_id}, durably=True)
+            sync_folder(self.folder)
+        self._taken.update(name for outcome in self.outcomes.values() for name in outcome.files.values())
         for key, outcome in self.outcomes.items():
-            self._taken.update(outcome.files.values())
             if outcome.state in ("done", "failed"):
                 self._publish(key, outcome)
 
@@ -115,12 +120,16 @@ class Record:
             self.batch_id = line["batch"]
         elif "key" in line:
             names = {each.name for each in fields(Outcome)}
-            self.outcomes[line["key"]] = Outcome(**{name: line[name] for name in names & line.keys()})
+            outcome = Outcome(**{name: line[name] for name in names & line.keys()})
+            self.outcomes[line["key"]] = outcome
+            if outcome.state == "running":
+                self._before[line["key"]] = set(outcome.files.values())
 
     def begin(self, key: str) -> Path:
         """A row begins: the empty folder that is its own, with one for its files in it. Raises OSError."""
         outcome = self.outcomes.setdefault(key, Outcome())
         outcome.state = "running"
+        self._before[key] = set(outcome.files.values())
         self._write({"key": key, **asdict(outcome)})
         place = self.folder / key
         shutil.rmtree(place, ignore_errors=True)
@@ -141,9 +150,11 @@ class Record:
         files = self.folder / key / FILES
         written = sorted(path.relative_to(files).as_posix() for path in files.rglob("*") if path.is_file())
         before = self.outcomes[key].files
-        outcome.files = {**before, **{name: before.get(name) or self._name(name, number) for name in written}}
-        self.outcomes[key] = outcome
+        # What is done has written all anew; under another name where that tells the time.
+        kept = {} if outcome.state == "done" else before
+        outcome.files = {**kept, **{name: before.get(name) or self._name(name, number) for name in written}}
         self._write({"key": key, **asdict(outcome)}, durably=True)
+        self.outcomes[key] = outcome
         self._publish(key, outcome)
 
     def _name(self, written: str, number: int) -> str:
@@ -151,10 +162,13 @@ class Record:
         path = Path(written)
         counted = _COUNTED.fullmatch(path.stem)
         stem, rest = counted.groups() if counted else (path.stem, "")
+        return self._free(path, f"{stem}_{number:05}", rest)
+
+    def _free(self, path: Path, stem: str, rest: str = "") -> str:
         again = 1
         while True:
             copy = f"-{again}" if again > 1 else ""
-            name = path.with_name(f"{stem}_{number:05}{copy}{rest}{path.suffix}").as_posix()
+            name = path.with_name(f"{stem}{copy}{rest}{path.suffix}").as_posix()
             if name not in self._taken and not os.path.lexists(self.output / name):
                 self._taken.add(name)
                 return name
@@ -164,16 +178,33 @@ class Record:
         place = self.folder / key
         if not place.is_dir():
             return
+        before = self._before.get(key, set())
         for written, name in outcome.files.items():
-            source, target = place / FILES / written, self.output / name
+            source = place / FILES / written
             if source.exists():
-                target.parent.mkdir(parents=True, exist_ok=True)
-                if not move(source, target):
-                    source.replace(target)  # what an earlier attempt of this row has left
+                (self.output / name).parent.mkdir(parents=True, exist_ok=True)
+                self._move(source, key, written)
+        if outcome.state == "done":
+            for name in before.difference(outcome.files.values()):
+                (self.output / name).unlink(missing_ok=True)
         shutil.rmtree(place, ignore_errors=True)
 
+    def _move(self, source: Path, key: str, written: str) -> None:
+        outcome = self.outcomes[key]
+        name = outcome.files[written]
+        while not move(source, self.output / name):
+            if name in self._before.get(key, ()) or source.samefile(self.output / name):
+                source.replace(self.output / name)  # what an earlier attempt of this row, or a kill, has left
+                return
+            # Another program has taken the name since.
+            name = outcome.files[written] = self._free(Path(name), Path(name).stem)
+            self._write({"key": key, **asdict(outcome)}, durably=True)
+
     def _write(self, line: Mapping[str, Any], *, durably: bool = False) -> None:
-        self._file.write(json.dumps(line).encode() + b"\n")
-        self._file.flush()
+        content = (b"\n" if self._is_torn else b"") + json.dumps(line).encode() + b"\n"
+        self._is_torn = True
+        if self._file.write(content) < len(content):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.folder / LOG))
+        self._is_torn = False
         if durably:
             os.fsync(self._file.fileno())

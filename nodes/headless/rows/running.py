@@ -6,9 +6,10 @@ import asyncio
 import math
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import torch
 
@@ -25,10 +26,10 @@ from ...errors import (
 from ...host import Batch, use
 from ...purchase import slots
 from ...purchase.session import Session
-from ...spend import MAX_COST, Call, State, calls_of_runs
+from ...spend import MAX_COST, NANOS, Call, State, calls_of_runs, spent_in_batch
 from ...table import NODE_CLASS_MAPPINGS
 from ..core_nodes import free, table
-from ..core_nodes.saving import SAVE_FAILED
+from ..core_nodes.saving import REASONS, SAVE_FAILED
 from ..executor import Event, Result, execute
 from ..folders import Folders
 from ..host import Headless
@@ -62,6 +63,8 @@ class Rows:
     overrides: Mapping[str, str | None]
     workflow: str
     max_cost: float | None
+    paid: float
+    """What they are known to have cost at earlier starts, US dollars."""
     sends_again: bool
     notify: Callable[[Job, Outcome], None]
     reason: str | None = field(default=None, init=False)
@@ -70,7 +73,14 @@ class Rows:
     _stopped: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
-        self._batch = Batch(self.record.batch_id, secrets.token_hex(4), self.max_cost)
+        elsewhere = 0.0 if self.max_cost is None else max(0.0, self.paid - self._booked())
+        self._batch = Batch(self.record.batch_id, secrets.token_hex(4), self.max_cost, elsewhere)
+
+    def _booked(self) -> float:
+        """What the journal here has of these rows, US dollars. Blocks. Raises StoreError."""
+        host = Headless(self.overrides)
+        with use(host), Session(host).journal.open().read() as connection:
+            return spent_in_batch(connection, self.record.batch_id).amount / NANOS
 
     def stop(self) -> None:
         """Begin no further rows, and stop those that run."""
@@ -79,7 +89,9 @@ class Rows:
             host.stop()
 
     async def run(self, jobs: Iterable[Job], at_once: int) -> None:
-        """Run ``jobs``, ``at_once`` of them at a time. Raises OSError where the output folder cannot be written."""
+        """Run ``jobs``, ``at_once`` of them at a time. Where the output folder cannot be written, that is the reason
+        for which no more are begun.
+        """
         slots.allow(at_once)
         waiting = iter(jobs)
 
@@ -94,6 +106,9 @@ class Rows:
             workers = [asyncio.ensure_future(work()) for _ in range(at_once)]
             try:
                 await asyncio.gather(*workers)
+            except OSError as error:
+                why = REASONS.get(error.errno or 0) or error.strerror or type(error).__name__
+                self.reason = f"What becomes of the rows cannot be kept in {self.record.output}: {why}."
             finally:
                 self._stopped = True
                 await asyncio.gather(*workers, return_exceptions=True)
@@ -147,33 +162,45 @@ class Rows:
             self.notify(job, self.record.outcomes[job.key])
             return
         outcome = reported(result)
-        if not is_simple:
-            calls = await asyncio.to_thread(self.calls, job)
+        if not is_simple or outcome.error:
+            calls = await asyncio.to_thread(self.calls, job.key)
             outcome = with_calls(outcome, calls)
         if error:
             outcome.error, outcome.code, outcome.charged = text, error["code"], outcome.charged or error["charged"]
         self.record.end(job.key, job.number, outcome)
         self.notify(job, outcome)
 
-    def calls(self, job: Job) -> list[Call]:
-        """What was sent for a row, at any start. Blocks. Raises StoreError."""
+    def calls(self, key: str) -> list[Call]:
+        """What was sent for the row ``key``, at any start. Blocks. Raises StoreError."""
         host = Headless(self.overrides)
         with use(host):
-            return calls_of_runs(Session(host).journal, f"{self._batch.id}{job.key}")
+            return calls_of_runs(Session(host).journal, f"{self._batch.id}{key}")
 
 
 _FINAL = (MAX_COST, SAVE_FAILED)
 
 
 def reported(result: Result) -> Outcome:
-    """What the nodes of a row say of it."""
+    """What the nodes of a row say of it. A node may bring less than was asked for and not fail: that is its error."""
     outcome = Outcome("done" if result.status == "success" else "failed", seconds=round(result.seconds, 2))
-    requests = [request for report in result.reports.values() for request in report.get("requests", ())]
-    outcome.models = list(dict.fromkeys(str(report.get("model")) for report in result.reports.values()))
+    # A comparison has a report for each model, with an error in place of what did not come.
+    reports = [each for report in result.reports.values() for each in report.get("models") or (report,)]
+    requests = [request for report in reports for request in report.get("requests", ())]
+    outcome.models = list(dict.fromkeys(str(report.get("model")) for report in reports))
     outcome.request_ids = list(dict.fromkeys(each["request_id"] for each in requests if each.get("request_id")))
     outcome.cost, outcome.currency = result.cost, result.currency
     outcome.charged = None if result.cost is None else (Charged.YES if result.cost else Charged.NO).value
+    outcome.error = " ".join(dict.fromkeys(text for report in reports for text in _lacking(report))) or None
     return outcome
+
+
+def _lacking(report: Mapping[str, Any]) -> Iterator[str]:
+    failures = [*report.get("failures", ()), *filter(None, [report.get("error")])]
+    for failure in failures:
+        yield f"{report.get('model')}: {sentences(failure['message'], failure.get('hint') or '')}"
+    missing = sum(request.get("missing", 0) for request in report.get("requests", ()))
+    if missing:
+        yield f"{report.get('model')}: {missing} of its pictures {'is' if missing == 1 else 'are'} missing."
 
 
 def with_calls(outcome: Outcome, calls: Sequence[Call]) -> Outcome:

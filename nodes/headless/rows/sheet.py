@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Iterable
 from pathlib import Path
 
 from PIL import Image, ImageDraw
@@ -32,18 +33,14 @@ class Sheet:
         rows = math.ceil(count / self._columns)
         self._picture = Image.new("RGB", (self._columns * self._cell, rows * self._cell), BACKGROUND)
 
-    def draw(self, number: int, path: Path) -> None:
-        """Put the picture at ``path`` into the cell of row ``number``, which counts from 1. What is no picture, or is
-        not there, leaves it empty.
+    def draw(self, number: int, paths: Iterable[Path]) -> None:
+        """Put the first of ``paths`` that is a picture into the cell of row ``number``, which counts from 1. Where none
+        is, it is left empty.
         """
         inner = self._cell - 2
         tile = Image.new("RGB", (inner, inner), CELL)
-        try:
-            with Image.open(path) as file:
-                file.draft("RGB", (inner, inner))
-                file.thumbnail((inner, inner))
-                small = file.convert("RGBA")
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        small = next(filter(None, (_small(path, inner) for path in paths)), None)
+        if small is None:
             return
         tile.paste(small, ((inner - small.width) // 2, (inner - small.height) // 2), small)
         if inner >= LABELLED:
@@ -59,3 +56,13 @@ class Sheet:
         file = io.BytesIO()
         self._picture.save(file, "PNG", compress_level=1)
         write_durably(folder / NAME, file.getvalue())
+
+
+def _small(path: Path, side: int) -> Image.Image | None:
+    try:
+        with Image.open(path) as file:
+            file.draft("RGB", (side, side))
+            file.thumbnail((side, side))
+            return file.convert("RGBA")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None

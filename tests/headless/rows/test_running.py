@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from PIL import Image
 
-from nodes.headless.sandbox import Sandbox
+from nodes.headless.sandbox import Fault, Sandbox
 from nodes.spend import Journal
 from tests.faults.world import LONGEST, Gate
 from tests.headless.conftest import Command
@@ -112,6 +113,18 @@ def test_a_row_that_fails_stops_no_other_and_is_run_again_when_asked(
     assert [line["status"] for line in results(place)] == ["done"] * 3 and len(files(place)) == 3
 
 
+def test_what_a_server_says_of_a_row_does_not_steer_the_terminal(
+    command: Command, place: Path, sandbox: Sandbox
+) -> None:
+    def refuse(*_: Any) -> web.Response:
+        return web.json_response({"error": {"code": "INVALID_REQUEST", "message": "no \x1b[2J such\rsize"}}, status=400)
+
+    write(place, "a cat")
+    sandbox.fail_next(Fault("colourful", "400 with control characters", instead=refuse))
+    ended = command("run", "w.json", "--each", "rows.csv")
+    assert ended.code == 1 and "such size" in ended.err and "\x1b" not in ended.err
+
+
 def test_a_row_that_was_paid_for_nothing_is_bought_again_with_consent_alone(
     command: Command, place: Path, sandbox: Sandbox
 ) -> None:
@@ -144,6 +157,65 @@ def test_what_is_wrong_with_a_row_is_told_before_anything_is_sent(
     (place / "rows.csv").write_text(rows)
     ended = command("run", "w.json", "--each", "rows.csv")
     assert ended.code == 2 and told in ended.err and not sandbox.requests
+
+
+def test_a_row_may_name_what_can_be_no_file(command: Command, place: Path) -> None:
+    (place / "w.json").write_text(json.dumps(COPY))
+    (place / "rows.csv").write_text(f"LoadImage.image\n{'x' * 300}.png\n")
+    ended = command("run", "w.json", "--each", "rows.csv")
+    assert ended.code == 2 and "Row 1, column 'LoadImage.image'" in ended.err
+
+
+def test_rows_are_not_written_over(command: Command, place: Path) -> None:
+    (place / "results.csv").write_text("Picture.prompt\na cat\n")
+    ended = command("run", "w.json", "--each", "results.csv", "--output", ".")
+    assert ended.code == 2 and "would be overwritten" in ended.err
+    assert (place / "results.csv").read_text() == "Picture.prompt\na cat\n"
+
+
+@pytest.mark.parametrize("name", ["results.csv", "contact-sheet.png"])
+def test_what_cannot_be_written_is_told_and_written_next_time(
+    command: Command, place: Path, sandbox: Sandbox, name: str
+) -> None:
+    """As where somebody has it open on Windows."""
+    write(place, "a cat", "a dog")
+    (place / "output" / name).mkdir(parents=True)
+    ended = command("run", "w.json", "--each", "rows.csv", "--json")
+    *rows, summary = [json.loads(line) for line in ended.out.splitlines()]
+    assert (ended.code, summary["status"], summary["done"], len(rows)) == (1, "error", [1, 2], 2)
+    (error,) = summary["errors"]
+    assert error["code"] == "NOT_WRITTEN" and name in error["message"]
+    (place / "output" / name).rmdir()
+    assert command("run", "w.json", "--each", "rows.csv").code == 0
+    assert (place / "output" / name).is_file() and len(sandbox.bill) == 2
+
+
+def test_a_comparison_names_its_models_and_what_one_of_them_did_not_bring(
+    command: Command, place: Path, sandbox: Sandbox
+) -> None:
+    inputs = {**INPUTS, "more_models": "flux.2-max"}
+    compare = {"1": {**GRAPH["1"], "class_type": "LumenfallCompare", "inputs": inputs}, "2": GRAPH["2"]}
+    (place / "w.json").write_text(json.dumps(compare))
+    write(place, "a cat", "a dog")
+    sandbox.fail_next("reset-before-headers")
+    assert command("run", "w.json", "--each", "rows.csv").code == 0
+    first, second = results(place)
+    assert {line["model"] for line in (first, second)} == {"flux.2-pro, flux.2-max"}
+    assert first["error"] and not second["error"] and float(first["cost"]) == float(second["cost"])
+    ids = "\n".join((first["request ids"], second["request ids"])).split("\n")
+    assert set(ids) == {charge.request_id for charge in sandbox.bill}
+
+
+def test_a_limit_that_keeps_rows_waiting_is_told(
+    command: Command, place: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(place, "a cat", "a dog", "an owl")
+    monkeypatch.setenv("LUMENFALL_LIMIT_DAY", "0.07")
+    ended = command("run", "w.json", "--each", "rows.csv", "--json")
+    summary = json.loads(ended.out.splitlines()[-1])
+    assert (ended.code, summary["waiting"], len(sandbox.bill)) == (1, [3], 2)
+    assert [error["code"] for error in summary["errors"]] == ["BUDGET_EXCEEDED"]
+    assert "The limit per day is 0.07 USD" in command("run", "w.json", "--each", "rows.csv").err
 
 
 def test_paths_are_relative_to_the_rows(command: Command, place: Path) -> None:
@@ -181,6 +253,21 @@ def test_what_all_may_cost_holds_over_every_start(command: Command, place: Path,
     assert Counter(line["status"] for line in results(place)) == {"done": 4} and len(sandbox.bill) == 4
 
 
+def test_what_all_may_cost_holds_where_the_folder_is_taken_elsewhere(
+    command: Command, place: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(place, "a cat", "a dog")
+    assert command("run", "w.json", "--each", "rows.csv", "--max-cost", "0.07").code == 0
+    monkeypatch.setenv("LUMENFALL_DATA_DIR", str(place / "another machine's"))
+    write(place, "a cat", "a dog", "an owl")
+    ended = command("run", "w.json", "--each", "rows.csv", "--max-cost", "0.07")
+    assert ended.code == 1 and "0.06 are spent" in ended.err and len(sandbox.bill) == 2
+    assert command("run", "w.json", "--each", "rows.csv", "--max-cost", "0.1").code == 0
+    assert command("run", "w.json", "--each", "rows.csv", "--max-cost", "0.1").code == 0
+    write(place, "a cat", "a dog", "an owl", "a fox")
+    assert command("run", "w.json", "--each", "rows.csv", "--max-cost", "0.12").code == 0 and len(sandbox.bill) == 4
+
+
 def test_a_dry_run_prices_what_a_run_would_buy(command: Command, place: Path, sandbox: Sandbox) -> None:
     write(place, "a cat", "a dog", "a dog", "an owl")
     assert command("run", "w.json", "--set", "Picture.prompt=an owl", "--output", "elsewhere").code == 0
@@ -203,6 +290,24 @@ def test_two_commands_do_not_share_a_folder(command: Command, place: Path, sandb
         ended = command("run", "w.json", "--each", "rows.csv")
         gate.open()
     assert ended.code == 2 and "Another command is at work" in ended.err
+
+
+def test_a_row_that_was_killed_and_taken_out_is_told_with_its_charge(
+    command: Command, place: Path, sandbox: Sandbox
+) -> None:
+    write(place, "a cat", "a dog")
+    gate = Gate()
+    sandbox.fail_next(gate.fault)
+    with started(place, "run", "w.json", "--each", "rows.csv") as process:
+        gate.wait()
+        process.kill()
+        process.wait(LONGEST)
+        gate.open()
+    write(place, "a dog")
+    for _ in range(2):  # the second one has learned what the first has asked for
+        assert command("run", "w.json", "--each", "rows.csv").code == 0
+    lines = [(line["row"], line["status"], line["cost"], line["charged"]) for line in results(place)]
+    assert lines == [("1", "done", "0.03", "charged"), ("", "gone", "0.03", "charged")]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="its signals end a process at once")
