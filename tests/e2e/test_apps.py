@@ -65,7 +65,7 @@ def test_the_picker_is_reached_from_an_app(page: Canvas) -> None:
 def test_an_app_asks_before_a_dear_run(page: Canvas) -> None:
     ask_above(page, 0.1)
     run = open_app(page, an_app(n=2))
-    queued, _ = hear(page)
+    queued = hear(page)
     run.get_by_role("button", name="Run", exact=True).click()
     expect(question(page)).to_contain_text("$0.106")
     page.shoot("asked-app")

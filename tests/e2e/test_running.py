@@ -65,6 +65,7 @@ def test_an_error_is_read_on_the_node_and_in_a_card_with_its_code(canvas: Canvas
     expect(card).to_contain_text("CONTENT_POLICY_VIOLATION")
     expect(card).to_contain_text("not charged")
     canvas.shoot("error")
+    canvas.close_host_error()
     card.get_by_role("button", name="Close").click()
     expect(card).to_have_count(0)
 

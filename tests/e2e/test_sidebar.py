@@ -93,7 +93,7 @@ def test_a_lost_call_is_let_go_from_its_page(canvas: Canvas, sidebar: Locator) -
     canvas.run()
     canvas.finished(GENERATE, "error")
     canvas.close_host_error()
-    sidebar.get_by_role("button", name="a lost kite").click()
+    sidebar.get_by_role("button", name="a lost kite").first.click()
     dialog = canvas.page.get_by_role("dialog")
     expect(dialog).to_contain_text("it may be charged twice")
     canvas.shoot("lost-call")
