@@ -121,13 +121,14 @@ def _find(body: Mapping[str, Any]) -> Refusal | None:
     return None
 
 
-def error_for(status: int, headers: Mapping[str, str], body: bytes) -> ApiError:
-    """The exception for an error answer: an error status, or a 200 whose body is an error.
+def error_for(status: int, headers: Mapping[str, str], body: bytes, content: Any = None) -> ApiError:
+    """The exception for an error answer: an error status, or a 200 whose body is an error. ``content`` is the body
+    decoded, where it is no plain JSON.
 
     It is charged where the body names a cost; not charged where the code, or else the status, or else the text, says
     that nothing was made; else that is not known: a cost of nothing is no word on that, for the bill may come later.
     """
-    content = _json(body)
+    content = _json(body) if content is None else content
     refusal = find_refusal(content) or Refusal(_describe(headers, body, content), None)
     code = refusal.code.upper() if refusal.code else None
     named = _BY_CODE.get(code or "")
