@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.faults.answers import THREE, THREE_B64, delivered
+from nodes import errors
+from tests.faults.answers import THREE, THREE_B64, delivered, refused
 from tests.faults.table import B64
 
 ROWS = [
@@ -14,4 +15,10 @@ ROWS = [
     delivered("data-uris", 3, inputs=THREE_B64),
     delivered("picture-body", inputs=B64),
     delivered("keep-alive", 3, inputs=THREE),
+    refused("unverified", errors.AuthenticationFailed, says="[ORGANIZATION_NOT_VERIFIED |"),
+    refused("no-region", errors.AuthenticationFailed, says="[REGION_NOT_SUPPORTED |"),
+    refused("no-quota", errors.InsufficientBalance, says="[INSUFFICIENT_QUOTA |"),
+    refused("model-denied", errors.ModelUnavailable, says="[MODEL_NOT_ALLOWED |"),
+    refused("key-budget", errors.InsufficientBalance, says="[KEY_BUDGET_EXCEEDED |"),
+    refused("azure-filter", errors.ContentPolicyViolation, says="[CONTENT_FILTERED |"),
 ]

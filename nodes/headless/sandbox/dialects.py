@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-from .fault import Fault, SpoilText
+from .fault import Fault, Instead, SpoilText
 from .sending import keep_alive
 
 
@@ -43,7 +43,45 @@ def _stream(text: str) -> str:
     return ": keep-alive\n\n".join([*events, "data: [DONE]\n\n"])
 
 
+def _refused(status: int, message: str, code: str | None, **more: Any) -> Instead:
+    """OpenAI's envelope around what others say."""
+    error = {"message": message, "type": None, "param": None, "code": code, **more}
+    return lambda fault, request: web.json_response({"error": error}, status=status)
+
+
+_UNVERIFIED = "Your organization must be verified to use the model. If you just verified, it can take up to 15 minutes."
+_REGION = "Country, region, or territory not supported"
+_DENIED = "key not allowed to access model. This key can only access models=['other']."
+_BUDGET = "Budget has been exceeded! Current cost: 1.1, Max budget: 1.0"
+_FILTERED = "The response was filtered due to the prompt triggering Azure OpenAI's content management policy."
+
+REFUSALS = (
+    Fault("unverified", "403 of OpenAI to an organisation", instead=_refused(403, _UNVERIFIED, None)),
+    Fault(
+        "no-region",
+        "403 of OpenAI to a country",
+        instead=_refused(403, _REGION, "unsupported_country_region_territory"),
+    ),
+    Fault(
+        "no-quota",
+        "429 of OpenAI that no waiting helps",
+        instead=_refused(429, "You exceeded your current quota.", "insufficient_quota"),
+    ),
+    Fault(
+        "model-denied",
+        "403 of LiteLLM to a key",
+        instead=_refused(403, _DENIED, "403", type="key_model_access_denied"),
+    ),
+    Fault(
+        "key-budget",
+        "429 of LiteLLM, whose budget for the key is spent",
+        instead=_refused(429, _BUDGET, "429", type="budget_exceeded"),
+    ),
+    Fault("azure-filter", "400 of Azure's content filter", instead=_refused(400, _FILTERED, "content_filter")),
+)
+
 DIALECTS = (
+    *REFUSALS,
     Fault("images-list", "pictures in `images`", spoil_text=_shaped(lambda data: {"images": data})),
     Fault("bare-list", "a list and nothing around it", spoil_text=_shaped(lambda data: data)),
     Fault(
