@@ -1,12 +1,13 @@
 """What an answer says about itself, beside its pictures: its request's id, the model that ran, the cost.
 
 Loose about shape: a field of an unexpected type counts as not there. Errors and pictures are read by the same rules.
-Source: docs.lumenfall.ai/api-reference/images.
+Sources: docs.lumenfall.ai/api-reference/images; the documentation of OpenRouter, DeepInfra and LiteLLM.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
@@ -42,10 +43,35 @@ class Metadata(BaseModel):
     cost_currency: Text = None
 
 
-def read_metadata(content: Any) -> Metadata:
-    """The ``metadata`` of an answer that JSON has decoded to ``content``. Never raises."""
-    metadata = content.get("metadata") if isinstance(content, Mapping) else None
-    return Metadata.model_validate(metadata) if isinstance(metadata, Mapping) else Metadata()
+class _Costs(BaseModel):
+    """Where gateways name the cost, in US dollars."""
+
+    cost: Money = None
+    total_cost: Money = None
+
+    @property
+    def named(self) -> float | None:
+        return self.total_cost if self.cost is None else self.cost
+
+
+COST_HEADER = "x-litellm-response-cost"
+
+
+def read_metadata(content: Any, headers: Mapping[str, str] = MappingProxyType({})) -> Metadata:
+    """What an answer that JSON has decoded to ``content`` says of itself: in ``metadata``, its cost also in ``usage``
+    (OpenRouter), ``inference_status`` (DeepInfra) or at the top, or in a header (LiteLLM). Never raises.
+    """
+    content = content if isinstance(content, Mapping) else {}
+    inner = content.get("metadata")
+    metadata = Metadata.model_validate(inner) if isinstance(inner, Mapping) else Metadata()
+    if metadata.cost is not None:
+        return metadata
+    places = [content.get("usage"), content.get("inference_status"), {"cost": content.get("cost")}]
+    costs = [_Costs.model_validate(place).named for place in places if isinstance(place, Mapping)]
+    # LiteLLM names 0 for a model of which it has no price.
+    costs.append(_Costs.model_validate({"cost": headers.get(COST_HEADER)}).named or None)
+    cost = next((cost for cost in costs if cost is not None), None)
+    return metadata if cost is None else metadata.model_copy(update={"cost": cost, "cost_currency": "USD"})
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:

@@ -19,6 +19,7 @@ from .metadata import MAX_NAME, Text, or_none, read_metadata, request_id
 from .refusals import error_for, find_refusal
 from .salvage import LISTS, TOO_MUCH, complete_members, has_too_many_parts, read_json
 from .shapes import begins_as_picture, inside, is_picture_text, link, read_shape
+from .tokens import Tokens, read_tokens
 
 MAX_ENTRIES = 1000
 """How many entries of an answer are looked at, whatever is in them."""
@@ -57,6 +58,7 @@ class Answer:
     provider: str | None = None
     cost: float | None = None
     currency: str | None = None
+    tokens: Tokens | None = None
     revised_prompts: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -91,7 +93,7 @@ def read_answer(
     """
     content, notes = _decode_or_salvage(headers, body, broken)
     answer = _Answer.model_validate(content)
-    metadata = read_metadata(content)
+    metadata = read_metadata(content, headers)
     identity = request_id(headers) or (answer.id and answer.id[:MAX_NAME])
     pictures: list[Picture] = []
     prompts: list[str] = []
@@ -145,6 +147,7 @@ def read_answer(
         cost=metadata.cost,
         # Of no use, and misleading, beside a cost that is not known.
         currency=None if metadata.cost is None else metadata.cost_currency or "USD",
+        tokens=read_tokens(content),
         revised_prompts=tuple(prompts),
         notes=tuple(notes),
     )

@@ -78,7 +78,8 @@ class Call:
     that were put off before the last one was sent (None for one without an id); ``peer`` is the address that the answer
     came from, and ``dated`` when, by the server's clock; ``unreadable``, whether what came was read in vain;
     ``doubted``, whether it was refused in a way that may come after the work, which the server's log did not confirm;
-    ``given_up``, when the user has said that equal requests are to be sent all the same.
+    ``given_up``, when the user has said that equal requests are to be sent all the same; ``approximate``, whether the
+    server named no cost, so that it was told from its tokens and a price list.
     """
 
     key: str
@@ -115,6 +116,11 @@ class Call:
     def cost_in_units(self) -> float | None:
         """The confirmed cost in units of ``currency``."""
         return None if self.cost is None else self.cost / NANOS
+
+    @property
+    def is_approximate(self) -> bool:
+        """Whether the cost was told from tokens and a price list."""
+        return self.cost is not None and "approximate" in self.facts
 
     @property
     def is_open(self) -> bool:

@@ -2,11 +2,38 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from nodes import errors
+from nodes.spend import Journal, entries
 from tests.faults.answers import THREE, THREE_B64, delivered, refused
-from tests.faults.table import B64
+from tests.faults.table import B64, Row, told
+from tests.faults.world import World
+
+GPT_IMAGE = {"model": "gpt-image-2", "size": "1024x1024"}
+
+
+def _as_another_server(world: World, patch: pytest.MonkeyPatch) -> None:
+    """One without a request log, so that nothing but the answer tells the cost."""
+    world.env["LUMENFALL_BASE_URL"] = world.sandbox.gateway_url
+
+
+def _is_marked(world: World, patch: pytest.MonkeyPatch) -> None:
+    (call,) = entries(Journal(world.folder))
+    assert call.is_approximate
+
+
+def priced(fault: str, **more: Any) -> Row:
+    """Its cost is booked to the last nano, wherever it is named."""
+    return delivered(fault, inputs=GPT_IMAGE, provoke=_as_another_server, **more)
+
 
 ROWS = [
+    priced("usage-cost"),
+    priced("cost-header"),
+    priced("tokens", runs=told("by OpenAI's price list its tokens cost about"), after=_is_marked),
     *(
         delivered(shape, 3, name=f"{shape} of {kind}", inputs=inputs)
         for shape in ("images-list", "bare-list", "strings", "image-url", "image-url-object", "event-stream")

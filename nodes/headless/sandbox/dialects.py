@@ -80,8 +80,38 @@ REFUSALS = (
     Fault("azure-filter", "400 of Azure's content filter", instead=_refused(400, _FILTERED, "content_filter")),
 )
 
+
+def _usage(of: Callable[[float], dict[str, Any]]) -> SpoilText:
+    """An answer that has ``usage`` in place of Lumenfall's ``metadata``."""
+
+    def spoil(text: str) -> str:
+        body = json.loads(text)
+        return json.dumps({**body, "usage": of(body.pop("metadata")["cost"])} | {"metadata": None})
+
+    return spoil
+
+
+def _tokens(cost: float) -> dict[str, Any]:
+    """As many as cost that at OpenAI's prices of 5, 8 and 30 US dollars a million."""
+    made = round((cost * 1e6 - 20 * 5 - 100 * 8) / 30)
+    rest = round((cost * 1e6 - 100 * 8 - made * 30) / 5)
+    details = {"text_tokens": rest, "image_tokens": 100}
+    total = made + rest + 100
+    return {"input_tokens": rest + 100, "input_tokens_details": details, "output_tokens": made, "total_tokens": total}
+
+
+def _cost_header(response: web.Response) -> web.Response:
+    body = json.loads(response.text or "")
+    response.headers["x-litellm-response-cost"] = str(body.pop("metadata")["cost"])
+    response.text = json.dumps(body)
+    return response
+
+
 DIALECTS = (
     *REFUSALS,
+    Fault("usage-cost", "the cost in `usage`, as OpenRouter has it", spoil_text=_usage(lambda cost: {"cost": cost})),
+    Fault("cost-header", "the cost in a header, as LiteLLM has it", spoil_answer=_cost_header),
+    Fault("tokens", "tokens and no cost, as OpenAI has it", spoil_text=_usage(_tokens)),
     Fault("images-list", "pictures in `images`", spoil_text=_shaped(lambda data: {"images": data})),
     Fault("bare-list", "a list and nothing around it", spoil_text=_shaped(lambda data: data)),
     Fault(
