@@ -23,6 +23,7 @@ from ..api import (
     error_for,
     holds_pictures,
     is_doubtful,
+    picture_fields,
     pictures_asked,
     request_id,
     says_nothing_was_begun,
@@ -168,7 +169,8 @@ class Checkout:
 
         try:
             try:
-                reply = await self.client.send(order.wire, self.wanted, call.id, note)
+                chosen = self.settings.picture_field
+                reply = await picture_fields.send(self.client, order.wire, chosen, self.wanted, call.id, note)
             except LumenfallError as error:
                 raise await self._failed(call, error) from error.__cause__
             except Exception as error:

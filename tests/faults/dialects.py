@@ -42,6 +42,7 @@ ROWS = [
     delivered("data-uris", 3, inputs=THREE_B64),
     delivered("picture-body", inputs=B64),
     delivered("keep-alive", 3, inputs=THREE),
+    refused("wants-image", errors.InvalidRequest),
     refused("unverified", errors.AuthenticationFailed, says="[ORGANIZATION_NOT_VERIFIED |"),
     refused("no-region", errors.AuthenticationFailed, says="[REGION_NOT_SUPPORTED |"),
     refused("no-quota", errors.InsufficientBalance, says="[INSUFFICIENT_QUOTA |"),

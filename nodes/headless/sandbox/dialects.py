@@ -49,6 +49,11 @@ def _refused(status: int, message: str, code: str | None, **more: Any) -> Instea
     return lambda fault, request: web.json_response({"error": error}, status=status)
 
 
+def _misses_image(fault: Fault, request: web.Request) -> web.Response:
+    complaint = {"type": "missing", "loc": ["body", "image"], "msg": "Field required", "input": None}
+    return web.json_response({"detail": [complaint]}, status=422)
+
+
 _UNVERIFIED = "Your organization must be verified to use the model. If you just verified, it can take up to 15 minutes."
 _REGION = "Country, region, or territory not supported"
 _DENIED = "key not allowed to access model. This key can only access models=['other']."
@@ -77,6 +82,7 @@ REFUSALS = (
         "429 of LiteLLM, whose budget for the key is spent",
         instead=_refused(429, _BUDGET, "429", type="budget_exceeded"),
     ),
+    Fault("wants-image", "422 of FastAPI that misses the field `image`", instead=_misses_image),
     Fault("azure-filter", "400 of Azure's content filter", instead=_refused(400, _FILTERED, "content_filter")),
 )
 
