@@ -25,6 +25,7 @@ from ..errors import (
     LumenfallError,
 )
 from . import downloads, quiet_logs, request_log
+from .base_urls import is_web_page, names_version, no_api
 from .certificates import VARIABLES, certificate_advice, certificates, is_of_certificates
 from .credentials import Server
 from .destinations import Guarded
@@ -340,6 +341,8 @@ class Client:
         except TooMuch:
             raise AnswerError(f"{path} answered with {TOO_MUCH}.", charged=Charged.NO) from None
         except (ValueError, RecursionError):
+            if is_web_page(reply.headers, reply.body) and not names_version(self.server.base_url):
+                raise no_api(self.server.base_url) from None
             raise AnswerError(f"{path} answered with something that is not JSON.", charged=Charged.NO) from None
 
     async def _free(self, method: str, url: str, *, whole: bool = True, **content: Any) -> Reply:

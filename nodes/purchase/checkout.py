@@ -28,6 +28,7 @@ from ..api import (
     request_id,
     says_nothing_was_begun,
 )
+from ..api.base_urls import require_api
 from ..api.prices import Price, price
 from ..errors import BudgetExceeded, Charged, ContentPolicyViolation, DryRunCharged, LumenfallError, sentences
 from ..host import Batch
@@ -143,6 +144,7 @@ class Checkout:
 
     async def _buy(self, order: Order) -> Delivery:
         self._check_wanted()
+        require_api(self.client.server.base_url)
         try:
             limits, needed = await self._reservation(order)
         except DryRunCharged as error:

@@ -9,7 +9,7 @@ import pytest
 from nodes import errors
 from nodes.spend import Journal, entries
 from tests.faults.answers import THREE, THREE_B64, delivered, refused
-from tests.faults.table import B64, Row, told
+from tests.faults.table import B64, Row, bought, fails, told
 from tests.faults.world import World
 
 GPT_IMAGE = {"model": "gpt-image-2", "size": "1024x1024"}
@@ -30,7 +30,20 @@ def priced(fault: str, **more: Any) -> Row:
     return delivered(fault, inputs=GPT_IMAGE, provoke=_as_another_server, **more)
 
 
+def _without_version(world: World, patch: pytest.MonkeyPatch) -> None:
+    world.env["LUMENFALL_BASE_URL"] = world.sandbox.gateway_url.removesuffix("/v1")
+
+
 ROWS = [
+    Row(
+        "a base URL without /v1, where a web page is",
+        fails(errors.InputError),
+        bought(),
+        (0, 1),
+        provoke=_without_version,
+        between=_as_another_server,
+        says="/gateway/v1 as the base URL. Nothing was sent.",
+    ),
     priced("usage-cost"),
     priced("cost-header"),
     priced("tokens", runs=told("by OpenAI's price list its tokens cost about"), after=_is_marked),

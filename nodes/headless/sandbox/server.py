@@ -16,7 +16,7 @@ from aiohttp import web
 from . import log
 from .answers import answer, paint
 from .billing import Account, Charge, estimate
-from .fault import Fault
+from .fault import Fault, page
 from .faults import parse
 from .log import Received
 from .media import SHELF, Shelf
@@ -29,7 +29,9 @@ from .validation import check
 OPENAI_BASE = "/openai/v1"
 NATIVE_BASE = "/v1"
 GATEWAY_BASE = "/gateway/v1"
-"""The same as any other server has it: for clients that ask Lumenfall's for more than OpenAI's API."""
+"""The same as any other server has it: for clients that ask Lumenfall's for more than OpenAI's API. Without the
+version there are web pages, as gateways show them to browsers.
+"""
 LINK_LIFETIME = 3600.0  # seconds, as documented for media.lumenfall.ai
 MAX_BODY = 1 << 30
 SHUTDOWN_TIMEOUT = 1.0  # seconds that a request may still take when the sandbox stops
@@ -263,6 +265,8 @@ class Sandbox:
         return redirect(request) if "hop" in request.query else self._shelf.serve(request)
 
     async def _nowhere(self, request: web.Request, received: Received, fault: Fault | None) -> web.Response:
+        if request.path.startswith("/gateway/"):
+            return page(200, "A gateway")
         raise Refusal("NOT_FOUND", f"Invalid URL ({request.method} {request.path})")
 
 
