@@ -191,7 +191,9 @@ class Catalogue:
         if cached.age_seconds is not None and cached.age_seconds < max_age:
             return cached
         # Long lists take a while, and this machine has other things to wait for.
-        return await asyncio.to_thread(self._take_in, await client.get("models"), cached)
+        return await asyncio.to_thread(
+            self._take_in, await client.get("models", **client.server.flavour.models_query), cached
+        )
 
     def _take_in(self, body: Any, cached: ModelList) -> ModelList:
         models = [_with_learnt(model, cached) for model in _read_once(body)]
