@@ -84,6 +84,13 @@ _KNOWN = (
         r"missing scopes|insufficient permissions for this operation",
     ),
     _advice(
+        "AUTHENTICATION_FAILED",
+        AuthenticationFailed,
+        "The gateway does not know this key: without a database LiteLLM takes its master key only.",
+        "no_db_connection",
+        r"^No connected db\b",
+    ),
+    _advice(
         "CONTENT_FILTERED",
         ContentPolicyViolation,
         "The content filter of Azure stopped it. Rephrase the prompt or use another picture; who administers the "
@@ -96,7 +103,7 @@ _KNOWN = (
         ContentPolicyViolation,
         ContentPolicyViolation.default_hint,
         "",
-        r"\bContentPolicyViolationError\b",
+        r"\bContentPolicyViolationError\b|rejected (by|as a result of) (our|the)[\w' ]* (safety system|content policy)",
     ),
 )
 

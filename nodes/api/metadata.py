@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field, ValidationError, ValidatorFunctionWrapHan
 MAX_NAME = 120
 """Characters of an id or a name that are kept."""
 
-REQUEST_ID_HEADERS = ("x-lumenfall-request-id", "x-request-id")
+REQUEST_ID_HEADERS = ("x-lumenfall-request-id", "x-request-id", "x-litellm-call-id")
 
 
 def or_none(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
