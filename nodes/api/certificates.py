@@ -71,7 +71,8 @@ def certificate_advice(error: BaseException) -> str:
         )
     if re.search(r"hostname mismatch|IP address mismatch|not valid for", text, re.IGNORECASE):
         return (
-            "The certificate is another machine's. Check the base URL, and what stands between (a proxy, a login page)."
+            "The certificate is another machine's, so SSL_CERT_FILE does not help: check the base URL, and what is "
+            "between (a proxy, the login page of a network)."
         )
     if "expired" in text or "not yet valid" in text:
         return "The certificate is not valid now. Check this machine's clock; else its owner has to renew it."
