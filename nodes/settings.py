@@ -41,6 +41,7 @@ Amount = Annotated[float, Field(ge=0, le=MAX_AMOUNT, allow_inf_nan=False), Befor
 Parallel = Annotated[int, Field(ge=1, le=16)]
 OnFailure = Literal["stop", "keep"]
 Receipts = Literal["full", "cost", "off"]
+PictureField = Literal["auto", "image[]", "image"]
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,9 @@ class Settings(BaseModel):
     """What becomes of a batch of which a request failed, where no Request Options node says it."""
     receipts: Annotated[Receipts, Variable("LUMENFALL_RECEIPTS")] = "full"
     """What saved pictures say of what they cost: all that is known, model and cost only, or nothing."""
+    picture_field: Annotated[PictureField, Variable("LUMENFALL_PICTURE_FIELD")] = "auto"
+    """By what name several pictures are sent to other servers than Lumenfall's; auto: ``image[]``, and ``image`` where
+    the server asks for that."""
     ask_above: Amount | None = None
     """US dollars: the browser asks before a run that costs more."""
     database: Annotated[str | None, Variable("LUMENFALL_DATABASE")] = Field(

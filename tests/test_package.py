@@ -178,8 +178,8 @@ TESTED_WITH: dict[str, str] = {
     "headless/playground/queue headless/playground/run",
     "tests/headless/playground/test_server.py": "headless/playground/describing headless/playground/middleware "
     "headless/playground/pack headless/playground/playground headless/playground/stubs",
-    "tests/headless/sandbox/test_faults.py": "headless/sandbox/fault headless/sandbox/media_faults "
-    "headless/sandbox/sending",
+    "tests/headless/sandbox/test_faults.py": "headless/sandbox/dialects headless/sandbox/fault "
+    "headless/sandbox/media_faults headless/sandbox/sending",
     "tests/headless/sandbox/test_media.py": "headless/sandbox/answers headless/sandbox/files",
     "tests/headless/sandbox/test_validation.py": "headless/sandbox/refusal",
     "tests/headless/sharing/test_file.py": "headless/pictures/decoding headless/pictures/exif headless/pictures/icc "

@@ -143,7 +143,13 @@ def test_the_databases_password_is_not_shown(tmp_path: Path) -> None:
 
 
 def test_every_variable_decides_its_setting(tmp_path: Path) -> None:
-    values = {"replay": "off", "on_failure": "keep", "receipts": "cost", "database": "postgresql://db/spend"}
+    values = {
+        "replay": "off",
+        "on_failure": "keep",
+        "receipts": "cost",
+        "picture_field": "image",
+        "database": "postgresql://db/spend",
+    }
     for variable, place in variables().items():
         text = values.get(place[-1], "3")
         settings = read_settings({variable: text}, tmp_path).model_dump()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from urllib.parse import urlsplit
 
@@ -10,6 +11,12 @@ import httpx
 
 from ..errors import InputError
 from .addresses import is_loopback
+
+BASE_URL = "BASE_URL"
+"""The code of what is wrong with one."""
+
+WEB_PAGES: set[str] = set()
+"""The base URLs under which a page came where a list of models should have been."""
 
 DEFAULT_BASE_URL = "https://api.lumenfall.ai/openai/v1"
 
@@ -35,7 +42,7 @@ def read_base_url(text: str) -> str:
     if not usable:
         raise InputError(
             "The configured base URL is not a usable address.",
-            code="BASE_URL",
+            code=BASE_URL,
             hint=f"It looks like {DEFAULT_BASE_URL}: http or https, no user name, no query.",
         )
     # A zone as systems write it: in a URL its % is %25 (RFC 6874).
@@ -52,3 +59,28 @@ def _is_usable(base_url: str) -> bool:
     if not base_url.isprintable() or any(character.isspace() for character in base_url):
         return False
     return bool(httpx.URL(base_url).host)
+
+
+def names_version(base_url: str) -> bool:
+    """Whether its path has a version of an API in it, such as ``/v1``."""
+    return re.search(r"/v\d", urlsplit(base_url).path) is not None
+
+
+def is_web_page(headers: Mapping[str, str], body: bytes) -> bool:
+    start = body[:1000].lstrip().lower()
+    return "html" in headers.get("content-type", "") and start.startswith((b"<!doctype html", b"<html"))
+
+
+def no_api(base_url: str) -> InputError:
+    """The error for a base URL under which a web server shows its pages."""
+    return InputError(
+        f"{base_url} is the address of a web page, not of an API: a list of models was asked for, and a page came.",
+        code=BASE_URL,
+        hint=f"Try {base_url}/v1 as the base URL. Nothing was sent.",
+    )
+
+
+def require_api(base_url: str) -> None:
+    """Raise InputError where there is none, as far as is known: the page would come in a picture's place, too."""
+    if base_url in WEB_PAGES:
+        raise no_api(base_url)

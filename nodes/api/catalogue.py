@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ..errors import AnswerError, ApiError, Charged, LumenfallError
 from ..host.files import write_durably
 from .addresses import is_loopback
+from .base_urls import BASE_URL, WEB_PAGES
 from .client import Client
 
 Mode = Literal["generate", "edit", "upscale", "variations"]
@@ -190,7 +191,9 @@ class Catalogue:
         if cached.age_seconds is not None and cached.age_seconds < max_age:
             return cached
         # Long lists take a while, and this machine has other things to wait for.
-        return await asyncio.to_thread(self._take_in, await client.get("models"), cached)
+        return await asyncio.to_thread(
+            self._take_in, await client.get("models", **client.server.flavour.models_query), cached
+        )
 
     def _take_in(self, body: Any, cached: ModelList) -> ModelList:
         models = [_with_learnt(model, cached) for model in _read_once(body)]
@@ -226,10 +229,17 @@ class Catalogue:
         if self._is_failing():
             return self.known()
         try:
-            return await self.fresh(client)
-        except LumenfallError:
-            self._note_failure()
-            return self.known()
+            fresh = await self.fresh(client)
+            WEB_PAGES.discard(self.base_url)
+            return fresh
+        except LumenfallError as error:
+            known = self.known()
+            if error.code == BASE_URL and known.source == "bundled":
+                # It is asked again each time: the user is about to mend it.
+                WEB_PAGES.add(self.base_url)
+            else:
+                self._note_failure()
+            return known
 
     def _is_failing(self) -> bool:
         return time.monotonic() < _failures.get(self.base_url, 0.0)

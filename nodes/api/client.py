@@ -5,13 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import os
 import secrets
-import ssl
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -28,9 +25,11 @@ from ..errors import (
     LumenfallError,
 )
 from . import downloads, quiet_logs, request_log
+from .base_urls import is_web_page, names_version, no_api
+from .certificates import VARIABLES, certificate_advice, certificates, is_of_certificates
 from .credentials import Server
 from .destinations import Guarded
-from .exchange import CERTIFICATE_ADVICE, NotSent, Reply, cause, exchange, is_of_certificates
+from .exchange import NotSent, Reply, cause, exchange
 from .long_texts import TooMuch
 from .memory import Share
 from .proxies import Proxies, Transport
@@ -73,18 +72,6 @@ USER_AGENT = "comfyui-lumenfall/0.1.0"
 """With the version that pyproject.toml names, which is not there to be read in every installation."""
 
 
-def _certificates() -> ssl.SSLContext:
-    """Those of the environment. Reading them takes a while, so all clients share them. Raises OSError, ValueError."""
-    names = (os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
-    # httpx 0.27 passes over one that is not there.
-    return _read_certificates(names, *(Path(name).stat().st_mtime_ns for name in names[:1] if name))
-
-
-@lru_cache(maxsize=1)
-def _read_certificates(names: tuple[str | None, ...], *changed: int) -> ssl.SSLContext:
-    return httpx.create_ssl_context()
-
-
 log = logging.getLogger(__name__)
 
 _warned: set[str] = set()
@@ -93,7 +80,7 @@ _warned: set[str] = set()
 class Client:
     """Speaks to one server for the length of one ``async with``; nothing of it outlives the event loop.
 
-    Proxies (:class:`Proxies` says which one when) and certificates (``SSL_CERT_FILE``) come from the environment.
+    Proxies (:class:`Proxies` says which one when) and certificates (``certificates``) come from the environment.
     Raises InputError, code NETWORK_SETTINGS, where they cannot be used.
     ``on_status`` receives a short line when something other than waiting for the answer goes on, else None. ``meter``
     counts what downloads bring. Beyond ``deadline``, a time of :func:`time.monotonic`, nothing that is free is waited
@@ -125,12 +112,12 @@ class Client:
         fresh = httpx.Limits(max_keepalive_connections=0)
         # Redirects are never followed: they could carry the key, or a paid body, to another machine.
         try:
-            tls = _certificates()
+            tls = certificates()
         except (OSError, ValueError) as error:
             raise InputError(
                 f"The certificate settings of the environment cannot be used ({error}).",
                 code="NETWORK_SETTINGS",
-                hint="Check SSL_CERT_FILE and SSL_CERT_DIR.",
+                hint=f"Check {', '.join(VARIABLES)}: a file or folder that is not there stops everything.",
             ) from error
         self._proxies = proxies = Proxies()
         proxies.check(server.base_url, tls)
@@ -366,6 +353,8 @@ class Client:
         except TooMuch:
             raise AnswerError(f"{path} answered with {TOO_MUCH}.", charged=Charged.NO) from None
         except (ValueError, RecursionError):
+            if is_web_page(reply.headers, reply.body) and not names_version(self.server.base_url):
+                raise no_api(self.server.base_url) from None
             raise AnswerError(f"{path} answered with something that is not JSON.", charged=Charged.NO) from None
 
     async def _free(self, method: str, url: str, *, whole: bool = True, **content: Any) -> Reply:
@@ -392,6 +381,6 @@ class Client:
         reason = self._redact(cause(error))
         hint = "Check the network, the proxy settings and the base URL."
         if is_of_certificates(error):
-            hint = CERTIFICATE_ADVICE
+            hint = certificate_advice(error)
         host = httpx.URL(self.server.base_url).netloc.decode("ascii")
         return ConnectionFailed(f"{host} could not be reached ({reason}).", hint=hint, charged=Charged.NO)

@@ -20,8 +20,9 @@ import httpx
 import tenacity
 
 from ..errors import DownloadError
+from .certificates import certificate_advice, is_of_certificates
 from .credentials import Server
-from .exchange import CERTIFICATE_ADVICE, cause, is_of_certificates, unpack
+from .exchange import cause, unpack
 from .memory import Share
 
 MAX_BYTES = 256 * 2**20
@@ -188,7 +189,7 @@ async def _fetch(
                 raise DownloadError(
                     f"The certificate of {httpx.URL(url).host}, where the finished picture is, is not accepted "
                     f"({cause(error)}).",
-                    hint=CERTIFICATE_ADVICE,
+                    hint=certificate_advice(error),
                 ) from error
             raise _Transient(type(error).__name__) from error
     raise DownloadError(f"The address of the finished picture redirects more than {MAX_REDIRECTS} times.")

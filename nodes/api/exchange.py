@@ -135,14 +135,6 @@ def _reason(error: Exception, deadline: float, limit: int) -> str:
     return f"the connection broke ({cause(error)})"
 
 
-CERTIFICATE_ADVICE = "Behind a company's proxy, point SSL_CERT_FILE at its certificate."
-
-
-def is_of_certificates(error: BaseException) -> bool:
-    """Whether encryption failed for a certificate that is not trusted, or is another machine's."""
-    return "CERTIFICATE" in str(error).upper()
-
-
 def cause(error: BaseException) -> str:
     """An error of the network in a few words."""
     return str(error) or type(error).__name__

@@ -1,12 +1,13 @@
 """What differs between servers that speak OpenAI's image API.
 
-Sources: docs.lumenfall.ai/api-reference and its model pages; the types of openai-python 3.57.0 (November 2026).
+Sources: docs.lumenfall.ai/api-reference and its model pages; the types of openai-python 3.57.0 (November 2026); the
+documentation of OpenRouter.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from .addresses import is_loopback
@@ -26,6 +27,10 @@ class Flavour:
     """Whether ``size`` may be a ratio such as 16:9."""
     native: bool
     """Whether dry run, balance, request log and model schemas exist."""
+    has_references: bool = False
+    """Whether pictures are made and edited at the same address, by JSON that holds those to go by; without masks."""
+    models_query: Mapping[str, str] = field(default_factory=dict)
+    """What is asked of the list of models, so that those for pictures are in it."""
     max_image_bytes: int = 50 * 10**6
     """Per picture; OpenAI's limit, and above what Lumenfall advises."""
     max_mask_bytes: int = 4 * 10**6
@@ -78,6 +83,19 @@ OPENAI = Flavour(
     native=False,
 )
 
+OPENROUTER = Flavour(
+    name="OpenRouter",
+    withheld={},
+    response_format=None,
+    ratio_sizes=True,
+    native=False,
+    has_references=True,
+    models_query={"output_modalities": "image"},
+)
+"""By its documentation (openrouter.ai/docs/guides/overview/multimodal/image-generation, and its SDK's
+ImageGenerationRequest), never tried.
+"""
+
 OTHER = Flavour(name="OpenAI-compatible", withheld={}, response_format=None, ratio_sizes=True, native=False)
 
 
@@ -103,4 +121,6 @@ def flavour_of(base_url: str) -> Flavour:
         return LUMENFALL
     if host == "api.openai.com" or host.endswith(_OPENAI_HOSTS):
         return OPENAI
+    if host == "openrouter.ai" or host.endswith(".openrouter.ai"):
+        return OPENROUTER
     return OTHER

@@ -1,12 +1,13 @@
 """What an answer says about itself, beside its pictures: its request's id, the model that ran, the cost.
 
 Loose about shape: a field of an unexpected type counts as not there. Errors and pictures are read by the same rules.
-Source: docs.lumenfall.ai/api-reference/images.
+Sources: docs.lumenfall.ai/api-reference/images; the documentation of OpenRouter, DeepInfra and LiteLLM.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, PrivateAttr, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
@@ -14,7 +15,7 @@ from pydantic import BaseModel, Field, PrivateAttr, ValidationError, ValidatorFu
 MAX_NAME = 120
 """Characters of an id or a name that are kept."""
 
-REQUEST_ID_HEADERS = ("x-lumenfall-request-id", "x-request-id")
+REQUEST_ID_HEADERS = ("x-lumenfall-request-id", "x-request-id", "x-litellm-call-id")
 
 
 def or_none(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
@@ -60,14 +61,39 @@ class Metadata(BaseModel):
         return self._named is not None and self.cost is None
 
 
-def read_metadata(content: Any) -> Metadata:
-    """The ``metadata`` of an answer that JSON has decoded to ``content``. Never raises."""
-    named = content.get("metadata") if isinstance(content, Mapping) else None
-    if not isinstance(named, Mapping):
-        return Metadata()
-    metadata = Metadata.model_validate(named)
+class _Costs(BaseModel):
+    """Where gateways name the cost, in US dollars."""
+
+    cost: Money = None
+    total_cost: Money = None
+
+    @property
+    def named(self) -> float | None:
+        return believable(self.total_cost if self.cost is None else self.cost, "USD")
+
+
+COST_HEADER = "x-litellm-response-cost"
+
+
+def read_metadata(content: Any, headers: Mapping[str, str] = MappingProxyType({})) -> Metadata:
+    """What an answer that JSON has decoded to ``content`` says of itself: in ``metadata``, its cost also in ``usage``
+    (OpenRouter), ``inference_status`` (DeepInfra) or at the top, or in a header (LiteLLM). Never raises.
+    """
+    content = content if isinstance(content, Mapping) else {}
+    inner = content.get("metadata")
+    inner = inner if isinstance(inner, Mapping) else {}
+    metadata = Metadata.model_validate(inner)
+    metadata._named = inner.get("cost")
     metadata.cost = believable(metadata.cost, metadata.cost_currency)
-    metadata._named = named.get("cost")
+    if metadata.cost is not None:
+        return metadata
+    places = [content.get("usage"), content.get("inference_status"), {"cost": content.get("cost")}]
+    costs = [_Costs.model_validate(place).named for place in places if isinstance(place, Mapping)]
+    # LiteLLM names 0 for a model of which it has no price.
+    costs.append(_Costs.model_validate({"cost": headers.get(COST_HEADER)}).named or None)
+    cost = next((cost for cost in costs if cost is not None), None)
+    if cost is not None:
+        metadata.cost, metadata.cost_currency = cost, "USD"
     return metadata
 
 

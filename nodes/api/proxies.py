@@ -58,16 +58,17 @@ class Proxies:
         """Through the proxy for ``scheme``. Raises InputError where it cannot be used."""
         variable = self._variable(scheme)
         assert variable is not None
-        value = self._values[variable]
+        value = _spelled(self._values[variable])
         try:
-            proxy = httpx.Proxy(value if "://" in value else f"http://{value}")
+            proxy = httpx.Proxy(value)
             # httpx writes blanks as %20.
             port = 80 if proxy.url.port is None else proxy.url.port
             if not proxy.url.host or "%" in proxy.url.host or not 0 < port < 2**16:
                 raise ValueError("no host, or no port")
             return httpx.AsyncHTTPTransport(verify=tls, limits=limits, proxy=proxy)
         except ImportError:
-            problem, change = "is a SOCKS proxy, which needs another package", "Run `pip install httpx[socks]`"
+            problem = "is a SOCKS proxy, which needs another package"
+            change = "Run `pip install httpx[socks]` in ComfyUI's Python and start it again"
         except (httpx.InvalidURL, ValueError):
             # Never the value, nor what the library says of it: a password may stand in it.
             problem, change = "is not the address of a proxy", "Make it look like http://proxy.example.com:3128"
@@ -110,6 +111,16 @@ class Proxies:
 
     def _variable(self, scheme: str) -> str | None:
         return next((name for name in (scheme, "all") if self._values.get(name)), None)
+
+
+_SOCKS = re.compile(r"socks(5h?)?://", re.IGNORECASE)
+
+
+def _spelled(value: str) -> str:
+    """The address of a proxy as httpx takes it: SOCKS is its version 5, and looks names up itself, however it is
+    spelled. Without a scheme it is an http proxy.
+    """
+    return _SOCKS.sub("socks5://", value, count=1) if "://" in value else f"http://{value}"
 
 
 def _secrets(values: Iterable[str]) -> list[bytes]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import (
@@ -26,6 +26,7 @@ from ..errors import (
     RateLimited,
     ServerFault,
 )
+from .advice import FORBIDDEN, find_advice
 from .metadata import read_metadata, request_id
 from .salvage import read_json
 
@@ -103,6 +104,8 @@ class Refusal:
 
     message: str
     code: str | None
+    names: tuple[str, ...] = ()
+    """What else it is called: by its type, where it has no code, and by the code of an error inside it."""
 
 
 def find_refusal(body: Any) -> Refusal | None:
@@ -114,7 +117,7 @@ def find_refusal(body: Any) -> Refusal | None:
     if not isinstance(body, Mapping):
         return None
     refusal = _find(body)
-    return refusal and Refusal(_shorten(refusal.message), refusal.code)
+    return refusal and replace(refusal, message=_shorten(refusal.message))
 
 
 def _find(body: Mapping[str, Any]) -> Refusal | None:
@@ -122,7 +125,8 @@ def _find(body: Mapping[str, Any]) -> Refusal | None:
     if isinstance(error, str) and error:
         return Refusal(error, _code(body))
     if isinstance(error, Mapping) and error:
-        return Refusal(str(error.get("message") or error.get("detail") or "no message"), _code(error) or _code(body))
+        message = str(error.get("message") or error.get("detail") or "no message")
+        return Refusal(message, _code(error) or _code(body), _names(error))
     if body.get("error_code"):
         return Refusal(str(body.get("message") or body.get("error_message") or "no message"), _code(body))
     if "data" not in body and (body.get("detail") or body.get("message")):
@@ -130,20 +134,29 @@ def _find(body: Mapping[str, Any]) -> Refusal | None:
     return None
 
 
-def error_for(status: int, headers: Mapping[str, str], body: bytes) -> ApiError:
-    """The exception for an error answer: an error status, or a 200 whose body is an error.
+def error_for(status: int, headers: Mapping[str, str], body: bytes, content: Any = None) -> ApiError:
+    """The exception for an error answer: an error status, or a 200 whose body is an error. ``content`` is the body
+    decoded, where it is no plain JSON.
 
     It is charged where the body names a cost; not charged where the code, or else the status, or else the text, says
     that nothing was made; else that is not known: a cost of nothing is no word on that, for the bill may come later;
     nor is one that cannot be a cost, which however contradicts the others.
     """
-    content = _json(body)
+    content = _json(body) if content is None else content
     refusal = find_refusal(content) or Refusal(_describe(headers, body, content), None)
     code = refusal.code.upper() if refusal.code else None
     named = _BY_CODE.get(code or "")
     if not named and code not in NOT_BEGUN and status not in _BY_STATUS and _NO_PROVIDER.search(refusal.message):
         named = ModelUnavailable
     by_proxy = not named and (status == 407 or "proxy-authenticate" in headers)
+    advice = find_advice([refusal.code])
+    if not advice and status in _NOT_PROCESSED and not by_proxy:
+        # Nothing was made, whatever is meant: a prompt that is quoted changes nothing of what is said of money.
+        is_vague = named in (None, ModelUnavailable, InvalidRequest)
+        advice = find_advice(refusal.names, refusal.message if is_vague else "")
+    named = advice.kind if advice else named
+    if status == 403 and not named and not by_proxy:
+        advice = FORBIDDEN
     kind = named or _BY_STATUS.get(status) or (ServerFault if status >= 500 else ApiError)
     if by_proxy:
         # What it refuses says nothing of the server's key.
@@ -167,6 +180,9 @@ def error_for(status: int, headers: Mapping[str, str], body: bytes) -> ApiError:
         hint = "Check the user and password in HTTP_PROXY, HTTPS_PROXY or ALL_PROXY, or name the server in NO_PROXY."
     elif code in NOT_BEGUN:
         hint = RateLimited.default_hint
+    elif advice:
+        hint = advice.hint
+        code = code if advice is FORBIDDEN and code else advice.code
     return kind(
         f"The {who} refused ({status}): {message}{'' if message.endswith(('.', '!', '?')) else '.'}",
         hint=hint,
@@ -188,7 +204,17 @@ def _detail(detail: Any) -> str:
 
 def _code(body: Mapping[str, Any]) -> str | None:
     found = body.get("code") or body.get("error_code")
-    return found if isinstance(found, str) and re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", found) else None
+    # LiteLLM repeats the status there.
+    return found if isinstance(found, str) and re.fullmatch(r"(?!\d+$)[A-Za-z0-9_.-]{1,64}", found) else None
+
+
+def _names(error: Mapping[str, Any]) -> tuple[str, ...]:
+    inner = [error.get(name) for name in ("inner_error", "innererror")]
+    found = [
+        None if _code(error) else error.get("type"),
+        *(each.get("code") for each in inner if isinstance(each, Mapping)),
+    ]
+    return tuple(name for name in found if isinstance(name, str))
 
 
 def _code_without_body(kind: type[ApiError], status: int) -> str:

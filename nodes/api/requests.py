@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Literal, TypedDict
 
@@ -101,9 +102,9 @@ def write_request(
     """``request`` in the form that ``flavour`` understands.
 
     Generations are JSON, edits and variations multipart: ``image`` for one picture, ``image[]`` repeated for
-    several, ``mask``. Fields that the server does not know are left out and named in ``notes``; so are those whose
-    value is none of the few that the model ``accepts``. Raises InputError for what the server would refuse or misread
-    for certain.
+    several, ``mask``; where there are references, both are JSON. Fields that the server does not know are left out and
+    named in ``notes``; so are those whose value is none of the few that the model ``accepts``. Raises InputError for
+    what the server would refuse or misread for certain.
     """
     parameters, notes = _parameters(request, flavour, takes_seed, accepts)
     body = {"model": request.model}
@@ -111,10 +112,26 @@ def write_request(
         body["prompt"] = request.prompt
     body.update(parameters)
     path = f"images/{request.endpoint}"
+    if flavour.has_references:
+        return _with_references(request, body, flavour, notes)
     if request.endpoint == "generations":
         return WireRequest(path, {"json": body}, notes)
     files, changes = _files(request, flavour)
     return WireRequest(path, {"data": form_fields(body), "files": files}, (*notes, *changes))
+
+
+def _with_references(
+    request: ImageRequest, body: dict[str, Any], flavour: Flavour, notes: tuple[str, ...]
+) -> WireRequest:
+    if request.endpoint == "variations":
+        raise InputError(f"{flavour.name} has no /images/variations.", hint="Choose a model that edits, or edit.")
+    files, changes = _files(replace(request, mask=None), flavour)
+    if files:
+        addresses = [f"data:{kind};base64,{base64.b64encode(content).decode()}" for _, (_, content, kind) in files]
+        body["input_references"] = [{"type": "image_url", "image_url": {"url": address}} for address in addresses]
+    if request.mask is not None:
+        changes.append(f"The mask was not sent: {flavour.name} takes none, and may change the whole picture.")
+    return WireRequest("images", {"json": body}, (*notes, *changes))
 
 
 def _parameters(

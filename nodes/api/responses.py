@@ -6,7 +6,6 @@ Sources: docs.lumenfall.ai/api-reference/images and /cost-estimation, OpenAI's o
 
 from __future__ import annotations
 
-import base64
 import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,10 +14,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, FiniteFloat, ValidationError, WrapValidator
 
 from ..errors import AnswerError, Charged, ConnectionFailed, DryRunCharged
-from .long_texts import LongText, TooMuch, decode_base64
+from .long_texts import TooMuch, decode_base64
 from .metadata import MAX_NAME, Text, or_none, read_metadata, request_id
 from .refusals import error_for, find_refusal
-from .salvage import TOO_MUCH, complete_members, has_too_many_parts, read_json
+from .salvage import LISTS, TOO_MUCH, complete_members, has_too_many_parts, read_json
+from .shapes import begins_as_picture, inside, is_picture_text, link, read_shape
+from .tokens import Tokens, read_tokens
 
 MAX_ENTRIES = 1000
 """How many entries of an answer are looked at, whatever is in them."""
@@ -28,12 +29,6 @@ MAX_PROMPT = 20_000
 
 Number = Annotated[FiniteFloat | None, WrapValidator(or_none)]
 Flag = Annotated[bool | None, WrapValidator(or_none)]
-
-
-class _Item(BaseModel):
-    url: Text = None
-    b64_json: Text = None
-    revised_prompt: Text = None
 
 
 class _Answer(BaseModel):
@@ -63,6 +58,7 @@ class Answer:
     provider: str | None = None
     cost: float | None = None
     currency: str | None = None
+    tokens: Tokens | None = None
     revised_prompts: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -97,23 +93,23 @@ def read_answer(
     """
     content, notes = _decode_or_salvage(headers, body, broken)
     answer = _Answer.model_validate(content)
-    metadata = read_metadata(content)
+    metadata = read_metadata(content, headers)
     identity = request_id(headers) or (answer.id and answer.id[:MAX_NAME])
     pictures: list[Picture] = []
     prompts: list[str] = []
     unusable: list[str] = []
-    entries = 0
+    looked_at = 0
     for number, entry in enumerate((answer.data or [])[:MAX_ENTRIES], start=1):
         if most is not None and len(pictures) >= most:
             break
-        entries = number
+        looked_at = number
         try:
             pictures.append(_picture(entry))
         except ValueError as error:
             unusable.append(f"Picture {number} of the answer cannot be used: {_reason(error)}.")
             continue
-        prompt = _Item.model_validate(entry).revised_prompt
-        if prompt:
+        prompt = entry.get("revised_prompt") if isinstance(entry, Mapping) else None
+        if isinstance(prompt, str) and prompt:
             prompts.append(prompt[:MAX_PROMPT])
     notes += unusable[:1]
     if len(unusable) > 1:
@@ -123,7 +119,7 @@ def read_answer(
         charged = Charged.YES if metadata.cost else None
         if answer.data and metadata.cost is None:
             charged = Charged.UNKNOWN
-        raise error_for(status, headers, body).replaced(
+        raise error_for(status, headers, body, content).replaced(
             charged=charged, cost=metadata.cost or None, currency=metadata.cost_currency
         )
     reported = "" if 200 <= status < 300 else f" an error ({status})"
@@ -131,9 +127,9 @@ def read_answer(
         notes.append(f"The server also reported{reported}: {refusal.message if refusal else 'it did not say which.'}")
     if metadata.is_cost_odd:
         notes.append("The cost that the answer names cannot be one, and does not count.")
-    beyond = len(answer.data or []) - entries
+    beyond = len(answer.data or []) - looked_at
     if beyond and pictures:
-        notes.append(f"The answer held {beyond} more than {entries} pictures; they were not fetched.")
+        notes.append(f"The answer held {beyond} more than {looked_at} pictures; they were not fetched.")
     if not pictures:
         raise AnswerError(
             " ".join(["The server reported success but sent no usable picture.", *notes]),
@@ -145,7 +141,7 @@ def read_answer(
         )
     return Answer(
         pictures=tuple(pictures),
-        entries=entries,
+        entries=looked_at,
         beyond=beyond,
         request_id=identity,
         executed_model=_name(metadata.executed_model, headers.get("x-lumenfall-model")),
@@ -153,6 +149,7 @@ def read_answer(
         cost=metadata.cost,
         # Of no use, and misleading, beside a cost that is not known.
         currency=None if metadata.cost is None else metadata.cost_currency or "USD",
+        tokens=read_tokens(content),
         revised_prompts=tuple(prompts),
         notes=tuple(notes),
     )
@@ -164,13 +161,15 @@ def _name(*names: str | None) -> str | None:
 
 def holds_pictures(body: bytes) -> bool:
     """Whether an answer, whatever its status, brings a picture that can be used: it was made then."""
-    if b'"data"' not in body:
+    if not any(f'"{name}"'.encode() in body for name in LISTS):
         return False
     try:
         content = _decode_json({}, body)
     except AnswerError:
         content = complete_members(body)
-    return any(_is_usable(entry) for entry in (_Answer.model_validate(content).data or [])[:MAX_ENTRIES])
+    # A refusal may quote what was sent: only what is a list of pictures by its name counts.
+    listed = next((content[name] for name in LISTS if content.get(name)), None)
+    return isinstance(listed, list) and any(_is_usable(entry) for entry in listed[:MAX_ENTRIES])
 
 
 def _is_usable(entry: Any) -> bool:
@@ -226,7 +225,7 @@ _JOB = ("job", "job_id", "task", "task_id")
 
 def _holds_media(headers: Mapping[str, str], body: bytes, content: Mapping[str, Any]) -> bool:
     kind = headers.get("content-type", "")
-    is_file = kind.startswith(("image/", "video/")) or _begins_as_picture(body)
+    is_file = kind.startswith(("image/", "video/")) or begins_as_picture(body)
     return is_file or any(content.get(name) or (name == "data" and name in content) for name in _MEDIA)
 
 
@@ -234,11 +233,6 @@ def _speaks_of_pictures(headers: Mapping[str, str], body: bytes) -> bool:
     """Whether pictures may be in it in a shape that nobody reads: a stream of events, JSON of many lines, a page."""
     is_stream = headers.get("content-type", "").lower().startswith("text/event-stream")
     return is_stream or b"b64_json" in body or b"data:image/" in body
-
-
-def _begins_as_picture(body: bytes) -> bool:
-    """Whether ``body`` begins as a picture's file does."""
-    return body.startswith((b"\x89PNG", b"\xff\xd8\xff", b"GIF8")) or body[:4] + body[8:12] == b"RIFFWEBP"
 
 
 def _is_job(content: Mapping[str, Any]) -> bool:
@@ -269,22 +263,26 @@ def read_balance(status: int, headers: Mapping[str, str], body: bytes) -> Balanc
 
 
 def _decode_or_salvage(headers: Mapping[str, str], body: bytes, broken: str | None) -> tuple[dict[str, Any], list[str]]:
-    """The answer, or what has arrived of it with a note that says so."""
-    if broken is None and _begins_as_picture(body):
-        return {"data": [{"b64_json": base64.b64encode(body).decode()}]}, []
+    """The answer, its pictures listed in ``data``; or what has arrived of it, with a note that says so."""
+    if broken is None and begins_as_picture(body):
+        return {"data": [body]}, []
+    shaped, cause = None, None
     try:
-        return _decode_json(headers, body), []
-    except AnswerError as error:
-        content = complete_members(body)
-        saved = content.get("data")
-        if isinstance(saved, list) and saved:
-            if isinstance(error.__cause__, TooMuch):
-                return content, [f"The answer has {TOO_MUCH}; only its beginning was read."]
-            pictures = "1 picture" if len(saved) == 1 else f"{len(saved)} pictures"
-            reason = f" ({broken})" if broken else ""
-            return content, [f"The answer broke off{reason}; {pictures} of it could be saved."]
-        if broken is None:
-            raise
+        shaped = read_shape(body)
+    except TooMuch as error:
+        cause = error
+    if shaped and (shaped.is_whole or not (broken or shaped.content["data"])):
+        return shaped.content, []
+    content = shaped.content if shaped else complete_members(body)
+    saved = content.get("data")
+    if isinstance(saved, list) and saved:
+        if cause:
+            return content, [f"The answer has {TOO_MUCH}; only its beginning was read."]
+        pictures = "1 picture" if len(saved) == 1 else f"{len(saved)} pictures"
+        reason = f" ({broken})" if broken else ""
+        return content, [f"The answer broke off{reason}; {pictures} of it could be saved."]
+    if broken is None:
+        raise _unreadable(headers, body, cause)
     raise ConnectionFailed(
         f"The answer did not arrive whole ({broken}), and no picture of it could be saved.",
         hint="Look the request up before you send it again.",
@@ -300,36 +298,41 @@ def _decode_json(headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
             return content
     except (ValueError, RecursionError) as error:
         cause = error
-    what = "cut-off or broken JSON" if body[:100].lstrip()[:1] in (b"{", b"[") else "no JSON"
+    raise _unreadable(headers, body, cause)
+
+
+def _unreadable(headers: Mapping[str, str], body: bytes, cause: Exception | None) -> AnswerError:
+    what = "cut-off or broken JSON" if body[:10_000].lstrip()[:1] in (b"{", b"[") else "no JSON"
     what = f"JSON of {TOO_MUCH}" if isinstance(cause, TooMuch) else what
-    raise AnswerError(
+    error = AnswerError(
         f"The server reported success with {what} ({len(body):,} bytes).",
         hint="Look the request up in the dashboard before you send it again.",
         request_id=request_id(headers),
-    ) from cause
+    )
+    error.__cause__ = cause
+    return error
 
 
 def _picture(entry: Any) -> Picture:
-    item = _Item.model_validate(entry)
-    # As they came: what pydantic gives of a long text is its beginning.
-    inside: str = entry["b64_json"] if item.b64_json else ""
-    address: str = entry["url"] if item.url else ""
-    is_link = bool(address) and not address.startswith("data:")
-    link = address.whole() if isinstance(address, LongText) and is_link else address if is_link else None
-    if inside:
+    if isinstance(entry, bytes):
+        return Picture(entry)
+    if isinstance(entry, str) and is_picture_text(entry):
+        entry = {"url" if ":" in entry[:8] else "b64_json": entry}
+    if not isinstance(entry, Mapping):
+        raise ValueError("it is not an object")
+    text, address = inside(entry), link(entry)
+    if text:
         try:
-            return Picture(decode_base64(inside), link)
+            return Picture(decode_base64(text), address)
         except binascii.Error:
             if not address:
                 raise
-    if link:
-        return Picture(url=link)
     if address:
-        return Picture(content=decode_base64(address))
+        return Picture(url=address)
     raise ValueError("it has neither url nor b64_json")
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, binascii.Error):
         return f"its base64 is damaged ({error})"
-    return "it is not an object" if isinstance(error, ValidationError) else str(error)
+    return str(error)

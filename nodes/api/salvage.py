@@ -15,6 +15,9 @@ MOST_PARTS = 200_000
 each takes up to a hundred bytes of memory. Pictures in base64 are one each.
 """
 
+LISTS = ("data", "images")
+"""Members of an answer that list its pictures."""
+
 TOO_MUCH = f"more than {MOST_PARTS:,} parts or texts"
 
 _PART = re.compile(rb"[{\[,]")
@@ -79,9 +82,9 @@ class _BrokenOff(Exception):
 
 def complete_members(body: bytes) -> dict[str, Any]:
     """The members of the outermost object that are complete, up to the first that is not, or to what is too much. Long
-    texts are LongText.
+    texts are LongText. Whatever list has the pictures, it is called ``data``.
 
-    Of an incomplete ``data`` list its complete entries are kept, and of the others the addresses and base64 that can be
+    Of an incomplete list its complete entries are kept, and of the others the addresses and base64 that can be
     told by their names. Never raises; empty where nothing can be had.
     """
     try:
@@ -95,13 +98,16 @@ def complete_members(body: bytes) -> dict[str, Any]:
 
 def _complete(text: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
+    bare: list[Any] = []
     scan = _Scan(text)
     try:
+        if scan.at("["):
+            scan.fill(bare)
         scan.expect("{")
         while True:
             key = scan.value()
             scan.expect(":")
-            if key == "data" and scan.at("["):
+            if key in LISTS and scan.at("["):
                 scan.fill(found.setdefault("data", []))
             else:
                 found[str(key)] = scan.value()
@@ -109,13 +115,15 @@ def _complete(text: str) -> dict[str, Any]:
     except _BrokenOff:
         if "data" not in found or scan.is_in_data:
             _add_named(text[scan.place :], found)
-        return found
+        objects = [entry for entry in bare if isinstance(entry, dict) and entry]
+        return found | {"data": objects} if objects else found
 
 
-_DATA = re.compile(r'"data"\s*:\s*\[')
+_DATA = re.compile(r'"(?:data|images)"\s*:\s*\[')
 _METADATA = re.compile(r'\]\s*,\s*"metadata"\s*:\s*')
 _NAMED = re.compile(
-    r'"(?P<name>url|b64_json)"\s*:\s*"(?P<text>[^"\\]*(?:\\.[^"\\]*)*)"(?=\s*[,}])|(?P<next>\}\s*,\s*\{)', re.DOTALL
+    r'"(?P<name>url|b64_json|image_url|b64)"\s*:\s*"(?P<text>[^"\\]*(?:\\.[^"\\]*)*)"(?=\s*[,}])|(?P<next>\}\s*,\s*\{)',
+    re.DOTALL,
 )
 """A picture of an entry, or where the next entry begins."""
 

@@ -18,11 +18,11 @@ def describe(model: str, results: Results, notes: Sequence[str], images: torch.T
     """The report of a node: totals first, then each request.
 
     ``cost`` is the sum of what this run paid in ``currency``, None where the server named no cost, or where there are
-    ``costs`` in several currencies; ``replayed``
-    tells whether all came from the store for nothing; ``seconds`` is the time of the slowest request; ``sizes`` are
-    those that came, ``size`` that of the tensor handed on; ``originals`` are the files as they came, below the pack's
-    private folder; ``missing`` is how many fewer pictures came than were asked for; ``failures`` are the requests that
-    failed, where the user chose to keep going.
+    ``costs`` in several currencies; ``approximate`` is there where some of it was told from tokens and a price list;
+    ``replayed`` tells whether all came from the store for nothing; ``seconds`` is the time of the slowest request;
+    ``sizes`` are those that came, ``size`` that of the tensor handed on; ``originals`` are the files as they came,
+    below the pack's private folder; ``missing`` is how many fewer pictures came than were asked for; ``failures`` are
+    the requests that failed, where the user chose to keep going.
     """
     deliveries = results.deliveries
     costs = costs_of(deliveries)
@@ -34,6 +34,7 @@ def describe(model: str, results: Results, notes: Sequence[str], images: torch.T
         "provider": first.provider,
         "request_id": first.request_id,
         **cost_facts(costs),
+        **({"approximate": True} if any(map(_is_about, deliveries)) else {}),
         "replayed": all(delivery.replayed for delivery in deliveries),
         "seconds": round(max(delivery.seconds for delivery in deliveries), 2),
         "count": images.shape[0],
@@ -50,6 +51,7 @@ def describe(model: str, results: Results, notes: Sequence[str], images: torch.T
                 "provider": delivery.call.provider,
                 "request_id": delivery.call.request_id,
                 "cost": delivery.cost,
+                **({"approximate": True} if _is_about(delivery) else {}),
                 "replayed": delivery.replayed,
                 "seconds": round(delivery.seconds, 2),
                 "sizes": _sizes(delivery),
@@ -60,6 +62,10 @@ def describe(model: str, results: Results, notes: Sequence[str], images: torch.T
         ],
         "failures": results.failures,
     }
+
+
+def _is_about(delivery: Delivery) -> bool:
+    return delivery.call.is_approximate and not delivery.replayed
 
 
 def cost_facts(costs: Mapping[str, float]) -> dict[str, Any]:

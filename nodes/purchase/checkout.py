@@ -24,10 +24,12 @@ from ..api import (
     holds_pictures,
     is_doubtful,
     is_put_off,
+    picture_fields,
     pictures_asked,
     request_id,
     says_nothing_was_begun,
 )
+from ..api.base_urls import require_api
 from ..api.prices import Price, price
 from ..errors import BudgetExceeded, Charged, DryRunCharged, LumenfallError, sentences
 from ..host import Batch
@@ -146,6 +148,7 @@ class Checkout:
 
     async def _buy(self, order: Order) -> Delivery:
         self._check_wanted()
+        require_api(self.client.server.base_url)
         await asyncio.to_thread(self.journal.check_writable)
         try:
             limits, needed = await self._reservation(order)
@@ -166,7 +169,8 @@ class Checkout:
         started, put_offs = time.monotonic(), PutOffs(self.client.server, self.journal, call)
         try:
             try:
-                reply = await self.client.send(order.wire, self.wanted, call.id, put_offs.enter)
+                chosen, entering = self.settings.picture_field, put_offs.enter
+                reply = await picture_fields.send(self.client, order.wire, chosen, self.wanted, call.id, entering)
             except LumenfallError as error:
                 raise await self._failed(put_offs.call, error) from error.__cause__
             except Exception as error:

@@ -140,6 +140,12 @@ KEPT = ("refused", "trace", "peer", "dated")
 def with_answer(call: Call, answer: Answer, server: Server) -> Call:
     """``call`` as answered by ``server``: its cost, and where its pictures are."""
     links = [picture.url for picture in answer.pictures]
+    cost, currency, notes = answer.cost, answer.currency, list(answer.notes)
+    # A server with a request log names the cost there.
+    about = answer.tokens.cost(call.model) if answer.tokens and cost is None and not server.flavour.native else None
+    if about:
+        cost, currency = about, "USD"
+        notes.append(f"The server named no cost; by OpenAI's price list its tokens cost about {about:.4g} USD.")
     texts: dict[str, Any] = {
         "executed_model": answer.executed_model,
         "provider": answer.provider,
@@ -149,8 +155,9 @@ def with_answer(call: Call, answer: Answer, server: Server) -> Call:
             "entries": answer.entries,
             **({"beyond": answer.beyond} if answer.beyond else {}),
             "revised_prompts": list(answer.revised_prompts),
-            "notes": list(answer.notes),
+            "notes": notes,
             "links": links if any(links) else [],
+            **({"approximate": True} if about else {}),
         },
     }
     # What is echoed in the escapes of JSON was no key as long as it was not decoded.
@@ -158,8 +165,8 @@ def with_answer(call: Call, answer: Answer, server: Server) -> Call:
         call,
         state=State.ANSWERED,
         charged=Charged.NO if answer.cost == 0 else Charged.YES,
-        cost=None if answer.cost is None else nanos(answer.cost),
-        currency=answer.currency,
+        cost=None if cost is None else nanos(cost),
+        currency=currency,
         **server.without_key(texts),
     )
 

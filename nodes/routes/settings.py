@@ -31,8 +31,10 @@ Slug = Annotated[str, Field(pattern=r"^[!-~]{1,200}$")]
 Currency = Annotated[str, Field(pattern=r"^[A-Za-z]{1,16}$")]
 
 
-HIDDEN = {"database"}
-"""Settings that the dialog neither shows nor changes: the URL of a database may hold a password."""
+HIDDEN = {"database", "picture_field"}
+"""Settings that the dialog neither shows nor changes: the URL of a database may hold a password, and what nearly nobody
+needs stands in the file.
+"""
 
 
 class _Body(BaseModel):

@@ -80,7 +80,8 @@ class Call:
     came from, and ``dated`` when, by the server's clock; ``unreadable``, whether what came was read in vain;
     ``doubted``, whether it was refused in a way that may come after the work, which the server's log did not confirm;
     ``put_off``, whether that asked for it to be sent again later; ``given_up``, when the user has said that equal
-    requests are to be sent all the same.
+    requests are to be sent all the same; ``approximate``, whether the server named no cost, so that it was told from
+    its tokens and a price list.
     """
 
     key: str
@@ -117,6 +118,11 @@ class Call:
     def cost_in_units(self) -> float | None:
         """The confirmed cost in units of ``currency``."""
         return None if self.cost is None else self.cost / NANOS
+
+    @property
+    def is_approximate(self) -> bool:
+        """Whether the cost was told from tokens and a price list."""
+        return self.cost is not None and "approximate" in self.facts
 
     @property
     def is_open(self) -> bool:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from nodes.api import Server
 from nodes.api.base_urls import read_base_url
-from nodes.errors import InputError
+from nodes.errors import Charged, InputError, LumenfallError
+from tests.api.conftest import odd_server, using
 
 
 @pytest.mark.parametrize(
@@ -47,3 +49,28 @@ def test_a_base_url_that_is_none_is_refused(base: str) -> None:
 )
 def test_what_came_along_as_a_base_url_was_copied_is_no_part_of_it(pasted: str, meant: str) -> None:
     assert read_base_url(pasted) == meant
+
+
+PAGE = b"\n<!DOCTYPE html><html><title>Console</title></html>"
+HTML = {"content-type": "text/html; charset=utf-8"}
+
+
+@pytest.mark.parametrize(
+    ("path", "answer", "named"),
+    [
+        ("", (200, HTML, PAGE), True),
+        ("/api", (200, HTML, PAGE), True),
+        ("/v1", (200, HTML, PAGE), False),
+        ("/api/v1beta/openai", (200, HTML, PAGE), False),
+        ("", (200, {"content-type": "text/plain"}, b"ok"), False),
+        ("", (502, HTML, PAGE), False),
+    ],
+)
+def test_a_web_page_without_a_version_in_the_address_is_called_that(
+    path: str, answer: tuple[int, dict[str, str], bytes], named: bool
+) -> None:
+    with odd_server(lambda _: answer) as odd, pytest.raises(LumenfallError) as caught:
+        using(Server(odd.url + path), lambda opened: opened.get("models"))
+    assert caught.value.charged is (Charged.NO if answer[0] == 200 else Charged.UNKNOWN)
+    assert (caught.value.code == "BASE_URL") is named
+    assert (f"Try {odd.url}{path}/v1 as the base URL" in caught.value.hint) is named

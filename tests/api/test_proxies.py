@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import ipaddress
 import json
 import os
@@ -531,6 +532,15 @@ def test_a_password_in_no_proxy_is_not_shown(value: str, monkeypatch: pytest.Mon
         send(Server(SERVER, KEY))
     assert caught.value.code == "NETWORK_SETTINGS"
     assert "hunter2" not in f"{caught.value} {caught.value.hint} {caught.value.__cause__}"
+
+
+@pytest.mark.skipif(importlib.util.find_spec("socksio") is not None, reason="the package is there")
+@pytest.mark.parametrize("spelling", ["socks5", "socks5h", "socks", "SOCKS5", "Socks5H"])
+def test_socks_is_understood_in_every_spelling(spelling: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    through(monkeypatch, f"{spelling}://user:hunter2@127.0.0.1:1", "ALL_PROXY")
+    with pytest.raises(InputError, match=r"pip install httpx\[socks\]") as caught:
+        send(Server(SERVER, KEY))
+    assert "hunter2" not in str(caught.value)
 
 
 def test_a_picture_whose_proxy_cannot_be_used_is_not_lost(

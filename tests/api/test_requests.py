@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import pytest
@@ -11,10 +13,11 @@ import torch
 from openai.types import image_create_variation_params, image_edit_params, image_generate_params
 from PIL import Image
 
-from nodes.api import Endpoint, ImageRequest, write_request
+from nodes.api import Catalogue, Endpoint, ImageRequest, Server, credentials, write_request
 from nodes.api.flavours import LUMENFALL, OPENAI, OTHER, Flavour, flavour_of
 from nodes.errors import InputError
 from nodes.pixels import encode_mask, fingerprint
+from tests.api.conftest import odd_server, using
 
 PNG = b"png"
 
@@ -141,6 +144,28 @@ def test_edits_are_multipart_with_image_for_one() -> None:
 def test_several_pictures_repeat_image_brackets() -> None:
     files = write_request(ImageRequest("edits", "m", "p", (PNG, b"2")), OTHER).content["files"]
     assert [(name, content) for name, (_, content, _) in files] == [("image[]", PNG), ("image[]", b"2")]
+
+
+def test_openrouter_makes_and_edits_at_one_address() -> None:
+    flavour = flavour_of("https://openrouter.ai/api/v1")
+    made = write_request(ImageRequest("generations", "m", "p", parameters={"n": 2}), flavour)
+    assert (made.path, made.content) == ("images", {"json": {"model": "m", "prompt": "p", "n": 2}})
+    edited = write_request(ImageRequest("edits", "m", "p", (PNG, PNG), b"mask"), flavour)
+    addresses = [entry["image_url"]["url"] for entry in edited.content["json"]["input_references"]]
+    assert addresses == [f"data:image/png;base64,{base64.b64encode(PNG).decode()}"] * 2
+    assert edited.path == "images" and "mask was not sent" in edited.notes[0]
+    with pytest.raises(InputError):
+        write_request(ImageRequest("variations", "m", None, (PNG,)), flavour)
+
+
+def test_openrouter_is_asked_for_models_that_make_pictures(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    flavour = flavour_of("https://openrouter.ai/api/v1")
+    monkeypatch.setattr(credentials, "flavour_of", lambda _: flavour)
+    with odd_server(lambda _: (200, {}, b'{"data": [{"id": "bytedance-seed/seedream-4.5"}]}')) as odd:
+        server = Server(f"{odd.url}/api/v1")
+        models = using(server, Catalogue(tmp_path, server.base_url).fresh)
+    assert [model.id for model in models.models] == ["bytedance-seed/seedream-4.5"]
+    assert odd.seen[0][1] == "/api/v1/models?output_modalities=image"
 
 
 def test_variations_carry_no_prompt_and_nothing_the_endpoint_does_not_know() -> None:

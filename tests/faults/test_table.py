@@ -9,6 +9,7 @@ from tests.faults import (
     answers,
     bombs,
     databases,
+    dialects,
     disk,
     doubts,
     downloads,
@@ -31,6 +32,7 @@ from tests.faults.world import World
 ROWS = [*answers.ROWS, *downloads.ROWS, *disk.ROWS, *killing.ROWS, *databases.ROWS]
 ROWS += [*stores.ROWS, *limits.ROWS, *links.ROWS, *money.ROWS, *names.ROWS, *reported.ROWS]
 ROWS += [*giving_up.ROWS, *surprises.ROWS, *verdicts.ROWS, *lagging.ROWS, *put_off.ROWS, *bombs.ROWS, *doubts.ROWS]
+ROWS += dialects.ROWS
 
 
 @pytest.mark.parametrize("row", [pytest.param(row, id=row.name) for row in ROWS])

@@ -25,7 +25,7 @@ import torch
 from aiohttp import web
 from PIL import Image
 
-from nodes.api import catalogue
+from nodes.api import base_urls, catalogue
 from nodes.api import prices as price
 from nodes.headless.host import Headless
 from nodes.headless.sandbox import Fault, Received, Sandbox, running
@@ -281,7 +281,7 @@ def forget() -> None:
     assert wait_until_idle(10) == 0
     for opened in database._opened.values():
         opened.engine.dispose()
-    for memory in (database._opened, price._known, charged_dry_runs._marked, catalogue._failures):
+    for memory in (database._opened, price._known, charged_dry_runs._marked, catalogue._failures, base_urls.WEB_PAGES):
         memory.clear()
 
 

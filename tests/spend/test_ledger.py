@@ -57,7 +57,7 @@ def booked(
     for number in range(1, pictures + 1):
         call = call.with_picture(journal.files.put(number, f"{call.id}{number}".encode(), ".png"))
     price = None if cost is None else nanos(float(cost))
-    facts = {"entries": pictures}
+    facts = {"entries": pictures, **columns.pop("facts", {})}  # type: ignore[dict-item]
     call = replace(call, state=state, charged=charged, cost=price, seconds=1.5, facts=facts, **columns)  # type: ignore[arg-type]
     journal.settle(call)
     return call

@@ -15,10 +15,11 @@ import { closeToast, showToast } from "./toast.js";
 
 // Codes of nodes/errors.py and nodes/pixels/, by what mends them.
 const MASK = ["EMPTY_MASK", "MASK_BATCH", "MASK_SHAPE", "TOO_MANY_ISLANDS"];
-const MODEL = ["MODEL_NOT_FOUND", "MODEL_DISABLED"];
+const MODEL = ["MODEL_NOT_FOUND", "MODEL_DISABLED", "MODEL_NOT_ALLOWED"];
 const SETTINGS = [
   "NO_API_KEY",
   "AUTHENTICATION_FAILED",
+  "ACCESS_DENIED",
   "BASE_URL",
   "BUDGET_EXCEEDED",
   "CURRENCY_UNKNOWN",

@@ -51,8 +51,8 @@ def console() -> Console:
 
 
 def as_dict(call: Call) -> dict[str, Any]:
-    """A call as JSON has it: ``cost`` and ``reserved`` in units of ``currency``, ``sent_at`` an ISO time with its
-    offset, ``pictures`` how many came.
+    """A call as JSON has it: ``cost`` and ``reserved`` in units of ``currency``, ``approximate`` whether the cost was
+    told from tokens and a price list, ``sent_at`` an ISO time with its offset, ``pictures`` how many came.
     """
     return {
         "id": call.id,
@@ -71,6 +71,7 @@ def as_dict(call: Call) -> dict[str, Any]:
         "pictures": picture_count(call),
         "seconds": call.seconds,
         "cost": call.cost_in_units,
+        "approximate": call.is_approximate,
         "reserved": None if call.reserved is None else call.reserved / NANOS,
         "currency": call.currency or ("USD" if call.cost is not None or call.reserved is not None else None),
         "prompt": call.parameters.get("prompt"),

@@ -201,7 +201,8 @@ def _call_table(ledger: _Ledger, last: int) -> Table:
         names = (call.model, call.provider, call.request_id, call.node_title, call.workflow)
         seconds = "" if call.seconds is None else f"{call.seconds:.1f}"
         cells = [one_line(name or "", 60) for name in names]
-        table.add_row(clock(call.sent_at), *cells, seconds, _amount(call.cost, call.currency))
+        about = "about " if call.is_approximate else ""
+        table.add_row(clock(call.sent_at), *cells, seconds, about + _amount(call.cost, call.currency))
     return table
 
 

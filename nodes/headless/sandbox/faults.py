@@ -21,6 +21,7 @@ from aiohttp import web
 from PIL import Image
 
 from . import sending
+from .dialects import DIALECTS
 from .drifting import DRIFTS
 from .fault import Fault, Instead, SpoilText, page
 from .media_faults import MEDIA_FAULTS
@@ -221,4 +222,4 @@ _BILLED = (
     Fault("endless-body", "headers, and then bytes without end", sending=sending.endless),
 )
 
-FAULTS = {fault.name: fault for fault in (*_UNBILLED, *_BILLED, *DRIFTS, *MEDIA_FAULTS)}
+FAULTS = {fault.name: fault for fault in (*_UNBILLED, *_BILLED, *DIALECTS, *DRIFTS, *MEDIA_FAULTS)}

@@ -70,6 +70,16 @@ async def endless(request: web.Request, response: web.Response) -> web.StreamRes
     return begun
 
 
+async def keep_alive(request: web.Request, response: web.Response) -> web.StreamResponse:
+    """What servers send while they work, so that nobody on the way takes the connection for dead."""
+    begun = await _begin(request, response, None)
+    for sign in (b"\n", b" \n" * 200, b": still working\n\n"):
+        await begun.write(sign)
+    await begun.write(_body(response))
+    await begun.write_eof()
+    return begun
+
+
 async def short(request: web.Request, response: web.Response) -> web.StreamResponse:
     """Everything, but more was announced."""
     body = _body(response)

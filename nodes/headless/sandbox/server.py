@@ -16,7 +16,7 @@ from aiohttp import web
 from . import log
 from .answers import answer, paint
 from .billing import Account, Charge, estimate
-from .fault import Fault
+from .fault import Fault, page
 from .faults import parse
 from .log import Received
 from .media import SHELF, Shelf
@@ -28,6 +28,10 @@ from .validation import check
 
 OPENAI_BASE = "/openai/v1"
 NATIVE_BASE = "/v1"
+GATEWAY_BASE = "/gateway/v1"
+"""The same as any other server has it: for clients that ask Lumenfall's for more than OpenAI's API. Without the
+version there are web pages, as gateways show them to browsers.
+"""
 LINK_LIFETIME = 3600.0  # seconds, as documented for media.lumenfall.ai
 MAX_BODY = 1 << 30
 SHUTDOWN_TIMEOUT = 1.0  # seconds that a request may still take when the sandbox stops
@@ -69,6 +73,11 @@ class Sandbox:
         if self._runner is None:
             raise RuntimeError("The sandbox is not running.")
         return self._origin + OPENAI_BASE
+
+    @property
+    def gateway_url(self) -> str:
+        """Such as ``http://127.0.0.1:8189/gateway/v1``: nothing but OpenAI's API, as far as a client can tell."""
+        return self.base_url.removesuffix(OPENAI_BASE) + GATEWAY_BASE
 
     @property
     def bill(self) -> list[Charge]:
@@ -129,7 +138,7 @@ class Sandbox:
             ("GET", "requests/{id}", self._request),
             ("DELETE", "requests/{id}/payloads", self._purge),
         ]
-        for base, routes in ((OPENAI_BASE, openai), (NATIVE_BASE, native)):
+        for base, routes in ((OPENAI_BASE, openai), (GATEWAY_BASE, openai), (NATIVE_BASE, native)):
             for method, endpoint, handler in routes:
                 name = endpoint.replace(":.+", "")
                 app.router.add_route(method, f"{base}/{endpoint}", self._endpoint(name, handler))
@@ -256,6 +265,8 @@ class Sandbox:
         return redirect(request) if "hop" in request.query else self._shelf.serve(request)
 
     async def _nowhere(self, request: web.Request, received: Received, fault: Fault | None) -> web.Response:
+        if request.path.startswith("/gateway/"):
+            return page(200, "A gateway")
         raise Refusal("NOT_FOUND", f"Invalid URL ({request.method} {request.path})")
 
 

@@ -167,10 +167,12 @@ def _mode(endpoint: str, model: Model, scale: float | None) -> str:
 
 
 def _uploads(received: Received) -> list[bytes]:
-    """The pictures in order: one ``image``, or any number of ``image[]`` or ``image[N]``."""
+    """The pictures in order: one ``image``, or any number of ``image[]`` or ``image[N]``; of ``image`` too where other
+    servers are played.
+    """
     if any(_IMAGE_FIELD.fullmatch(name) for name in received.fields) or "mask" in received.fields:
         raise invalid("Pictures and masks must be uploaded as files.")
-    if len(received.files.get("image", [])) > 1:
+    if len(received.files.get("image", [])) > 1 and not received.path.startswith("/gateway/"):
         raise invalid("Send several pictures as image[], not by repeating image.")
     return [data for name, sent in received.files.items() if _IMAGE_FIELD.fullmatch(name) for data in sent]
 

@@ -43,6 +43,14 @@ def test_a_long_list_ends_with_the_newest_and_says_so(command: Command, journal:
     assert len(command("spend", "--json").json["entries"]) == len(rows(command("spend", "--csv").out)) == 5
 
 
+def test_a_cost_by_tokens_is_called_about(command: Command, journal: Journal) -> None:
+    booked(journal, "0.1", facts={"approximate": True})
+    booked(journal, "0.2")
+    told = [" ".join(line.split()[-3:]) for line in command("spend").out.splitlines()[1:3]]
+    assert told == ["about 0.10 USD", "1.5 0.20 USD"]
+    assert [each["approximate"] for each in command("spend", "--json").json["entries"]] == [True, False]
+
+
 def test_an_empty_ledger_is_no_error(command: Command) -> None:
     printed = command("spend")
     assert (printed.code, printed.out) == (0, "Total: 0.00 USD for 0 calls with 0 pictures\n")

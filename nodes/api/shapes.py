@@ -1,0 +1,156 @@
+"""Where servers put the pictures of an answer. At OpenAI they are in ``data``, each as ``url`` or ``b64_json``, or in
+the last events of a stream; gateways to other makers' models have names of their own.
+
+Sources: openai-python 3.57.0, types/image_gen_completed_event.py and image_edit_completed_event.py; the documentation
+of OpenRouter, fal, Replicate, Stability, MiniMax, DeepInfra, SiliconFlow and Venice.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .long_texts import LongText, TooMuch, decode_base64
+from .salvage import LISTS, read_json
+
+_GROUPS = (*LISTS, "image", "output", "outputs", "result", "results", "artifacts", "predictions", "image_urls")
+"""Members of an answer that may hold its pictures, the likeliest first."""
+
+INSIDE = ("b64_json", "b64", "base64", "image_base64", "bytesBase64Encoded")
+"""Names of a picture that is in the answer itself."""
+
+LINKS = ("url", "image_url")
+"""Names of a picture's address, which may be a data URL, or an object that has it as ``url``."""
+
+_DEEPEST = 4
+
+
+def entries(content: Any, depth: int = _DEEPEST) -> list[Any] | None:
+    """What an answer lists as its pictures; None where it speaks of none."""
+    if isinstance(content, list):
+        return content
+    if isinstance(content, str):
+        return [content] if is_picture_text(content) else None
+    if not isinstance(content, Mapping) or not depth:
+        return None
+    nested = [entries(content[name], depth - 1) for name in _GROUPS if content.get(name)]
+    full = next((found for found in nested if found), None)
+    if full is None and any(isinstance(content.get(name), (str, Mapping)) for name in (*INSIDE, *LINKS)):
+        return [content]
+    return full or next((content[name] for name in LISTS if isinstance(content.get(name), list)), None)
+
+
+def inside(entry: Mapping[str, Any]) -> str | None:
+    """The base64 or the data URL of an entry; None where it has neither."""
+    found = next((entry[name] for name in INSIDE if isinstance(entry.get(name), str) and entry[name]), None)
+    return found or next((text for text in _addresses(entry) if text.startswith("data:")), None)
+
+
+def link(entry: Mapping[str, Any]) -> str | None:
+    """The address of an entry's picture, None where it has none."""
+    text = next((text for text in _addresses(entry) if not text.startswith("data:")), None)
+    return text.whole() if isinstance(text, LongText) else text
+
+
+def _addresses(entry: Mapping[str, Any]) -> Iterator[str]:
+    for name in LINKS:
+        value = entry.get(name)
+        address = value.get("url") if isinstance(value, Mapping) else value
+        if isinstance(address, str) and address:
+            yield address
+
+
+def is_picture_text(text: str) -> bool:
+    """Whether a text that has no name is a picture: its address, or its file in base64."""
+    if text.startswith(("data:image/", "http://", "https://")):
+        return True
+    try:
+        return begins_as_picture(decode_base64(text[:64]))
+    except ValueError:
+        return False
+
+
+def begins_as_picture(body: bytes) -> bool:
+    """Whether ``body`` begins as a picture's file does."""
+    if body.startswith((b"\x89PNG", b"\xff\xd8\xff", b"GIF8")) or body[:4] + body[8:12] == b"RIFFWEBP":
+        return True
+    return body[4:12] in (b"ftypavif", b"ftypavis")
+
+
+@dataclass(frozen=True)
+class Shaped:
+    """An answer in OpenAI's shape: its pictures are in ``data``."""
+
+    content: dict[str, Any]
+    is_whole: bool = True
+    """Whether all of it could be read."""
+
+
+def read_shape(body: bytes) -> Shaped | None:
+    """An answer of any shape but a picture's own bytes: JSON, also behind comments, a stream of events, JSON of several
+    lines. None where it is none, or breaks off. Raises TooMuch.
+    """
+    return _from_json(body) or _from_json(body[_comments(body) :]) or _from_lines(body)
+
+
+def _from_json(body: bytes) -> Shaped | None:
+    content = _json(body) if body else None
+    listed = entries(content)
+    if isinstance(content, dict):
+        return Shaped(content if listed is None else {**content, "data": listed})
+    return None if listed is None else Shaped({"data": listed})
+
+
+_COMMENTS = re.compile(rb"\s*(:[^\r\n]*[\r\n]+\s*)+")
+"""By which a server keeps the connection alive while it works (WHATWG's HTML, section 9.2.6)."""
+
+
+def _comments(body: bytes) -> int:
+    """How many bytes of comments ``body`` begins with; all of it where with none."""
+    match = _COMMENTS.match(body)
+    return match.end() if match else len(body)
+
+
+MOST_LINES = 10_000
+_LINE = re.compile(rb"[^\r\n]+")
+_NO_DATA = (b":", b"event:", b"id:", b"retry:")
+
+
+def _from_lines(body: bytes) -> Shaped | None:
+    """A stream of events, or JSON of several lines. Previews of pictures are left out."""
+    answer: dict[str, Any] = {}
+    pictures: list[Any] = []
+    is_whole, is_stream, count = True, False, 0
+    for number, line in enumerate(_LINE.finditer(body)):
+        text = line[0].strip()
+        if number >= MOST_LINES:
+            raise TooMuch
+        if not text or text.startswith(_NO_DATA):
+            continue
+        if not text.startswith((b"data:", b"{", b"[")):
+            return None
+        is_stream = is_stream or text.startswith(b"data:")
+        text = text.removeprefix(b"data:").strip()
+        if text == b"[DONE]":
+            continue
+        event = _json(text)
+        is_whole = is_whole and event is not None
+        count += event is not None
+        if isinstance(event, Mapping):
+            if str(event.get("type", "")).endswith(".partial_image"):
+                continue
+            answer.update({name: value for name, value in event.items() if name not in (*_GROUPS, *INSIDE)})
+        pictures += entries(event) or []
+    is_any = count > 0 if is_stream else count > 1
+    return Shaped({**answer, "data": pictures}, is_whole) if is_any else None
+
+
+def _json(text: bytes) -> Any:
+    try:
+        return read_json(text)
+    except TooMuch:
+        raise
+    except (ValueError, RecursionError):
+        return None

@@ -1,0 +1,114 @@
+"""Answers of servers that put their pictures elsewhere than OpenAI does."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from nodes import errors
+from nodes.api import Picture, holds_pictures, read_answer
+from nodes.errors import Charged, ConnectionFailed, LumenfallError
+
+
+def body(content: Any) -> bytes:
+    return json.dumps(content).encode()
+
+
+PNG = base64.b64encode(b"\x89PNG\r\n\x1a\nthe rest of it").decode()
+MADE = Picture(content=b"\x89PNG\r\n\x1a\nthe rest of it")
+LINKED = Picture(url="https://media/1")
+
+
+@pytest.mark.parametrize(
+    ("content", "picture"),
+    [
+        ({"data": {"url": "https://media/1"}}, LINKED),
+        ({"data": {"image_urls": ["https://media/1"]}}, LINKED),
+        ({"data": {"outputs": ["https://media/1"]}}, LINKED),
+        ({"data": [], "images": ["https://media/1"]}, LINKED),
+        ({"image": {"url": "https://media/1"}}, LINKED),
+        ({"output": "https://media/1"}, LINKED),
+        ({"image_url": {"url": "https://media/1"}}, LINKED),
+        ("https://media/1", LINKED),
+        ({"artifacts": [{"base64": PNG}]}, MADE),
+        ({"result": {"image": PNG}}, MADE),
+        ({"images": [PNG]}, MADE),
+        ({"b64_json": PNG, "created": 1}, MADE),
+        ({"data": [{"url": {"url": f"data:image/png;base64,{PNG}"}}]}, MADE),
+        (f"data:image/png;base64,{PNG}", MADE),
+    ],
+)
+def test_a_picture_is_read_wherever_a_gateway_puts_it(content: Any, picture: Picture) -> None:
+    assert read_answer(200, {}, body(content)).pictures == (picture,)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"data": ["I cannot draw that", "x" * 64]},
+        {"output": "I cannot draw that."},
+        {"message": "see", "url": 5},
+        {"images": [{"image_url": {"detail": "high"}}]},
+        {"status": "queued", "id": "job-1"},
+    ],
+)
+def test_words_are_not_taken_for_a_picture(content: Any) -> None:
+    with pytest.raises(LumenfallError) as caught:
+        read_answer(200, {}, body(content))
+    assert caught.value.charged is Charged.UNKNOWN
+
+
+def event(kind: str, **content: Any) -> bytes:
+    return f"event: {kind}\ndata: {json.dumps({'type': kind, **content})}\n\n".encode()
+
+
+PREVIEW = event("image_edit.partial_image", b64_json="iVBORw0KGgo=", partial_image_index=0)
+DONE = event("image_edit.completed", b64_json=PNG, usage={"total_tokens": 5})
+
+
+@pytest.mark.parametrize(
+    "stream", [PREVIEW + DONE, b": hello\r\n\r\n" + DONE.replace(b"\n", b"\r\n") + b"data: [DONE]"]
+)
+def test_the_end_of_a_stream_of_events_is_the_picture(stream: bytes) -> None:
+    answer = read_answer(200, {}, stream)
+    assert (answer.pictures, answer.notes) == ((MADE,), ())
+
+
+def test_a_stream_that_breaks_off_keeps_what_was_completed() -> None:
+    answer = read_answer(200, {}, DONE + DONE[: len(DONE) // 2], "the connection broke")
+    assert answer.pictures == (MADE,) and "broke off (the connection broke); 1 picture" in answer.notes[0]
+    with pytest.raises(ConnectionFailed, match="no picture of it could be saved"):
+        read_answer(200, {}, PREVIEW + DONE[:90], "the connection broke")
+
+
+def test_the_error_in_a_stream_of_events_is_told() -> None:
+    failed = event("error", error={"message": "blocked", "code": "moderation_blocked"})
+    with pytest.raises(errors.ContentPolicyViolation, match="blocked"):
+        read_answer(200, {}, PREVIEW + failed)
+
+
+def test_several_lines_of_json_are_one_answer() -> None:
+    lines = body({"b64_json": PNG}) + b"\n" + body({"url": "https://media/1"}) + b"\n"
+    assert read_answer(200, {}, lines).pictures == (MADE, LINKED)
+
+
+@pytest.mark.parametrize("signs", [b"\n \n" * 5000, b": OPENROUTER PROCESSING\n\n" * 50])
+def test_signs_of_life_before_an_answer_do_no_harm(signs: bytes) -> None:
+    pretty = json.dumps({"data": [{"b64_json": PNG}], "metadata": {"cost": 0.04}}, indent=2).encode()
+    answer = read_answer(200, {}, signs + pretty)
+    assert (answer.pictures, answer.cost, answer.notes) == ((MADE,), 0.04, ())
+
+
+@pytest.mark.parametrize("start", ['{"images": [', '{"created": 1, "images": [', "["])
+def test_of_any_list_that_breaks_off_the_first_pictures_are_saved(start: str) -> None:
+    text = start + json.dumps({"image_url": "https://media/1"}) + ', {"image_url": "https://me'
+    assert read_answer(200, {}, text.encode()).pictures == (LINKED,)
+
+
+def test_a_refusal_that_quotes_what_was_sent_holds_no_picture() -> None:
+    quoted = {"error": {"message": "too large"}, "image": f"data:image/png;base64,{PNG}", "url": "https://docs/errors"}
+    assert not holds_pictures(body(quoted))
+    assert holds_pictures(body({"error": {"message": "one failed"}, "images": ["https://media/1"]}))
