@@ -88,6 +88,7 @@ def _read_certificates(names: tuple[str | None, ...], *changed: int) -> ssl.SSLC
 log = logging.getLogger(__name__)
 
 _warned: set[str] = set()
+Next = Callable[[], Awaitable["str | None"]]
 
 
 class Client:
@@ -161,18 +162,19 @@ class Client:
         request: WireRequest,
         wanted: Callable[[], bool] = lambda: True,
         trace_id: str | None = None,
-        put_off: Callable[[Reply], Awaitable[str | None]] | None = None,
+        put_off: Callable[[Reply], Awaitable[Next]] | None = None,
     ) -> Reply:
         """Send a paid request and return the answer as it came, errors and broken ones included.
 
         Sent again only where nothing can have been made: the connection failed, or the server refused with 429,
         or with 503 and a code of its own that means the same; and only while ``wanted`` says so. ``trace_id`` (32
-        hex digits) is what :meth:`look_up` finds the request by. ``put_off`` is given what refused the request before
-        it is sent again, and gives the ``trace_id`` of the next one, or None where there must be none. Raises
-        ConnectionFailed, whose ``charged`` says what is known, where no answer began.
+        hex digits) is what :meth:`look_up` finds the request by. ``put_off`` is given what refused the request, before
+        the pause, and gives what after it names the ``trace_id`` of the next one, or None where there must be none.
+        Raises ConnectionFailed, whose ``charged`` says what is known, where no answer began.
         """
         url = f"{self.server.base_url}/{request.path}"
         failure: Busy | NotSent | None = None
+        following: Next | None = None
         try:
             async for attempt in tenacity.AsyncRetrying(
                 retry=tenacity.retry_if_exception(worth_another_try),
@@ -184,15 +186,15 @@ class Client:
                 with attempt:
                     if failure is not None and not wanted():
                         raise failure
-                    if isinstance(failure, Busy) and put_off is not None:
-                        trace_id = await put_off(failure.reply)
-                        if trace_id is None:
+                    if isinstance(failure, Busy) and following is not None:
+                        if (trace_id := await following()) is None:
                             return failure.reply
                     self._on_status(None)
                     try:
                         return await self._post(url, request, trace_id)
                     except (Busy, NotSent) as error:
                         failure = error
+                        following = await put_off(error.reply) if isinstance(error, Busy) and put_off else None
                         raise
         except Busy as busy:
             return busy.reply
