@@ -186,9 +186,8 @@ class Client:
                 with attempt:
                     if failure is not None and not wanted():
                         raise failure
-                    if isinstance(failure, Busy) and following is not None:
-                        if (trace_id := await following()) is None:
-                            return failure.reply
+                    if isinstance(failure, Busy) and following and (trace_id := await following()) is None:
+                        return failure.reply
                     self._on_status(None)
                     try:
                         return await self._post(url, request, trace_id)

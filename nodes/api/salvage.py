@@ -8,7 +8,7 @@ import json
 import re
 from typing import Any
 
-from .long_texts import MOST_TEXT, TooMuch, shorten
+from .long_texts import MOST_TEXT, TooMuch, long_texts, shorten
 
 MOST_PARTS = 200_000
 """How many members and entries JSON may have to be decoded whole: a kilobyte on the wire can be a million of them, and
@@ -17,11 +17,18 @@ each takes up to a hundred bytes of memory. Pictures in base64 are one each.
 
 TOO_MUCH = f"more than {MOST_PARTS:,} parts or texts"
 
-_PART = re.compile(rb"[{\[,]")
+_PART = re.compile(r"[{\[,]")
 
 
 def has_too_many_parts(body: bytes) -> bool:
-    return sum(map(body.count, (b"{", b"[", b","))) > MOST_PARTS
+    count = _parts(body, 0, len(body))
+    if count <= MOST_PARTS or _has_too_many_quotes(body):
+        return count > MOST_PARTS
+    return count - sum(_parts(body, *place) for place in long_texts(body)) > MOST_PARTS
+
+
+def _parts(body: bytes, start: int, end: int) -> int:
+    return sum(body.count(sign, start, end) for sign in (b"{", b"[", b","))
 
 
 def _has_too_many_quotes(body: bytes) -> bool:
@@ -60,12 +67,10 @@ def _without_odd_escapes(text: bytes) -> bytes:
 
 
 def _head(body: bytes) -> bytes:
-    """``body``, as far as it does not have too many parts."""
-    if _has_too_many_quotes(body):
-        body = body[: next(itertools.islice(_QUOTE.finditer(body), 8 * MOST_PARTS, None)).start()]
-    if not has_too_many_parts(body):
+    """``body``, as far as it does not have too many quotes."""
+    if not _has_too_many_quotes(body):
         return body
-    return body[: next(itertools.islice(_PART.finditer(body), MOST_PARTS, None)).start()]
+    return body[: next(itertools.islice(_QUOTE.finditer(body), 8 * MOST_PARTS, None)).start()]
 
 
 _QUOTE = re.compile(b'"')
@@ -79,7 +84,7 @@ class _BrokenOff(Exception):
 
 def complete_members(body: bytes) -> dict[str, Any]:
     """The members of the outermost object that are complete, up to the first that is not, or to what is too much. Long
-    texts are LongText.
+    texts are LongText, and their parts no parts.
 
     Of an incomplete ``data`` list its complete entries are kept, and of the others the addresses and base64 that can be
     told by their names. Never raises; empty where nothing can be had.
@@ -95,7 +100,8 @@ def complete_members(body: bytes) -> dict[str, Any]:
 
 def _complete(text: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    scan = _Scan(text)
+    beyond = next(itertools.islice(_PART.finditer(text), MOST_PARTS, None), None)
+    scan = _Scan(text[: beyond.start()] if beyond else text)
     try:
         scan.expect("{")
         while True:
@@ -119,6 +125,9 @@ _NAMED = re.compile(
 )
 """A picture of an entry, or where the next entry begins."""
 
+MOST_NAMED = 1000
+"""Entries of which something is told by its name."""
+
 
 def _add_named(text: str, found: dict[str, Any]) -> None:
     """Add to ``found`` what can be told by its name in ``text``, which cannot be decoded."""
@@ -134,7 +143,9 @@ def _add_named(text: str, found: dict[str, Any]) -> None:
     entries: list[dict[str, str]] = [{}]
     # Of an entry that breaks off nothing is told by its name.
     for part in _NAMED.finditer(data, 0, data.rfind("}") + 1):
-        if part["next"] or part["name"] in entries[-1]:
+        if entries[-1] and (part["next"] or part["name"] in entries[-1]):
+            if len(entries) == MOST_NAMED:
+                break
             entries.append({})
         if part["name"]:
             entries[-1][part["name"]] = _decoder.decode(f'"{part["text"]}"')

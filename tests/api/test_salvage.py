@@ -201,6 +201,20 @@ def test_a_damaged_text_before_all_pictures_costs_none() -> None:
     assert len(read_answer(200, {}, body).pictures) == 2
 
 
+@pytest.mark.parametrize("comma", [", ", '\\"'])
+def test_a_long_text_with_many_commas_beside_a_picture_does_not_cost_it(comma: str) -> None:
+    text = comma * 250_000
+    body = f'{{"prompt": "{text}", "data": [{{"revised_prompt": "{text}", "url": "{LINK}"}}, {GOOD}]}}'.encode()
+    answer = read_answer(200, {}, body)
+    assert len(answer.pictures) == 2 and answer.notes == ()
+
+
+def test_many_parts_before_all_pictures_cost_none() -> None:
+    parts = "0, " * 250_000
+    body = f'{{"embedding": [{parts}0], "data": [{{"logits": [{parts}0], "url": "{LINK}"}}, {GOOD}]}}'.encode()
+    assert len(read_answer(200, {}, body).pictures) == 2
+
+
 def test_large_pictures_beside_a_damaged_text_are_whole() -> None:
     long = "iVBORw0KGgo" + "A" * 200_000
     body = f'{{"data": [{{"revised_prompt": "5" cat", "b64_json": "{long}"}}, {{"b64_json": "{long}"}}]}}'.encode()
