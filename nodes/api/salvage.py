@@ -142,7 +142,7 @@ def _add_named(text: str, found: dict[str, Any]) -> None:
             found["metadata"] = _decoder.raw_decode(after[0])[0]
     entries: list[dict[str, str]] = [{}]
     # Of an entry that breaks off nothing is told by its name.
-    for part in _NAMED.finditer(data, 0, data.rfind("}") + 1):
+    for part in itertools.islice(_NAMED.finditer(data, 0, data.rfind("}") + 1), MOST_PARTS):
         if entries[-1] and (part["next"] or part["name"] in entries[-1]):
             if len(entries) == MOST_NAMED:
                 break
