@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, FiniteFloat, ValidationError, WrapValidator
 
 from ..errors import AnswerError, Charged, ConnectionFailed, DryRunCharged
+from .exchange import begins_as_picture
 from .long_texts import LongText, TooMuch, decode_base64
 from .metadata import MAX_NAME, Text, or_none, read_metadata, request_id
 from .refusals import error_for, find_refusal
@@ -226,7 +227,7 @@ _JOB = ("job", "job_id", "task", "task_id")
 
 def _holds_media(headers: Mapping[str, str], body: bytes, content: Mapping[str, Any]) -> bool:
     kind = headers.get("content-type", "")
-    is_file = kind.startswith(("image/", "video/")) or _begins_as_picture(body)
+    is_file = kind.startswith(("image/", "video/")) or begins_as_picture(body)
     return is_file or any(content.get(name) or (name == "data" and name in content) for name in _MEDIA)
 
 
@@ -234,11 +235,6 @@ def _speaks_of_pictures(headers: Mapping[str, str], body: bytes) -> bool:
     """Whether pictures may be in it in a shape that nobody reads: a stream of events, JSON of many lines, a page."""
     is_stream = headers.get("content-type", "").lower().startswith("text/event-stream")
     return is_stream or b"b64_json" in body or b"data:image/" in body
-
-
-def _begins_as_picture(body: bytes) -> bool:
-    """Whether ``body`` begins as a picture's file does."""
-    return body.startswith((b"\x89PNG", b"\xff\xd8\xff", b"GIF8")) or body[:4] + body[8:12] == b"RIFFWEBP"
 
 
 def _is_job(content: Mapping[str, Any]) -> bool:
@@ -270,7 +266,7 @@ def read_balance(status: int, headers: Mapping[str, str], body: bytes) -> Balanc
 
 def _decode_or_salvage(headers: Mapping[str, str], body: bytes, broken: str | None) -> tuple[dict[str, Any], list[str]]:
     """The answer, or what has arrived of it with a note that says so."""
-    if broken is None and _begins_as_picture(body):
+    if broken is None and begins_as_picture(body):
         return {"data": [{"b64_json": base64.b64encode(body).decode()}]}, []
     try:
         return _decode_json(headers, body), []

@@ -130,6 +130,12 @@ def test_a_key_is_cut_out_of_a_compressed_answer() -> None:
         assert send(Server(f"{odd.url}/v1", KEY)).body == b"Incorrect API key: ***"
 
 
+def test_a_key_that_a_picture_holds_does_not_damage_it() -> None:
+    picture = b"\x89PNG\r\n\x1a\n a cat " + KEY.encode()
+    with odd_server(lambda _: (200, {"content-type": "image/png"}, picture)) as odd:
+        assert send(Server(f"{odd.url}/v1", KEY)).body == picture
+
+
 BOMB = b'{"data": [%s]}'
 
 
