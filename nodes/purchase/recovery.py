@@ -179,7 +179,8 @@ async def look_after(server: Server, journal: Journal) -> bool:
                     number, call = next(left, (0, None))
                     if call is None or number - settled >= MOST_CALLS:
                         return
-                    settled += await _finish(client, journal, call)
+                    is_settled = await _finish(client, journal, call)
+                    settled += is_settled  # read only now, as the others count meanwhile
 
         workers = [work() for _ in range(min(AT_ONCE, len(calls)))]
         for outcome in await asyncio.gather(*workers, return_exceptions=True):

@@ -10,7 +10,7 @@ from aiohttp import web
 from nodes import errors
 from nodes.headless.sandbox import Fault, Sandbox
 from nodes.purchase import outcome, recovery
-from nodes.spend import Journal, nanos, newest
+from nodes.spend import Journal, nanos, newest, uncertain_count
 from tests.conftest import Nodes, wait_until_idle
 from tests.purchase.test_ask import SMALL
 from tests.purchase.test_checkout import ledger, restarted
@@ -73,7 +73,7 @@ def test_a_storm_uses_up_no_limit_once_the_log_can_be_asked_again(
     nodes: Nodes, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many were put off: the first run after it finds out, and is not refused for them."""
-    monkeypatch.setattr(recovery, "MOST_CALLS", 2)
+    monkeypatch.setattr(recovery, "MOST_CALLS", 6)
     limited = restarted(nodes, LUMENFALL_LIMIT_DAY="0.37")  # twelve requests of 0.03, and less than that of thirteen
     with monkeypatch.context() as patch:
         patch.setattr(sandbox, "_logged", _out_of_reach)
@@ -89,6 +89,8 @@ def test_a_storm_uses_up_no_limit_once_the_log_can_be_asked_again(
     again = restarted(nodes, LUMENFALL_LIMIT_DAY="0.37")
     assert not again("LumenfallGenerate", **MEDIUM, seed=7).report["replayed"]
     assert len(sandbox.bill) == 1
+    assert wait_until_idle(10) == 0
+    assert uncertain_count(Journal(nodes.host.data_dir())) == (0, 0)
 
 
 def test_the_log_is_asked_once_about_what_was_put_off(nodes: Nodes, sandbox: Sandbox) -> None:
