@@ -360,7 +360,8 @@ class Client:
     async def _json(self, url: str, params: dict[str, str] | None) -> Any:
         reply = await self._free("GET", url, params=params)
         if reply.status != 200:
-            raise error_for(reply.status, reply.headers, reply.body)
+            error = error_for(reply.status, reply.headers, reply.body)
+            raise error.replaced(message=self.server.without_key(error.message))  # JSON may spell it as escapes
         path = httpx.URL(url).path
         try:
             return read_json(reply.body)

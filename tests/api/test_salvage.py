@@ -130,6 +130,14 @@ def test_a_key_is_cut_out_of_a_compressed_answer() -> None:
         assert send(Server(f"{odd.url}/v1", KEY)).body == b"Incorrect API key: ***"
 
 
+def test_a_key_in_escapes_is_cut_out_of_the_refusal_of_a_free_request() -> None:
+    escaped = "".join(f"\\u{ord(letter):04x}" for letter in KEY)
+    body = f'{{"error": {{"message": "Incorrect API key: {escaped}"}}}}'.encode()
+    with odd_server(lambda _: (401, {}, body)) as odd, pytest.raises(LumenfallError, match=r"key: \*\*\*") as caught:
+        using(Server(f"{odd.url}/v1", KEY), lambda opened: opened.get("models"))
+    assert KEY not in str(caught.value)
+
+
 def test_a_key_that_a_picture_holds_does_not_damage_it() -> None:
     picture = b"\x89PNG\r\n\x1a\n a cat " + KEY.encode()
     with odd_server(lambda _: (200, {"content-type": "image/png"}, picture)) as odd:
