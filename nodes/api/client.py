@@ -75,6 +75,7 @@ USER_AGENT = "comfyui-lumenfall/0.1.0"
 log = logging.getLogger(__name__)
 
 _warned: set[str] = set()
+Next = Callable[[], Awaitable["str | None"]]
 
 
 class Client:
@@ -148,18 +149,19 @@ class Client:
         request: WireRequest,
         wanted: Callable[[], bool] = lambda: True,
         trace_id: str | None = None,
-        put_off: Callable[[Reply], Awaitable[str | None]] | None = None,
+        put_off: Callable[[Reply], Awaitable[Next]] | None = None,
     ) -> Reply:
         """Send a paid request and return the answer as it came, errors and broken ones included.
 
         Sent again only where nothing can have been made: the connection failed, or the server refused with 429,
         or with 503 and a code of its own that means the same; and only while ``wanted`` says so. ``trace_id`` (32
-        hex digits) is what :meth:`look_up` finds the request by. ``put_off`` is given what refused the request before
-        it is sent again, and gives the ``trace_id`` of the next one, or None where there must be none. Raises
-        ConnectionFailed, whose ``charged`` says what is known, where no answer began.
+        hex digits) is what :meth:`look_up` finds the request by. ``put_off`` is given what refused the request, before
+        the pause, and gives what after it names the ``trace_id`` of the next one, or None where there must be none.
+        Raises ConnectionFailed, whose ``charged`` says what is known, where no answer began.
         """
         url = f"{self.server.base_url}/{request.path}"
         failure: Busy | NotSent | None = None
+        following: Next | None = None
         try:
             async for attempt in tenacity.AsyncRetrying(
                 retry=tenacity.retry_if_exception(worth_another_try),
@@ -171,15 +173,14 @@ class Client:
                 with attempt:
                     if failure is not None and not wanted():
                         raise failure
-                    if isinstance(failure, Busy) and put_off is not None:
-                        trace_id = await put_off(failure.reply)
-                        if trace_id is None:
-                            return failure.reply
+                    if isinstance(failure, Busy) and following and (trace_id := await following()) is None:
+                        return failure.reply
                     self._on_status(None)
                     try:
                         return await self._post(url, request, trace_id)
                     except (Busy, NotSent) as error:
                         failure = error
+                        following = await put_off(error.reply) if isinstance(error, Busy) and put_off else None
                         raise
         except Busy as busy:
             return busy.reply
@@ -346,7 +347,8 @@ class Client:
     async def _json(self, url: str, params: dict[str, str] | None) -> Any:
         reply = await self._free("GET", url, params=params)
         if reply.status != 200:
-            raise error_for(reply.status, reply.headers, reply.body)
+            error = error_for(reply.status, reply.headers, reply.body)
+            raise error.replaced(message=self.server.without_key(error.message))  # JSON may spell it as escapes
         path = httpx.URL(url).path
         try:
             return read_json(reply.body)

@@ -15,6 +15,7 @@ import httpx
 
 from .credentials import Server
 from .proxies import PEER
+from .shapes import begins_as_picture
 
 
 @dataclass(frozen=True)
@@ -82,19 +83,19 @@ async def exchange(
 
     Raises NotSent for a fault of the network before the body was begun; httpx.HTTPError, OSError or
     asyncio.TimeoutError from then on until the headers have arrived. Whatever goes wrong later is named in the
-    reply's ``broken``. The server's key is cut out of the reply.
+    reply's ``broken``. The server's key is cut out of the reply, unless that is a picture.
     """
     arrival = _Arrival()
     broken = None
-    body = None
+    sent = None
     try:
         request = client.build_request(method, url, **content)
         assert isinstance(request.stream, httpx.AsyncByteStream)
-        request.stream = body = _Watched(request.stream)
+        request.stream = sent = _Watched(request.stream)
         await asyncio.wait_for(_take_in(client, request, arrival, limit), deadline)
     except Exception as error:
         if arrival.response is None:
-            if _is_of_the_network(error) and not (body and body.is_begun):
+            if _is_of_the_network(error) and not (sent and sent.is_begun):
                 raise NotSent(cause(error)) from error
             raise
         broken = _reason(error, deadline, limit)
@@ -102,7 +103,9 @@ async def exchange(
     assert response is not None
     headers = {name.lower(): server.redact(value.encode()).decode() for name, value in response.headers.items()}
     answer, fault = unpack(arrival.body.getvalue(), headers.get("content-encoding", ""), limit)
-    return Reply(response.status_code, headers, server.redact(answer), broken or fault, response.extensions.get(PEER))
+    # A picture may hold the prompt, and in it a key that somebody pasted there: without it, it would be damaged.
+    body = answer if begins_as_picture(answer) else server.redact(answer)
+    return Reply(response.status_code, headers, body, broken or fault, response.extensions.get(PEER))
 
 
 async def _take_in(client: httpx.AsyncClient, request: httpx.Request, arrival: _Arrival, limit: int) -> None:

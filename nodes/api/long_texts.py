@@ -107,14 +107,13 @@ def shorten(body: bytes) -> Shortened:
     body = _in_utf8(body)
     if len(body) <= LONG:
         return Shortened(body, body, {})
-    places = list(_texts(body))
-    left = len(body) - sum(end - start for start, end in places if end - start > LONG)
+    left = len(body) - sum(end - start for start, end in long_texts(body))
     long = LONG if left <= MOST_TEXT else _SHORT
     mark = secrets.token_hex(8)  # nobody else can write it
     marks: dict[str, tuple[int, int]] = {}
     pieces: list[bytes | memoryview] = []
     kept = 0
-    for start, end in places:
+    for start, end in _texts(body):
         if end - start <= long:
             continue
         pieces.append(memoryview(body)[kept:start])
@@ -124,6 +123,11 @@ def shorten(body: bytes) -> Shortened:
             marks[name] = (start, end)
             pieces.append(name.encode())
     return Shortened(b"".join([*pieces, memoryview(body)[kept:]]), body, marks)
+
+
+def long_texts(body: bytes) -> Iterator[tuple[int, int]]:
+    """Where each text begins and ends that is always left where it lies."""
+    return ((start, end) for start, end in _texts(body) if end - start > LONG)
 
 
 def _texts(body: bytes) -> Iterator[tuple[int, int]]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import Charged
 from ..settings import PictureField
-from .client import Client
+from .client import Client, Next
 from .exchange import Reply
 from .refusals import error_for
 from .requests import WireRequest
@@ -29,7 +29,7 @@ async def send(
     chosen: PictureField,
     wanted: Callable[[], bool],
     trace_id: str,
-    put_off: Callable[[Reply], Awaitable[str | None]],
+    put_off: Callable[[Reply], Awaitable[Next]],
 ) -> Reply:
     """The answer to a paid request, as :meth:`Client.send` gives it. What is refused with 422 for the name of its
     pictures alone, so that nothing was made, is sent once more under the other one.

@@ -8,7 +8,7 @@ import json
 import re
 from typing import Any
 
-from .long_texts import MOST_TEXT, TooMuch, shorten
+from .long_texts import MOST_TEXT, TooMuch, long_texts, shorten
 
 MOST_PARTS = 200_000
 """How many members and entries JSON may have to be decoded whole: a kilobyte on the wire can be a million of them, and
@@ -20,11 +20,18 @@ LISTS = ("data", "images")
 
 TOO_MUCH = f"more than {MOST_PARTS:,} parts or texts"
 
-_PART = re.compile(rb"[{\[,]")
+_PART = re.compile(r"[{\[,]")
 
 
 def has_too_many_parts(body: bytes) -> bool:
-    return sum(map(body.count, (b"{", b"[", b","))) > MOST_PARTS
+    count = _parts(body, 0, len(body))
+    if count <= MOST_PARTS or _has_too_many_quotes(body):
+        return count > MOST_PARTS
+    return count - sum(_parts(body, *place) for place in long_texts(body)) > MOST_PARTS
+
+
+def _parts(body: bytes, start: int, end: int) -> int:
+    return sum(body.count(sign, start, end) for sign in (b"{", b"[", b","))
 
 
 def _has_too_many_quotes(body: bytes) -> bool:
@@ -63,12 +70,10 @@ def _without_odd_escapes(text: bytes) -> bytes:
 
 
 def _head(body: bytes) -> bytes:
-    """``body``, as far as it does not have too many parts."""
-    if _has_too_many_quotes(body):
-        body = body[: next(itertools.islice(_QUOTE.finditer(body), 8 * MOST_PARTS, None)).start()]
-    if not has_too_many_parts(body):
+    """``body``, as far as it does not have too many quotes."""
+    if not _has_too_many_quotes(body):
         return body
-    return body[: next(itertools.islice(_PART.finditer(body), MOST_PARTS, None)).start()]
+    return body[: next(itertools.islice(_QUOTE.finditer(body), 8 * MOST_PARTS, None)).start()]
 
 
 _QUOTE = re.compile(b'"')
@@ -82,7 +87,7 @@ class _BrokenOff(Exception):
 
 def complete_members(body: bytes) -> dict[str, Any]:
     """The members of the outermost object that are complete, up to the first that is not, or to what is too much. Long
-    texts are LongText. Whatever list has the pictures, it is called ``data``.
+    texts are LongText, and their parts no parts. Whatever list has the pictures, it is called ``data``.
 
     Of an incomplete list its complete entries are kept, and of the others the addresses and base64 that can be
     told by their names. Never raises; empty where nothing can be had.
@@ -99,7 +104,8 @@ def complete_members(body: bytes) -> dict[str, Any]:
 def _complete(text: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     bare: list[Any] = []
-    scan = _Scan(text)
+    beyond = next(itertools.islice(_PART.finditer(text), MOST_PARTS, None), None)
+    scan = _Scan(text[: beyond.start()] if beyond else text)
     try:
         if scan.at("["):
             scan.fill(bare)
@@ -127,6 +133,9 @@ _NAMED = re.compile(
 )
 """A picture of an entry, or where the next entry begins."""
 
+MOST_NAMED = 1000
+"""Entries of which something is told by its name."""
+
 
 def _add_named(text: str, found: dict[str, Any]) -> None:
     """Add to ``found`` what can be told by its name in ``text``, which cannot be decoded."""
@@ -141,8 +150,10 @@ def _add_named(text: str, found: dict[str, Any]) -> None:
             found["metadata"] = _decoder.raw_decode(after[0])[0]
     entries: list[dict[str, str]] = [{}]
     # Of an entry that breaks off nothing is told by its name.
-    for part in _NAMED.finditer(data, 0, data.rfind("}") + 1):
-        if part["next"] or part["name"] in entries[-1]:
+    for part in itertools.islice(_NAMED.finditer(data, 0, data.rfind("}") + 1), MOST_PARTS):
+        if entries[-1] and (part["next"] or part["name"] in entries[-1]):
+            if len(entries) == MOST_NAMED:
+                break
             entries.append({})
         if part["name"]:
             entries[-1][part["name"]] = _decoder.decode(f'"{part["text"]}"')

@@ -9,13 +9,16 @@ another node, end the waiting at once, and what is in the air is finished all th
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import replace
 
 from ..api import Client, retirement_note, retirement_note_of_slug
 from ..errors import (
     AuthenticationFailed,
+    BudgetExceeded,
     Charged,
     InsufficientBalance,
     InvalidRequest,
@@ -93,6 +96,7 @@ class _Purchase:
         self._failed = False
         self._errors: dict[int, LumenfallError] = {}
         self._checkout: Checkout | None = None
+        self._looking_after: Future[bool] | None = None
         session = Session(host)
         self._server, self._journal, self._settings = session.server, session.journal, session.settings
         self._catalogue = session.catalogue
@@ -120,7 +124,7 @@ class _Purchase:
         """Run on the background's loop, and wait here."""
         self._host.in_main_thread(ending.watch)
         if is_due("look after", self._start):
-            background.start(look_after(self._server, self._journal))
+            self._looking_after = background.start(look_after(self._server, self._journal))
         return await background.run(self._run())
 
     async def _run(self) -> Results:
@@ -173,13 +177,26 @@ class _Purchase:
     def _is_wanted(self) -> bool:
         return self.wanted and not self._failed and not background.is_closing()
 
+    async def _fulfil(self, checkout: Checkout, order: Order) -> Delivery:
+        try:
+            return await checkout.fulfil(order)
+        except BudgetExceeded:
+            # What earlier requests may have cost counts too, as long as nobody knows it.
+            has_settled = False
+            if self._looking_after is not None:
+                with contextlib.suppress(Exception):
+                    has_settled = await asyncio.wrap_future(self._looking_after)
+            if not has_settled:
+                raise
+        return await checkout.fulfil(order)
+
     async def _one(self, checkout: Checkout, index: int, order: Order) -> Delivery | None:
         """What ``order`` brought; None where that was an error, or where it was not sent any more."""
         async with slots().one(self._caller.run_id, self, most(self._settings)):
             if not self._is_wanted():
                 return None
             try:
-                return replace(await checkout.fulfil(order), index=index)
+                return replace(await self._fulfil(checkout, order), index=index)
             except Skipped:
                 return None
             except LumenfallError as error:

@@ -52,10 +52,15 @@ def age(call: Call) -> float:
 
 def _is_final(call: Call, told_at: float | None) -> bool:
     """Whether the server's request log, which told of ``call`` at ``told_at`` by the server's clock, had time to know
-    of it. This machine's clock, which may have jumped, counts only where the server names no time.
+    of it. A clock may have jumped, and what answered may have another one than the log: the least that passed counts.
     """
     dated = call.facts.get("dated")
-    passed = age(call) if told_at is None or dated is None else told_at - dated
+    if told_at is None or dated is None:
+        passed = age(call)
+    else:
+        both = time.time() - (call.sent_at + (call.seconds or 0.0)), told_at - dated
+        # Who says that it lies ahead, says nothing.
+        passed = min((seconds for seconds in both if seconds > -CLOCK_TOLERANCE), default=0.0)
     return passed >= (FINAL_AFTER_PUT_OFF if "put_off" in call.facts else FINAL_AFTER)
 
 
@@ -245,6 +250,7 @@ async def look_up(client: Client, call: Call) -> Logged | None:
     whatever an odd log leads to, where that cannot be told.
     """
     dated = call.facts.get("dated") or call.sent_at
+    dated = dated if dated > EARLIEST else call.sent_at
     since, until = min(call.sent_at, dated), max(call.sent_at + (call.seconds or 0.0), dated)
     refused, is_alone = call.facts.get("refused", ()), "trace" in call.facts
     return await client.look_up(call.request_id, trace_of(call), since, refused, until, is_alone=is_alone)

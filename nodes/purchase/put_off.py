@@ -10,7 +10,10 @@ import contextlib
 import hashlib
 import time
 import uuid
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 from ..api import Client, Reply, Server, request_id
 from ..errors import Charged, LumenfallError, sentences
@@ -32,20 +35,28 @@ class PutOffs:
         self._journal = journal
         self._calls: list[Call] = []
 
-    async def enter(self, reply: Reply) -> str | None:
-        """Enter that ``reply`` put off what was sent last. The trace id of what may be sent now, which is to be found
+    async def enter(self, reply: Reply) -> Callable[[], Awaitable[str | None]]:
+        """Enter that ``reply`` put off what was sent last, be it only for who finds it after this process was killed in
+        the pause. What is called when that is over: it gives the trace id of what may be sent now, which is to be found
         by itself; None where that cannot be written down: the request log could not be understood any more.
         """
-        call = self.call
-        refused = call.facts.get("refused", ())
         name = request_id(reply.headers)
-        facts = {**call.facts, "refused": [*refused, name], "trace": uuid.uuid4().hex}
-        again = replace(call, facts=facts)
+        facts = {**self.call.facts, **_doubts(reply)}
+        put_off = replace(self.call, facts=facts, request_id=None if name in self._refused else name)
+        await asyncio.to_thread(self._journal.settle, put_off)
+        return partial(self._go_on, put_off, name)
+
+    @property
+    def _refused(self) -> Sequence[str | None]:
+        return tuple(self.call.facts.get("refused", ()))
+
+    async def _go_on(self, put_off: Call, name: str | None) -> str | None:
+        facts = {**self.call.facts, "refused": [*self._refused, name], "trace": uuid.uuid4().hex}
+        again = replace(self.call, facts=facts)
         if await asyncio.to_thread(self._journal.settle, again):
             return None
         if self._server.flavour.native:
-            # A name that several have is that of something in between.
-            aside = _aside(call, reply, None if name in refused else name)
+            aside = _aside(put_off)
             if await asyncio.to_thread(self._journal.settle, aside):
                 return None
             self._calls.append(aside)
@@ -83,21 +94,23 @@ class PutOffs:
                 self._calls = list(await asyncio.gather(*asking))
 
 
-def _aside(call: Call, reply: Reply, name: str | None) -> Call:
-    """What was sent for ``call`` last, and put off by ``reply``, under this id."""
-    trace = trace_of(call)
-    key = hashlib.sha256(f"{call.key} {call.id} {trace}".encode()).hexdigest()
-    facts = {"trace": trace, "doubted": True, "put_off": True, "given_up": call.sent_at}
-    if reply.dated is not None:
-        facts["dated"] = reply.dated
+def _doubts(reply: Reply) -> dict[str, Any]:
+    """Facts of what was put off by ``reply``."""
+    return {"doubted": True, "put_off": True, **({} if reply.dated is None else {"dated": reply.dated})}
+
+
+def _aside(put_off: Call) -> Call:
+    """What was sent last, as a call of its own."""
+    trace = trace_of(put_off)
+    key = hashlib.sha256(f"{put_off.key} {put_off.id} {trace}".encode()).hexdigest()
+    kept = {name: put_off.facts[name] for name in ("doubted", "put_off", "dated") if name in put_off.facts}
     return replace(
-        call,
+        put_off,
         key=key,
         id=key[:32],
         further_keys=(),
         state=State.LOST,
         charged=Charged.UNKNOWN,
-        facts=facts,
-        request_id=name,
+        facts={**kept, "trace": trace, "given_up": put_off.sent_at},
         error="The server put it off, so that it was sent again.",
     )

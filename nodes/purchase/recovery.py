@@ -155,31 +155,38 @@ PATIENCE = 15.0
 """Seconds that a run spends on the calls of earlier ones; so much longer does a process live for them at most."""
 
 MOST_CALLS = 20
-"""How many it takes up; what is left over is for a later run, as nothing is lost by waiting."""
+"""How many it takes up, and as many more as the log settles: a storm of 429 must not use up the limits. What is left
+over is for a later run, as nothing is lost by waiting.
+"""
 
 AT_ONCE = 4
 
 
-async def look_after(server: Server, journal: Journal) -> None:
+async def look_after(server: Server, journal: Journal) -> bool:
     """Finish what can be finished of the calls to ``server``, free of charge and in measure. Failures are left for
-    later.
+    later. Whether the log settled anything, so that less may count against limits.
     """
     deadline = time.monotonic() + PATIENCE
+    settled = 0
     with contextlib.suppress(LumenfallError):
         calls = await asyncio.to_thread(_neglected, journal, server)
-        left = iter(calls[:MOST_CALLS])
+        left = enumerate(calls)
 
         async def work() -> None:
+            nonlocal settled
             async with Client(server, deadline=deadline) as client:
-                for call in left:
-                    if time.monotonic() >= deadline:
+                while time.monotonic() < deadline:
+                    number, call = next(left, (0, None))
+                    if call is None or number - settled >= MOST_CALLS:
                         return
-                    await _finish(client, journal, call)
+                    is_settled = await _finish(client, journal, call)
+                    settled += is_settled  # read only now, as the others count meanwhile
 
         workers = [work() for _ in range(min(AT_ONCE, len(calls)))]
         for outcome in await asyncio.gather(*workers, return_exceptions=True):
             if isinstance(outcome, BaseException):
                 raise outcome
+    return settled > 0
 
 
 def _neglected(journal: Journal, server: Server) -> list[Call]:
@@ -208,23 +215,26 @@ def _is_due(call: Call) -> bool:
     return now - asked_at < PAUSES_AFTER or not 0 <= now - looked_at < pause
 
 
-async def _finish(client: Client, journal: Journal, earlier: Call) -> None:
+async def _finish(client: Client, journal: Journal, earlier: Call) -> bool:
+    """Whether the log settled whether ``earlier`` was charged, or that it counts against no limit for now."""
     lock = await asyncio.to_thread(journal.lock, earlier.key)
     if not await asyncio.to_thread(lock.acquire):
-        return  # its process lives
+        return False  # its process lives
     try:
-        call = await asyncio.to_thread(journal.get, earlier.id) or earlier
+        before = call = await asyncio.to_thread(journal.get, earlier.id) or earlier
         if call.state in UNRESOLVED:
             # Whoever asks for it reads its answer once more.
             has_read = "unreadable" in call.facts
             call = replace(call, facts={**call.facts, "looked_at": time.time()})
             call = await resolve(client, journal, call, has_read=has_read)
+        is_settled = (call.charged, call.reserved) != (before.charged, before.reserved)
         if call.state in (State.ANSWERED, State.DOWNLOADED):
             await _fetch_unasked(client, journal, call)
         elif late_prices.is_due(call):
             await late_prices.learn(client, journal, call)
     finally:
         await asyncio.to_thread(lock.release)
+    return is_settled
 
 
 MOST_TRIES = 3

@@ -143,9 +143,12 @@ class Call:
             row.pop(name)
         row[_PARAMETERS] = row.pop("parameters")
         row |= {"state": self.state.value, "charged": self.charged.value}
-        # What a server sends must not keep a paid call from being entered; PostgreSQL takes no null characters.
-        row["currency"] = self.currency and self.currency[:16].upper()
-        return {name: value.replace("\x00", "") if isinstance(value, str) else value for name, value in row.items()}
+        # What a server sends must not keep a paid call from being entered.
+        row["currency"] = self.currency and self.currency.strip()[:16].upper()
+        return {
+            name: _storable(value) if isinstance(value, str) or name == _PARAMETERS else value
+            for name, value in row.items()
+        }
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, as JSON takes it."""
@@ -163,6 +166,17 @@ class Call:
         values["pictures"] = tuple(Stored(**picture) for picture in content.get("pictures", ()))
         values["further_keys"] = tuple(content.get("further_keys", ()))
         return cls(**values)
+
+
+def _storable(value: Any) -> Any:
+    """``value`` with texts that every database takes, and finds: no half of a surrogate pair, and for PostgreSQL no
+    null characters.
+    """
+    if isinstance(value, str):
+        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").replace("\0", "")
+    if isinstance(value, Mapping):
+        return {name: _storable(inside) for name, inside in value.items()}
+    return [_storable(inside) for inside in value] if isinstance(value, (list, tuple)) else value
 
 
 def clock(moment: float) -> str:

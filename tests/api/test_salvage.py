@@ -130,6 +130,20 @@ def test_a_key_is_cut_out_of_a_compressed_answer() -> None:
         assert send(Server(f"{odd.url}/v1", KEY)).body == b"Incorrect API key: ***"
 
 
+def test_a_key_in_escapes_is_cut_out_of_the_refusal_of_a_free_request() -> None:
+    escaped = "".join(f"\\u{ord(letter):04x}" for letter in KEY)
+    body = f'{{"error": {{"message": "Incorrect API key: {escaped}"}}}}'.encode()
+    with odd_server(lambda _: (401, {}, body)) as odd, pytest.raises(LumenfallError, match=r"key: \*\*\*") as caught:
+        using(Server(f"{odd.url}/v1", KEY), lambda opened: opened.get("models"))
+    assert KEY not in str(caught.value)
+
+
+def test_a_key_that_a_picture_holds_does_not_damage_it() -> None:
+    picture = b"\x89PNG\r\n\x1a\n a cat " + KEY.encode()
+    with odd_server(lambda _: (200, {"content-type": "image/png"}, picture)) as odd:
+        assert send(Server(f"{odd.url}/v1", KEY)).body == picture
+
+
 BOMB = b'{"data": [%s]}'
 
 
@@ -198,6 +212,20 @@ def test_a_damaged_text_beside_a_picture_does_not_cost_it(count: int, data: str)
 
 def test_a_damaged_text_before_all_pictures_costs_none() -> None:
     body = f'{{"prompt": "a "cat"", "data": [{GOOD}, {GOOD}]}}'.encode()
+    assert len(read_answer(200, {}, body).pictures) == 2
+
+
+@pytest.mark.parametrize("comma", [", ", '\\"'])
+def test_a_long_text_with_many_commas_beside_a_picture_does_not_cost_it(comma: str) -> None:
+    text = comma * 250_000
+    body = f'{{"prompt": "{text}", "data": [{{"revised_prompt": "{text}", "url": "{LINK}"}}, {GOOD}]}}'.encode()
+    answer = read_answer(200, {}, body)
+    assert len(answer.pictures) == 2 and answer.notes == ()
+
+
+def test_many_parts_before_all_pictures_cost_none() -> None:
+    parts = "0, " * 250_000
+    body = f'{{"embedding": [{parts}0], "data": [{{"logits": [{parts}0], "url": "{LINK}"}}, {GOOD}]}}'.encode()
     assert len(read_answer(200, {}, body).pictures) == 2
 
 

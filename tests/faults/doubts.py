@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from nodes import errors
 from nodes.errors import Charged
+from nodes.headless.sandbox import Fault
 from tests.faults.answers import without_log
 from tests.faults.killing import NOT_KNOWN
 from tests.faults.limits import ONE_A_DAY, TOO_DEAR, _another, at
@@ -35,6 +37,20 @@ def lagging(world: World, patch: pytest.MonkeyPatch) -> None:
 
 
 OUT_OF_ORDER: tuple[tuple[str, Act], ...] = (("lags", lagging), ("is out of reach", without_log))
+
+
+BAD = "<html><title>Bad</title></html>"
+
+
+def dated(date: str, *, is_made: bool = True) -> Act:
+    """Answered by something on the way whose clock is wrong."""
+
+    def write(response: web.Response | None = None) -> web.Response:
+        name = {} if response is None else {"X-Lumenfall-Request-Id": response.headers["X-Lumenfall-Request-Id"]}
+        return web.Response(status=502, text=BAD, content_type="text/html", headers={**name, "Date": date})
+
+    how: dict[str, Any] = {"spoil_answer": write} if is_made else {"instead": lambda fault, request: write()}
+    return do(lambda world: world.sandbox.fail_next(Fault("dated", "a wrong date", **how)))
 
 
 def _row(name: str, first: Any, second: Any, bills: tuple[int, int], *acts: Act, **more: Any) -> Row:
@@ -78,7 +94,7 @@ ROWS = [
             fails(errors.ApiError if status < 500 else errors.ServerFault, UNKNOWN),
             bought(),
             (0, 1),
-            _not_made(status, "<html><title>Bad</title></html>"),
+            _not_made(status, BAD),
             lagging,
             between=both(lagging, HALF_AN_HOUR),
             env=ONE_A_DAY,
@@ -92,7 +108,7 @@ ROWS = [
             fails(kind, UNKNOWN),
             NOT_KNOWN,
             (1, 1),
-            made(status, "<html><title>Bad</title></html>"),
+            made(status, BAD),
             lagging,
             between=lagging,
             again=at(2000.0),
@@ -100,12 +116,33 @@ ROWS = [
         )
         for status, kind in ((403, errors.AuthenticationFailed), (502, errors.ServerFault))
     ),
+    *(
+        _row(
+            f"502, billed, dated {date}, and the log lags",
+            fails(errors.ServerFault, UNKNOWN),
+            PAID_FOR,
+            (1, 1),
+            dated(date),
+            lagging,
+            between=do(lambda world: world.let_pass(60)),
+        )
+        for date in ("Thu, 01 Jan 1970 00:00:10 GMT", "Wed, 25 Nov 2026 08:00:00 GMT", "Fri, 01 Jan 2100 00:00:00 GMT")
+    ),
+    _row(
+        "502, dated 2100, and half an hour later the log has no such entry",
+        fails(errors.ServerFault, UNKNOWN),
+        bought(),
+        (0, 1),
+        dated("Fri, 01 Jan 2100 00:00:00 GMT", is_made=False),
+        lagging,
+        between=both(lagging, HALF_AN_HOUR),
+    ),
     _row(
         "502, billed, and half an hour later the log has an entry whose cost nobody knows",
         fails(errors.ServerFault, UNKNOWN),
         NOT_KNOWN,
         (1, 1),
-        made(502, "<html><title>Bad</title></html>"),
+        made(502, BAD),
         log_has(status="completed", cost=None),
         between=both(log_has(status="completed", cost=None), HALF_AN_HOUR),
         after=do(World.run),

@@ -11,7 +11,7 @@ from nodes.headless.sandbox import Fault
 from nodes.spend import Journal, ledger
 from tests.faults.answers import without_log
 from tests.faults.doubts import OUT_OF_ORDER, lagging
-from tests.faults.killing import in_the_air
+from tests.faults.killing import in_the_air, killed_at
 from tests.faults.limits import ONE_A_DAY, TOO_DEAR, _another
 from tests.faults.table import KILLED, PAID_FOR, Act, Row, both, bought, do, fails
 from tests.faults.verdicts import _not_made
@@ -116,6 +116,16 @@ ROWS = [
         (2, 2),
         provoke=_busy(1, named=False),
         runs=in_the_air,
+        ledger_late=True,
+    ),
+    Row(
+        "put off, and killed in the pause before it is sent again",
+        KILLED,
+        bought(),
+        (0, 1),
+        provoke=_not_made(429, BUSY),
+        runs=killed_at({"target": "nodes.api.client.Client._tell_retry", "when": "after", "about": None, "count": 1}),
+        between=lagging,
         ledger_late=True,
     ),
     Row(

@@ -1,4 +1,4 @@
-"""An answer with pictures that calls itself an error: it was made, and billed."""
+"""An answer with pictures that calls itself an error, or is odd beside them: it was made, and billed."""
 
 from __future__ import annotations
 
@@ -49,6 +49,18 @@ def _reported(status: int, name: str = "", inputs: Any = None, **more: Any) -> R
     )
 
 
+HALF = "half an emoji \ud83d"
+
+
+def _with_half(response: web.Response) -> web.Response:
+    """Texts that no database takes."""
+    body = json.loads(response.text or "")
+    names = {"model": HALF, "executed_model": HALF, "provider": HALF, "provider_name": HALF, "cost_currency": "usd "}
+    entries = [{**entry, "revised_prompt": f"{HALF}\0"} for entry in body["data"]]
+    headers = {"X-Lumenfall-Request-Id": response.headers["X-Lumenfall-Request-Id"]}
+    return web.json_response({**body, "data": entries, "metadata": {**body["metadata"], **names}}, headers=headers)
+
+
 def _quoted(name: str, body: Any) -> Row:
     """Nothing of the body can be had, but what it holds is nobody else's business."""
     fault = Fault("quoted", "", spoil_answer=lambda _: web.Response(text=json.dumps(body), status=500))
@@ -64,6 +76,14 @@ def _quoted(name: str, body: Any) -> Row:
 
 
 ROWS = [
+    Row(
+        "pictures, and half an emoji in all texts beside them",
+        bought(),
+        replayed(),
+        (1, 1),
+        env={"LUMENFALL_LIMIT_DAY": "1"},
+        provoke=do(lambda world: world.sandbox.fail_next(Fault("half", "", spoil_answer=_with_half))),
+    ),
     *(_reported(status) for status in (400, 404, 429, 500, 503)),
     _reported(500, " in base64", B64),
     *(_reported(status, " and a code", **BUSY) for status in (429, 503)),

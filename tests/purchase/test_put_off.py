@@ -9,7 +9,8 @@ from aiohttp import web
 
 from nodes import errors
 from nodes.headless.sandbox import Fault, Sandbox
-from nodes.spend import Journal, nanos, newest
+from nodes.purchase import outcome, recovery
+from nodes.spend import Journal, nanos, newest, uncertain_count
 from tests.conftest import Nodes, wait_until_idle
 from tests.purchase.test_ask import SMALL
 from tests.purchase.test_checkout import ledger, restarted
@@ -66,6 +67,30 @@ def test_what_was_put_off_counts_against_the_limits_as_long_as_the_log_is_out_of
         with pytest.raises(errors.BudgetExceeded, match=r"0\.06 are spent or reserved"):
             limited("LumenfallGenerate", **MEDIUM, seed=2)
     assert len(sandbox.bill) == 2
+
+
+def test_a_storm_uses_up_no_limit_once_the_log_can_be_asked_again(
+    nodes: Nodes, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many were put off: the first run after it finds out, and is not refused for them."""
+    monkeypatch.setattr(recovery, "MOST_CALLS", 6)
+    limited = restarted(nodes, LUMENFALL_LIMIT_DAY="0.37")  # twelve requests of 0.03, and less than that of thirteen
+    with monkeypatch.context() as patch:
+        patch.setattr(sandbox, "_logged", _out_of_reach)
+        for seed in range(3):
+            sandbox.fail_next("status-429:4")
+            with pytest.raises(errors.RateLimited):
+                limited("LumenfallGenerate", **MEDIUM, seed=seed)
+            assert wait_until_idle(10) == 0
+        with pytest.raises(errors.BudgetExceeded, match=r"0\.36 are spent or reserved"):
+            limited("LumenfallGenerate", **MEDIUM, seed=7)
+        assert wait_until_idle(10) == 0
+    monkeypatch.setattr(outcome, "FINAL_AFTER_PUT_OFF", 0.0)
+    again = restarted(nodes, LUMENFALL_LIMIT_DAY="0.37")
+    assert not again("LumenfallGenerate", **MEDIUM, seed=7).report["replayed"]
+    assert len(sandbox.bill) == 1
+    assert wait_until_idle(10) == 0
+    assert uncertain_count(Journal(nodes.host.data_dir())) == (0, 0)
 
 
 def test_the_log_is_asked_once_about_what_was_put_off(nodes: Nodes, sandbox: Sandbox) -> None:
