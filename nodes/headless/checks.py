@@ -180,6 +180,9 @@ class _Check:
             try:
                 if isinstance(value, list):
                     inputs[name], self.linked[name] = self._linked(value, declaration, any_type=validator.takes_types)
+                elif value is None and declaration.choices is not None:
+                    # A node's own check takes it for a linked value, and waives ours.
+                    raise Misfit("value_not_in_list", "nothing is chosen; choose one of its list")
                 else:
                     inputs[name] = declaration.coerced(value)
                     if not validator.waives(name):
