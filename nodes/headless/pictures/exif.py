@@ -92,7 +92,7 @@ def rewritten(content: bytes, rewrite: Callable[[str, str], str]) -> bytes:
 
 
 def _remade(tags: Mapping[int, Any], rewrite: Callable[[str, str], str]) -> dict[int, Any]:
-    made = {}
+    made: dict[int, Any] = {}
     for tag, value in tags.items():
         text = _text(tag, value)
         if tag in SHOWN:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 
-from ..sharing.keys import keys
-from ..sharing.privacy import private_places
 from .decoding import readable
 
 HEAD = 128
@@ -27,6 +26,9 @@ KNOWN = (
     *("Reference Viewing Condition", "Copyright 2000 Adobe Systems", "Dot Gain", "ProPhoto", "Rec", "GIMP"),
 )
 """How the words of profiles begin that everybody has."""
+
+ODD = re.compile(r"[\w-]{16,}|[\\@]|(?<![:/\w])/\w")
+"""What stands in no such words: keys, addresses of people, and paths."""
 
 WORDS = (b"text", b"mluc", b"desc", b"data", b"dict", b"utf8", b"ut16", b"zut8")
 """Kinds of content that are words: no colour is computed by them."""
@@ -72,4 +74,4 @@ def _tags(profile: bytes) -> Iterator[tuple[bytes, int, int]]:
 def _is_known(content: bytes) -> bool:
     names = (name.encode(encoding) for name in KNOWN for encoding in ("latin-1", "utf-16-be"))
     is_known = len(content) <= 256 and any(name in content for name in names)
-    return is_known and not any(keys(text) or private_places(text) for text in readable(content))
+    return is_known and not any(map(ODD.search, readable(content)))
