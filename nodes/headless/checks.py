@@ -90,8 +90,10 @@ async def objections(
     ends = [node_id for node_id in _ends(prompt, unknown) if node_id not in dead_ends]
     if not outputs and not ends:
         return [NO_OUTPUTS]
-    circle = _circle(upstream(prompt, *outputs, *ends))
-    checks = [_Check(node_id, prompt, table) for node_id in node_ids]
+    outputs = await _without_idle(outputs, prompt, table, told=False)
+    needed = upstream(prompt, *outputs, *ends)
+    circle = _circle(needed)
+    checks = [_Check(node_id, prompt, table) for node_id in node_ids if node_id in needed]
     nodes = {check.node_id: await check.run() for check in checks}
     problems = [*circle, *(problem for check in checks for problem in check.problems)]
     if not problems:
@@ -128,7 +130,9 @@ async def _problems_of_linked(checks: Iterable[_Check], nodes: Sequence[Node]) -
     return found or objections_of_paid(nodes, known)
 
 
-async def _without_idle(outputs: list[str], prompt: Prompt, table: Mapping[str, type[Any]]) -> list[str]:
+async def _without_idle(
+    outputs: list[str], prompt: Prompt, table: Mapping[str, type[Any]], *, told: bool = True
+) -> list[str]:
     """``outputs`` without faulty nodes that would only show something: they keep nothing else from running."""
     for node_id in [*outputs]:
         others = [output for output in outputs if output != node_id]
@@ -138,7 +142,8 @@ async def _without_idle(outputs: list[str], prompt: Prompt, table: Mapping[str, 
         check = _Check(node_id, prompt, table)
         await check.run()
         if check.problems and node_id not in upstream(prompt, *others):
-            log.warning("Left out, as it would only show something: %s", check.problems[0])
+            if told:
+                log.warning("Left out, as it would only show something: %s", check.problems[0])
             outputs = others
     return outputs
 
@@ -175,6 +180,9 @@ class _Check:
             try:
                 if isinstance(value, list):
                     inputs[name], self.linked[name] = self._linked(value, declaration, any_type=validator.takes_types)
+                elif value is None and declaration.choices is not None:
+                    # A node's own check takes it for a linked value, and waives ours.
+                    raise Misfit("value_not_in_list", "nothing is chosen; choose one of its list")
                 else:
                     inputs[name] = declaration.coerced(value)
                     if not validator.waives(name):

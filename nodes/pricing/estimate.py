@@ -85,6 +85,7 @@ class _Walk:
         self._made: dict[str, _Made | LumenfallError] = {}
         self._ordered = ordered
         self._path: list[str] = []
+        self._session = Session(host.current())
         self._seen: set[str] = set()
         self._read_by_others = {
             parent
@@ -200,7 +201,7 @@ class _Walk:
 
     def _title(self, node_id: str) -> str:
         # Estimates are shown and sent around; some paste the key into a title.
-        return Session(host.current()).without_key(str(title_of(self._graph[node_id])))
+        return self._session.without_key(str(title_of(self._graph[node_id])))
 
 
 @dataclass(frozen=True)

@@ -68,10 +68,15 @@ class Session:
         """``content``, which JSON can hold, without the key: some paste it into a prompt or a title. As it is where
         there is no key.
         """
+        return content if self._keyed_server is None else self._keyed_server.without_key(content)
+
+    @cached_property
+    def _keyed_server(self) -> Server | None:
+        """Looked for once, also where there is none: large graphs have tens of thousands of texts."""
         try:
-            return self.server.without_key(content)
+            return self.server
         except LumenfallError:
-            return content
+            return None
 
     @cached_property
     def catalogue(self) -> Catalogue:

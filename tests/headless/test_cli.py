@@ -72,6 +72,25 @@ def run(
     return stop.value.code, out, err
 
 
+def test_a_picture_that_is_null_is_refused_before_anything_runs(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, place: Path
+) -> None:
+    """So a browser saves a menu that was empty."""
+    nothing = {"class_type": "LoadImage", "inputs": {"image": None}}
+    (place / "w.json").write_text(json.dumps(workflow(**{"1": nothing})))
+    code, out, _ = run(capsys, monkeypatch, place, "run", "w.json", "--json")
+    assert (code, [each["code"] for each in json.loads(out)["errors"]]) == (2, ["VALUE_NOT_IN_LIST"])
+
+
+def test_a_limit_without_end_is_refused_before_anything_runs(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, place: Path
+) -> None:
+    (place / "rows.csv").write_text("Out.filename_prefix\nq\n")
+    arguments = ("run", "w.json", "--each", "rows.csv", "--max-cost", "inf")
+    code, _, err = run(capsys, monkeypatch, place, *arguments)
+    assert code == 2 and "--max-cost" in err and not (place / "output").exists()
+
+
 def test_a_run_exits_0_and_prints_one_object(place: Path) -> None:
     done = spawned(place, "run", "w.json", "--json", "--set", "Out.filename_prefix=q")
     summary = json.loads(done.stdout)

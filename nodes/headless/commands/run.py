@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import math
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -92,6 +93,8 @@ def run(
     input_folder = input_folder or input_beside(workflow)
     if each is None and (jobs > 1 or retry_failed or max_cost is not None or dry_run):
         raise typer.BadParameter("--jobs, --retry-failed, --max-cost and --dry-run go with --each.")
+    if max_cost is not None and not math.isfinite(max_cost):
+        raise typer.BadParameter("--max-cost is an amount; without it there is no limit.")
     failure: LumenfallError | None = None
     has_begun = False
     try:

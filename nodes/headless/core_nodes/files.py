@@ -27,6 +27,10 @@ ORIENTATION, SIDEWAYS = 0x0112, (5, 6, 7, 8)
 """The tag of EXIF that says how a picture is turned, and its values for pictures that lie on a side."""
 
 
+TURNED_BY = (b"eXIf", b"XML:com.adobe.xmp", b"Raw profile type")
+"""Where in a PNG Pillow finds how it is turned."""
+
+
 class NotKnown(Exception):
     """What a node will give cannot be told from the head of its file."""
 
@@ -74,8 +78,10 @@ class LoadImage:
             if frames > 1 and file.format not in ("GIF", "PNG", "WEBP"):
                 raise NotKnown("its frames may differ in size")
             width, height = file.size
-            if file.format == "PNG" and "exif" not in file.info and b"eXIf" in path.read_bytes():
-                raise NotKnown("how it is turned stands behind its pixels")
+            if file.format == "TIFF" and file.getexif().get(ORIENTATION) in SIDEWAYS:
+                raise NotKnown("Pillow may have turned it, according to its version")
+            if file.format == "PNG" and "exif" not in file.info and any(map(path.read_bytes().__contains__, TURNED_BY)):
+                raise NotKnown("how it is turned may stand in a text, or behind its pixels")
             if (file.format != "PNG" or "exif" in file.info) and file.getexif().get(ORIENTATION) in SIDEWAYS:
                 width, height = height, width
             # Without transparency the mask would be of another size; nobody needs it ahead.

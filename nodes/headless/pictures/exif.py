@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from numbers import Rational
 from typing import TYPE_CHECKING, Any
 
 from .decoding import wide
@@ -91,11 +92,13 @@ def rewritten(content: bytes, rewrite: Callable[[str, str], str]) -> bytes:
 
 
 def _remade(tags: Mapping[int, Any], rewrite: Callable[[str, str], str]) -> dict[int, Any]:
-    made = {}
+    made: dict[int, Any] = {}
     for tag, value in tags.items():
         text = _text(tag, value)
         if tag in SHOWN:
-            made[tag] = value
+            # Anything may stand in a tag.
+            if isinstance(value, (int, Rational)):
+                made[tag] = value
         elif text is not None:
             name, head = _name_of(tag, text)
             new = rewrite(name, text[len(head) :]) if name else ""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
+
+from .decoding import readable
 
 HEAD = 128
 TAG = struct.Struct(">4sII")
@@ -24,6 +27,15 @@ KNOWN = (
 )
 """How the words of profiles begin that everybody has."""
 
+ODD = re.compile(r"[\w-]{16,}|[\\@]|(?<![:/\w])/\w")
+"""What stands in no such words: keys, addresses of people, and paths."""
+
+WORDS = (b"text", b"mluc", b"desc", b"data", b"dict", b"utf8", b"ut16", b"zut8")
+"""Kinds of content that are words: no colour is computed by them."""
+
+SET_LENGTHS = {b"XYZ ": 20, b"sig ": 12}
+"""Bytes of contents of a set size, for one colour."""
+
 
 def cleaned(profile: bytes) -> tuple[bytes, bytes]:
     """The profile with zeros for all that no colour depends on, of the same length, and what was there: the words of
@@ -37,9 +49,13 @@ def cleaned(profile: bytes) -> tuple[bytes, bytes]:
     kept[:table], told[:table] = profile[:table], bytes(table)
     for kind, start, end in tags:
         content = profile[start:end]
-        kept[start:end] = content if kind in COLOURS or _is_known(content) else content[:8] + bytes(len(content) - 8)
-        if kind in COLOURS:
-            told[start:end] = bytes(end - start)
+        is_colour = kind in COLOURS and content[:4] not in WORDS
+        used = min(SET_LENGTHS.get(content[:4], end - start), end - start)
+        if not is_colour:
+            used = end - start if _is_known(content) else 8
+        kept[start:end] = content[:used] + bytes(end - start - used)
+        if is_colour:
+            told[start : start + used] = bytes(used)
     kept[100:HEAD] = bytes(HEAD - 100)  # reserved
     if kept != profile:
         kept[84:100] = bytes(16)  # its checksum
@@ -57,4 +73,5 @@ def _tags(profile: bytes) -> Iterator[tuple[bytes, int, int]]:
 
 def _is_known(content: bytes) -> bool:
     names = (name.encode(encoding) for name in KNOWN for encoding in ("latin-1", "utf-16-be"))
-    return len(content) <= 256 and any(name in content for name in names)
+    is_known = len(content) <= 256 and any(name in content for name in names)
+    return is_known and not any(map(ODD.search, readable(content)))

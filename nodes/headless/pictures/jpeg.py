@@ -110,18 +110,20 @@ def purged(pieces: Iterable[Piece]) -> Iterator[Piece]:
     parts = {at: piece.data for at, piece in enumerate(every) if isinstance(piece, Shown) and _is_profile(piece.data)}
     # Marker, length, name, number and count come before what each segment has of it.
     heads = {at: data[: 4 + len(PROFILE_HEAD) + 2] for at, data in parts.items()}
-    profile = b"".join(data[len(heads[at]) :] for at, data in parts.items())
+    # Each has its number before the count, by which readers put them together.
+    in_order = sorted(parts, key=lambda at: heads[at][-2:-1])
+    profile = b"".join(parts[at][len(heads[at]) :] for at in in_order)
     clean, told = icc.cleaned(profile) if profile else (b"", b"")
     if told:
         yield Hidden("its colour profile", told)
     start = 0
-    for at, piece in enumerate(every):
-        if at not in parts:
-            yield piece
-            continue
+    cleaned = {}
+    for at in in_order:
         end = start + len(parts[at]) - len(heads[at])
-        yield Shown(heads[at] + clean[start:end])
+        cleaned[at] = Shown(heads[at] + clean[start:end])
         start = end
+    for at, piece in enumerate(every):
+        yield cleaned.get(at, piece)
 
 
 def _is_profile(segment: bytes) -> bool:

@@ -16,6 +16,9 @@ LENGTHS = {
 }
 """The most bytes that each kind of chunk can use (PNG, third edition)."""
 
+LENGTHS_BY_COLOUR = {b"tRNS": {0: 2, 2: 6, 4: 0, 6: 0}, b"bKGD": {0: 2, 2: 6, 3: 1, 4: 2, 6: 6}}
+"""The same where it depends on the kind of colour in the head."""
+
 SEVERAL = (b"IDAT", b"fcTL", b"fdAT")
 SEQUENCE = {b"IDAT": 0, b"fdAT": 4}
 """Bytes before the pixels in each kind of chunk that has some."""
@@ -54,11 +57,18 @@ def purged(pieces: Iterable[Piece]) -> Iterator[Piece]:
                 yield Hidden("its palette, which draws nothing", content)
             elif kind == b"iCCP":
                 yield from _profile(piece)
-            elif len(content) > LENGTHS.get(kind, len(content)):
-                yield Hidden(f"its chunk {kind.decode('latin-1')}", content[LENGTHS[kind] :])
-                yield Shown(_chunk(kind, content[: LENGTHS[kind]]))
+            elif len(content) > (used := _used(kind, head, len(content))):
+                yield Hidden(f"its chunk {kind.decode('latin-1')}", content[used:])
+                if used or kind == b"IEND":
+                    yield Shown(_chunk(kind, content[:used]))
             else:
                 yield piece
+
+
+def _used(kind: bytes, head: bytes, length: int) -> int:
+    """How many bytes of a chunk can be used."""
+    most = LENGTHS.get(kind, length)
+    return LENGTHS_BY_COLOUR.get(kind, {}).get(head[9], most) if len(head) > 9 else most
 
 
 def _pixels(kind: bytes, chunks: list[Piece], head: bytes) -> list[Piece]:
@@ -82,12 +92,33 @@ def _unpacked(stream: bytes, size: int) -> tuple[bytes, bytes]:
     """``size`` bytes of pixels, and what else is there."""
     if size > MAX_PIXELS:
         return b"", b""
+    stream, wrong = _without_damage(stream, size)
     unpacking = zlib.decompressobj()
     pixels = unpacking.decompress(stream, size) if size else b""
     if len(pixels) < size:
         return pixels, b""
-    more = unpacking.decompress(unpacking.unconsumed_tail, 2**20) if not unpacking.eof else b""
+    if wrong:
+        return pixels, wrong
+    rest = unpacking.unconsumed_tail
+    try:
+        more = unpacking.decompress(rest, 2**20) if not unpacking.eof else b""
+    except zlib.error:
+        return pixels, rest  # no decoder comes that far
     return pixels, more + (unpacking.unused_data if unpacking.eof else b"")
+
+
+def _without_damage(stream: bytes, size: int) -> tuple[bytes, bytes]:
+    """``stream`` as far as it can be unpacked to ``size`` bytes, and the rest of it."""
+    good, bad = 0, len(stream) + 1
+    middle = len(stream)
+    while good < middle < bad:
+        try:
+            zlib.decompressobj().decompress(stream[:middle], max(size, 1))
+            good = middle
+        except zlib.error:
+            bad = middle
+        middle = (good + bad) // 2
+    return stream[:good], stream[good:]
 
 
 def _size(head: bytes) -> int:

@@ -424,6 +424,19 @@ def test_what_a_run_would_refuse_is_told(command: Command, tmp_path: Path, conte
     assert command("run", file, "--sandbox", "--json").code == 2
 
 
+def test_what_a_run_would_leave_out_is_not_told_as_refused(command: Command, tmp_path: Path) -> None:
+    """What only shows something and is given nothing, and what leads to no output."""
+    graph = {
+        "1": {"class_type": "EmptyImage", "inputs": {"width": 8, "height": 8, "batch_size": 1, "color": 0}},
+        "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "p"}},
+        "3": {"class_type": "PreviewAny", "inputs": {}},
+        "4": {"class_type": "ImageScaleBy", "inputs": {"image": ["1", 0]}},
+    }
+    (tmp_path / "w.json").write_text(json.dumps(graph))
+    assert command("run", "w.json", "--json").json["status"] == "success"
+    assert command("check", "w.json", "--sandbox", "--json").json["findings"] == []
+
+
 def joined(first: str, second: str, **more: Any) -> Document:
     """Two texts in nodes of their own, put together."""
     concatenate = {"string_a": ["10", 0], "string_b": ["11", 0], "delimiter": "", **more}

@@ -13,10 +13,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from nodes.errors import InputError
 from nodes.headless.core_nodes import table
-from nodes.headless.core_nodes.files import decode, write
+from nodes.headless.core_nodes.files import NotKnown, decode, write
 from nodes.headless.folders import Folders, next_name
 
 
@@ -38,6 +39,25 @@ def load(nodes: dict[str, Any], name: str) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 class TestLoading:
+    @pytest.mark.parametrize("name", ["a.tif", "exif.png", "xmp.png"])
+    def test_what_is_told_ahead_of_a_size_is_never_wrong(
+        self, nodes: dict[str, Any], folders: Folders, name: str
+    ) -> None:
+        exif, info = Image.Exif(), PngInfo()
+        exif[0x0112] = 6
+        if name == "exif.png":
+            digits = exif.tobytes().hex()
+            info.add_text("Raw profile type exif", f"\nexif\n{len(digits) // 2:8}\n{digits}\n")
+        else:
+            info.add_itxt("XML:com.adobe.xmp", '<x:xmpmeta><rdf:Description tiff:Orientation="6"/></x:xmpmeta>')
+        options = {"exif": exif} if name == "a.tif" else {"pnginfo": info}
+        Image.new("RGB", (20, 10)).save(folders.input / name, **options)
+        try:
+            told = nodes["LoadImage"].shapes(name)[0]
+        except NotKnown:
+            return
+        assert told == load(nodes, name)[0].shape
+
     def test_an_opaque_picture_has_a_mask_of_64_zeros(self, nodes: dict[str, Any], folders: Folders) -> None:
         Image.new("RGB", (3, 2), (255, 51, 0)).save(folders.input / "a.png")
         picture, mask = load(nodes, "a.png")

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
+from nodes.headless import pictures
 from nodes.headless.reading import content_of
 from tests.headless.conftest import Command
 from tests.test_examples import api
@@ -21,6 +22,7 @@ SECRET = "sk-abcdefghijklmnopqrstuv"
 GRAPH = json.dumps(api("generate"))
 LEAKY = GRAPH.replace("generate", SECRET)
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+PROFILE_WHITE = b"XYZ \0\0\0\0" + struct.pack(">iii", 63190, 65536, 54061)
 CAMERA, PLACE, COMMENT = 0x8769, 0x8825, 0x9286
 
 Make = Callable[..., bytes]
@@ -78,8 +80,24 @@ WINDOWS = SECRET.encode("utf-16-le") + b"\0\0"
 NO_END = f"{SECRET} ".encode("utf-16-be")
 
 
-def with_more_pixels(content: bytes, *, within: bool) -> bytes:
-    """A PNG with bytes among its pixels that no row takes, in the packed stream or behind it."""
+def with_profile(kind: bytes, content: bytes) -> bytes:
+    """A PNG whose colour profile has one more tag, or another."""
+    count = struct.unpack_from(">I", PROFILE, 128)[0]
+    tags = [struct.unpack_from(">4sII", PROFILE, 132 + 12 * at) for at in range(count)]
+    contents = {name: PROFILE[start : start + length] for name, start, length in tags}
+    contents[kind] = content
+    table, body, start = b"", b"", 132 + 12 * len(contents)
+    for name, each in contents.items():
+        table += struct.pack(">4sII", name, start + len(body), len(each))
+        body += each + bytes(-len(each) % 4)
+    profile = PROFILE[4:128] + struct.pack(">I", len(contents)) + table + body
+    profile = struct.pack(">I", len(profile) + 4) + profile
+    whole = saved("PNG")
+    return whole[:33] + chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(profile)) + _without(whole[33:], b"iCCP")
+
+
+def with_more_pixels(content: bytes, *, within: bool | None) -> bytes:
+    """A PNG with bytes among its pixels that no row takes, in the packed stream, behind it, or where it has no end."""
     whole = saved("PNG")
     at = whole.index(b"IDAT") - 4
     end = whole.index(b"IEND") - 4
@@ -88,7 +106,11 @@ def with_more_pixels(content: bytes, *, within: bool) -> bytes:
         (length,) = struct.unpack_from(">I", whole, start)
         packed += whole[start + 8 : start + 8 + length]
         start += 12 + length
-    packed = zlib.compress(zlib.decompress(packed) + content) if within else packed + content
+    if within is None:
+        packing = zlib.compressobj()
+        packed = packing.compress(zlib.decompress(packed)) + packing.flush(zlib.Z_SYNC_FLUSH) + content
+    else:
+        packed = zlib.compress(zlib.decompress(packed) + content) if within else packed + content
     return whole[:at] + chunk(b"IDAT", packed[:50]) + chunk(b"IDAT", packed[50:]) + whole[end:]
 
 
@@ -142,6 +164,10 @@ KEYS = {
     "after the pixels": lambda: with_more_pixels(SECRET.encode(), within=False),
     "among the pixels": lambda: with_more_pixels(SECRET.encode(), within=True),
     "longer gAMA": lambda: with_chunk(b"gAMA", b"\0\0\xb1\x8f" + SECRET.encode()),
+    "transparency that no colour has": lambda: with_chunk(b"tRNS", bytes(6) + SECRET.encode()),
+    "words of a profile": lambda: with_profile(b"cprt", b"text\0\0\0\0sRGB " + SECRET.encode()),
+    "words as colours": lambda: with_profile(b"A2B0", b"text\0\0\0\0" + SECRET.encode()),
+    "longer colour": lambda: with_profile(b"wtpt", PROFILE_WHITE + SECRET.encode()),
     "second palette": lambda: with_chunk(b"PLTE", SECRET.encode() * 3),
     "histogram": lambda: with_chunk(b"hIST", SECRET.encode()),
     "name of a profile": renamed_profile,
@@ -173,6 +199,7 @@ KEYS = {
     "unknown chunk of a WebP": lambda: with_webp_chunk(b"NOTE", SECRET.encode()),
 }
 REFUSED = {
+    "behind pixels without an end": lambda: with_more_pixels(b"\xff" + SECRET.encode(), within=None),
     "longer frame": lambda: with_longer_segment(0xC0),
     "longer table": lambda: with_longer_segment(0xDB),
     "longer scan": lambda: with_longer_segment(0xDA),
@@ -221,7 +248,10 @@ def test_what_is_told_beside_the_graph_is_found_and_left_out(
     assert not any(holds(made, text) for text in (SECRET, "Jo Doe", "0123456", "52,31N"))
     with Image.open(io.BytesIO(data)) as before, Image.open(io.BytesIO(made)) as after:
         assert (after.format, after.mode, after.tobytes()) == (before.format, before.mode, before.tobytes())
-        assert after.info["icc_profile"] == PROFILE and after.getexif()[0x0112] == 3
+        before_profile, profile = before.info["icc_profile"], after.info["icc_profile"]
+        assert profile == PROFILE or (before_profile != PROFILE and not holds(profile, SECRET))
+        assert ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(profile)))
+        assert after.getexif()[0x0112] == 3
         assert not after.getexif().get_ifd(PLACE) and not after.info.get("xmp")
     assert content_of(made, "made").prompt == api("generate")
 
@@ -238,6 +268,27 @@ def test_what_no_decoder_asks_for_is_found_and_left_out(
     with Image.open(io.BytesIO(made)) as after:
         after.load()
     assert not holds(made, SECRET) and content_of(made, "made").prompt == api("generate")
+
+
+@pytest.mark.parametrize("tag", [0x0112, 0x011A, 0x0128])
+def test_what_stands_where_a_number_is_due_is_left_out(tag: int) -> None:
+    text = f"{SECRET}\0".encode()
+    tiff = b"II*\0\x08\0\0\0\1\0" + struct.pack("<HHII", tag, 2, len(text), 26) + bytes(4) + text
+    whole = saved("PNG")
+    data = whole[:33] + chunk(b"eXIf", tiff) + _without(whole[33:], b"eXIf")
+    assert not holds(pictures.rewritten(data, lambda name, text: text), SECRET)
+
+
+def test_a_profile_in_segments_that_are_out_of_order_stays_as_it_is() -> None:
+    """They are numbered, and readers go by that."""
+    parts = [b"ICC_PROFILE\0" + bytes((at, 2)) + PROFILE[300 * (at - 1) : 300 if at == 1 else None] for at in (2, 1)]
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(buffer, "JPEG")
+    whole = buffer.getvalue()
+    segments = b"".join(b"\xff\xe2" + struct.pack(">H", len(part) + 2) + part for part in parts)
+    made = pictures.rewritten(whole[:2] + segments + whole[2:], lambda name, text: text)
+    with Image.open(io.BytesIO(made)) as picture:
+        assert picture.info["icc_profile"] == PROFILE
 
 
 def test_what_describes_a_picture_is_cleaned_and_stays(command: Command, tmp_path: Path) -> None:
