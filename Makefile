@@ -8,8 +8,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PYTHONS ?=
-# Each file, and each kind of page, is one worker's: servers and pages are started once.
-PYTEST := pytest -n auto --maxprocesses 4 --dist loadgroup
+# Each file is one worker's: its servers and pages are started once.
+PYTEST := pytest -n auto --maxprocesses 4 --dist loadfile
 
 .PHONY: demo playground test test-all lint scripts postgresql chromium clean
 

@@ -42,13 +42,6 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Collecting())
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Each file is one worker's: its servers are started once."""
-    for item in items:
-        if not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
-
-
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "ssl_cert_file", "ssl_cert_dir")
 
 

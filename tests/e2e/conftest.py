@@ -41,35 +41,23 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("canvas", kinds(), indirect=True)
 
 
-PAGE = "current-classic"
-
-
 def kinds() -> list[str]:
     return ["current-classic", "current-nodes2", *([] if "COMFYUI_DIR" in os.environ else ["oldest-classic"])]
 
 
-# Before the conftest.py above, which groups what is left.
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Without --every-canvas each test runs on one of its kinds, always the same, and all kinds are used; those that
-    are marked as thorough, next of kin to one that runs, run only with it. All tests of a kind are one worker's: it
-    opens the page, which takes long, once.
+    are marked as thorough, next of kin to one that runs, run only with it.
     """
-    for item in items:
-        if kind := _kind(item):
-            item.add_marker(pytest.mark.xdist_group(kind))
     if config.getoption("every_canvas"):
         return
-    choices = {item: _kind(item) for item in items if "canvas" in getattr(item, "fixturenames", ())}
-    left_out = {item for item, kind in choices.items() if kind and kind != _chosen(item.nodeid.replace(kind, ""))}
+    left_out = {item for item in items if (kind := _kind(item)) and kind != _chosen(item.nodeid.replace(kind, ""))}
     left_out |= {item for item in items if item.get_closest_marker("thorough")}
     config.hook.pytest_deselected(items=list(left_out))
     items[:] = [item for item in items if item not in left_out]
 
 
 def _kind(item: pytest.Item) -> str | None:
-    if "page" in getattr(item, "fixturenames", ()):
-        return PAGE
     return item.callspec.params.get("canvas") if hasattr(item, "callspec") else None
 
 
@@ -177,7 +165,7 @@ def canvas(request: pytest.FixtureRequest, prepared: Pages) -> Canvas:
 @pytest.fixture
 def page(prepared: Pages) -> Canvas:
     """The page of the current frontend with the classic canvas."""
-    return prepared(PAGE)
+    return prepared("current-classic")
 
 
 def refresh(canvas: Canvas) -> None:

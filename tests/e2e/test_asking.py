@@ -200,6 +200,7 @@ def test_a_node_in_a_subgraph_and_what_other_packs_send_are_asked_about_too(canv
     assert not queued
 
 
+@pytest.mark.thorough
 def test_where_the_price_is_not_to_be_had_the_question_says_so(canvas: Canvas) -> None:
     ask_above(canvas, 0.5)
     canvas.open(randomised(model="nobody/knows-this"))

@@ -159,6 +159,7 @@ def test_a_node_goes_on_telling_in_a_subgraph_and_out_of_it(canvas: Canvas) -> N
     command(canvas, "Comfy.Graph.ExitSubgraph")
 
 
+@pytest.mark.thorough
 def test_a_run_that_was_begun_before_a_reload_is_told_on_its_node_and_in_no_other_workflow(canvas: Canvas) -> None:
     canvas.open(generate(seed=next(seeds)))
     gate = Gate()
