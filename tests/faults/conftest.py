@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,7 +36,19 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture
-def world(tmp_path: Path, forks: Forks, certificate: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def noon() -> Iterator[None]:
+    """It is about noon where the tests run: what was half an hour ago was today, and counts against limits per day."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", f"NOON{time.gmtime().tm_hour - 12:+d}")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.fixture
+def world(
+    tmp_path: Path, forks: Forks, certificate: str, monkeypatch: pytest.MonkeyPatch, noon: None
+) -> Iterator[World]:
     monkeypatch.setenv("SSL_CERT_FILE", certificate)
     for name, value in QUICK.items():
         monkeypatch.setattr(*find(name), value)
