@@ -80,17 +80,18 @@ _LONGEST_QUOTE = 600
 def is_doubtful(error: LumenfallError) -> bool:
     """Whether a refusal may come after the work, or be charged all the same, whatever it says: by its status that of
     the server itself, and 403 and redirects, which others on the way give too; and whatever its status one by policy,
-    or one that says that nothing was begun.
+    one that says that nothing was begun, or that puts it off.
     """
     if error.status is None:
         return False
     is_by_status = error.status == 403 or not 400 <= error.status < 500
-    return is_by_status or isinstance(error, ContentPolicyViolation) or says_nothing_was_begun(error)
+    is_by_word = isinstance(error, ContentPolicyViolation) or says_nothing_was_begun(error) or is_put_off(error)
+    return is_by_status or is_by_word
 
 
 def says_nothing_was_begun(error: LumenfallError) -> bool:
-    """Whether a refusal says so itself: there is nobody who could have worked on it, or it is to be sent later."""
-    return isinstance(error, ModelUnavailable) or is_put_off(error)
+    """Whether a refusal says so itself: there is nobody who could have worked on it."""
+    return isinstance(error, ModelUnavailable) and not is_put_off(error)
 
 
 def is_put_off(error: LumenfallError) -> bool:

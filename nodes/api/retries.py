@@ -9,7 +9,7 @@ import tenacity
 
 from ..errors import Charged, RateLimited
 from .exchange import NotSent, Reply
-from .refusals import NOT_BEGUN, error_for
+from .refusals import error_for, is_put_off
 from .responses import holds_pictures
 
 ATTEMPTS = 4
@@ -62,4 +62,4 @@ def refused_for_now(reply: Reply) -> bool:
     if reply.status not in (429, 503) or holds_pictures(reply.body):
         return False
     error = error_for(reply.status, reply.headers, reply.body)
-    return error.charged is Charged.NO and (isinstance(error, RateLimited) or error.code in NOT_BEGUN)
+    return error.charged is Charged.NO and (isinstance(error, RateLimited) or is_put_off(error))

@@ -280,7 +280,7 @@ class Checkout:
                 call,
                 has_read=is_verdict,
                 is_doubtful=is_doubtful(error),
-                says_nothing_was_begun=says_nothing_was_begun(error) and not is_put_off(error),
+                says_nothing_was_begun=says_nothing_was_begun(error),
             )
         except Exception as failure:
             # What the journal has of it keeps equal requests from being sent, and the next run asks again.

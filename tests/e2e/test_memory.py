@@ -18,6 +18,16 @@ from tests.faults.world import Gate
 seeds = itertools.count(20_000)
 
 
+def in_the_air(canvas: Canvas) -> Gate:
+    """A run of one node, whose answer waits at the gate."""
+    canvas.open(generate(seed=next(seeds)))
+    gate = Gate()
+    canvas.site.sandbox.fail_next(gate.fault)
+    canvas.run()
+    gate.wait()
+    return gate
+
+
 OPENED = "() => window.app.extensionManager.workflow.activeWorkflow.path"
 
 
@@ -63,11 +73,7 @@ def test_cost_and_error_outlive_undo_redo_and_a_change_of_tabs(canvas: Canvas) -
 
 
 def test_what_ends_while_another_tab_is_open_is_told_when_its_own_is_opened_again(canvas: Canvas) -> None:
-    canvas.open(generate(seed=next(seeds)))
-    gate = Gate()
-    canvas.site.sandbox.fail_next(gate.fault)
-    canvas.run()
-    gate.wait()
+    gate = in_the_air(canvas)
     expect(canvas.bar(GENERATE)).to_have_attribute("data-state", "running")
     with elsewhere(canvas):
         pass
@@ -162,11 +168,7 @@ def test_a_node_goes_on_telling_in_a_subgraph_and_out_of_it(canvas: Canvas) -> N
 
 @pytest.mark.thorough
 def test_a_run_that_was_begun_before_a_reload_is_told_on_its_node_and_in_no_other_workflow(canvas: Canvas) -> None:
-    canvas.open(generate(seed=next(seeds)))
-    gate = Gate()
-    canvas.site.sandbox.fail_next(gate.fault)
-    canvas.run()
-    gate.wait()
+    gate = in_the_air(canvas)
     canvas.settle()
     canvas.page.reload()
     canvas.page.wait_for_function(READY, timeout=60_000)
