@@ -5,9 +5,13 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
+from functools import lru_cache
 from urllib.parse import quote, urlsplit
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+_KEPT = 32
+"""Addresses that are not taken apart again: each call looks for calls at all spellings of its server's."""
 
 PORTS = {"http": 80, "https": 443}
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
@@ -61,6 +65,7 @@ def is_own(address: Address) -> bool:
         return False
 
 
+@lru_cache(_KEPT)
 def canonical(base_url: str) -> str:
     """One spelling for all that mean the same server: lower case, no port that goes without saying, ``localhost`` for
     this machine, and the path as :func:`_plain_path` writes it.
@@ -69,12 +74,14 @@ def canonical(base_url: str) -> str:
     return _spelled(base_url, "localhost" if host in _LOOPBACK else host, _plain_path(urlsplit(base_url).path))
 
 
+@lru_cache(_KEPT)
 def formerly_canonical(base_url: str) -> str:
     """What :func:`canonical` was while paths counted as they were written."""
     host = _host(base_url)
     return _spelled(base_url, "localhost" if host in _LOOPBACK else host, urlsplit(base_url).path)
 
 
+@lru_cache(_KEPT)
 def spellings(base_url: str) -> tuple[str, ...]:
     """``base_url`` as it is, and as others may have written it."""
     host = _host(base_url)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from .addresses import is_loopback
@@ -108,6 +109,7 @@ _OPENAI_HOSTS = (
 """OpenAI's regions, and the same API at Azure."""
 
 
+@lru_cache(32)
 def flavour_of(base_url: str) -> Flavour:
     """The flavour that a base URL stands for.
 

@@ -8,9 +8,10 @@ only nodes that some output node needs are held to this; unlike ComfyUI, one bad
 from __future__ import annotations
 
 import contextlib
+import copy
 import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
@@ -36,19 +37,34 @@ class Graph:
     prompt: Prompt
     nodes: Mapping[str, Node]
 
+    async def bound(self, table: Mapping[str, type[Any]]) -> Graph:
+        """The same graph, to be run by the classes of another ``table``, which take the same inputs. Raises
+        WorkflowError where a file that a node names is gone by now.
+        """
+        reading = [node_id for node_id, node in self.nodes.items() if getattr(node.node_class, "READS_FILES", False)]
+        checks = [_Check(node_id, self.prompt, table) for node_id in reading]
+        for check in checks:
+            await check.run()
+        if problems := [problem for check in checks for problem in check.problems]:
+            raise WorkflowError(problems)
+        nodes = {node_id: replace(node, node_class=table[node.class_type]) for node_id, node in self.nodes.items()}
+        return Graph(copy.deepcopy(self.prompt), nodes)
+
 
 async def build(
     prompt: Prompt,
     table: Mapping[str, type[Any]],
-    settings: Iterable[str] = (),
+    settings: Sequence[str] = (),
     targets: Collection[str] | None = None,
     dead_ends: Collection[str] = (),
+    seen: dict[str, _Check] | None = None,
 ) -> Graph:
     """Check ``prompt``, with ``settings`` (see :func:`.workflow.override`) written in, against the node ``table``.
 
     ``targets`` are the ids of the output nodes that are wanted, None for all of them; ``dead_ends`` nodes of unknown
-    classes that are known to be none. Raises NeedsComfyUI for classes outside the table that some output needs, or that
-    may be outputs themselves, else WorkflowError with every problem.
+    classes that are known to be none. ``seen`` keeps what is found of each node, for graphs of which only some differ,
+    and those in nothing but their inputs. Raises NeedsComfyUI for classes outside the table that some output needs, or
+    that may be outputs themselves, else WorkflowError with every problem.
     """
     outputs = [
         node_id
@@ -67,7 +83,8 @@ async def build(
 
     outputs = await _without_idle(outputs, prompt, table)
     needed = upstream(prompt, *outputs)
-    checks = [_Check(node_id, prompt, table) for node_id in prompt if node_id in needed]
+    seen = {} if seen is None else seen
+    checks = [await _checked(node_id, prompt, table, seen) for node_id in prompt if node_id in needed]
     nodes = {check.node_id: await check.run() for check in checks}
     problems = [problem for check in checks for problem in check.problems]
     problems += _circle(needed)
@@ -155,6 +172,15 @@ def _ends(prompt: Prompt, unknown: Collection[str]) -> list[str]:
     return [node_id for node_id in unknown if node_id not in given]
 
 
+async def _checked(node_id: str, prompt: Prompt, table: Mapping[str, type[Any]], seen: dict[str, _Check]) -> _Check:
+    known = seen.get(node_id)
+    if known is None or known.prompt[node_id] is not prompt[node_id]:
+        known = seen[node_id] = _Check(node_id, prompt, table)
+        await known.run()
+    # What is said of a graph as a whole is not said of the next.
+    return replace(known, prompt=prompt, problems=[*known.problems])
+
+
 @dataclass
 class _Check:
     """The examination of one node."""
@@ -165,8 +191,14 @@ class _Check:
     problems: list[Problem] = field(default_factory=list)
     linked: dict[str, Any] = field(default_factory=dict)
     """The types that its linked inputs are given."""
+    node: Node | None = None
+    """What :meth:`run` has made."""
 
     async def run(self) -> Node:
+        self.node = self.node or await self._run()
+        return self.node
+
+    async def _run(self) -> Node:
         raw = self.prompt[self.node_id]
         node_class = self.table[raw["class_type"]]
         validator = Validator.of(node_class)

@@ -6,6 +6,7 @@ import os
 import uuid
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..host import Bare, Batch, Place
@@ -97,3 +98,14 @@ class Headless(Bare):
 
     def free_nodes(self) -> Mapping[str, type[Any]]:
         return self._free_nodes
+
+
+class RowHost(Headless):
+    """Its environment is that of its beginning: to decode all of it for each question would be a good part of a row."""
+
+    def environ(self) -> Mapping[str, str]:
+        return self._environ
+
+    @cached_property
+    def _environ(self) -> Mapping[str, str]:
+        return super().environ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -82,13 +82,15 @@ def packs_of(prompt: Prompt) -> dict[str, str]:
     return {node_id: str(pack) for node_id, pack in named.items() if pack and pack != "comfy-core"}
 
 
-def override(prompt: Prompt, table: Mapping[str, type[Any]], settings: Iterable[str]) -> Prompt:
-    """A copy of ``prompt`` with each ``NODE.INPUT=VALUE`` written in.
+def override(prompt: Prompt, table: Mapping[str, type[Any]], settings: Sequence[str]) -> Prompt:
+    """``prompt``, or a copy of it, with each ``NODE.INPUT=VALUE`` written in.
 
     NODE is an id, else a title, else a class, whichever names exactly one node. VALUE is read as JSON where the
     input is a number or a boolean, else taken as text; ``@FILE`` is the text in that file, and ``@@`` stands for an @.
     Only nodes of ``table`` can be changed. Raises WorkflowError.
     """
+    if not settings:
+        return prompt
     changed = copy.deepcopy(prompt)
     problems: list[Problem] = []
     for setting in settings:

@@ -299,7 +299,7 @@ class _Collection:
                 only = self._pictures if self._call.state is State.ANSWERED and number == 1 else None
                 if only is not None and len(only) == 1 and self._is_kept(stored, only[0]):
                     # It is all that there is: one entry says both.
-                    call = replace(call, state=State.DOWNLOADED)
+                    call = replace(call, state=State.DONE)
                 await self._settle(call)
         if before is not None and before != stored:
             await asyncio.to_thread(self._journal.discard, before)
@@ -310,14 +310,10 @@ class _Collection:
         self._journal.records.drop_partial(self._call, number)
 
     async def _finish(self) -> None:
-        if self._call.state is not State.DOWNLOADED:
-            await self._settle(replace(self._call, state=State.DOWNLOADED))
-        facts = self._call.facts
-        if len(self._call.pictures) == facts.get("entries") and not facts.get("beyond"):
-            await asyncio.to_thread(self._journal.records.tidy, self._call)
-        else:
+        if self._call.state is not State.DONE:
+            await self._settle(replace(self._call, state=State.DONE))
+        if not self._call.is_whole:
             self._notes.append(f"The whole answer is kept in {self._journal.records.answer_name(self._call)}.")
-        await self._settle(replace(self._call, state=State.DONE))
 
     async def _settle(self, call: Call) -> None:
         self._call = call

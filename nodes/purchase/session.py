@@ -94,7 +94,7 @@ class Session:
 
 def limits_of(settings: Settings, batch: Batch | None = None) -> Limits:
     """The limits that ``settings`` set, and that of ``batch``, with the rates by which other currencies count."""
-    limits = Limits(**settings.limits.model_dump(), rates=settings.rates)
+    limits = Limits(**dict(settings.limits), rates=settings.rates)
     if batch is None:
         return limits
     return replace(limits, batch=batch.max_cost, batch_id=batch.id, batch_elsewhere=batch.elsewhere)

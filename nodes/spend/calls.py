@@ -19,6 +19,9 @@ NANOS = 10**9
 _PARAMETERS = "asked"
 """The name of a call's parameters in its row and record."""
 
+_ELSEWHERE = ("pictures", "further_keys")
+"""What has tables of its own."""
+
 
 class State(str, Enum):
     """How far a call has come. Of two entries the later one in this order is true: who holds the pictures knows more
@@ -34,9 +37,9 @@ class State(str, Enum):
     ANSWERED = "answered"
     """The raw answer is on disk, its links are in the journal."""
     DOWNLOADED = "downloaded"
-    """Each picture is a file."""
+    """Each picture is a file, and the raw answer is there too. Earlier versions entered it on the way."""
     DONE = "done"
-    """The raw answer is no longer needed."""
+    """Each picture is a file; the raw answer is kept only where it held more."""
     CLEANED = "cleaned"
     """Done once; its pictures were removed to make room."""
 
@@ -129,6 +132,11 @@ class Call:
         """Whether something is still to be done for it."""
         return self.state in (State.SENT, State.ANSWERED, State.DOWNLOADED)
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether its pictures are all that its answer held."""
+        return len(self.pictures) == self.facts.get("entries") and not self.facts.get("beyond")
+
     def picture(self, number: int) -> Stored | None:
         return next((picture for picture in self.pictures if picture.number == number), None)
 
@@ -138,9 +146,7 @@ class Call:
 
     def columns(self) -> dict[str, Any]:
         """The row of ``calls``, without its number."""
-        row = asdict(self)
-        for name in ("pictures", "further_keys"):
-            row.pop(name)
+        row = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in _ELSEWHERE}
         row[_PARAMETERS] = row.pop("parameters")
         row |= {"state": self.state.value, "charged": self.charged.value}
         # What a server sends must not keep a paid call from being entered.

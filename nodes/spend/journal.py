@@ -13,6 +13,7 @@ import shutil
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,7 @@ from .rows import behind, enter, is_shared, read_calls
 from .sums import QUARTER, are_behind, follow, unpriced_since
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Select, Update
 
 log = logging.getLogger(__name__)
 
@@ -122,8 +123,10 @@ class Journal:
         """The database knows that ``call`` is finished."""
         if call.state is State.REFUSED:
             self.records.remove(call)
-        else:
-            self.records.archive(call)
+            return
+        if call.state is State.DONE and call.is_whole:
+            self.records.tidy(call)
+        self.records.archive(call)
 
     def lock(self, *keys: str) -> KeyLock:
         """The lock of ``keys``, to be held from looking one up until its call is finished. Raises StoreError."""
@@ -199,18 +202,11 @@ class Journal:
 
     def mark_delivered(self, calls: Iterable[Call]) -> None:
         """Note that a node has handed the pictures of ``calls`` on. Never raises."""
-        import sqlalchemy as sa
-
-        from .tables import calls as table
-
         now = time.time()
         try:
             with self._database().write() as connection:
                 for call in calls:
-                    seen = sa.func.coalesce(table.c.delivered_at, now)
-                    connection.execute(
-                        sa.update(table).where(table.c.id == call.id).values(delivered_at=seen, used_at=now)
-                    )
+                    connection.execute(_deliver(), {"of_call": call.id, "now": now})
         except StoreError as error:
             log.warning("%s", error.message)
 
@@ -227,15 +223,8 @@ class Journal:
 
     def equal(self, *keys: str) -> list[Call]:
         """The calls for any of ``keys`` that were not refused, the last one first. Raises StoreError."""
-        import sqlalchemy as sa
-
-        from .tables import calls, further_keys
-
-        named = sa.select(further_keys.c.call_id).where(further_keys.c.key.in_(keys))
         with self._database().read() as connection:
-            found = calls.c.key.in_(keys) | calls.c.id.in_(named)
-            query = sa.select(calls).where(found, calls.c.state != State.REFUSED.value)
-            return read_calls(connection, query.order_by(calls.c.number.desc()))
+            return read_calls(connection, _of_keys(), {"keys": keys})
 
     def latest(self) -> str | None:
         """The id of the call that was entered last. Raises StoreError."""
@@ -335,6 +324,30 @@ class Journal:
             code="NOT_WRITABLE",
             hint="Make room there, or make the folder writable.",
         )
+
+
+@cache
+def _of_keys() -> Select[Any]:
+    import sqlalchemy as sa
+
+    from .tables import calls, further_keys
+
+    keys: Any = sa.bindparam("keys", expanding=True)
+    named = sa.select(further_keys.c.call_id).where(further_keys.c.key.in_(keys))
+    found = calls.c.key.in_(keys) | calls.c.id.in_(named)
+    query = sa.select(calls).where(found, calls.c.state != State.REFUSED.value)
+    return query.order_by(calls.c.number.desc())
+
+
+@cache
+def _deliver() -> Update:
+    import sqlalchemy as sa
+
+    from .tables import calls
+
+    now: Any = sa.bindparam("now", type_=sa.Float)
+    values = {"delivered_at": sa.func.coalesce(calls.c.delivered_at, now), "used_at": now}
+    return sa.update(calls).where(calls.c.id == sa.bindparam("of_call")).values(values)
 
 
 def _enter_each(connection: Connection, calls: Iterable[Call]) -> None:

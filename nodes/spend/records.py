@@ -160,4 +160,4 @@ _in_hand: dict[str, int] = {}
 
 
 def _content(call: Call) -> bytes:
-    return json.dumps(call.as_dict(), ensure_ascii=True, indent=1).encode()
+    return json.dumps(call.as_dict(), ensure_ascii=True).encode()

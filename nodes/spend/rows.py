@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
@@ -99,23 +99,26 @@ def _statements() -> _Statements:
     )
 
 
-def read_calls(connection: Connection, chosen: Select[Any]) -> list[Call]:
-    """The calls that ``chosen``, a selection of whole rows of ``calls``, finds, in its order and with their pictures.
-    Three queries however many.
+def read_calls(connection: Connection, chosen: Select[Any], parameters: Mapping[str, Any] | None = None) -> list[Call]:
+    """The calls that ``chosen``, a selection of whole rows of ``calls``, finds with these ``parameters``, in its order
+    and with their pictures. Three queries however many, and one where there are none.
     """
     import sqlalchemy as sa
 
     from .tables import calls, further_keys, pictures
 
+    rows: list[Any] = list(connection.execute(chosen, parameters).mappings())
+    if not rows:
+        return []
     ids = chosen.with_only_columns(calls.c.id).subquery()
     brought = sa.select(pictures).join(ids, ids.c.id == pictures.c.call_id).order_by(pictures.c.number)
-    rows: list[Any] = list(connection.execute(chosen).mappings())
     stored: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for row in connection.execute(brought).mappings():
+    for row in connection.execute(brought, parameters).mappings():
         picture = dict(row)
         stored[picture.pop("call_id")].append(picture)
     keys: dict[str, list[str]] = defaultdict(list)
-    for call_id, key in connection.execute(sa.select(further_keys).join(ids, ids.c.id == further_keys.c.call_id)):
+    further = sa.select(further_keys).join(ids, ids.c.id == further_keys.c.call_id)
+    for call_id, key in connection.execute(further, parameters):
         keys[call_id].append(key)
     return [Call.from_dict({**row, "pictures": stored[row["id"]], "further_keys": keys[row["id"]]}) for row in rows]
 

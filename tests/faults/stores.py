@@ -248,7 +248,7 @@ def _killed(die: dict[str, Any], second: Expected, name: str, **more: Any) -> Ro
     return Row(name, KILLED, second, (1, 1), runs=killed_at(die), ledger_late=True, **more)
 
 
-AT_DOWNLOADED = {"target": SETTLE, "when": "after", "about": "downloaded", "count": 1}
+AT_DONE = {"target": SETTLE, "when": "after", "about": "done", "count": 1}
 BEFORE_DELIVERED = {"target": "nodes.spend.journal.Journal.mark_delivered", "when": "before", "about": None, "count": 1}
 UNKNOWN = fails(errors.Unresolved, Charged.UNKNOWN)
 
@@ -258,9 +258,9 @@ ROWS = [
     _again("run again, replay off", bought(), do(lambda world: None), env=NO_REPLAY, after=_replay_again),
     _killed(AT_ANSWERED, replayed(), "replay off, and never handed on", env=NO_REPLAY, after=_replay_again),
     _killed(
-        AT_DOWNLOADED,
+        AT_DONE,
         replayed(),
-        "replay off, and killed at downloaded",
+        "replay off, and killed when done",
         env=NO_REPLAY,
         after=_no_replay_any_more,
     ),

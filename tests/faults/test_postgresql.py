@@ -85,7 +85,7 @@ def test_two_processes_share_a_limit(shared: World) -> None:
     shared.check_ledger()
 
 
-@pytest.mark.parametrize("state", ["answered", "downloaded", "done"])
+@pytest.mark.parametrize("state", ["answered", "done"])
 def test_a_killed_process_leaves_its_picture(shared: World, state: str) -> None:
     killed(shared, SETTLE, "after", state)
     replayed().check(shared.run(), right(shared))

@@ -12,6 +12,7 @@ import pytest
 
 from nodes.errors import BudgetExceeded, Charged, StoreError
 from nodes.spend import Call, Caller, Journal, Limits, State, database, nanos
+from nodes.spend.rows import enter
 
 KEY = "ab" * 32
 CALLER = Caller("run 1", "Generate Image", "cats")
@@ -26,9 +27,8 @@ def done(journal: Journal, call: Call, content: bytes = b"picture", price: float
     call = replace(call, state=State.ANSWERED, charged=Charged.YES, cost=nanos(price), currency="USD")
     journal.settle(call)
     call = call.with_picture(journal.files.put(1, content, ".png"))
-    for state in (State.DOWNLOADED, State.DONE):
-        call = replace(call, state=state)
-        assert journal.settle(call) == []
+    call = replace(call, state=State.DONE)
+    assert journal.settle(call) == []
     return call
 
 
@@ -68,6 +68,23 @@ def test_what_only_the_record_knows_is_entered_at_the_next_opening(
     opened = reopened()
     opened.open()
     assert opened.equal(KEY)[0] == answered
+
+
+@pytest.mark.parametrize("entries", [1, 2])
+def test_the_answer_goes_with_the_last_entry_where_its_pictures_are_all_of_it(
+    journal: Journal, reopened: Callable[[], Journal], entries: int
+) -> None:
+    """Also where the process was killed in between."""
+    call = begun(journal)
+    journal.records.keep_answer(call, b"{}")
+    call = replace(call, state=State.DONE, cost=nanos(0.04), facts={"entries": entries})
+    call = call.with_picture(journal.files.put(1, b"x", ".png"))
+    with journal.open().write() as connection:
+        enter(connection, call)
+    journal.records.write(call)
+    reopened().open()
+    assert journal.records.answers() == ({} if entries == 1 else {call.id: 2})
+    assert not journal.records.has(call) and journal.records.knows(call)
 
 
 def test_a_finished_call_that_the_database_missed_is_entered_later(

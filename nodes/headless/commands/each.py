@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import math
 import tempfile
@@ -27,7 +28,7 @@ import typer
 from ...errors import InputError
 from ...host import use
 from .. import signals
-from ..host import Headless
+from ..host import RowHost
 from .environment import environment
 from .options import DONE, FAILED
 
@@ -74,7 +75,7 @@ def run_each(name: str, content: Content, each: Each, clear: Clear) -> tuple[Sum
         overrides = stack.enter_context(environment(each.in_sandbox, each.output_folder))
         temp = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lumenfall-rows-")))
         table, folders = _table(content, each, temp)
-        host = Headless(overrides)
+        host = RowHost(overrides)
         with signals.held():
             jobs = asyncio.run(_checked(table, each.rows, host))
         if each.dry_run:
@@ -106,7 +107,7 @@ def _table(content: Content, each: Each, temp: Path) -> tuple[Table, Any]:
     return Table(prompt, nodes, *places, named, tuple(loaded.dead_ends), salt), folders
 
 
-async def _checked(table: Table, rows: Path, host: Headless) -> list[Job]:
+async def _checked(table: Table, rows: Path, host: RowHost) -> list[Job]:
     from ..rows.reading import read_rows
 
     with use(host):
@@ -157,6 +158,8 @@ def _run(
 
 
 async def _work(rows: Any, report: Any, todo: Sequence[Job], at_once: int) -> None:
+    # What has been imported stays: nothing is gained by looking through it for what can go, time and again.
+    gc.freeze()
     writing = asyncio.ensure_future(report.keep_written())
     try:
         await rows.run(todo, at_once)
@@ -179,7 +182,7 @@ def _price(
     from ..rows.reporting import is_to_run
 
     outcomes = read_outcomes(each.output_folder)
-    host = Headless(overrides, workflow=name, nodes=table.nodes, free_nodes=free(table.nodes))
+    host = RowHost(overrides, workflow=name, nodes=table.nodes, free_nodes=free(table.nodes))
     made: dict[int, Estimate] = {}
 
     def tell(job: Job, estimate: Estimate) -> None:
@@ -209,7 +212,7 @@ def _price(
 
 
 async def _estimate(
-    todo: Sequence[Job], table: Table, host: Headless, at_once: int, tell: Callable[[Job, Estimate], None]
+    todo: Sequence[Job], table: Table, host: RowHost, at_once: int, tell: Callable[[Job, Estimate], None]
 ) -> None:
     from ...host import Interrupted
     from ...pricing.estimate import estimate_graph
@@ -221,7 +224,7 @@ async def _estimate(
     async def work() -> None:
         for job in waiting:
             try:
-                tell(job, await estimate_graph((await table.graph(job.values)).prompt, ordered))
+                tell(job, await estimate_graph(job.graph.prompt, ordered))
             except Interrupted:
                 return
 

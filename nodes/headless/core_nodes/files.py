@@ -40,6 +40,8 @@ class LoadImage:
 
     folders: Folders
 
+    READS_FILES = True
+    """So that it is checked again when its turn comes."""
     RETURN_TYPES: tuple[str, ...] = ("IMAGE", "MASK")
     FUNCTION = "load_image"
     CATEGORY = "image"

@@ -33,7 +33,7 @@ class Job:
 
     number: int
     key: str
-    values: Mapping[str, Any]
+    graph: Graph
 
 
 class Table:
@@ -61,6 +61,7 @@ class Table:
         self._salt = salt
         self._targets: dict[str, Target] = {}
         self._digests: dict[Path, str] = {}
+        self._seen: dict[str, Any] = {}
 
     async def check(self, rows: Sequence[Row]) -> list[Job]:
         """All of ``rows``. Raises NeedsComfyUI, and WorkflowError, which names each row and column that is wrong."""
@@ -72,7 +73,8 @@ class Table:
         for row in rows:
             try:
                 values = self._values(row)
-                digest = self._digest(await self.graph(values))
+                graph = await self._graph(values)
+                digest = self._digest(graph)
             except _BadRow as error:
                 problems.append(str(error))
                 continue
@@ -87,19 +89,19 @@ class Table:
                 continue
             counts[digest] += 1
             key = hashlib.sha256(f"{digest} {counts[digest]}".encode()).hexdigest()[:KEY_DIGITS]
-            jobs.append(Job(row.number, key, values))
+            jobs.append(Job(row.number, key, graph))
         if problems:
             raise refusal(problems)
         return jobs
 
-    async def graph(self, values: Mapping[str, Any], nodes: Mapping[str, type[Any]] | None = None) -> Graph:
-        """The graph of a row, of ``nodes`` in place of those that it was checked with. Raises WorkflowError."""
+    async def _graph(self, values: Mapping[str, Any]) -> Graph:
+        """The graph of a row. Raises WorkflowError."""
         prompt = dict(self._prompt)
         for column, value in values.items():
             target = self._targets[column]
             node = prompt[target.node_id]
             prompt[target.node_id] = {**node, "inputs": {**node["inputs"], target.name: value}}
-        return await build(prompt, nodes or self.nodes, dead_ends=self._dead_ends)
+        return await build(prompt, self.nodes, dead_ends=self._dead_ends, seen=self._seen)
 
     def _check_columns(self, rows: Sequence[Row]) -> list[str]:
         problems = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -44,6 +45,7 @@ class Report:
         self._sheet = Sheet(len(jobs))
         self._undrawn = [job for job in jobs if self._files(job)]
         self._has_news = True
+        self._drawing = threading.Lock()
         self._unwritten: dict[str, str] = {}
         """Why a file is not up to date, by its name."""
 
@@ -104,16 +106,21 @@ class Report:
             self._unwritten.pop(name, None)
 
     def _write_results(self) -> None:
+        self._draw()  # so that little is left for the end
         write_results(self._folder, self._jobs, dict(self._record.outcomes))
 
     def _write_sheet(self) -> None:
         if not self._undrawn and not self._has_news:
             return
         self._has_news = False
-        while self._undrawn:
-            job = self._undrawn.pop()
-            self._sheet.draw(job.number, (self._folder / name for name in self._files(job)))
+        self._draw()
         self._sheet.write(self._folder)
+
+    def _draw(self) -> None:
+        with self._drawing:
+            while self._undrawn:
+                job = self._undrawn.pop()
+                self._sheet.draw(job.number, (self._folder / name for name in self._files(job)))
 
     def _files(self, job: Job) -> list[str]:
         outcome = self._record.outcomes.get(job.key)

@@ -8,7 +8,6 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -32,23 +31,12 @@ from ..core_nodes import free, table
 from ..core_nodes.saving import REASONS, SAVE_FAILED
 from ..executor import Event, Result, execute
 from ..folders import Folders
-from ..host import Headless
+from ..host import Headless, RowHost
 from .checking import Job, Table
 from .record import FILES, Outcome, Record
 
 HOPELESS = (AuthenticationFailed, CredentialError, InsufficientBalance, StoreError)
 """What every further row would meet too."""
-
-
-class _RowHost(Headless):
-    """Its environment is that of its beginning: to decode all of it for each question would be a good part of a row."""
-
-    def environ(self) -> Mapping[str, str]:
-        return self._environ
-
-    @cached_property
-    def _environ(self) -> Mapping[str, str]:
-        return super().environ()
 
 
 @dataclass
@@ -119,7 +107,7 @@ class Rows:
         core = table(replace(self.folders, output=place / FILES, temp=place / "temp"))
         nodes = {**core, **NODE_CLASS_MAPPINGS}
         run_id = f"{self._batch.id}{job.key}{self._batch.start}"
-        host = _RowHost(
+        host = RowHost(
             self.overrides,
             workflow=self.workflow,
             nodes=nodes,
@@ -137,8 +125,7 @@ class Rows:
         started = time.monotonic()
         self._hosts.add(host)
         try:
-            graph = await self.table.graph(job.values, nodes)
-            result = await execute(graph, host, notify=note)
+            result = await execute(await job.graph.bound(nodes), host, notify=note)
         except LumenfallError as error:
             # It was checked; but a file that it names may be gone by now.
             raised.append(error)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 from ...host.files import write_durably
 
@@ -47,7 +48,7 @@ class Sheet:
             label = str(number)
             draw = ImageDraw.Draw(tile)
             draw.rectangle((0, 0, 7 * len(label) + 3, 12), fill=BACKGROUND)
-            draw.text((3, 1), label, fill=TEXT)
+            draw.text((3, 1), label, fill=TEXT, font=_font())
         row, column = divmod(number - 1, self._columns)
         self._picture.paste(tile, (column * self._cell + 1, row * self._cell + 1))
 
@@ -56,6 +57,11 @@ class Sheet:
         file = io.BytesIO()
         self._picture.save(file, "PNG", compress_level=1)
         write_durably(folder / NAME, file.getvalue())
+
+
+@cache
+def _font() -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
+    return ImageFont.load_default()
 
 
 def _small(path: Path, side: int) -> Image.Image | None:
