@@ -87,6 +87,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("LUMENFALL_CONFIG_DIR", str(tmp_path / "no-login"))
     monkeypatch.setenv("LUMENFALL_DATA_DIR", str(tmp_path / "data"))
     catalogue._failures.clear()
+    catalogue._recent.clear()
 
 
 @pytest.fixture

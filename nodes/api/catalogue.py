@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import math
 import re
 import time
 from collections.abc import Iterable, Mapping
@@ -31,6 +32,9 @@ Mode = Literal["generate", "edit", "upscale", "variations"]
 
 MAX_AGE = 24 * 3600.0
 """Seconds after which a cached list is fetched again."""
+
+RECENT = 1.0
+"""Seconds for which a list is not even looked for: of a server on this machine none is kept, and rows are many."""
 
 RETRY_AFTER_FAILURE = 600.0
 """Seconds for which a server that did not give its list is not asked again."""
@@ -190,17 +194,16 @@ class Catalogue:
         cached = self.known()
         if cached.age_seconds is not None and cached.age_seconds < max_age:
             return cached
+        body = await client.get("models", **client.server.flavour.models_query)
         # Long lists take a while, and this machine has other things to wait for.
-        return await asyncio.to_thread(
-            self._take_in, await client.get("models", **client.server.flavour.models_query), cached
-        )
+        return await asyncio.to_thread(self._take_in, body, cached)
 
     def _take_in(self, body: Any, cached: ModelList) -> ModelList:
         models = [_with_learnt(model, cached) for model in _read_once(body)]
         if not models:
             raise AnswerError("The server lists no image models.", charged=Charged.NO)
         found = ModelList(tuple(models), "server", time.time())
-        self._write(found)
+        self._keep(found)
         return found
 
     async def model(self, client: Client, slug: str) -> Model:
@@ -222,24 +225,26 @@ class Catalogue:
         model = model.model_copy(update={"parameters": read_parameters(schema)})
         if models.source != "bundled" and models.find(slug):
             kept = tuple(model if entry.id == model.id else entry for entry in models.models)
-            self._write(replace(models, models=kept))
+            self._keep(replace(models, models=kept))
         return model
 
     async def _fresh_or_known(self, client: Client) -> ModelList:
         if self._is_failing():
             return self.known()
+        fetched, recent = _recent.get(self.base_url, (-math.inf, None))
+        if recent is not None and time.monotonic() < fetched + RECENT:
+            return recent
         try:
             fresh = await self.fresh(client)
             WEB_PAGES.discard(self.base_url)
             return fresh
         except LumenfallError as error:
-            known = self.known()
-            if error.code == BASE_URL and known.source == "bundled":
+            if error.code == BASE_URL and self.known().source == "bundled":
                 # It is asked again each time: the user is about to mend it.
                 WEB_PAGES.add(self.base_url)
             else:
                 self._note_failure()
-            return known
+            return self.known()
 
     def _is_failing(self) -> bool:
         return time.monotonic() < _failures.get(self.base_url, 0.0)
@@ -251,7 +256,8 @@ class Catalogue:
     def _path(self) -> Path:
         return self.folder / f"models-{hashlib.sha256(self.base_url.encode()).hexdigest()[:12]}.json"
 
-    def _write(self, models: ModelList) -> None:
+    def _keep(self, models: ModelList) -> None:
+        _recent[self.base_url] = time.monotonic(), models
         if is_loopback(self.base_url):
             return
         # A cache that cannot be written is no reason to fail, nor is a name that is half a character.
@@ -261,8 +267,9 @@ class Catalogue:
             write_durably(self._path, content.encode())
 
 
-# Until when (time.monotonic) a server that failed is left alone; a plain clock value, bound to no event loop.
+# By time.monotonic, bound to no event loop: until when a server that failed is left alone; the list that was had last.
 _failures: dict[str, float] = {}
+_recent: dict[str, tuple[float, ModelList]] = {}
 
 
 class _CacheFile(BaseModel):

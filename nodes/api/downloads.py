@@ -116,7 +116,9 @@ async def _unpacked(partial: Partial, share: Share) -> bytes:
     is_packed = partial.encoding.strip().lower() not in ("", "identity")
     # While it is unpacked it is there twice, and nobody knows its size.
     await share.take(2 * MAX_BYTES if is_packed else len(partial.content))
-    content, _ = await asyncio.to_thread(unpack, bytes(partial.content), partial.encoding, MAX_BYTES)
+    content = bytes(partial.content)
+    if is_packed:
+        content, _ = await asyncio.to_thread(unpack, content, partial.encoding, MAX_BYTES)
     share.keep(len(content))
     return content
 

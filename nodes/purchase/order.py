@@ -28,7 +28,7 @@ from ..api import (
     write_request,
 )
 from ..pixels import fingerprint
-from ..spend import Call, Journal, former_key, request_key
+from ..spend import Call, Journal, KeyLock, former_key, request_key
 from .plan import Plan
 
 
@@ -175,7 +175,7 @@ def _keys_of_0_1(
         ways.append((endpoint, prompt, [picture]))
     returns: tuple[Mapping[str, Any], ...] = ({}, {"response_format": "url"}, {"response_format": "b64_json"})
     seeds: tuple[Mapping[str, Any], ...] = ({"seed": request.seed}, {})
-    for (endpoint, prompt, digests), address, back, seed in product(ways, spellings(server.base_url), returns, seeds):
+    for (endpoint, prompt, digests), back, seed in product(ways, returns, seeds):
         fields = _OPENAI_FIELDS if server.flavour is OPENAI else None
         if endpoint == "variations":
             fields = _VARIATION_FIELDS
@@ -183,7 +183,8 @@ def _keys_of_0_1(
         parameters = {**seed, **request.parameters, **back}
         body.update({field: value for field, value in parameters.items() if fields is None or field in fields})
         written = body if endpoint == "generations" else form_fields(body)
-        yield former_key(address, f"images/{endpoint}", written, request.seed, digests, mask)
+        for address in spellings(server.base_url):
+            yield former_key(address, f"images/{endpoint}", written, request.seed, digests, mask)
 
 
 class Skipped(Exception):
@@ -195,16 +196,22 @@ async def in_turn(
     journal: Journal, keys: Sequence[str], wanted: Callable[[], bool], on_wait: Callable[[], None]
 ) -> AsyncIterator[None]:
     """Hold the lock of ``keys``, after waiting for whoever has it. Raises Skipped once it is not wanted any more."""
-    lock = await asyncio.to_thread(journal.lock, *keys)
-    while not await asyncio.to_thread(lock.acquire):
+    lock, is_taken = await asyncio.to_thread(_tried, journal, keys)
+    while not is_taken:
         if not wanted():
             raise Skipped
         on_wait()
         await asyncio.sleep(POLL_SECONDS)
+        is_taken = await asyncio.to_thread(lock.acquire)
     try:
         yield
     finally:
         await asyncio.to_thread(lock.release)
+
+
+def _tried(journal: Journal, keys: Sequence[str]) -> tuple[KeyLock, bool]:
+    lock = journal.lock(*keys)
+    return lock, lock.acquire()
 
 
 POLL_SECONDS = 0.1

@@ -206,6 +206,7 @@ def test_a_new_list_keeps_what_a_schema_told(tmp_path: Path, monkeypatch: pytest
     body = json.dumps({"data": [{"id": "unheard-of", "modality": "image"}]}).encode()
     schema = json.dumps({"schema": {"properties": {"seed": {}}}}).encode()
     monkeypatch.setattr("nodes.api.catalogue.is_loopback", lambda url: False)
+    monkeypatch.setattr("nodes.api.catalogue.RECENT", 0.0)
 
     async def model(base_url: str) -> Model:
         async with Client(Server(base_url)) as client:
@@ -222,6 +223,20 @@ def test_a_new_list_keeps_what_a_schema_told(tmp_path: Path, monkeypatch: pytest
             "/openai/v1/models/unheard-of?schema=true",
             "/openai/v1/models",
         ]
+
+
+def test_a_server_on_this_machine_is_asked_once_for_many_rows(tmp_path: Path) -> None:
+    body = json.dumps({"data": [{"id": "unheard-of", "modality": "image"}]}).encode()
+    schema = json.dumps({"schema": {"properties": {"seed": {}}}}).encode()
+
+    async def models(base_url: str) -> None:
+        async with Client(Server(base_url)) as client:
+            for _ in range(3):
+                assert (await Catalogue(tmp_path, base_url).model(client, "unheard-of")).takes("seed")
+
+    with odd_server(lambda path: (200, {}, body if path.endswith("/models") else schema)) as odd:
+        asyncio.run(models(f"{odd.url}/openai/v1"))
+        assert len(odd.seen) == 2
 
 
 class Counted(tuple[Model, ...]):
