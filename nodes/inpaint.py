@@ -60,6 +60,7 @@ class Inpaint(PaidNode):
                 "keep_unmasked": (
                     "BOOLEAN",
                     {
+                        "advanced": True,
                         "default": True,
                         "tooltip": "Bring the answer back to its place in the input and take every pixel outside the "
                         "mask from the input, bit for bit. Off: hand on the answer as it came.",
@@ -80,6 +81,7 @@ class Inpaint(PaidNode):
                 "context": (
                     "FLOAT",
                     {
+                        "advanced": True,
                         "default": 0.5,
                         "min": 0.0,
                         "max": 8.0,
@@ -90,22 +92,36 @@ class Inpaint(PaidNode):
                 ),
                 "grow": (
                     "INT",
-                    {"default": 0, "min": 0, "max": 1024, "tooltip": "Pixels by which the mask is widened."},
+                    {
+                        "advanced": True,
+                        "default": 0,
+                        "min": 0,
+                        "max": 1024,
+                        "tooltip": "Pixels by which the mask is widened.",
+                    },
                 ),
                 "feather": (
                     "INT",
                     {
+                        "advanced": True,
                         "default": 0,
                         "min": 0,
                         "max": 1024,
                         "tooltip": "Pixels over which the answer is blended in, inside the border of the grown mask.",
                     },
                 ),
-                "fill_holes": ("BOOLEAN", {"default": False, "tooltip": "Change what the mask encloses too."}),
-                "invert": ("BOOLEAN", {"default": False, "tooltip": "Change what the mask leaves out instead."}),
+                "fill_holes": (
+                    "BOOLEAN",
+                    {"advanced": True, "default": False, "tooltip": "Change what the mask encloses too."},
+                ),
+                "invert": (
+                    "BOOLEAN",
+                    {"advanced": True, "default": False, "tooltip": "Change what the mask leaves out instead."},
+                ),
                 "match_colour": (
                     ["mean and spread", "off"],
                     {
+                        "advanced": True,
                         "default": "mean and spread",
                         "tooltip": "Models change the colours of the whole frame. This brings the answer's back to the "
                         "input's, measured on what is kept around the mask.",

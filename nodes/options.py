@@ -50,10 +50,18 @@ class RequestOptions(FreeNode):
                 "output_format": _choice("png jpeg gif webp avif", "File format of the answer. png loses nothing."),
                 "output_compression": (
                     "INT",
-                    {"default": -1, "min": -1, "max": 100, "tooltip": "Quality of lossy formats, 0 to 100. -1: auto."},
+                    {
+                        "advanced": True,
+                        "default": -1,
+                        "min": -1,
+                        "max": 100,
+                        "tooltip": "Quality of lossy formats, 0 to 100. -1: auto.",
+                    },
                 ),
                 "response_format": _choice(
-                    "url b64_json", "How pictures travel: by link, or inside the answer, which hosts them nowhere."
+                    "url b64_json",
+                    "How pictures travel: by link, or inside the answer, which hosts them nowhere.",
+                    advanced=True,
                 ),
                 "negative_prompt": (
                     "STRING",
@@ -62,6 +70,7 @@ class RequestOptions(FreeNode):
                 "extra": (
                     "STRING",
                     {
+                        "advanced": True,
                         "multiline": True,
                         "default": "",
                         "tooltip": 'More parameters as a JSON object, passed through: {"cfg_scale": 4.5}',
@@ -73,6 +82,7 @@ class RequestOptions(FreeNode):
                 "on_failure": (
                     ["stop", "keep"],
                     {
+                        "advanced": True,
                         "default": "stop",
                         "tooltip": "When a request of a batch fails. stop: the node fails, once the others are safe "
                         "on disk. keep: what succeeded is handed on, the failures are in the report.",
@@ -81,6 +91,7 @@ class RequestOptions(FreeNode):
                 "too_large": (
                     ["refuse", "scale down"],
                     {
+                        "advanced": True,
                         "default": "refuse",
                         "tooltip": "When a picture has more bytes than the server takes, even compressed again without "
                         "loss. refuse: an error before anything is sent. scale down: as little as it takes; the report "
@@ -149,5 +160,5 @@ def _refuse_constant(name: str) -> None:
     raise InputError(f"extra holds {name}, which is no JSON number.", hint=_EXAMPLE)
 
 
-def _choice(values: str, tooltip: str) -> tuple[list[str], dict[str, Any]]:
-    return [_AUTO, *values.split()], {"default": _AUTO, "tooltip": f"{tooltip} auto: not sent."}
+def _choice(values: str, tooltip: str, **more: Any) -> tuple[list[str], dict[str, Any]]:
+    return [_AUTO, *values.split()], {"default": _AUTO, "tooltip": f"{tooltip} auto: not sent.", **more}

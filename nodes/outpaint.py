@@ -72,18 +72,23 @@ class Outpaint(PaidNode):
                 ),
                 "anchor": (
                     list(ANCHORS),
-                    {"default": "centre", "tooltip": "With aspect: where the picture lies on the larger one."},
+                    {
+                        "advanced": True,
+                        "default": "centre",
+                        "tooltip": "With aspect: where the picture lies on the larger one.",
+                    },
                 ),
                 "feather": (
                     "INT",
                     {
+                        "advanced": True,
                         "default": 32,
                         "min": 0,
                         "max": 512,
                         "tooltip": "Pixels inside the old borders over which old and new are blended.",
                     },
                 ),
-                "n": n_input(),
+                "n": n_input(advanced=True),
                 "seed": seed_input(),
             },
             "optional": {"options": options_input()},

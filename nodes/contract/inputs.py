@@ -53,9 +53,9 @@ def size_input() -> tuple[str, dict[str, Any]]:
     return "STRING", {"default": "auto", "tooltip": tooltip}
 
 
-def n_input() -> tuple[str, dict[str, Any]]:
+def n_input(**more: Any) -> tuple[str, dict[str, Any]]:
     tooltip = "How many pictures to make. Each one is paid for."
-    return "INT", {"default": 1, "min": 1, "max": 10, "tooltip": tooltip}
+    return "INT", {"default": 1, "min": 1, "max": 10, "tooltip": tooltip, **more}
 
 
 def seed_input() -> tuple[str, dict[str, Any]]:

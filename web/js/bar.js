@@ -3,8 +3,10 @@
 
 import { namesOf, remarksOn, remarksOnOptions } from "./accepts.js";
 import { element } from "./element.js";
+import { fold } from "./folding.js";
 import { changed } from "./host/changes.js";
 import { mount } from "./host/elements.js";
+import { isUnfolded, needsUnfolding, unfold } from "./host/folding.js";
 import { isLoading } from "./host/frontend.js";
 import {
   activeNodes,
@@ -29,7 +31,7 @@ import { replayText, t, worthText } from "./text.js";
 
 const TALL = 82;
 const MIDDLE = 52;
-const SHORT = 30;
+const SHORT = 40;
 const RATIOS = ["1:1", "3:2", "2:3", "4:3", "3:4", "16:9", "9:16"];
 const SIZES = ["1024x1024", "1536x1024", "1024x1536"];
 
@@ -97,13 +99,19 @@ function holderBar(node, held) {
 }
 
 class Bar {
-  constructor(node, height = SHORT) {
+  constructor(node, height = classOf(node) === OPTIONS ? MIDDLE : SHORT) {
     this.node = node;
     this.isNew = !isLoading();
     this.stage = element("span", { role: "status" });
     this.seconds = element("span");
     this.status = element("div", { class: "lumenfall-status" }, this.stage, this.seconds);
-    this.root = element("div", { class: "lumenfall-bar", dataset: { state: IDLE.kind } }, this.status);
+    this.more = element("button", {
+      class: "lumenfall-more",
+      type: "button",
+      onclick: () => unfold(node, !isUnfolded(node)),
+    });
+    const foot = element("div", { class: "lumenfall-foot" }, this.status, this.more);
+    this.root = element("div", { class: "lumenfall-bar", dataset: { state: IDLE.kind } }, foot);
     mount(node, "lumenfall_bar", this.root, height, t("node.bar"));
   }
 
@@ -121,6 +129,15 @@ class Bar {
     if (this.stage.textContent !== stage) this.stage.textContent = stage;
     if (this.seconds.textContent !== seconds) this.seconds.textContent = seconds;
     this.status.title = title ?? shown;
+    this.showMore();
+  }
+
+  showMore() {
+    fold(this.node);
+    const isOpen = isUnfolded(this.node);
+    this.more.hidden = !needsUnfolding(this.node);
+    this.more.textContent = t(isOpen ? "node.less" : "node.more");
+    this.more.setAttribute("aria-expanded", String(isOpen));
   }
 
   remarks() {

@@ -8,6 +8,7 @@ import { addBar, barOf, refreshBars } from "./bar.js";
 import { element } from "./element.js";
 import { readThreshold } from "./estimate.js";
 import { hearRuns } from "./events.js";
+import { layOut } from "./folding.js";
 import { selectedNodes } from "./host/canvas.js";
 import { changed, hearChanges, onChange } from "./host/changes.js";
 import { listen, placeOnPage, registerExtension } from "./host/frontend.js";
@@ -74,6 +75,7 @@ registerExtension({
   nodeCreated(node) {
     if (!isOurs(node)) return;
     addBar(node);
+    layOut(node);
     if (classOf(node) === EDIT) keepOneFree(node, "image_", 2, 16);
   },
 

@@ -3,7 +3,7 @@
 
 import { holdChange } from "./host/changes.js";
 import { isLoading } from "./host/frontend.js";
-import { addSocket, fitHeight, hasSocket, isLinked, removeSocket, watchSockets } from "./host/graph.js";
+import { addSocket, grow, hasSocket, isLinked, neededHeight, removeSocket, watchSockets } from "./host/graph.js";
 
 /** Show, of the inputs prefix + first ... prefix + last, those that are linked and the first that is not. */
 export function keepOneFree(node, prefix, first, last) {
@@ -30,6 +30,7 @@ export function keepOneFree(node, prefix, first, last) {
   function tidy() {
     let free = 0;
     let moved = 0;
+    const needed = neededHeight(node);
     for (let number = first; number <= last; number++) {
       const name = prefix + number;
       if (isLinked(node, name)) continue;
@@ -40,6 +41,7 @@ export function keepOneFree(node, prefix, first, last) {
       else continue;
       moved += free > 1 ? -1 : 1;
     }
-    if (moved && !isLoading()) fitHeight(node);
+    // What a person, or we, gave it beyond that it keeps.
+    if (moved && !isLoading()) grow(node, neededHeight(node) - needed);
   }
 }

@@ -345,7 +345,12 @@ export function removeSocket(node, name) {
   node.removeInput(slotOf(node, name));
 }
 
-/** Make a node as high as what it holds. */
-export function fitHeight(node) {
-  node.setSize?.([node.size[0], node.computeSize()[1]]);
+/** How high a node must be for what it shows. */
+export function neededHeight(node) {
+  return node.computeSize()[1];
+}
+
+/** Make a node higher by so much, or lower. */
+export function grow(node, height) {
+  node.setSize?.([node.size[0], node.size[1] + height]);
 }
