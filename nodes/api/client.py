@@ -249,8 +249,14 @@ class Client:
             raise  # whoever does not answer would keep everybody waiting twice
         except LumenfallError as error:
             failure = error
-        if trace_id and not found:
-            found = await request_log.by_trace(self._json, url, trace_id, since, None if is_alone else refused, until)
+        if trace_id and not (found and found.trace_id in (None, trace_id)):
+            # An id that others have too is a server's that gives one to all of its attempts, or a proxy's.
+            alone = None if is_alone else refused
+            try:
+                found = await request_log.by_trace(self._json, url, trace_id, since, alone, until) or found
+            except LumenfallError:
+                if found is None:
+                    raise
         if found is None and failure is not None:
             raise failure
         return found

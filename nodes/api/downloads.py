@@ -22,7 +22,7 @@ import tenacity
 from ..errors import DownloadError
 from .certificates import certificate_advice, is_of_certificates
 from .credentials import Server
-from .exchange import cause, unpack
+from .exchange import cause, packing, unpack
 from .memory import Share
 
 MAX_BYTES = 256 * 2**20
@@ -113,12 +113,13 @@ async def download(
 
 
 async def _unpacked(partial: Partial, share: Share) -> bytes:
-    is_packed = partial.encoding.strip().lower() not in ("", "identity")
+    encoding = packing(partial.encoding, bytes(partial.content[:3]))
+    is_packed = encoding.strip().lower() not in ("", "identity")
     # While it is unpacked it is there twice, and nobody knows its size.
     await share.take(2 * MAX_BYTES if is_packed else len(partial.content))
     content = bytes(partial.content)
     if is_packed:
-        content, _ = await asyncio.to_thread(unpack, content, partial.encoding, MAX_BYTES)
+        content, _ = await asyncio.to_thread(unpack, content, encoding, MAX_BYTES)
     share.keep(len(content))
     return content
 

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 
 from .credentials import Server
+from .long_texts import in_utf8
 from .proxies import PEER
 from .shapes import begins_as_picture
 
@@ -102,9 +103,10 @@ async def exchange(
     response = arrival.response
     assert response is not None
     headers = {name.lower(): server.redact(value.encode()).decode() for name, value in response.headers.items()}
-    answer, fault = unpack(arrival.body.getvalue(), headers.get("content-encoding", ""), limit)
+    packed = arrival.body.getvalue()
+    answer, fault = unpack(packed, packing(headers.get("content-encoding", ""), packed), limit)
     # A picture may hold the prompt, and in it a key that somebody pasted there: without it, it would be damaged.
-    body = answer if begins_as_picture(answer) else server.redact(answer)
+    body = answer if begins_as_picture(answer) else server.redact(_legible(answer))
     return Reply(response.status_code, headers, body, broken or fault, response.extensions.get(PEER))
 
 
@@ -141,6 +143,21 @@ def _reason(error: Exception, deadline: float, limit: int) -> str:
 def cause(error: BaseException) -> str:
     """An error of the network in a few words."""
     return str(error) or type(error).__name__
+
+
+def _legible(answer: bytes) -> bytes:
+    """Text in UTF-16 or UTF-32 as everybody looks at texts here; anything else as it came."""
+    try:
+        text = in_utf8(answer)
+    except ValueError:
+        return answer
+    return text if text[:1000].lstrip()[:1] in (b"{", b"[", b"<") else answer
+
+
+def packing(named: str, content: bytes) -> str:
+    """The Content-Encoding of ``content``: what it was ``named``, or gzip where somebody on the way lost the name."""
+    is_named = named.strip().lower() not in ("", "identity")
+    return "gzip" if not is_named and content.startswith(b"\x1f\x8b\x08") else named
 
 
 # What zlib calls the formats: gzip, and deflate with its header or, as some servers send it, without.

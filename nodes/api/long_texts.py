@@ -104,7 +104,7 @@ class Shortened:
 
 def shorten(body: bytes) -> Shortened:
     """``body``, be it JSON or what has arrived of it. Raises ValueError where its encoding is damaged."""
-    body = _in_utf8(body)
+    body = in_utf8(body)
     if len(body) <= LONG:
         return Shortened(body, body, {})
     left = len(body) - sum(end - start for start, end in long_texts(body))
@@ -161,7 +161,8 @@ def _count_before(body: bytes, start: int, end: int) -> int:
     return count
 
 
-def _in_utf8(body: bytes) -> bytes:
+def in_utf8(body: bytes) -> bytes:
+    """JSON in the encoding that most use. Raises ValueError where its own is damaged."""
     encoding = json.detect_encoding(body)
     if encoding.startswith("utf-8"):
         return body

@@ -10,7 +10,15 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, PrivateAttr, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 MAX_NAME = 120
 """Characters of an id or a name that are kept."""
@@ -30,7 +38,12 @@ def _amount_or_none(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
     return None if isinstance(value, bool) else or_none(value, handler)
 
 
-Text = Annotated[str | None, WrapValidator(or_none)]
+def _writable(text: str) -> str:
+    """JSON may hold half a character, which neither files nor databases take."""
+    return text.encode("utf-8", "replace").decode()
+
+
+Text = Annotated[Annotated[str, AfterValidator(_writable)] | None, WrapValidator(or_none)]
 Money = Annotated[Annotated[float, Field(ge=0, lt=1e6)] | None, WrapValidator(_amount_or_none)]
 """An amount that can be one, as a number or in digits; anything else counts as not named."""
 

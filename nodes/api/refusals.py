@@ -29,6 +29,7 @@ from ..errors import (
 from .advice import FORBIDDEN, find_advice
 from .metadata import read_metadata, request_id
 from .salvage import read_json
+from .shapes import begins_as_picture
 
 _BY_CODE: dict[str, type[ApiError]] = {
     "AUTHENTICATION_FAILED": AuthenticationFailed,
@@ -231,6 +232,8 @@ def _json(body: bytes) -> Any:
 
 def _describe(headers: Mapping[str, str], body: bytes, content: Any) -> str:
     """What can be told of a body that holds no known error."""
+    if begins_as_picture(body):
+        return "a picture came"
     text = body[:20_000].decode("utf-8", "replace").strip()
     is_answer = isinstance(content, (Mapping, list)) and ("data" in content or _LINK.search(text))
     if text in ("", "{}") or is_answer:

@@ -6,7 +6,7 @@ Source: docs.lumenfall.ai/api-reference (requests). Fields of an unexpected type
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -43,6 +43,7 @@ class Logged:
     cost: float | None = None
     currency: str | None = None
     model: str | None = None
+    trace_id: str | None = field(default=None, compare=False)
 
     @property
     def charged(self) -> Charged:
@@ -94,7 +95,8 @@ class _Entry(BaseModel):
         known = self.status in (*_UNDERWAY, "completed", *_FAILED)
         status = self.status if known and self.status else "unknown"
         cost = believable(self.cost, self.currency)
-        return Logged(request_id, status, cost, self.currency and self.currency.upper(), self.model)
+        currency = self.currency and self.currency.upper()
+        return Logged(request_id, status, cost, currency, self.model, self.trace_id)
 
 
 class _Page(BaseModel):

@@ -370,7 +370,7 @@ def _entry(order: Order, server: Server) -> Call:
     request = order.request
     facts = {"prompt": request.prompt, "seed": request.seed, "pictures": len(request.images), **request.parameters}
     # Some paste the key into a prompt, or into whatever field has the focus.
-    return Call(
+    call = Call(
         order.key,
         server.base_url,
         order.wire.path,
@@ -379,6 +379,8 @@ def _entry(order: Order, server: Server) -> Call:
         server.without_key(facts),
         further_keys=order.turn[1:],
     )
+    # No other request carries it, as in earlier versions: even a refusal that nobody lived to read is its own.
+    return replace(call, facts={"trace": call.id})
 
 
 def _unpriced(model: str) -> LumenfallError:

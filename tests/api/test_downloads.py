@@ -267,8 +267,9 @@ def test_two_versions_of_a_picture_are_never_mixed(tmp_path: Path, honest: bool)
         assert fetch(Server(f"{odd.url}/v1"), "/1.png", tmp_path / "1.part") == b"123456789"
 
 
-def test_a_picture_that_comes_compressed_is_unpacked(tmp_path: Path) -> None:
-    with odd_server(lambda _: (200, {"content-encoding": "gzip"}, gzip.compress(b"picture"))) as odd:
+@pytest.mark.parametrize("headers", [{"content-encoding": "gzip"}, {}])
+def test_a_picture_that_comes_compressed_is_unpacked(tmp_path: Path, headers: dict[str, str]) -> None:
+    with odd_server(lambda _: (200, headers, gzip.compress(b"picture"))) as odd:
         assert fetch(Server(f"{odd.url}/v1"), "/1.png", tmp_path / "1.part") == b"picture"
         assert odd.seen[0][2]["accept-encoding"] == "identity"
 

@@ -59,6 +59,10 @@ def test_half_a_character_in_a_message_can_be_shown() -> None:
     str(error_for(400, {}, b'{"error": "x \\ud83d"}')).encode("utf-8")
 
 
+def test_a_picture_in_place_of_an_explanation_is_not_quoted() -> None:
+    assert error_for(500, {}, b"\x89PNG\r\n\x1a\n\0\0").message == "The server refused (500): a picture came."
+
+
 def test_a_proxys_web_page_is_recognised() -> None:
     error = error_for(502, {"content-type": "text/html"}, b"<html><title>Bad\n Gateway</title>" + b"x" * 9999)
     assert "web page titled 'Bad Gateway'" in error.message and len(error.message) < 200

@@ -246,6 +246,28 @@ def test_what_was_put_off_is_found_by_a_trace_of_its_own(cost: float) -> None:
     assert logged and (logged.request_id, logged.cost) == ("req_1", cost)
 
 
+OTHERS = {"id": "req_1", "trace_id": "f" * 32, "status": "completed", "cost": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("listed", "cost"),
+    [
+        ([{"id": "req_1", "trace_id": TRACE, "status": "rejected", "cost": 0.0}, OTHERS], 0.0),
+        ([OTHERS], 0.1),  # whoever is between may have changed the trace
+        (None, 0.1),
+    ],
+)
+def test_an_id_that_others_have_too_is_not_believed_where_the_trace_tells(listed: Any, cost: float) -> None:
+    def answer(path: str) -> Answer:
+        if path.endswith("/req_1"):
+            return 200, {}, json.dumps(OTHERS).encode()
+        return (503, {}, b"") if listed is None else (200, {}, page(listed, None))
+
+    with odd_server(answer) as odd:
+        logged = look_up(f"{odd.url}/openai/v1", "req_1")
+    assert logged and logged.cost == cost
+
+
 def test_an_error_waits_for_the_whole_log_and_not_for_each_page(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

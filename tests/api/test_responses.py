@@ -290,6 +290,16 @@ def test_a_flood_of_empty_entries_is_told_in_a_few_words(status: int) -> None:
     assert len(caught.value.message) < 300 and "neither url nor b64_json" in caught.value.message
 
 
+@pytest.mark.parametrize("name", ["provider", "executed_model", "cost_currency"])
+def test_half_a_character_in_a_name_can_be_written_down(name: str) -> None:
+    """In a report as in the ledger."""
+    body = json.dumps({"data": [{"url": "https://a"}], "metadata": {"cost": 1, name: "half \ud83d"}}).encode()
+    answer = read_answer(200, {}, body)
+    assert {"provider": answer.provider, "executed_model": answer.executed_model, "cost_currency": answer.currency}[
+        name
+    ] == "half ?"
+
+
 def test_what_an_answer_says_of_itself_is_kept_in_measure() -> None:
     metadata = {"provider": "p" * 10**6, "executed_model": "m" * 10**6}
     answer = read_answer(200, {}, body({"id": "r" * 10**6, "data": [{"url": "https://m/1"}], "metadata": metadata}))

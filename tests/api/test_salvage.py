@@ -84,6 +84,8 @@ def test_paid_answers_are_asked_for_uncompressed() -> None:
         ("deflate", ZLIB),
         ("deflate", RAW_DEFLATE),
         ("identity", JSON),
+        ("identity", GZIP),
+        ("", GZIP),
         ("deflate, gzip", gzip.compress(ZLIB)),
         ("gzip", b""),
     ],
@@ -122,6 +124,13 @@ def test_a_small_answer_cannot_fill_the_memory(monkeypatch: pytest.MonkeyPatch) 
     with odd_server(lambda _: (200, {"content-encoding": "gzip"}, bomb)) as odd:
         reply = send(Server(f"{odd.url}/v1"))
     assert reply.broken and "hides" in reply.broken and len(reply.body) < 20 * 2**20
+
+
+@pytest.mark.parametrize("charset", ["utf-16", "utf-16-be", "utf-32"])
+def test_an_answer_in_another_encoding_is_read_as_all_others_are(charset: str) -> None:
+    body = JSON.replace(b"media.example.org", KEY.encode())
+    with odd_server(lambda _: (500, {}, body.decode().encode(charset))) as odd:
+        assert send(Server(f"{odd.url}/v1", KEY)).body == body.replace(KEY.encode(), b"***")
 
 
 def test_a_key_is_cut_out_of_a_compressed_answer() -> None:

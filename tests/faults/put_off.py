@@ -129,6 +129,15 @@ ROWS = [
         ledger_late=True,
     ),
     Row(
+        "put off, and killed before that could be written down",
+        KILLED,
+        bought(),
+        (0, 1),
+        faults=("status-429",),
+        runs=killed_at({"target": "nodes.purchase.put_off.PutOffs.enter", "when": "before", "about": None, "count": 1}),
+        ledger_late=True,
+    ),
+    Row(
         "put off and billed, and then a failure that was free",
         fails(errors.ServerFault, YES),
         bought(),

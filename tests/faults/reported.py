@@ -18,12 +18,12 @@ BUSY = {"error": {"message": "Slow down, see https://x.test/secret", "code": "ra
 LINK = "https://media.test/picture-without-a-key.png"
 
 
-def _status(status: int, **more: Any) -> Act:
+def _status(status: int, charset: str = "utf-8", **more: Any) -> Act:
     """The answer that was made, under this status and with more in it."""
 
     def spoil(response: web.Response) -> web.Response:
-        body = json.loads(response.text or "")
-        return web.json_response({**body, **more}, status=status, headers={"Retry-After": "0"})
+        body = json.dumps({**json.loads(response.text or ""), **more}).encode(charset)
+        return web.json_response(body=body, status=status, headers={"Retry-After": "0"})
 
     return do(lambda world: world.sandbox.fail_next(Fault("status", "", spoil_answer=spoil)))
 
@@ -86,6 +86,7 @@ ROWS = [
     ),
     *(_reported(status) for status in (400, 404, 429, 500, 503)),
     _reported(500, " in base64", B64),
+    _reported(500, " in UTF-16", charset="utf-16"),
     *(_reported(status, " and a code", **BUSY) for status in (429, 503)),
     _reported(500, " and an error of one line", error="broken"),
     Row(
