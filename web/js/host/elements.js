@@ -19,6 +19,8 @@ export function mount(node, name, element, height, label) {
   const widget = node.addDOMWidget(name, name, element, {
     serialize: false,
     hideOnZoom: false,
+    // A row of the properties panel would show its name, and nothing beside it.
+    hideInPanel: true,
     getMinHeight: () => height,
     getMaxHeight: () => height,
     getValue: () => "",
