@@ -40,6 +40,9 @@ _DAMAGE = (
 a fault of the pack's, or of a package.
 """
 
+ORIENTATION, UPRIGHT = 0x0112, 1
+"""How a picture is turned, in EXIF."""
+
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
@@ -173,7 +176,8 @@ def decode(data: bytes) -> torch.Tensor:
             raise AnswerError(f"The {kind.value} picture is damaged or incomplete ({_reason(error)}).") from error
         channels = max(array.shape[-1] for array in arrays)
         whole = [array for array in arrays if array.shape[:2] == arrays[0].shape[:2]]
-        return torch.stack([torch.from_numpy(_with_channels(array, channels)) for array in whole])
+        frames = [torch.from_numpy(_with_channels(array, channels)) for array in whole]
+        return torch.stack(frames) if len(frames) > 1 else frames[0][None]
 
 
 @contextlib.contextmanager
@@ -234,15 +238,24 @@ def _check_limits(picture: Image.Image) -> None:
 def _pixels(frame: Image.Image) -> npt.NDArray[np.float32]:
     # Before anything is forgiven: turning loads the pixels, and hides what is wrong with them.
     frame.load()
-    # A damaged EXIF block is no reason to lose the picture.
-    with contextlib.suppress(Exception):
-        frame = ImageOps.exif_transpose(frame)
+    frame = _upright(frame)
     if frame.mode.startswith("I;16"):
         grey = np.asarray(frame, dtype=np.float32) / np.float32(65535.0)
         return np.repeat(grey[..., None], 3, axis=-1)
     frame = _in_srgb(frame)
-    frame = frame.convert("RGBA" if frame.has_transparency_data else "RGB")
-    return np.asarray(frame, dtype=np.float32) / np.float32(255.0)
+    mode = "RGBA" if frame.has_transparency_data else "RGB"
+    frame = frame if frame.mode == mode else frame.convert(mode)
+    # In one pass: of a large picture each further copy takes as long as this.
+    pixels: npt.NDArray[np.float32] = np.divide(np.asarray(frame), np.float32(255.0), dtype=np.float32)
+    return pixels
+
+
+def _upright(frame: Image.Image) -> Image.Image:
+    # A damaged EXIF block is no reason to lose the picture.
+    with contextlib.suppress(Exception):
+        if frame.getexif().get(ORIENTATION, UPRIGHT) != UPRIGHT:
+            return ImageOps.exif_transpose(frame)
+    return frame
 
 
 def _in_srgb(frame: Image.Image) -> Image.Image:
