@@ -2,6 +2,7 @@
 # make playground   the nodes in ComfyUI's browser frontend on the sandbox, without ComfyUI and without a key
 # make test         lint, types, tests; those of the browser extension in Node, and in Chromium, each on one of three canvases
 #                   and frontends
+# make bench        what the nodes cost beside the server's time, as ratios: for a quiet machine
 # make test-all     the same, each of those tests on all three; then the Python part once more on every one of PYTHONS,
 #                   such as PYTHONS="python3.10 python3.13"
 
@@ -11,7 +12,7 @@ PYTHONS ?=
 # Each file is one worker's: its servers and pages are started once.
 PYTEST := pytest -n auto --maxprocesses 4 --dist loadfile
 
-.PHONY: demo playground test test-all lint scripts postgresql chromium clean
+.PHONY: demo playground test test-all bench lint scripts postgresql chromium clean
 
 demo: .venv/demo.ready
 	@for name in generate inpaint variations; do \
@@ -28,6 +29,9 @@ test: lint scripts
 test-all: lint scripts $(PYTHONS:%=.venv/%)
 	$(BIN)/$(PYTEST) --every-canvas
 	set -e; for python in $(PYTHONS); do .venv/$$python/bin/$(PYTEST) --ignore tests/e2e; done
+
+bench: .venv/test.ready
+	$(BIN)/python -m benchmarks
 
 lint: .venv/test.ready .venv/oldest-frontend postgresql chromium
 	$(BIN)/ruff check .
