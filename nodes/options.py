@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from .contract.inputs import Options, check_text
+from .contract.inputs import Options, check_text, prompt_input
 from .contract.nodes import FreeNode
 from .errors import InputError
 from .purchase.plan import TooLarge
@@ -55,10 +55,7 @@ class RequestOptions(FreeNode):
                 "response_format": _choice(
                     "url b64_json", "How pictures travel: by link, or inside the answer, which hosts them nowhere."
                 ),
-                "negative_prompt": (
-                    "STRING",
-                    {"multiline": True, "default": "", "tooltip": "What to avoid, for models that list it."},
-                ),
+                "negative_prompt": prompt_input("What to avoid, for models that list it."),
                 "extra": (
                     "STRING",
                     {

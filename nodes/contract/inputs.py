@@ -42,7 +42,7 @@ def model_input(*modes: Mode) -> tuple[list[str], dict[str, Any]]:
 
 
 def prompt_input(tooltip: str) -> tuple[str, dict[str, Any]]:
-    return "STRING", {"multiline": True, "default": "", "tooltip": tooltip}
+    return "STRING", {"multiline": True, "default": "", "dynamicPrompts": True, "tooltip": tooltip}
 
 
 def size_input() -> tuple[str, dict[str, Any]]:
