@@ -60,7 +60,7 @@ def dated(pattern: str, now: datetime) -> str:
 
 
 def offers_choice(text: str) -> bool:
-    """Whether a prompt of this pack's nodes is a dynamic one: any other goes out as it is typed, braces of JSON and what
+    """Whether a prompt of our nodes is a dynamic one: any other goes out as it is typed, braces of JSON and what
     follows the // of an address included. web/js/host/graph.js has the same rule.
     """
     return CHOICE.search(text) is not None and not _is_json(text)
