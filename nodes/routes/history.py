@@ -126,6 +126,7 @@ def _described(journal: Journal, call: Call) -> dict[str, Any]:
         "executed_model": call.executed_model,
         "provider": call.provider,
         "cost": call.cost_in_units,
+        "approximate": call.is_approximate,
         "currency": call.currency or "USD",
         "sent_at": call.sent_at,
         "seconds": call.seconds,
