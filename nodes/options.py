@@ -47,7 +47,7 @@ class RequestOptions(FreeNode):
                     "low medium high standard hd xhigh max", "Effort, and price, of models that offer a choice."
                 ),
                 "background": _choice("transparent opaque", "Transparent pictures come with four channels."),
-                "output_format": _choice("png jpeg gif webp avif", "File format of the answer. png loses nothing."),
+                "output_format": _choice("png jpeg gif webp avif svg", "File format of the answer. png loses nothing."),
                 "output_compression": (
                     "INT",
                     {"default": -1, "min": -1, "max": 100, "tooltip": "Quality of lossy formats, 0 to 100. -1: auto."},

@@ -44,7 +44,7 @@ ROOMS: dict[str, set[str]] = {
     "options": {"contract", "errors", "purchase", "settings"},
     "recover": {"contract", "purchase"},
     "estimate": {"host", "pricing"},
-    "routes": {"api", "contract", "errors", "host", "pricing", "purchase", "settings", "spend"},
+    "routes": {"api", "contract", "errors", "host", "pixels", "pricing", "purchase", "settings", "spend"},
     "table": {
         *("generate", "inpaint", "variations", "edit", "outpaint", "upscale", "compare", "options", "recover"),
         *("estimate", "purchase"),
@@ -161,7 +161,7 @@ TESTED_WITH: dict[str, str] = {
     "tests/api/test_client.py": "api/quiet_logs api/exchange api/retries",
     "tests/api/test_proxies.py": "api/no_proxy",
     "tests/api/test_refusals.py": "api/metadata",
-    "tests/api/test_requests.py": "api/flavours",
+    "tests/api/test_requests.py": "api/flavours api/formats",
     "tests/contract/test_nodes.py": "contract/inputs contract/outputs contract/sizes generate options variations",
     "tests/faults/test_consent.py": "purchase/consent",
     "tests/faults/test_races.py": "spend/locks",

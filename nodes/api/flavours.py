@@ -29,6 +29,8 @@ class Flavour:
     """Whether dry run, balance, request log and model schemas exist."""
     has_references: bool = False
     """Whether pictures are made and edited at the same address, by JSON that holds those to go by; without masks."""
+    has_formats: bool = False
+    """Whether GIF and SVG have the conditions that OpenAI names (:mod:`.formats`)."""
     models_query: Mapping[str, str] = field(default_factory=dict)
     """What is asked of the list of models, so that those for pictures are in it."""
     max_image_bytes: int = 50 * 10**6
@@ -81,6 +83,7 @@ OPENAI = Flavour(
     response_format=None,
     ratio_sizes=False,
     native=False,
+    has_formats=True,
 )
 
 OPENROUTER = Flavour(

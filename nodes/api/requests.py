@@ -11,6 +11,7 @@ from typing import Any, Literal, TypedDict
 
 from ..errors import InputError
 from .flavours import Flavour
+from .formats import bracketed, check_format, misplaced
 from .uploads import Upload, recompress, scale_down, scale_mask
 
 Endpoint = Literal["generations", "edits", "variations"]
@@ -98,15 +99,19 @@ def write_request(
     *,
     takes_seed: bool = False,
     accepts: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    makes_vectors: bool = False,
 ) -> WireRequest:
     """``request`` in the form that ``flavour`` understands.
 
     Generations are JSON, edits and variations multipart: ``image`` for one picture, ``image[]`` repeated for
     several, ``mask``; where there are references, both are JSON. Fields that the server does not know are left out and
-    named in ``notes``; so are those whose value is none of the few that the model ``accepts``. Raises InputError for
-    what the server would refuse or misread for certain.
+    named in ``notes``; so are those whose value is none of the few that the model ``accepts``. Where it
+    ``makes_vectors``, PNG is asked for. Raises InputError for what the server would refuse or misread for certain.
     """
     parameters, notes = _parameters(request, flavour, takes_seed, accepts)
+    if makes_vectors and flavour.native:
+        # An SVG is no tensor; Lumenfall converts what its models make.
+        parameters.setdefault("output_format", "png")
     body = {"model": request.model}
     if request.prompt:
         body["prompt"] = request.prompt
@@ -117,6 +122,8 @@ def write_request(
     if request.endpoint == "generations":
         return WireRequest(path, {"json": body}, notes)
     files, changes = _files(request, flavour)
+    if "svg" in body:
+        body.update(bracketed("svg", body.pop("svg")))
     return WireRequest(path, {"data": form_fields(body), "files": files}, (*notes, *changes))
 
 
@@ -147,6 +154,8 @@ def _parameters(
         parameters.setdefault("response_format", flavour.response_format)
     if takes_seed and request.endpoint != "variations" and "seed" not in flavour.withheld:
         parameters.setdefault("seed", request.seed)
+    if flavour.has_formats:
+        check_format(parameters, has_mask=request.mask is not None)
     reasons = {name: _reason(name, value, request, flavour, accepts) for name, value in parameters.items()}
     notes = tuple(f"{name} was not sent: {reason}." for name, reason in sorted(reasons.items()) if reason)
     return {name: value for name, value in parameters.items() if not reasons[name]}, notes
@@ -160,6 +169,8 @@ def _reason(
         return None if name in _VARIATION_FIELDS else "/images/variations has no such field"
     if name in flavour.withheld:
         return flavour.withheld[name]
+    if flavour.has_formats and (reason := misplaced(name, request.parameters)):
+        return reason
     if request.endpoint == "generations" and name in _EDIT_FIELDS:
         return "it is for the pictures of an edit"
     if name in accepts and str(value) not in accepts[name]:

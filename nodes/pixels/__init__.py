@@ -34,8 +34,10 @@ from .masks import (
 from .sheet import Tile, contact_sheet
 from .sizes import central_square, fit_to_first, match_channels, resize
 from .stitching import Stitched, composite, stitch
+from .vectors import INSTALL, draw
 
 __all__ = [
+    "INSTALL",
     "MAX_PIXELS",
     "MIN_CONTEXT",
     "THRESHOLD",
@@ -51,6 +53,7 @@ __all__ = [
     "contact_sheet",
     "decode",
     "diagnose",
+    "draw",
     "encode",
     "encode_mask",
     "extend",

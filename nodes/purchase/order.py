@@ -24,6 +24,7 @@ from ..api import (
     ended,
     form_fields,
     formerly_canonical,
+    makes_vectors,
     spellings,
     write_request,
 )
@@ -83,7 +84,13 @@ def orders_of(plan: Plan, server: Server, model: Model, models: ModelList | None
 def order(typed: ImageRequest, server: Server, model: Model, models: ModelList | None = None) -> Order:
     """``typed`` written for ``server``, whose list is ``models``. Slow for large pictures. Raises InputError."""
     request = _respelled(typed, one_spelling)
-    wire = write_request(request, server.flavour, takes_seed=model.takes("seed"), accepts=model.accepts)
+    wire = write_request(
+        request,
+        server.flavour,
+        takes_seed=model.takes("seed"),
+        accepts=model.accepts,
+        makes_vectors=makes_vectors(model.id, *model.aliases),
+    )
     pictures = [fingerprint(image) for image in request.images]
     mask = None if request.mask is None else fingerprint(request.mask)
     shipped = bundled().find(request.model)

@@ -10,10 +10,12 @@ from PIL import Image
 
 from ..errors import InputError, LumenfallError
 from ..host import Host
+from ..pixels import draw
 from ..purchase.outcome import UNRESOLVED, is_given_up, page_of
 from ..purchase.session import Session
 from ..spend import Call, Journal, State, in_the_air, newest
 
+VECTOR = ".svg"
 MAX_PAGE = 100
 MAX_SIDE = 2048
 MAX_WORDS = 20
@@ -25,8 +27,11 @@ MEDIA_TYPES = {
     ".webp": "image/webp",
     ".gif": "image/gif",
     ".avif": "image/avif",
+    VECTOR: "image/png",
 }
-"""What is handed to a browser. The store may also hold what came in a picture's place, such as a proxy's page."""
+"""What is handed to a browser; an SVG, which could act there, is drawn first. The store may also hold what came in a
+picture's place, such as a proxy's page.
+"""
 
 
 async def history(host: Host, before: str | None, limit: int, search: str = "") -> dict[str, Any]:
@@ -65,6 +70,7 @@ def _picture(host: Host, call_id: str, number: int, side: int | None) -> tuple[b
         raise _missing(f"Call {call_id} has no picture {number}.")
     try:
         content = journal.files.get(stored)
+        content = draw(content) if stored.extension == VECTOR else content
         return (content, media_type) if side is None else (_thumbnail(content, side), "image/webp")
     except Exception as error:  # Pillow's readers raise whatever comes to their minds
         raise _missing(f"Picture {number} of call {call_id} cannot be read ({type(error).__name__}).") from None
