@@ -29,6 +29,8 @@ class Flavour:
     """Whether dry run, balance, request log and model schemas exist."""
     has_references: bool = False
     """Whether pictures are made and edited at the same address, by JSON that holds those to go by; without masks."""
+    has_markup: bool = True
+    """Whether strokes over the first picture go out as a file of their own, to models that take them."""
     has_formats: bool = False
     """Whether GIF and SVG have the conditions that OpenAI names (:mod:`.formats`)."""
     models_query: Mapping[str, str] = field(default_factory=dict)
@@ -71,6 +73,8 @@ LUMENFALL = Flavour(
     response_format="url",
     ratio_sizes=True,
     native=True,
+    # Nothing says that it hands on another file than image and mask.
+    has_markup=False,
 )
 
 OPENAI = Flavour(
@@ -93,6 +97,7 @@ OPENROUTER = Flavour(
     ratio_sizes=True,
     native=False,
     has_references=True,
+    has_markup=False,
     models_query={"output_modalities": "image"},
 )
 """By its documentation (openrouter.ai/docs/guides/overview/multimodal/image-generation, and its SDK's

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypedDict
 from ..errors import InputError
 from .flavours import Flavour
 from .formats import bracketed, check_format, misplaced
-from .uploads import Upload, recompress, scale_down, scale_mask
+from .uploads import Upload, draw_over, recompress, scale_down, scale_mask, scale_strokes
 
 Endpoint = Literal["generations", "edits", "variations"]
 
@@ -43,8 +43,8 @@ def _count(value: Any) -> int:
 
 
 class Question(TypedDict, total=False):
-    """What a user asked for, as it was typed. ``pictures`` and ``mask`` are digests of the pixels that were given,
-    ``node`` what the node has beside the parameters of the request.
+    """What a user asked for, as it was typed. ``pictures``, ``mask`` and ``markup`` are digests of the pixels that
+    were given, ``node`` what the node has beside the parameters of the request.
     """
 
     operation: str
@@ -52,6 +52,7 @@ class Question(TypedDict, total=False):
     parameters: Mapping[str, Any]
     pictures: Sequence[str]
     mask: str | None
+    markup: str | None
     node: Mapping[str, Any]
 
 
@@ -81,6 +82,10 @@ class ImageRequest:
     """The endpoint, prompt and digest of the picture of a request that would be made instead, were something else known
     of the model.
     """
+    markup: bytes | None = field(default=None, repr=False)
+    """Strokes over the first picture, as a PNG of its size with alpha."""
+    draws_markup: bool = False
+    """Whether they may be drawn into the first picture where the model takes none."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +105,7 @@ def write_request(
     takes_seed: bool = False,
     accepts: Mapping[str, Sequence[str]] = MappingProxyType({}),
     makes_vectors: bool = False,
+    takes_markup: bool = False,
 ) -> WireRequest:
     """``request`` in the form that ``flavour`` understands.
 
@@ -108,7 +114,9 @@ def write_request(
     named in ``notes``; so are those whose value is none of the few that the model ``accepts``. Where it
     ``makes_vectors``, PNG is asked for. Raises InputError for what the server would refuse or misread for certain.
     """
+    request, further = _marked(request, flavour, takes_markup)
     parameters, notes = _parameters(request, flavour, takes_seed, accepts)
+    notes = (*notes, *further)
     if makes_vectors and flavour.native:
         # An SVG is no tensor; Lumenfall converts what its models make.
         parameters.setdefault("output_format", "png")
@@ -125,6 +133,26 @@ def write_request(
     if "svg" in body:
         body.update(bracketed("svg", body.pop("svg")))
     return WireRequest(path, {"data": form_fields(body), "files": files}, (*notes, *changes))
+
+
+def _marked(request: ImageRequest, flavour: Flavour, takes_markup: bool) -> tuple[ImageRequest, list[str]]:
+    """``request`` with its markup as it will be sent, and what is to be said about that."""
+    if request.markup is None:
+        return request, []
+    if takes_markup and flavour.has_markup:
+        if request.mask is None:
+            return request, []
+        # OpenAI takes one of the two (openai-python 3.57.0, types/image_edit_params.py).
+        return replace(request, mask=None), ["The mask was not sent, since it does not go together with markup."]
+    if not request.draws_markup:
+        raise InputError(
+            f"As far as is known, {request.model} at {flavour.name} takes no markup.",
+            code="NO_MARKUP",
+            hint="Switch draw_markup on to have the strokes drawn into the first picture, or choose another model.",
+        )
+    first, *others = request.images
+    images = (draw_over(first, request.markup), *others)
+    return replace(request, images=images, markup=None), ["The markup was drawn into the first picture."]
 
 
 def _with_references(
@@ -205,7 +233,7 @@ def _files(request: ImageRequest, flavour: Flavour) -> tuple[list[File], list[st
     """The parts of the form that are files, and what was done to make them small enough."""
     name = "image" if len(request.images) == 1 else "image[]"
     files, notes = [], []
-    mask = request.mask
+    mask, markup = request.mask, request.markup
     for number, image in enumerate(request.images, start=1):
         upload = Upload(image)
         if len(image) > flavour.max_image_bytes:
@@ -214,6 +242,10 @@ def _files(request: ImageRequest, flavour: Flavour) -> tuple[list[File], list[st
             if number == 1 and mask is not None and upload.size:
                 mask = scale_mask(mask, upload.size)
         files.append((name, (f"image-{number}.{upload.extension}", upload.content, upload.media_type)))
+        if number == 1 and markup is not None and upload.size:
+            markup = scale_strokes(markup, upload.size)
+    if markup is not None:
+        files.append(("markup", ("markup.png", markup, "image/png")))
     if mask is not None:
         if len(mask) > flavour.max_mask_bytes:
             tight = recompress(mask, flavour.max_mask_bytes, webp=False)

@@ -20,6 +20,7 @@ from .codec import (
     to_uint8,
 )
 from .crops import MIN_CONTEXT, Crop, plan_crop, surroundings
+from .markup import check_markup, strokes
 from .masks import (
     THRESHOLD,
     check_proportions,
@@ -48,6 +49,7 @@ __all__ = [
     "Tile",
     "as_float",
     "central_square",
+    "check_markup",
     "check_proportions",
     "composite",
     "contact_sheet",
@@ -74,6 +76,7 @@ __all__ = [
     "sniff",
     "split_alpha",
     "stitch",
+    "strokes",
     "surroundings",
     "to_uint8",
 ]

@@ -83,6 +83,8 @@ def orders_of(plan: Plan, server: Server, model: Model, models: ModelList | None
 
 def order(typed: ImageRequest, server: Server, model: Model, models: ModelList | None = None) -> Order:
     """``typed`` written for ``server``, whose list is ``models``. Slow for large pictures. Raises InputError."""
+    if typed.markup is not None:
+        typed = replace(typed, question={**typed.question, "markup": fingerprint(typed.markup)})
     request = _respelled(typed, one_spelling)
     wire = write_request(
         request,
@@ -90,6 +92,7 @@ def order(typed: ImageRequest, server: Server, model: Model, models: ModelList |
         takes_seed=model.takes("seed"),
         accepts=model.accepts,
         makes_vectors=makes_vectors(model.id, *model.aliases),
+        takes_markup=model.takes("markup"),
     )
     pictures = [fingerprint(image) for image in request.images]
     mask = None if request.mask is None else fingerprint(request.mask)
@@ -157,7 +160,8 @@ def _former_keys(
         yield _key(request, formerly_canonical(server.base_url), slug, pictures, mask)
         if request != typed:
             yield _key(request, canonical(server.base_url), slug, pictures, mask)
-        yield from _keys_of_0_1(request, server, slug, pictures, mask)
+        if request.markup is None:  # which version 0.1 did not have
+            yield from _keys_of_0_1(request, server, slug, pictures, mask)
 
 
 _Way = tuple[Endpoint, str | None, Sequence[str]]

@@ -60,6 +60,17 @@ def decode_mask(data: bytes, size: tuple[int, int]) -> NDArray[np.bool_]:
     return region
 
 
+def decode_markup(data: bytes, size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Where strokes are, ``[H, W]`` (openai-python 3.57.0, types/image_edit_params.py)."""
+    markup = decode(data, "markup")
+    if markup.size != size:
+        raise invalid(f"The markup is {markup.width}x{markup.height}, not {size[0]}x{size[1]} like the image.")
+    if markup.mode != "RGBA":
+        raise invalid("The markup has no transparent pixels.")
+    strokes: NDArray[np.bool_] = np.asarray(markup.getchannel("A")) > 0
+    return strokes
+
+
 def encode(picture: Image.Image, output_format: str, compression: int | None, frames: int = 1) -> bytes:
     """The bytes of a finished picture. ``compression`` is OpenAI's ``output_compression``, in effect the quality; of
     several ``frames`` each shows the picture a little further to the right.

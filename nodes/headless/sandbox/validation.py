@@ -78,6 +78,11 @@ def check(received: Received, offer: Offer) -> Order:
     if mode == "variations":
         _require_square_png(uploads[0], pictures[0])
     mask = received.files.get("mask", []) if mode == "edit" else []
+    strokes = received.files.get("markup", []) if mode == "edit" else []
+    if strokes and "markup" not in model.parameters:
+        raise invalid(f"Model '{model.id}' does not support the parameter 'markup'.")
+    if strokes and mask:
+        raise invalid("The parameters 'markup' and 'mask' cannot be combined.")
     # Checked, and then of no use to a painter of dunes.
     fields.choice("quality", QUALITIES)
     fields.choice("complexity", COMPLEXITIES)
@@ -97,7 +102,11 @@ def check(received: Received, offer: Offer) -> Order:
         compression=fields.whole("output_compression", 0, 100),
         frames=_frames(fields, model, mode, has_mask=bool(mask)),
         pictures=pictures,
-        region=files.decode_mask(mask[0], pictures[0].size) if mask else None,
+        region=files.decode_mask(mask[0], pictures[0].size)
+        if mask
+        else files.decode_markup(strokes[0], pictures[0].size)
+        if strokes
+        else None,
     )
 
 
