@@ -47,6 +47,8 @@ class Live:
     """The file in which links are kept for the next run."""
     limit: str
     """US dollars, for all questions together."""
+    side: int
+    """Pixels of the pictures whose size does not matter, but to the time that it takes."""
     seen: dict[str, list[str]] = field(default_factory=dict)
 
     @property

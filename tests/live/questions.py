@@ -24,22 +24,19 @@ DRAFT = "flux.2-klein-4b"
 
 MASKED = {DRAFT: {}, "gpt-image-2": {"quality": "low"}}
 VECTOR = "recraft-v4-svg"
-SIDE = 1024
 
 
-def scene() -> torch.Tensor:
-    """A picture ``[SIDE, SIDE, 3]`` in which a change is seen everywhere."""
-    across, down = torch.linspace(0, 1, SIDE)[None, :], torch.linspace(0, 1, SIDE)[:, None]
-    return torch.stack([across.expand(SIDE, SIDE), down.expand(SIDE, SIDE), (across + down) / 2], dim=-1)
+def scene(side: int) -> torch.Tensor:
+    """A picture ``[side, side, 3]`` in which a change is seen everywhere."""
+    across, down = torch.linspace(0, 1, side)[None, :], torch.linspace(0, 1, side)[:, None]
+    return torch.stack([across.expand(side, side), down.expand(side, side), (across + down) / 2], dim=-1)
 
 
-def change(delivery_picture: torch.Tensor, region: tuple[slice, slice]) -> float:
-    """Mean difference from the scene within a region, of 255."""
-    shown = torch.nn.functional.interpolate(delivery_picture[:1, ..., :3].movedim(-1, 1), size=(SIDE, SIDE))
-    return float((shown[0].movedim(0, -1)[region] - scene()[region]).abs().mean() * 255)
-
-
-LEFT, RIGHT = (slice(None), slice(0, SIDE // 2)), (slice(None), slice(SIDE // 2, SIDE))
+def changes(picture: torch.Tensor, side: int) -> str:
+    """The mean differences of a picture ``[1, H, W, C]`` from the scene, in its halves, of 255."""
+    shown = torch.nn.functional.interpolate(picture[:1, ..., :3].movedim(-1, 1), size=(side, side))[0].movedim(0, -1)
+    left, right = ((shown - scene(side)).abs() * 255).split(side // 2, dim=1)
+    return f"{left.mean():.0f} left, {right.mean():.0f} right"
 
 
 def models(live: Live) -> list[str]:
@@ -64,7 +61,7 @@ def schema(live: Live) -> list[str]:
 
 def dry_run(live: Live) -> list[str]:
     """Whether a dry run says what is charged, and makes nothing."""
-    request = ImageRequest("generations", DRAFT, "a red cube", parameters={"size": "1024x1024"})
+    request = ImageRequest("generations", DRAFT, "a red cube", parameters={"size": f"{live.side}x{live.side}"})
     try:
         found = live.free(lambda client: client.dry_run(write_request(request, client.server.flavour)))
     except LumenfallError as error:
@@ -110,18 +107,19 @@ def link(live: Live) -> list[str]:
 
 def masks(live: Live) -> list[str]:
     """Where a mask means a change: its left half is transparent black, its right half opaque white."""
-    both = Image.new("RGBA", (SIDE, SIDE), (0, 0, 0, 0))
-    both.paste((255, 255, 255, 255), (SIDE // 2, 0, SIDE, SIDE))
-    ours = torch.zeros(SIDE, SIDE)
-    ours[LEFT] = 1.0
+    side = live.side
+    both = Image.new("RGBA", (side, side), (0, 0, 0, 0))
+    both.paste((255, 255, 255, 255), (side // 2, 0, side, side))
+    ours = torch.zeros(side, side)
+    ours[:, : side // 2] = 1.0
     lines = []
     for model, more in MASKED.items():
         for name, mask in (("transparent left, white right", png(both)), ("as the pack writes it", encode_mask(ours))):
-            parameters = {"size": f"{SIDE}x{SIDE}", **more}
-            request = ImageRequest("edits", model, "Fill it with plain green.", (encode(scene()),), mask, parameters)
+            parameters = {"size": f"{side}x{side}", **more}
+            request = ImageRequest("edits", model, "Make it plain green.", (encode(scene(side)),), mask, parameters)
             try:
                 (picture,) = live.order(request).pictures
-                lines.append(f"{model}, {name}: {change(picture, LEFT):.0f} left, {change(picture, RIGHT):.0f} right")
+                lines.append(f"{model}, {name}: changed by {changes(picture, side)}")
             except LumenfallError as error:
                 lines.append(f"{model}, {name}: {told(error)}")
     return lines
@@ -129,7 +127,7 @@ def masks(live: Live) -> list[str]:
 
 def variations(live: Live) -> list[str]:
     """Whether there is a variations endpoint."""
-    request = ImageRequest("variations", DRAFT, None, (encode(scene()[:512, :512]),), parameters={"size": "512x512"})
+    request = ImageRequest("variations", DRAFT, None, (encode(scene(512)),), parameters={"size": "512x512"})
     try:
         return [f"{live.order(request).call.executed_model} made one"]
     except LumenfallError as error:
@@ -144,10 +142,10 @@ def several(live: Live) -> list[str]:
         image_2=torch.ones(1, 512, 512, 3),
         prompt="Put both side by side: the first left, the second right.",
         model=DRAFT,
-        size="1024x1024",
+        size=f"{live.side}x{live.side}",
     )
-    halves = made.images[..., : SIDE // 2, :].mean(), made.images[..., SIDE // 2 :, :].mean()
-    return [f"brightness {halves[0]:.2f} left, {halves[1]:.2f} right: 0 and 1 where both arrived"]
+    left, right = made.images.split(live.side // 2, dim=2)[:2]
+    return [f"brightness {left.mean():.2f} left, {right.mean():.2f} right: 0 and 1 where both arrived"]
 
 
 def log(live: Live) -> list[str]:

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from nodes.errors import BudgetExceeded
+from nodes.errors import BudgetExceeded, LumenfallError
 from nodes.headless.sandbox import running
-from tests.live.asking import Live
+from tests.live.asking import Live, told
 from tests.live.questions import QUESTIONS
 
 LIMIT = "0.20"
@@ -33,12 +33,12 @@ def live(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     if request.param == "sandbox":
         with running() as sandbox:
             folder = tmp_path_factory.mktemp("live")
-            yield Live({"LUMENFALL_BASE_URL": sandbox.base_url}, folder, folder / "links.json", "1")
+            yield Live({"LUMENFALL_BASE_URL": sandbox.base_url}, folder, folder / "links.json", "1", 256)
         return
     if not KEY:
         pytest.skip(f"LUMENFALL_LIVE_KEY is not set; with it the real server is asked, for at most {LIMIT} USD")
     environ = {"LUMENFALL_API_KEY": KEY, **({"LUMENFALL_BASE_URL": URL} if URL else {})}
-    asked = Live(environ, SEEN / time.strftime("%Y-%m-%d-%H%M%S"), SEEN / "links.json", LIMIT)
+    asked = Live(environ, SEEN / time.strftime("%Y-%m-%d-%H%M%S"), SEEN / "links.json", LIMIT, 1024)
     asked.folder.mkdir(parents=True)
     try:
         yield asked
@@ -55,6 +55,10 @@ def test_what_no_document_settles(live: Live, question: Callable[[Live], list[st
         lines = question(live)
     except BudgetExceeded as error:
         lines = [f"not asked: {error.message}"]
+    except LumenfallError as error:
+        if "LUMENFALL_API_KEY" not in live.environ:
+            raise  # the sandbox answers every question
+        lines = [told(error)]
     assert lines and all(lines)
     live.seen[" ".join((question.__doc__ or "").split())] = lines
     for line in lines:
