@@ -84,7 +84,14 @@ def test_what_is_whole_but_not_drawn_is_no_damage(content: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [svg()[:-20], svg(content="<g>"), svg(content="\xff").replace(b"\xc3\xbf", b"\xff")]
+    "content",
+    [
+        svg()[:-20],
+        svg()[:-20] + bytes(20),
+        svg()[:-20] + b"<html>Sorry</html>",
+        svg(content="<g>"),
+        svg(content="?").replace(b"?", b"\xff"),
+    ],
 )
 def test_what_is_cut_or_damaged_is_called_that(content: bytes) -> None:
     with pytest.raises(AnswerError, match="damaged or incomplete") as caught:

@@ -53,6 +53,13 @@ def test_without_a_renderer_it_is_a_paid_file_and_a_picture_once_there_is_one(
     assert nodes("LumenfallGenerate", **VECTOR, options=chosen).report["replayed"] and len(sandbox.bill) == 1
 
 
+@pytest.mark.parametrize("fault", ["download-cut", "download-zeros", "download-page"])
+def test_half_a_vector_picture_is_fetched_again(nodes: Nodes, sandbox: Sandbox, fault: str) -> None:
+    sandbox.fail_next(fault)
+    made = nodes("LumenfallGenerate", **VECTOR, options=options(output_format="svg"))
+    assert made.images.any() and len(sandbox.bill) == 1
+
+
 def test_svg_is_not_asked_for_where_nothing_draws_it(
     nodes: Nodes, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
