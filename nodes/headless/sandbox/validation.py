@@ -98,7 +98,7 @@ def check(received: Received, offer: Offer) -> Order:
         seed=fields.whole("seed"),
         transparent=fields.text("background") == "transparent",
         response_format=fields.choice("response_format", RESPONSE_FORMATS) or "url",
-        output_format=fields.choice("output_format", tuple(files.MIME_TYPES)) or model.native_format,
+        output_format=fields.choice("output_format", _formats(model)) or model.native_format,
         compression=fields.whole("output_compression", 0, 100),
         frames=_frames(fields, model, mode, has_mask=bool(mask)),
         pictures=pictures,
@@ -108,6 +108,12 @@ def check(received: Received, offer: Offer) -> Order:
         if strokes
         else None,
     )
+
+
+def _formats(model: Model) -> tuple[str, ...]:
+    """To SVG nothing is converted (docs.lumenfall.ai/unified-model-behavior): it comes from those that make it."""
+    makes_svg = model.native_format == "svg" or "svg" in model.parameters
+    return tuple(name for name in files.MIME_TYPES if name != "svg" or makes_svg)
 
 
 def _frames(fields: _Fields, model: Model, mode: str, *, has_mask: bool) -> int:
