@@ -12,7 +12,7 @@ from .purchase.plan import TooLarge
 from .settings import OnFailure
 
 # The nodes' own inputs, or what would change how an answer must be read.
-_RESERVED = ("model", "prompt", "image", "image[]", "mask", "n", "size", "stream", "partial_images")
+_RESERVED = ("model", "prompt", "image", "image[]", "mask", "markup", "n", "size", "stream", "partial_images")
 
 _AUTO = "auto"
 _EXAMPLE = 'Write an object such as {"cfg_scale": 4.5}.'
