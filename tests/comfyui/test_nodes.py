@@ -93,7 +93,8 @@ def test_markup_is_a_mask_or_a_picture(comfyui: ComfyUI) -> None:
     }
     assert len(pictures(comfyui, graph)) == 2
     assert len([request for request in comfyui.requests if request.endpoint == "images/edits" and request.cost]) == 2
-    graph["3"]["inputs"]["markup"] = ["3", 2]
+    graph["4"]["inputs"]["markup"] = ["3", 2]
+    del graph["5"]
     with pytest.raises(HTTPError):
         comfyui.queue(graph)
 
