@@ -327,7 +327,7 @@ def damage(data: bytes, kind: ImageFormat) -> str | None:
     if kind is ImageFormat.PNG:
         return _damage_of_png(data)
     if kind is ImageFormat.SVG:
-        return None if vectors.is_whole(data) else "its end is missing"
+        return vectors.damage(data)
     if kind is ImageFormat.GIF and not data.rstrip(b"\0\r\n").endswith(b";"):
         # Cut between two frames, it would decode without a complaint.
         return "its end is missing"

@@ -1,8 +1,8 @@
 """SVG answers of vector models, drawn by resvg where the optional package resvg-py is installed.
 
 It has wheels for Windows, macOS and Linux, needs no library of the system, and fetches nothing from a network. What it
-does not guard against is looked at before: a size for which there is no memory, elements inside each other by the
-thousand, and pictures of this machine's disk.
+does not guard against is looked at before: sizes and layers for which there is no memory, elements inside each other by
+the hundred, and pictures of this machine's disk.
 """
 
 from __future__ import annotations
@@ -13,16 +13,23 @@ import threading
 from collections.abc import Callable
 from xml.parsers import expat
 
-from ..errors import AnswerError, DecoderFault, LumenfallError
+from ..errors import DecoderFault
 
 LEAST_SIDE = 1024
 """Pixels of the longer side that is drawn at least: a vector picture loses nothing by being enlarged."""
 
-MOST_SIDE = 4096
+MOST_SIDE = 2048
 
-MAX_DEPTH = 200
-_STACK = 128 * 2**20
-"""Bytes, with which a depth of some 3000 was drawn; a thread has 512 KiB to 8 MiB otherwise."""
+MAX_DEPTH = 40
+"""Elements inside each other: each may be a picture of its own in memory, 16 MiB large, until it is laid over all."""
+
+MAX_LAYERS = 100
+"""Elements that may hold each other by reference, which is no depth that the file shows."""
+
+_LAYERS = frozenset({"use", "mask", "pattern", "clipPath", "filter", "marker", "symbol"})
+
+_STACK = 64 * 2**20
+"""Bytes. With the 512 KiB that some systems give a thread, a depth of 30 was too much."""
 
 INSTALL = "Run pip install resvg-py in ComfyUI's Python, and start ComfyUI again"
 
@@ -42,9 +49,18 @@ def is_svg(data: bytes) -> bool:
     return _BEGINNING.match(data[:_LOOKED_AT]) is not None
 
 
-def is_whole(data: bytes) -> bool:
-    """Whether an SVG file has its end."""
-    return data.rstrip(b"\0 \t\r\n").endswith((b"</svg>", b"/>"))
+def damage(data: bytes) -> str | None:
+    """What is wrong with an SVG file, in a few words; None where nothing is."""
+    if not data.rstrip(b"\0 \t\r\n").endswith((b"</svg>", b"/>", b"-->")):
+        return "its end is missing"
+    try:
+        data.decode("utf-8-sig")
+        _look_at(data)
+    except DecoderFault:
+        return None  # whole, though not drawn
+    except (UnicodeDecodeError, expat.ExpatError) as error:
+        return str(error)
+    return None
 
 
 def can_draw() -> bool:
@@ -53,8 +69,8 @@ def can_draw() -> bool:
 
 def draw(data: bytes) -> bytes:
     """An SVG file as PNG, with the background that it has, in its own size or, within LEAST_SIDE and MOST_SIDE, near
-    it. Raises AnswerError for what is damaged, DecoderFault for what is whole and not drawn: for the sake of this
-    machine, or, with the code NO_SVG_RENDERER, because the package is not installed.
+    it. It has no :func:`damage`. Raises DecoderFault where it is not drawn: for the sake of this machine, or, with the
+    code NO_SVG_RENDERER, because the package is not installed.
     """
     if not can_draw():
         raise DecoderFault(
@@ -62,7 +78,7 @@ def draw(data: bytes) -> bytes:
             code=NO_RENDERER,
             hint=f"{INSTALL}. Then run again: the picture is paid for, and comes for nothing.",
         )
-    text = _read(data)
+    text = _OUTSIDE.sub(r'\1""', data.decode("utf-8-sig"))
     side = min(MOST_SIDE, max(LEAST_SIDE, *_look_at(data)))
     import resvg_py
 
@@ -84,26 +100,23 @@ def _not_drawn(reason: str) -> DecoderFault:
     )
 
 
-def _read(data: bytes) -> str:
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise AnswerError(f"The SVG picture is damaged or incomplete ({error.reason}).") from error
-    return _OUTSIDE.sub(r'\1""', text)
-
-
 def _look_at(data: bytes) -> tuple[int, int]:
-    """Width and height that the file names, in pixels, 0 for what it does not. Raises AnswerError."""
-    depth = 0
+    """Width and height that the file names, in pixels, 0 for what it does not. Raises DecoderFault for what is not
+    drawn, ExpatError for what is damaged.
+    """
+    depth = layers = 0
     root: dict[str, str] = {}
 
-    def begin(_: str, attributes: dict[str, str]) -> None:
-        nonlocal depth
+    def begin(name: str, attributes: dict[str, str]) -> None:
+        nonlocal depth, layers
         if not depth:
             root.update(attributes)
         depth += 1
+        layers += name.rpartition(":")[2] in _LAYERS
         if depth > MAX_DEPTH:
             raise _not_drawn(f"its elements are nested more than {MAX_DEPTH} deep")
+        if layers > MAX_LAYERS:
+            raise _not_drawn(f"it has more than {MAX_LAYERS} masks, patterns, symbols and the like")
 
     def end(_: str) -> None:
         nonlocal depth
@@ -114,10 +127,7 @@ def _look_at(data: bytes) -> tuple[int, int]:
 
     parser = expat.ParserCreate()
     parser.StartElementHandler, parser.EndElementHandler, parser.EntityDeclHandler = begin, end, refuse
-    try:
-        parser.Parse(data, True)
-    except expat.ExpatError as error:
-        raise AnswerError(f"The SVG picture is damaged or incomplete ({error}).") from error
+    parser.Parse(data, True)
     box = re.split(r"[\s,]+", root.get("viewBox", "").strip())
     width, height = (_pixels(root.get(name)) for name in ("width", "height"))
     if not (width and height) and len(box) == 4:
@@ -147,8 +157,8 @@ def _on_a_large_stack(render: Callable[[], bytes]) -> bytes:
         threading.stack_size(before)
     thread.join()
     (found,) = outcome
-    if isinstance(found, (bytes, ValueError, LumenfallError)):
-        if isinstance(found, bytes):
-            return found
+    if isinstance(found, bytes):
+        return found
+    if isinstance(found, ValueError):
         raise found
     raise RuntimeError(f"resvg failed ({type(found).__name__}: {found})") from found

@@ -40,8 +40,8 @@ def test_an_svg_is_told_by_its_beginning(start: bytes, is_picture: bool) -> None
         ('viewBox="0 0 30 10"', (1024, 341)),
         ('width="100%" height="100%" viewBox="0 0 2000 1000"', (2000, 1000)),
         ('width="1500px" height="1500px"', (1500, 1500)),
-        ('width="100000" height="1000"', (4096, 41)),
-        ('width="1" height="1e30"', (1, 4096)),
+        ('width="100000" height="1000"', (2048, 20)),
+        ('width="1" height="1e30"', (1, 2048)),
         ('width="20mm" height="10mm"', (1024, 512)),
     ],
 )
@@ -74,6 +74,7 @@ def test_no_file_of_this_machine_is_drawn(tmp_path: Path) -> None:
     [
         b'<!DOCTYPE svg [<!ENTITY a "<image href=&#34;/etc/x.png&#34;/>">]>' + svg(content="&a;"),
         svg(content="<g>" * 5000 + "</g>" * 5000),
+        svg(content="".join(f'<g id="a{n}"><use href="#a{n - 1}" opacity=".9"/></g>' for n in range(500))),
         svg('width="0" height="0"'),
     ],
 )
@@ -90,12 +91,20 @@ def test_what_is_whole_but_not_drawn_is_no_damage(content: bytes) -> None:
         svg()[:-20] + bytes(20),
         svg()[:-20] + b"<html>Sorry</html>",
         svg(content="<g>"),
+        svg(content='<path d=""/>')[:-6],
         svg(content="?").replace(b"?", b"\xff"),
     ],
 )
 def test_what_is_cut_or_damaged_is_called_that(content: bytes) -> None:
     with pytest.raises(AnswerError, match="damaged or incomplete") as caught:
         decode(content)
+    assert not isinstance(caught.value, DecoderFault)
+
+
+def test_nor_is_a_cut_one_taken_for_whole_where_nothing_draws_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vectors, "can_draw", lambda: False)
+    with pytest.raises(AnswerError) as caught:
+        decode(svg(content='<path d=""/>')[:-6])
     assert not isinstance(caught.value, DecoderFault)
 
 
