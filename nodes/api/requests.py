@@ -112,8 +112,8 @@ def write_request(
     Generations are JSON, edits and variations multipart: ``image`` for one picture, ``image[]`` repeated for
     several, ``mask``; where there are references, both are JSON. Fields that the server does not know are left out and
     named in ``notes``; so are those whose value is none of the few that the model ``accepts``. Where it
-    ``makes_vectors``, PNG is asked for, or nothing where the user wants SVG. Raises InputError for what would be refused
-    or misread for certain.
+    ``makes_vectors``, PNG is asked for, or nothing where the user wants SVG. Raises InputError for what would
+    be refused or misread for certain.
     """
     request, further = _marked(request, flavour, takes_markup)
     parameters, notes = _parameters(request, flavour, takes_seed, accepts)
