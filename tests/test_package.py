@@ -44,7 +44,7 @@ ROOMS: dict[str, set[str]] = {
     "options": {"contract", "errors", "purchase", "settings"},
     "recover": {"contract", "purchase"},
     "estimate": {"host", "pricing"},
-    "routes": {"api", "contract", "errors", "host", "pixels", "pricing", "purchase", "settings", "spend"},
+    "routes": {"api", "contract", "errors", "host", "pricing", "purchase", "settings", "spend"},
     "table": {
         *("generate", "inpaint", "variations", "edit", "outpaint", "upscale", "compare", "options", "recover"),
         *("estimate", "purchase"),

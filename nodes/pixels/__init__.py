@@ -35,7 +35,7 @@ from .masks import (
 from .sheet import Tile, contact_sheet
 from .sizes import central_square, fit_to_first, match_channels, resize
 from .stitching import Stitched, composite, stitch
-from .vectors import INSTALL, draw
+from .vectors import INSTALL
 
 __all__ = [
     "INSTALL",
@@ -55,7 +55,6 @@ __all__ = [
     "contact_sheet",
     "decode",
     "diagnose",
-    "draw",
     "encode",
     "encode_mask",
     "extend",

@@ -10,12 +10,13 @@ from PIL import Image
 
 from ..errors import InputError, LumenfallError
 from ..host import Host
-from ..pixels import draw
 from ..purchase.outcome import UNRESOLVED, is_given_up, page_of
 from ..purchase.session import Session
 from ..spend import Call, Journal, State, in_the_air, newest
 
 VECTOR = ".svg"
+"""Of what is a picture to the nodes, and could act in a browser."""
+
 MAX_PAGE = 100
 MAX_SIDE = 2048
 MAX_WORDS = 20
@@ -27,11 +28,8 @@ MEDIA_TYPES = {
     ".webp": "image/webp",
     ".gif": "image/gif",
     ".avif": "image/avif",
-    VECTOR: "image/png",
 }
-"""What is handed to a browser; an SVG, which could act there, is drawn first. The store may also hold what came in a
-picture's place, such as a proxy's page.
-"""
+"""What is handed to a browser. The store may also hold what came in a picture's place, such as a proxy's page."""
 
 
 async def history(host: Host, before: str | None, limit: int, search: str = "") -> dict[str, Any]:
@@ -70,7 +68,6 @@ def _picture(host: Host, call_id: str, number: int, side: int | None) -> tuple[b
         raise _missing(f"Call {call_id} has no picture {number}.")
     try:
         content = journal.files.get(stored)
-        content = draw(content) if stored.extension == VECTOR else content
         return (content, media_type) if side is None else (_thumbnail(content, side), "image/webp")
     except Exception as error:  # Pillow's readers raise whatever comes to their minds
         raise _missing(f"Picture {number} of call {call_id} cannot be read ({type(error).__name__}).") from None
@@ -124,7 +121,9 @@ def _can_send_again(journal: Journal, call: Call) -> bool:
 
 
 def _described(journal: Journal, call: Call) -> dict[str, Any]:
-    kept = [stored for stored in call.pictures if stored.extension in MEDIA_TYPES and journal.files.has(stored)]
+    there = [stored for stored in call.pictures if journal.files.has(stored)]
+    kept = [stored for stored in there if stored.extension in MEDIA_TYPES]
+    is_here = any(stored.extension in (*MEDIA_TYPES, VECTOR) for stored in there)
     return {
         "id": call.id,
         "request_id": call.request_id,
@@ -150,5 +149,5 @@ def _described(journal: Journal, call: Call) -> dict[str, Any]:
         "link": page_of(call.server, call.request_id),
         "pictures": [{"number": stored.number, "extension": stored.extension} for stored in kept],
         "has_graph": bool(call.graph),
-        "recoverable": bool(kept) or call.state in (State.ANSWERED, State.DOWNLOADED),
+        "recoverable": is_here or call.state in (State.ANSWERED, State.DOWNLOADED),
     }
