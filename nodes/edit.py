@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -24,7 +24,7 @@ from .contract.inputs import (
 from .contract.nodes import HIDDEN, REPORT_TOOLTIP, PaidNode
 from .contract.outputs import answers, describe, gather, picture_outputs
 from .errors import InputError
-from .pixels import check_proportions, diagnose, encode, encode_mask, fit_mask
+from .pixels import check_markup, check_proportions, diagnose, encode, encode_mask, fit_mask, strokes
 from .pixels.parts import Part, assemble, with_channels
 from .purchase.plan import Outputs, Plan, Results
 
@@ -61,6 +61,21 @@ class Edit(PaidNode):
                 ),
                 "options": options_input(),
                 **{f"image_{number}": ("IMAGE", {"tooltip": more}) for number in range(2, MAX_IMAGES + 1)},
+                "markup": (
+                    "IMAGE,MASK",
+                    {
+                        "tooltip": "Strokes over the first picture that show what to change: a mask, or a picture with "
+                        "an alpha channel. The prompt may speak of them. Sent to models that take markup."
+                    },
+                ),
+                "draw_markup": (
+                    "BOOLEAN",
+                    {
+                        "default": False,
+                        "tooltip": "Where the model takes no markup: draw it into the first picture that is sent. The "
+                        "answer may show traces of it; outside a mask none.",
+                    },
+                ),
             },
             "hidden": HIDDEN,
         }
@@ -75,8 +90,9 @@ class Edit(PaidNode):
         seed: int,
         mask: torch.Tensor | None = None,
         options: Options | None = None,
-        **more: torch.Tensor | None,
+        **more: Any,
     ) -> EditPlan:
+        markup, draw_markup = more.pop("markup", None), more.pop("draw_markup", False)
         terms = read_terms(model, size, n, options)
         text = read_prompt(prompt, "Say what to change.")
         pictures = _read_pictures(image, more)
@@ -87,12 +103,14 @@ class Edit(PaidNode):
             masks, notes = fit_mask(mask, pictures[0][None], any_shape=True)
             fitted = masks[0]
             notes += diagnose(fitted)
-        return EditPlan(terms, pictures, mask, fitted, text, seed, notes)
+        return EditPlan(terms, pictures, mask, fitted, text, seed, notes, markup, draw_markup)
 
 
 @dataclass(frozen=True)
 class EditPlan(Plan):
-    """``pictures`` are ``[H, W, C]``; ``fitted`` is the MASK ``[H, W]`` of the first, made of ``mask``, as wired."""
+    """``pictures`` are ``[H, W, C]``; ``fitted`` is the MASK ``[H, W]`` of the first, made of ``mask``, as wired.
+    Strokes over the first are ``markup``, as wired, a MASK or an IMAGE.
+    """
 
     pictures: Sequence[torch.Tensor]
     mask: torch.Tensor | None
@@ -100,17 +118,25 @@ class EditPlan(Plan):
     prompt: str
     seed: int
     notes: Sequence[str]
+    markup: torch.Tensor | None = None
+    draw_markup: bool = False
 
     def check(self) -> None:
         if self.mask is not None:
             check_proportions(self.mask, self.pictures[0][None])
+        if self.markup is not None:
+            check_markup(self.markup, self.pictures[0])
 
     def requests(self, model: Model) -> Sequence[ImageRequest]:
         _check_count(len(self.pictures), model.max_images or MAX_IMAGES, model.id)
         content = tuple(encode(picture) for picture in self.pictures)
         mask = None if self.fitted is None else encode_mask(self.fitted)
         terms = self.terms
-        return [ImageRequest("edits", terms.model, self.prompt, content, mask, terms.parameters, self.seed)]
+        request = ImageRequest("edits", terms.model, self.prompt, content, mask, terms.parameters, self.seed)
+        if self.markup is None:
+            return [request]
+        drawn = encode(strokes(self.markup, *self.pictures[0].shape[:2]))
+        return [replace(request, markup=drawn, draws_markup=self.draw_markup)]
 
     def finish(self, results: Results) -> Outputs:
         told = [*self.terms.notes, *self.notes]

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from .contract.inputs import Options, check_text
+from .contract.inputs import Options, check_text, prompt_input
 from .contract.nodes import FreeNode
 from .errors import InputError
 from .purchase.plan import TooLarge
 from .settings import OnFailure
 
 # The nodes' own inputs, or what would change how an answer must be read.
-_RESERVED = ("model", "prompt", "image", "image[]", "mask", "n", "size", "stream", "partial_images")
+_RESERVED = ("model", "prompt", "image", "image[]", "mask", "markup", "n", "size", "stream", "partial_images")
 
 _AUTO = "auto"
 _EXAMPLE = 'Write an object such as {"cfg_scale": 4.5}.'
@@ -47,7 +47,7 @@ class RequestOptions(FreeNode):
                     "low medium high standard hd xhigh max", "Effort, and price, of models that offer a choice."
                 ),
                 "background": _choice("transparent opaque", "Transparent pictures come with four channels."),
-                "output_format": _choice("png jpeg gif webp avif", "File format of the answer. png loses nothing."),
+                "output_format": _choice("png jpeg gif webp avif svg", "File format of the answer. png loses nothing."),
                 "output_compression": (
                     "INT",
                     {
@@ -63,10 +63,7 @@ class RequestOptions(FreeNode):
                     "How pictures travel: by link, or inside the answer, which hosts them nowhere.",
                     advanced=True,
                 ),
-                "negative_prompt": (
-                    "STRING",
-                    {"multiline": True, "default": "", "tooltip": "What to avoid, for models that list it."},
-                ),
+                "negative_prompt": prompt_input("What to avoid, for models that list it."),
                 "extra": (
                     "STRING",
                     {

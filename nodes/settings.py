@@ -82,6 +82,8 @@ class Settings(BaseModel):
     picture_field: Annotated[PictureField, Variable("LUMENFALL_PICTURE_FIELD")] = "auto"
     """By what name several pictures are sent to other servers than Lumenfall's; auto: ``image[]``, and ``image`` where
     the server asks for that."""
+    check_base_url: Annotated[bool, Variable("LUMENFALL_CHECK_BASE_URL")] = True
+    """Whether nothing is sent to a base URL without a version where a web page comes for the list of models."""
     ask_above: Amount | None = None
     """US dollars: the browser asks before a run that costs more."""
     database: Annotated[str | None, Variable("LUMENFALL_DATABASE")] = Field(

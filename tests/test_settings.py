@@ -145,6 +145,7 @@ def test_the_databases_password_is_not_shown(tmp_path: Path) -> None:
 def test_every_variable_decides_its_setting(tmp_path: Path) -> None:
     values = {
         "replay": "off",
+        "check_base_url": "off",
         "on_failure": "keep",
         "receipts": "cost",
         "picture_field": "image",

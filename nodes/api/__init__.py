@@ -18,6 +18,7 @@ from .destinations import LINK_PRIVATE
 from .downloads import LINK_EXPIRED, LINK_REFUSED, Meter
 from .exchange import Reply
 from .flavours import OPENAI
+from .formats import makes_vectors
 from .memory import Share
 from .metadata import request_id
 from .refusals import error_for, is_doubtful, is_put_off, says_nothing_was_begun
@@ -76,6 +77,7 @@ __all__ = [
     "is_loopback",
     "is_put_off",
     "known_key",
+    "makes_vectors",
     "pictures_asked",
     "read_answer",
     "read_models",

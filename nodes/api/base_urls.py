@@ -76,7 +76,8 @@ def no_api(base_url: str) -> InputError:
     return InputError(
         f"{base_url} is the address of a web page, not of an API: a list of models was asked for, and a page came.",
         code=BASE_URL,
-        hint=f"Try {base_url}/v1 as the base URL. Nothing was sent.",
+        hint=f"Try {base_url}/v1 as the base URL. Nothing was sent. Where it is right as it is, and only has no list "
+        'of models, set LUMENFALL_CHECK_BASE_URL=off, or "check_base_url": false in settings.json.',
     )
 
 

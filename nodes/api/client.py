@@ -29,7 +29,7 @@ from .base_urls import is_web_page, names_version, no_api
 from .certificates import VARIABLES, certificate_advice, certificates, is_of_certificates
 from .credentials import Server
 from .destinations import Guarded
-from .exchange import NotSent, Reply, cause, exchange
+from .exchange import NotSent, Reply, cause, exchange, told_upload
 from .long_texts import TooMuch
 from .memory import Share
 from .proxies import Proxies, Transport
@@ -328,7 +328,14 @@ class Client:
         everything = {"headers": headers, **request.content}
         try:
             reply = await exchange(
-                self._paid, self.server, "POST", url, deadline=DEADLINE, limit=MAX_ANSWER_BYTES, **everything
+                self._paid,
+                self.server,
+                "POST",
+                url,
+                deadline=DEADLINE,
+                limit=MAX_ANSWER_BYTES,
+                tell=lambda *sizes: self._on_status(told_upload(*sizes)),
+                **everything,
             )
         except NotSent as error:
             if isinstance(error.__cause__, (httpx.ReadTimeout, asyncio.TimeoutError)):

@@ -7,7 +7,7 @@ import contextlib
 import email.utils
 import io
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,19 +52,45 @@ class _TooLarge(Exception):
     pass
 
 
+Tell = Callable[[int, int], None]
+"""Hears how many bytes of a request's body were handed to the network, and how many it has."""
+
+SLOWEST = 16_000
+"""Bytes a second of the slowest upload that is waited for; each takes from no time that the answer may have."""
+
+PIECE = 2**16
+"""Bytes that are written at once: the time-out of writing is for each. httpx would hand over a whole file."""
+
+
+LARGE = 2 * 10**6
+"""Bytes from which on it is told how far an upload is."""
+
+
+def told_upload(sent: int, size: int) -> str | None:
+    """How far an upload is, for people; None where it is small, or over."""
+    return f"uploading {sent / 1e6:.1f} of {size / 1e6:.1f} MB" if size >= LARGE and sent < size else None
+
+
 class _Watched(httpx.AsyncByteStream):
     """The body of a request, and whether anybody has asked for its first byte: the connection does so when it stands,
     with a proxy's tunnel and encryption, and the headers are written.
     """
 
-    def __init__(self, body: httpx.AsyncByteStream) -> None:
+    def __init__(self, body: httpx.AsyncByteStream, size: int, tell: Tell) -> None:
         self._body = body
+        self._size = size
+        self._tell = tell
         self.is_begun = False
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         self.is_begun = True
+        count = 0
         async for chunk in self._body:
-            yield chunk
+            for start in range(0, len(chunk), PIECE):
+                piece = chunk[start : start + PIECE]
+                yield piece
+                count += len(piece)
+                self._tell(count, self._size)
 
     async def aclose(self) -> None:
         await self._body.aclose()
@@ -78,9 +104,18 @@ class _Arrival:
 
 
 async def exchange(
-    client: httpx.AsyncClient, server: Server, method: str, url: str, *, deadline: float, limit: int, **content: Any
+    client: httpx.AsyncClient,
+    server: Server,
+    method: str,
+    url: str,
+    *,
+    deadline: float,
+    limit: int,
+    tell: Tell = lambda *_: None,
+    **content: Any,
 ) -> Reply:
-    """Send a request and take in what comes: for at most ``deadline`` seconds and ``limit`` bytes.
+    """Send a request and take in what comes: for at most ``deadline`` seconds, beside what the upload takes, and
+    ``limit`` bytes. ``tell`` hears how the upload goes on.
 
     Raises NotSent for a fault of the network before the body was begun; httpx.HTTPError, OSError or
     asyncio.TimeoutError from then on until the headers have arrived. Whatever goes wrong later is named in the
@@ -92,8 +127,9 @@ async def exchange(
     try:
         request = client.build_request(method, url, **content)
         assert isinstance(request.stream, httpx.AsyncByteStream)
-        request.stream = sent = _Watched(request.stream)
-        await asyncio.wait_for(_take_in(client, request, arrival, limit), deadline)
+        size = int(request.headers.get("content-length", 0))
+        request.stream = sent = _Watched(request.stream, size, tell)
+        await asyncio.wait_for(_take_in(client, request, arrival, limit), deadline + size / SLOWEST)
     except Exception as error:
         if arrival.response is None:
             if _is_of_the_network(error) and not (sent and sent.is_begun):

@@ -30,6 +30,10 @@ class Flavour:
     """Whether dry run, balance, request log and model schemas exist."""
     has_references: bool = False
     """Whether pictures are made and edited at the same address, by JSON that holds those to go by; without masks."""
+    has_markup: bool = True
+    """Whether strokes over the first picture go out as a file of their own, to models that take them."""
+    has_formats: bool = False
+    """Whether GIF and SVG have the conditions that OpenAI names (:mod:`.formats`)."""
     models_query: Mapping[str, str] = field(default_factory=dict)
     """What is asked of the list of models, so that those for pictures are in it."""
     max_image_bytes: int = 50 * 10**6
@@ -70,6 +74,8 @@ LUMENFALL = Flavour(
     response_format="url",
     ratio_sizes=True,
     native=True,
+    # Nothing says that it hands on another file than image and mask.
+    has_markup=False,
 )
 
 OPENAI = Flavour(
@@ -82,6 +88,7 @@ OPENAI = Flavour(
     response_format=None,
     ratio_sizes=False,
     native=False,
+    has_formats=True,
 )
 
 OPENROUTER = Flavour(
@@ -91,6 +98,7 @@ OPENROUTER = Flavour(
     ratio_sizes=True,
     native=False,
     has_references=True,
+    has_markup=False,
     models_query={"output_modalities": "image"},
 )
 """By its documentation (openrouter.ai/docs/guides/overview/multimodal/image-generation, and its SDK's

@@ -11,7 +11,8 @@ from typing import Any, Literal, TypedDict
 
 from ..errors import InputError
 from .flavours import Flavour
-from .uploads import Upload, recompress, scale_down, scale_mask
+from .formats import bracketed, check_format, misplaced
+from .uploads import Upload, draw_over, recompress, scale_down, scale_mask, scale_strokes
 
 Endpoint = Literal["generations", "edits", "variations"]
 
@@ -42,8 +43,8 @@ def _count(value: Any) -> int:
 
 
 class Question(TypedDict, total=False):
-    """What a user asked for, as it was typed. ``pictures`` and ``mask`` are digests of the pixels that were given,
-    ``node`` what the node has beside the parameters of the request.
+    """What a user asked for, as it was typed. ``pictures``, ``mask`` and ``markup`` are digests of the pixels that
+    were given, ``node`` what the node has beside the parameters of the request.
     """
 
     operation: str
@@ -51,6 +52,7 @@ class Question(TypedDict, total=False):
     parameters: Mapping[str, Any]
     pictures: Sequence[str]
     mask: str | None
+    markup: str | None
     node: Mapping[str, Any]
 
 
@@ -80,6 +82,10 @@ class ImageRequest:
     """The endpoint, prompt and digest of the picture of a request that would be made instead, were something else known
     of the model.
     """
+    markup: bytes | None = field(default=None, repr=False)
+    """Strokes over the first picture, as a PNG of its size with alpha."""
+    draws_markup: bool = False
+    """Whether they may be drawn into the first picture where the model takes none."""
 
 
 @dataclass(frozen=True)
@@ -98,15 +104,23 @@ def write_request(
     *,
     takes_seed: bool = False,
     accepts: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    makes_vectors: bool = False,
+    takes_markup: bool = False,
 ) -> WireRequest:
     """``request`` in the form that ``flavour`` understands.
 
     Generations are JSON, edits and variations multipart: ``image`` for one picture, ``image[]`` repeated for
     several, ``mask``; where there are references, both are JSON. Fields that the server does not know are left out and
-    named in ``notes``; so are those whose value is none of the few that the model ``accepts``. Raises InputError for
-    what the server would refuse or misread for certain.
+    named in ``notes``; so are those whose value is none of the few that the model ``accepts``. Where it
+    ``makes_vectors``, PNG is asked for, or nothing where the user wants SVG. Raises InputError for what would
+    be refused or misread for certain.
     """
+    request, further = _marked(request, flavour, takes_markup)
     parameters, notes = _parameters(request, flavour, takes_seed, accepts)
+    notes = (*notes, *further)
+    # An SVG is no tensor, and Lumenfall converts what its models make; but its list of formats has no SVG.
+    if makes_vectors and flavour.native and parameters.setdefault("output_format", "png") == "svg":
+        del parameters["output_format"]
     body = {"model": request.model}
     if request.prompt:
         body["prompt"] = request.prompt
@@ -117,7 +131,29 @@ def write_request(
     if request.endpoint == "generations":
         return WireRequest(path, {"json": body}, notes)
     files, changes = _files(request, flavour)
+    if "svg" in body:
+        body.update(bracketed("svg", body.pop("svg")))
     return WireRequest(path, {"data": form_fields(body), "files": files}, (*notes, *changes))
+
+
+def _marked(request: ImageRequest, flavour: Flavour, takes_markup: bool) -> tuple[ImageRequest, list[str]]:
+    """``request`` with its markup as it will be sent, and what is to be said about that."""
+    if request.markup is None:
+        return request, []
+    if takes_markup and flavour.has_markup:
+        if request.mask is None:
+            return request, []
+        # OpenAI takes one of the two (openai-python 3.57.0, types/image_edit_params.py).
+        return replace(request, mask=None), ["The mask was not sent, since it does not go together with markup."]
+    if not request.draws_markup:
+        raise InputError(
+            f"As far as is known, {request.model} at {flavour.name} takes no markup.",
+            code="NO_MARKUP",
+            hint="Switch draw_markup on to have the strokes drawn into the first picture, or choose another model.",
+        )
+    first, *others = request.images
+    images = (draw_over(first, request.markup), *others)
+    return replace(request, images=images, markup=None), ["The markup was drawn into the first picture."]
 
 
 def _with_references(
@@ -147,6 +183,8 @@ def _parameters(
         parameters.setdefault("response_format", flavour.response_format)
     if takes_seed and request.endpoint != "variations" and "seed" not in flavour.withheld:
         parameters.setdefault("seed", request.seed)
+    if flavour.has_formats:
+        check_format(parameters, has_mask=request.mask is not None)
     reasons = {name: _reason(name, value, request, flavour, accepts) for name, value in parameters.items()}
     notes = tuple(f"{name} was not sent: {reason}." for name, reason in sorted(reasons.items()) if reason)
     return {name: value for name, value in parameters.items() if not reasons[name]}, notes
@@ -160,6 +198,8 @@ def _reason(
         return None if name in _VARIATION_FIELDS else "/images/variations has no such field"
     if name in flavour.withheld:
         return flavour.withheld[name]
+    if flavour.has_formats and (reason := misplaced(name, request.parameters)):
+        return reason
     if request.endpoint == "generations" and name in _EDIT_FIELDS:
         return "it is for the pictures of an edit"
     if name in accepts and str(value) not in accepts[name]:
@@ -194,7 +234,7 @@ def _files(request: ImageRequest, flavour: Flavour) -> tuple[list[File], list[st
     """The parts of the form that are files, and what was done to make them small enough."""
     name = "image" if len(request.images) == 1 else "image[]"
     files, notes = [], []
-    mask = request.mask
+    mask, markup = request.mask, request.markup
     for number, image in enumerate(request.images, start=1):
         upload = Upload(image)
         if len(image) > flavour.max_image_bytes:
@@ -203,6 +243,10 @@ def _files(request: ImageRequest, flavour: Flavour) -> tuple[list[File], list[st
             if number == 1 and mask is not None and upload.size:
                 mask = scale_mask(mask, upload.size)
         files.append((name, (f"image-{number}.{upload.extension}", upload.content, upload.media_type)))
+        if number == 1 and markup is not None and upload.size:
+            markup = scale_strokes(markup, upload.size)
+    if markup is not None:
+        files.append(("markup", ("markup.png", markup, "image/png")))
     if mask is not None:
         if len(mask) > flavour.max_mask_bytes:
             tight = recompress(mask, flavour.max_mask_bytes, webp=False)

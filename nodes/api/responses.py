@@ -18,7 +18,7 @@ from .long_texts import TooMuch, decode_base64
 from .metadata import MAX_NAME, Text, or_none, read_metadata, request_id
 from .refusals import error_for, find_refusal
 from .salvage import LISTS, TOO_MUCH, complete_members, has_too_many_parts, read_json
-from .shapes import begins_as_picture, inside, is_picture_text, link, read_shape
+from .shapes import begins_as_picture, inside, is_picture_text, is_svg_text, link, read_shape, svg_of
 from .tokens import Tokens, read_tokens
 
 MAX_ENTRIES = 1000
@@ -317,10 +317,13 @@ def _picture(entry: Any) -> Picture:
     if isinstance(entry, bytes):
         return Picture(entry)
     if isinstance(entry, str) and is_picture_text(entry):
-        entry = {"url" if ":" in entry[:8] else "b64_json": entry}
+        is_address = entry.startswith(("data:", "http:", "https:"))
+        entry = {"url" if is_address else "b64_json": entry}
     if not isinstance(entry, Mapping):
         raise ValueError("it is not an object")
     text, address = inside(entry), link(entry)
+    if text and is_svg_text(text):
+        return Picture(svg_of(text), address)
     if text:
         try:
             return Picture(decode_base64(text), address)

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from .long_texts import LongText, TooMuch, decode_base64
 from .salvage import LISTS, read_json
@@ -18,7 +19,7 @@ from .salvage import LISTS, read_json
 _GROUPS = (*LISTS, "image", "output", "outputs", "result", "results", "artifacts", "predictions", "image_urls")
 """Members of an answer that may hold its pictures, the likeliest first."""
 
-INSIDE = ("b64_json", "b64", "base64", "image_base64", "bytesBase64Encoded")
+INSIDE = ("b64_json", "b64", "base64", "image_base64", "bytesBase64Encoded", "svg")
 """Names of a picture that is in the answer itself."""
 
 LINKS = ("url", "image_url")
@@ -64,19 +65,41 @@ def _addresses(entry: Mapping[str, Any]) -> Iterator[str]:
 
 def is_picture_text(text: str) -> bool:
     """Whether a text that has no name is a picture: its address, or its file in base64."""
-    if text.startswith(("data:image/", "http://", "https://")):
+    if text.startswith(("data:image/", "http://", "https://")) or is_svg_text(text):
         return True
     try:
-        return begins_as_picture(decode_base64(text[:64]))
+        return begins_as_picture(decode_base64(text[:_SAMPLE]))
     except ValueError:
         return False
+
+
+_SAMPLE = 2048
+"""Letters of base64, a multiple of four: an SVG file may begin with an XML declaration and comments."""
+
+
+def is_svg_text(text: str) -> bool:
+    """Whether a text is an SVG file, as it is, or in a data URL without base64."""
+    if text.startswith("data:image/svg"):
+        return ";base64" not in text[:100].partition(",")[0]
+    return _begins_as_svg(text[:_SAMPLE].encode("utf-8", "replace"))
+
+
+def svg_of(text: str) -> bytes:
+    """The file that :func:`is_svg_text` sees."""
+    whole = text.whole() if isinstance(text, LongText) else text
+    return unquote_to_bytes(whole.partition(",")[2]) if whole.startswith("data:") else whole.encode("utf-8")
+
+
+def _begins_as_svg(body: bytes) -> bool:
+    start = body[:_SAMPLE].lstrip(b"\xef\xbb\xbf \t\r\n")
+    return start.startswith(b"<svg") or (start.startswith((b"<?xml", b"<!--", b"<!DOCTYPE svg")) and b"<svg" in start)
 
 
 def begins_as_picture(body: bytes) -> bool:
     """Whether ``body`` begins as a picture's file does."""
     if body.startswith((b"\x89PNG", b"\xff\xd8\xff", b"GIF8")) or body[:4] + body[8:12] == b"RIFFWEBP":
         return True
-    return body[4:12] in (b"ftypavif", b"ftypavis")
+    return body[4:12] in (b"ftypavif", b"ftypavis") or _begins_as_svg(body)
 
 
 @dataclass(frozen=True)

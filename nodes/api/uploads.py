@@ -62,6 +62,19 @@ def scale_mask(png: bytes, size: tuple[int, int]) -> bytes:
         return _written(mask.resize(size, Image.Resampling.NEAREST), "PNG")
 
 
+def scale_strokes(png: bytes, size: tuple[int, int]) -> bytes:
+    """A file of strokes at ``size`` (width, height)."""
+    with Image.open(io.BytesIO(png), formats=["PNG"]) as strokes:
+        return _written(strokes.resize(size, Image.Resampling.LANCZOS), "PNG")
+
+
+def draw_over(png: bytes, strokes: bytes) -> bytes:
+    """The picture with ``strokes``, an RGBA file of its size, drawn over it. It keeps its transparency elsewhere."""
+    with Image.open(io.BytesIO(png), formats=["PNG"]) as picture, Image.open(io.BytesIO(strokes)) as lines:
+        drawn = Image.alpha_composite(picture.convert("RGBA"), lines.convert("RGBA"))
+        return _written(drawn if picture.has_transparency_data else drawn.convert("RGB"), "PNG")
+
+
 def _written(picture: Image.Image, kind: str, **options: object) -> bytes:
     buffer = io.BytesIO()
     save: Callable[..., None] = picture.save

@@ -12,7 +12,7 @@ import torch
 from ..api import Mode
 from ..errors import InputError
 from ..graph.fields import declared
-from ..pixels import as_float, readable
+from ..pixels import INSTALL, as_float, readable
 from ..purchase.plan import Terms, TooLarge
 from ..purchase.session import model_names
 from ..settings import OnFailure
@@ -42,7 +42,7 @@ def model_input(*modes: Mode) -> tuple[list[str], dict[str, Any]]:
 
 
 def prompt_input(tooltip: str) -> tuple[str, dict[str, Any]]:
-    return "STRING", {"multiline": True, "default": "", "tooltip": tooltip}
+    return "STRING", {"multiline": True, "default": "", "dynamicPrompts": True, "tooltip": tooltip}
 
 
 def size_input() -> tuple[str, dict[str, Any]]:
@@ -101,9 +101,10 @@ def read_terms(
         raise InputError("The model's slug holds a space or a special character.", hint="It looks like flux.2-pro.")
     output_format = parameters.get("output_format")
     if output_format and not readable(f".{output_format}".lower()):
-        raise InputError(
-            f"The installed Pillow cannot open {output_format} pictures.", hint="Choose png, or install a newer Pillow."
-        )
+        lacking, hint = f"The installed Pillow cannot open {output_format} pictures.", "install a newer Pillow"
+        if output_format == "svg":
+            lacking, hint = "Nothing is installed that draws SVG pictures.", INSTALL
+        raise InputError(lacking, hint=f"Choose png. Or {hint[0].lower()}{hint[1:]}.")
     # Without an options node, the settings decide about failures.
     on_failure = given["on_failure"] if options else None
     return Terms(slug, parameters, tuple(notes), on_failure, given["too_large"])

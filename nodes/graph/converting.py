@@ -6,10 +6,9 @@ afterwards, and so are muted and bypassed nodes, with the links that led to them
 
 from __future__ import annotations
 
-import random
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -18,7 +17,7 @@ from typing import Any
 from .drawing import BYPASSED, INPUT_NODE, MUTED, Drawing, DrawnNode, DrawnWorkflow, NotDrawn, Wire
 from .numbering import renumbered
 from .promoting import Place, Values, widget_at
-from .texts import PREFIXED, chosen, filled_in
+from .texts import PREFIXED, Choose, by_seed, chosen, filled_in, offers_choice
 from .widgets import text_of
 
 ONLY_DRAWN = frozenset(("Reroute", "PrimitiveNode", "Note", "MarkdownNote"))
@@ -40,6 +39,9 @@ PACK_FACTS = ("cnr_id", "aux_id", "ver")
 MAX_DEPTH, MAX_SUBGRAPHS = 50, 10_000
 """More is in no graph that somebody drew; a few lines could unfold into millions of nodes."""
 
+OURS = "Lumenfall"
+"""How the classes of this pack begin."""
+
 Definitions = Mapping[str, Mapping[str, Any]]
 """Class -> what ComfyUI's /object_info says of it: ``input``, and where there is one ``display_name``."""
 
@@ -59,10 +61,11 @@ def to_api(
     workflow: DrawnWorkflow,
     definitions: Definitions,
     now: datetime,
-    choose: Callable[[Sequence[str]], str] = random.choice,
+    choose: Choose | None = None,
 ) -> Converted:
     """``workflow`` in API format. ``definitions`` tell the names of values that are saved by position; ``now`` is what
-    ``%date:...%`` says, and ``choose`` picks one of what a dynamic prompt offers.
+    ``%date:...%`` says, and ``choose`` picks one of what a dynamic prompt offers. Without it the node's seed does: the
+    browser's chance would buy other pictures each time that the same file is run, or goes on after a kill.
 
     Raises NotDrawn for what cannot be exported: group nodes, and subgraphs or reroutes that lead back into themselves.
     """
@@ -118,7 +121,7 @@ class _Export:
     workflow: DrawnWorkflow
     definitions: Definitions
     now: datetime
-    choose: Callable[[Sequence[str]], str]
+    choose: Choose | None
     _inputs: dict[Place, list[_Input]] = field(default_factory=dict)
     _opened: int = 0
 
@@ -175,10 +178,12 @@ class _Export:
         place = level.place(node)
         specs = self.values.widgets(place).specs
         literals = {}
-        for name, value in {**self.values.held[place], **self._put_from_above(level, node)}.items():
+        held = {**self.values.held[place], **self._put_from_above(level, node)}
+        for name, value in held.items():
             options = specs[name].options if name in specs else {}
-            if isinstance(value, str) and options.get("dynamicPrompts") is True:
-                value = chosen(value, self.choose)
+            is_dynamic = isinstance(value, str) and options.get("dynamicPrompts") is True
+            if is_dynamic and (not node.type.startswith(OURS) or offers_choice(value)):
+                value = chosen(value, self.choose or by_seed(level.id_of(node), held, value))
             if isinstance(value, str) and name == "filename_prefix" and node.type in PREFIXED:
                 value = filled_in(value, self.now, self._lookup)
             if name in specs and specs[name].widget_type == "CURVE" and value is not None:

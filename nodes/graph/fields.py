@@ -33,7 +33,7 @@ class Field:
         """Whether only a link can fill this input."""
         # A tensor cannot be written in JSON. ComfyUI lets a literal pass here and the node fails later; other
         # types without a built-in widget may get one from a browser extension, so they are left alone.
-        return self.kind in ("IMAGE", "MASK")
+        return isinstance(self.kind, str) and {*self.kind.split(",")} <= {"IMAGE", "MASK"}
 
     @property
     def choices(self) -> list[Any] | None:

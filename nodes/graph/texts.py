@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import random
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 Lookup = Callable[[str, str], str | None]
 """The value of a widget as text, by the name of its node and its own; None where there is no such widget."""
 
+Choose = Callable[[Sequence[str]], str]
+"""Picks one of what a dynamic prompt offers."""
+
 PLACE = re.compile(r"%([^%]+)%")
 DATE = re.compile(r"dd?|MM?|hh?|mm?|ss?|yyy?y?")
 UNFIT_FOR_FILES = re.compile(r'[/?<>\\:*|"\x00-\x1f\x7f]')
+CHOICE = re.compile(r"\{[^}]*\|")
 COMMENT = re.compile(r"/\*[\s\S]*?\*/|//.*")
 
 PREFIXED = frozenset(
@@ -52,7 +59,27 @@ def dated(pattern: str, now: datetime) -> str:
     return DATE.sub(part, pattern)
 
 
-def chosen(text: str, choose: Callable[[Sequence[str]], str]) -> str:
+def offers_choice(text: str) -> bool:
+    """Whether a prompt of our nodes is a dynamic one: any other goes out as it is typed, braces of JSON and what
+    follows the // of an address included. web/js/host/graph.js has the same rule.
+    """
+    return CHOICE.search(text) is not None and not _is_json(text)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict | list)
+    except (ValueError, RecursionError):
+        return False
+
+
+def by_seed(node_id: str, held: Mapping[str, Any], text: str) -> Choose:
+    """The same choice for the same ``text`` and seed of a node, whose widgets hold ``held``."""
+    seeds = [held.get(name) for name in ("seed", "noise_seed")]
+    return random.Random(f"{node_id} {seeds} {text}").choice
+
+
+def chosen(text: str, choose: Choose) -> str:
     """``text`` without comments, and with one of ``{a|b}`` that ``choose`` picks; a backslash keeps a brace."""
     text = COMMENT.sub("", text)
     result, at = "", 0

@@ -20,6 +20,7 @@ from .codec import (
     to_uint8,
 )
 from .crops import MIN_CONTEXT, Crop, plan_crop, surroundings
+from .markup import check_markup, strokes
 from .masks import (
     THRESHOLD,
     check_proportions,
@@ -34,8 +35,10 @@ from .masks import (
 from .sheet import Tile, contact_sheet
 from .sizes import central_square, fit_to_first, match_channels, resize
 from .stitching import Stitched, composite, stitch
+from .vectors import INSTALL
 
 __all__ = [
+    "INSTALL",
     "MAX_PIXELS",
     "MIN_CONTEXT",
     "THRESHOLD",
@@ -46,6 +49,7 @@ __all__ = [
     "Tile",
     "as_float",
     "central_square",
+    "check_markup",
     "check_proportions",
     "composite",
     "contact_sheet",
@@ -71,6 +75,7 @@ __all__ = [
     "sniff",
     "split_alpha",
     "stitch",
+    "strokes",
     "surroundings",
     "to_uint8",
 ]

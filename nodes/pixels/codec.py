@@ -21,6 +21,7 @@ import torch
 from PIL import Image, ImageFile, ImageOps, ImageSequence, UnidentifiedImageError
 
 from ..errors import AnswerError, DecoderFault, InputError
+from . import vectors
 
 MAX_BYTES = 256 * 2**20
 """Largest file that is decoded. An uncompressed 16-bit RGBA picture of 32 megapixels still fits."""
@@ -155,19 +156,21 @@ def decode(data: bytes) -> torch.Tensor:
 
     The values equal those that ComfyUI's LoadImage gives: 8-bit divided by 255, EXIF rotation applied, colour
     never multiplied by alpha. Beyond that, colours of an embedded profile other than sRGB are converted to sRGB, and
-    16-bit grey is scaled, not clipped. Raises AnswerError for anything that is not
+    16-bit grey is scaled, not clipped; SVG is drawn (:func:`.vectors.draw`). Raises AnswerError for what is not
     a whole picture within MAX_BYTES, MAX_PIXELS and MAX_FRAMES; the limits are checked before decoding. Raises
     DecoderFault where the fault is not the file's.
     """
     kind = sniff(data)
     if kind is None:
-        raise AnswerError("The server sent something that is not a PNG, JPEG, WebP, GIF or AVIF picture.")
+        raise AnswerError("The server sent something that is not a PNG, JPEG, WebP, GIF, AVIF or SVG picture.")
     if len(data) > MAX_BYTES:
         raise AnswerError(f"The picture file has {len(data):,} bytes, more than the {MAX_BYTES:,} that are decoded.")
     wrong = damage(data, kind)
     if wrong:
         raise AnswerError(f"The {kind.value} picture is damaged or incomplete: {wrong}.")
     with _faults_told(kind):
+        if kind is ImageFormat.SVG:
+            data, kind = vectors.draw(data), ImageFormat.PNG
         try:
             arrays = _frames(data, kind)
         except _DAMAGE as error:
@@ -184,7 +187,7 @@ def decode(data: bytes) -> torch.Tensor:
 def _faults_told(kind: ImageFormat) -> Iterator[None]:
     """Raises DecoderFault for what is not the picture's fault."""
     again = "Then run again: the picture is paid for, and comes for nothing."
-    if not readable(kind.extension):
+    if kind is not ImageFormat.SVG and not readable(kind.extension):
         raise DecoderFault(
             f"Pillow {PIL.__version__} cannot open {kind.value} pictures.",
             code="OLD_DEPENDENCY",
@@ -192,7 +195,7 @@ def _faults_told(kind: ImageFormat) -> Iterator[None]:
         )
     try:
         yield
-    except AnswerError:
+    except (AnswerError, DecoderFault):
         raise
     except MemoryError as error:
         raise DecoderFault(
@@ -290,13 +293,14 @@ def _with_channels(frame: npt.NDArray[np.float32], channels: int) -> npt.NDArray
 
 
 class ImageFormat(Enum):
-    """The formats an image API answers with. The value is Pillow's name of the format."""
+    """The formats an image API answers with. The value is Pillow's name of the format, which knows no SVG."""
 
     PNG = "PNG"
     JPEG = "JPEG"
     GIF = "GIF"
     WEBP = "WEBP"
     AVIF = "AVIF"
+    SVG = "SVG"
 
     @property
     def extension(self) -> str:
@@ -310,7 +314,9 @@ _TAIL = 64
 
 
 def readable(extension: str) -> bool:
-    """Whether the installed Pillow can open files with this ending; AVIF came with 11.3."""
+    """Whether files with this ending can be opened, or drawn, with what is installed; AVIF came with Pillow 11.3."""
+    if extension == ImageFormat.SVG.extension:
+        return vectors.can_draw()
     return extension in Image.registered_extensions()
 
 
@@ -326,13 +332,15 @@ def sniff(data: bytes) -> ImageFormat | None:
         return ImageFormat.WEBP
     if data[4:8] == b"ftyp" and any(brand in data[8:40] for brand in _AVIF_BRANDS):
         return ImageFormat.AVIF
-    return None
+    return ImageFormat.SVG if vectors.is_svg(data) else None
 
 
 def damage(data: bytes, kind: ImageFormat) -> str | None:
     """What is missing or wrong, in a few words; None where nothing is seen."""
     if kind is ImageFormat.PNG:
         return _damage_of_png(data)
+    if kind is ImageFormat.SVG:
+        return vectors.damage(data)
     if kind is ImageFormat.GIF and not data.rstrip(b"\0\r\n").endswith(b";"):
         # Cut between two frames, it would decode without a complaint.
         return "its end is missing"

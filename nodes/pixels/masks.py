@@ -68,15 +68,15 @@ def fit_mask(
     return mask.expand(count, -1, -1), notes
 
 
-def check_proportions(mask: torch.Tensor, images: torch.Tensor) -> None:
+def check_proportions(mask: torch.Tensor, images: torch.Tensor, name: str = "mask") -> None:
     """Raise InputError for a MASK ``[..., H, W]`` that would be distorted, scaled to fit IMAGE ``[B, H, W, C]``."""
     height, width = images.shape[1:3]
     if not _same_shape(mask.shape[-1], mask.shape[-2], width, height):
         raise InputError(
-            f"The mask is {mask.shape[-1]}x{mask.shape[-2]} and the picture {width}x{height}: scaled to fit, it "
+            f"The {name} is {mask.shape[-1]}x{mask.shape[-2]} and the picture {width}x{height}: scaled to fit, it "
             "would be distorted.",
             code="MASK_SHAPE",
-            hint="Wire the mask that belongs to this picture, or crop or pad it to the same proportions first.",
+            hint=f"Wire the {name} that belongs to this picture, or crop or pad it to the same proportions first.",
         )
 
 

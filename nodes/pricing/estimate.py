@@ -185,7 +185,7 @@ class _Walk:
         default = options.get("default")
         if kind == "IMAGE":
             return grey()
-        if kind == "MASK":
+        if kind in ("MASK", "IMAGE,MASK"):
             # All but a band, so that what is left is no empty mask when it is inverted.
             mask = torch.ones(1, STAND_IN_SIDE, STAND_IN_SIDE)
             mask[:, : STAND_IN_SIDE // 8] = 0.0

@@ -24,6 +24,7 @@ from ..api import (
     ended,
     form_fields,
     formerly_canonical,
+    makes_vectors,
     spellings,
     write_request,
 )
@@ -82,8 +83,17 @@ def orders_of(plan: Plan, server: Server, model: Model, models: ModelList | None
 
 def order(typed: ImageRequest, server: Server, model: Model, models: ModelList | None = None) -> Order:
     """``typed`` written for ``server``, whose list is ``models``. Slow for large pictures. Raises InputError."""
+    if typed.markup is not None:
+        typed = replace(typed, question={**typed.question, "markup": fingerprint(typed.markup)})
     request = _respelled(typed, one_spelling)
-    wire = write_request(request, server.flavour, takes_seed=model.takes("seed"), accepts=model.accepts)
+    wire = write_request(
+        request,
+        server.flavour,
+        takes_seed=model.takes("seed"),
+        accepts=model.accepts,
+        makes_vectors=makes_vectors(model.id, *model.aliases),
+        takes_markup=model.takes("markup"),
+    )
     pictures = [fingerprint(image) for image in request.images]
     mask = None if request.mask is None else fingerprint(request.mask)
     shipped = bundled().find(request.model)
@@ -150,7 +160,8 @@ def _former_keys(
         yield _key(request, formerly_canonical(server.base_url), slug, pictures, mask)
         if request != typed:
             yield _key(request, canonical(server.base_url), slug, pictures, mask)
-        yield from _keys_of_0_1(request, server, slug, pictures, mask)
+        if request.markup is None:  # which version 0.1 did not have
+            yield from _keys_of_0_1(request, server, slug, pictures, mask)
 
 
 _Way = tuple[Endpoint, str | None, Sequence[str]]

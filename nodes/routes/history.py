@@ -14,6 +14,9 @@ from ..purchase.outcome import UNRESOLVED, is_given_up, page_of
 from ..purchase.session import Session
 from ..spend import Call, Journal, State, in_the_air, newest
 
+VECTOR = ".svg"
+"""Of what is a picture to the nodes, and could act in a browser."""
+
 MAX_PAGE = 100
 MAX_SIDE = 2048
 MAX_WORDS = 20
@@ -118,7 +121,9 @@ def _can_send_again(journal: Journal, call: Call) -> bool:
 
 
 def _described(journal: Journal, call: Call) -> dict[str, Any]:
-    kept = [stored for stored in call.pictures if stored.extension in MEDIA_TYPES and journal.files.has(stored)]
+    there = [stored for stored in call.pictures if journal.files.has(stored)]
+    kept = [stored for stored in there if stored.extension in MEDIA_TYPES]
+    is_here = any(stored.extension in (*MEDIA_TYPES, VECTOR) for stored in there)
     return {
         "id": call.id,
         "request_id": call.request_id,
@@ -126,6 +131,7 @@ def _described(journal: Journal, call: Call) -> dict[str, Any]:
         "executed_model": call.executed_model,
         "provider": call.provider,
         "cost": call.cost_in_units,
+        "approximate": call.is_approximate,
         "currency": call.currency or "USD",
         "sent_at": call.sent_at,
         "seconds": call.seconds,
@@ -143,5 +149,5 @@ def _described(journal: Journal, call: Call) -> dict[str, Any]:
         "link": page_of(call.server, call.request_id),
         "pictures": [{"number": stored.number, "extension": stored.extension} for stored in kept],
         "has_graph": bool(call.graph),
-        "recoverable": bool(kept) or call.state in (State.ANSWERED, State.DOWNLOADED),
+        "recoverable": is_here or call.state in (State.ANSWERED, State.DOWNLOADED),
     }

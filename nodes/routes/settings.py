@@ -31,7 +31,7 @@ Slug = Annotated[str, Field(pattern=r"^[!-~]{1,200}$")]
 Currency = Annotated[str, Field(pattern=r"^[A-Za-z]{1,16}$")]
 
 
-HIDDEN = {"database", "picture_field"}
+HIDDEN = {"database", "picture_field", "check_base_url"}
 """Settings that the dialog neither shows nor changes: the URL of a database may hold a password, and what nearly nobody
 needs stands in the file.
 """

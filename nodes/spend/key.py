@@ -21,13 +21,14 @@ def request_key(
     pictures: Sequence[str],
     mask: str | None,
     node: Mapping[str, Any] | None = None,
+    markup: str | None = None,
 ) -> str:
     """SHA-256, in hex, over what was asked: as it was typed, never as it is written on the wire, which depends on what
     happens to be known of the model.
 
-    ``model`` is the slug, ``node`` what the node asks beside the request's parameters. ``pictures`` and ``mask`` are
-    digests of pixels, not of files: the same pixels make the same key under every version of the PNG encoder. ``seed``
-    is the number of the take, whether it is sent or not.
+    ``model`` is the slug, ``node`` what the node asks beside the request's parameters. ``pictures``, ``mask`` and
+    ``markup`` are digests of pixels, not of files: the same pixels make the same key under every version of the PNG
+    encoder. ``seed`` is the number of the take, whether it is sent or not.
     """
     return _digest(
         version=2,
@@ -40,6 +41,8 @@ def request_key(
         pictures=list(pictures),
         mask=mask,
         node=_plain(dict(node or {})),
+        # What was bought before there was markup has the key that it always had.
+        **({"markup": markup} if markup else {}),
     )
 
 

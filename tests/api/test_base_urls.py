@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
+import torch
 
 from nodes.api import Server
 from nodes.api.base_urls import read_base_url
 from nodes.errors import Charged, InputError, LumenfallError
-from tests.api.conftest import odd_server, using
+from nodes.headless.host import Headless
+from nodes.pixels import encode
+from tests.api.conftest import Answer, OddServer, odd_server, using
+from tests.conftest import Nodes
 
 
 @pytest.mark.parametrize(
@@ -52,6 +59,7 @@ def test_what_came_along_as_a_base_url_was_copied_is_no_part_of_it(pasted: str, 
 
 
 PAGE = b"\n<!DOCTYPE html><html><title>Console</title></html>"
+PNG = encode(torch.zeros(8, 8, 3))
 HTML = {"content-type": "text/html; charset=utf-8"}
 
 
@@ -74,3 +82,24 @@ def test_a_web_page_without_a_version_in_the_address_is_called_that(
     assert caught.value.charged is (Charged.NO if answer[0] == 200 else Charged.UNKNOWN)
     assert (caught.value.code == "BASE_URL") is named
     assert (f"Try {odd.url}{path}/v1 as the base URL" in caught.value.hint) is named
+
+
+def test_who_knows_better_has_a_base_url_used_as_it_is(tmp_path: Path) -> None:
+    def answer(path: str) -> Answer:
+        return (200, HTML, PAGE) if path.endswith("/models") else (200, {"content-type": "image/png"}, PNG)
+
+    def run(url: str, **env: str) -> None:
+        data = {"LUMENFALL_BASE_URL": url, "LUMENFALL_DATA_DIR": str(tmp_path)}
+        Nodes(Headless({**data, **env}))("LumenfallGenerate", prompt="a cat", model="m", size="8x8")
+
+    with odd_server(answer) as odd:
+        with pytest.raises(InputError, match="address of a web page") as caught:
+            run(f"{odd.url}/api")
+        (way_on,) = re.findall(r"(LUMENFALL_\w+)=off", caught.value.hint)
+        assert _posts(odd) == 0
+        run(f"{odd.url}/api", **{way_on: "off"})
+        assert _posts(odd) == 1
+
+
+def _posts(odd: OddServer) -> int:
+    return sum(method == "POST" for method, *_ in odd.seen)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import runpy
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,8 @@ from nodes.headless.sandbox import Sandbox
 from nodes.host import use
 from nodes.purchase.session import list_models, model_names
 from tests.api.conftest import odd_server
+
+ROOT = Path(__file__).parents[2]
 
 
 def listed(*entries: dict[str, Any]) -> list[str]:
@@ -260,3 +263,9 @@ def test_a_long_list_is_not_gone_through_for_each_name() -> None:
         assert known.find(f"model-{number}") is known.find(f"alias-{number}") is known.find(f"maker/model-{number}")
         assert known.find(f"none-{number}") is None
     assert models.walks < 10
+
+
+def test_the_bundled_list_is_what_its_tables_say() -> None:
+    """After a change of catalogue/models.csv: python catalogue/make.py."""
+    made = runpy.run_path(str(ROOT / "catalogue" / "make.py"))["made"]()
+    assert made == (ROOT / "nodes" / "api" / "catalogue.json").read_text(encoding="utf-8")

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import dataclasses
 import json
 import logging
 import math
+import re
 import socket
 import ssl
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 import trustme
 
-from nodes.api import Client, ImageRequest, Server, client, error_for, retries, write_request
+from nodes.api import Client, ImageRequest, Reply, Server, client, error_for, retries, write_request
 from nodes.errors import AnswerError, Charged, ConnectionFailed, InputError, RateLimited
 from nodes.headless.sandbox import FAULTS, Sandbox
 from tests.api.conftest import odd_server, send, using
@@ -232,3 +238,45 @@ def test_nothing_that_is_asked_stands_in_the_log(caplog: pytest.LogCaptureFixtur
         assert "a-link" not in caplog.text
         httpx.get(f"{odd.url}/of-others")
         assert "of-others" in caplog.text
+
+
+@contextlib.contextmanager
+def slow_server(pause: float) -> Iterator[str]:
+    """Takes in 64 KiB of a request, pauses, takes in the next, and answers at the end. Gives its base URL."""
+
+    def serve() -> None:
+        connection, _ = listening.accept()
+        with connection:
+            arrived = connection.recv(2**16)
+            head, _, rest = arrived.partition(b"\r\n\r\n")
+            left = int(re.findall(rb"content-length: (\d+)", head, re.IGNORECASE)[0]) - len(rest)
+            while left > 0:
+                left -= len(connection.recv(2**16))
+                time.sleep(pause)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+
+    with socket.socket() as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**16)
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        serving = threading.Thread(target=serve, daemon=True)
+        serving.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+        serving.join(10)
+
+
+def test_a_large_upload_over_a_slow_link_is_told_and_no_time_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "TIMEOUT", httpx.Timeout(20.0, write=1.5))
+    monkeypatch.setattr(client, "DEADLINE", 0.5)
+    told: list[str | None] = []
+
+    async def upload(url: str) -> Reply:
+        server = Server(url)
+        request = ImageRequest("edits", "m", "p", (b"0" * 12_000_000,))
+        async with Client(server, told.append) as opened:
+            return await opened.send(write_request(request, server.flavour))
+
+    with slow_server(pause=0.015) as url:
+        assert asyncio.run(upload(url)).status == 200
+    steps = [float(found[1]) for line in told if (found := re.match(r"uploading (\S+) of 12.0 MB", line or ""))]
+    assert len(steps) > 50 and steps == sorted(steps) and told[-1] is None

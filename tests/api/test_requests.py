@@ -187,3 +187,48 @@ def test_a_mask_too_large_is_compressed_again_and_else_refused_before_sending() 
     assert len(sent) <= len(mask) and fingerprint(sent) == fingerprint(mask)
     with pytest.raises(InputError, match="MB"):
         write_request(request, replace(LUMENFALL, max_mask_bytes=100))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "has_mask", "told"),
+    [
+        ({"output_format": "gif"}, True, "within a mask"),
+        ({"output_format": "svg", "n": 2}, False, "one is made at a time"),
+        ({"output_format": "gif", "frame_count": 17}, False, "frame_count is 17"),
+    ],
+)
+def test_what_openai_refuses_beside_a_format_is_told_before(
+    parameters: dict[str, Any], has_mask: bool, told: str
+) -> None:
+    request = ImageRequest("edits", "gpt-image-2.6-flare", "p", (PNG,), PNG if has_mask else None, parameters)
+    with pytest.raises(InputError, match=told):
+        write_request(request, OPENAI)
+    # Others may convert, and judge for themselves.
+    write_request(request, LUMENFALL)
+
+
+def test_what_belongs_to_another_format_stays_behind_at_openai() -> None:
+    frames = {"frame_count": 4, "frame_duration_ms": 100}
+    gif = {"output_format": "gif", "output_compression": 50, **frames}
+    for parameters, sent in ((gif, {"output_format": "gif", **frames}), ({**gif, "output_format": "webp"}, None)):
+        wire = write_request(ImageRequest("generations", "gpt-image-2.6-flare", "p", parameters=parameters), OPENAI)
+        sent = sent or {"output_format": "webp", "output_compression": 50}
+        assert wire.content["json"] == {"model": "gpt-image-2.6-flare", "prompt": "p", **sent}
+        assert wire.notes
+
+
+def test_the_object_of_svg_goes_into_a_form_as_openai_writes_it() -> None:
+    svg = {"output_format": "svg", "svg": {"model": "author", "reasoning": {"effort": "low"}}}
+    wire = write_request(ImageRequest("edits", "gpt-image-2.6-flare", "p", (PNG,), parameters=svg), OPENAI)
+    fields = wire.content["data"]
+    assert (fields["svg[model]"], fields["svg[reasoning][effort]"]) == ("author", "low") and "svg" not in fields
+
+
+@pytest.mark.parametrize(("flavour", "asked", "by_wish"), [(LUMENFALL, "png", None), (OTHER, None, "svg")])
+def test_a_vector_model_is_asked_for_png_where_that_is_converted(
+    flavour: Flavour, asked: str | None, by_wish: str | None
+) -> None:
+    request = ImageRequest("generations", "recraft-v4-svg", "p")
+    assert write_request(request, flavour, makes_vectors=True).content["json"].get("output_format") == asked
+    chosen = ImageRequest("generations", "recraft-v4-svg", "p", parameters={"output_format": "svg"})
+    assert write_request(chosen, flavour, makes_vectors=True).content["json"].get("output_format") == by_wish

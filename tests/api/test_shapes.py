@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -112,3 +113,32 @@ def test_a_refusal_that_quotes_what_was_sent_holds_no_picture() -> None:
     quoted = {"error": {"message": "too large"}, "image": f"data:image/png;base64,{PNG}", "url": "https://docs/errors"}
     assert not holds_pictures(body(quoted))
     assert holds_pictures(body({"error": {"message": "one failed"}, "images": ["https://media/1"]}))
+
+
+SVG = '<svg xmlns="http://www.w3.org/2000/svg"><rect/></svg>'
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"data": [{"b64_json": base64.b64encode(SVG.encode()).decode()}]},
+        {"data": [{"b64_json": SVG}]},
+        {"data": [{"svg": SVG}]},
+        {"data": [SVG]},
+        {"data": [base64.b64encode(SVG.encode()).decode()]},
+        {"images": ["data:image/svg+xml;utf8," + quote(SVG)]},
+        {"data": [{"url": "data:image/svg+xml," + quote(SVG)}]},
+        {"data": [{"url": "data:image/svg+xml;base64," + base64.b64encode(SVG.encode()).decode()}]},
+    ],
+)
+def test_a_vector_picture_is_read_wherever_it_stands(content: dict[str, Any]) -> None:
+    assert read_answer(200, {}, body(content)).pictures == (Picture(SVG.encode()),)
+
+
+def test_a_vector_picture_as_the_body_is_the_picture() -> None:
+    assert read_answer(200, {}, SVG.encode()).pictures == (Picture(SVG.encode()),)
+
+
+def test_a_long_vector_text_comes_whole() -> None:
+    long = SVG.replace("<rect/>", "<rect/>" * 20_000)
+    assert read_answer(200, {}, body({"data": [{"b64_json": long}]})).pictures == (Picture(long.encode()),)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from typing import Any
+from urllib.error import HTTPError
 
 import numpy as np
 import pytest
@@ -78,6 +79,24 @@ def test_between_local_nodes_no_adapter_is_needed(comfyui: ComfyUI) -> None:
     }
     (made,) = pictures(comfyui, graph)
     assert made.size == (512, 384)
+
+
+def test_markup_is_a_mask_or_a_picture(comfyui: ComfyUI) -> None:
+    edited = {"model": "gpt-image-2", "size": "auto", "n": 1, "seed": 1, "prompt": "as drawn", "draw_markup": True}
+    graph: dict[str, Any] = {
+        "1": {"class_type": "LoadImage", "inputs": {"image": "balloon.png"}},
+        "2": {"class_type": "JoinImageWithAlpha", "inputs": {"image": ["1", 0], "alpha": ["1", 1]}},
+        "3": {"class_type": "LumenfallEdit", "inputs": {"image": ["1", 0], **edited, "markup": ["1", 1]}},
+        "4": {"class_type": "LumenfallEdit", "inputs": {"image": ["1", 0], **edited, "markup": ["2", 0]}},
+        "5": {"class_type": "PreviewImage", "inputs": {"images": ["3", 0]}},
+        "6": {"class_type": "PreviewImage", "inputs": {"images": ["4", 0]}},
+    }
+    assert len(pictures(comfyui, graph)) == 2
+    assert len([request for request in comfyui.requests if request.endpoint == "images/edits" and request.cost]) == 2
+    graph["4"]["inputs"]["markup"] = ["3", 2]
+    del graph["5"]
+    with pytest.raises(HTTPError):
+        comfyui.queue(graph)
 
 
 def test_a_mask_that_was_painted_too_small_is_refused_before_it_costs(comfyui: ComfyUI) -> None:

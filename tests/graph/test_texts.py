@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pytest
 
-from nodes.graph.texts import chosen, dated, filled_in
+from nodes.graph.texts import by_seed, chosen, dated, filled_in, offers_choice
 
 NOW = datetime(2026, 3, 9, 4, 5, 6)
 
@@ -59,3 +59,27 @@ def test_a_prefix_is_filled_in(prefix: str, text: str) -> None:
 )
 def test_one_of_the_choices_is_taken(prompt: str, first: str, last: str) -> None:
     assert (chosen(prompt, lambda choices: choices[0]), chosen(prompt, lambda choices: choices[-1])) == (first, last)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "offers"),
+    [
+        ("a {red|blue} fox", True),
+        ('{"style": "oil|ink"}', False),
+        ('{"style": "oil"}', False),
+        ("a sign that says https://example.org // so", False),
+        ("{only}", False),
+    ],
+)
+def test_json_and_addresses_are_no_dynamic_prompts(prompt: str, offers: bool) -> None:
+    assert offers_choice(prompt) is offers
+
+
+def test_another_seed_chooses_anew_and_the_same_one_the_same() -> None:
+    text = "{" + "|".join(map(str, range(1000))) + "}"
+
+    def take(seed: int) -> str:
+        return chosen(text, by_seed("3", {"seed": seed}, text))
+
+    assert take(1) == take(1)
+    assert len({take(seed) for seed in range(10)}) > 5

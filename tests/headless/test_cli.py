@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from nodes.headless.commands.options import input_beside
 from nodes.headless.sandbox import Sandbox, running
 from nodes.purchase import background, repeated_signals
 from nodes.spend import Journal, State, entries, newest
+from nodes.table import NODE_CLASS_MAPPINGS
 from tests.conftest import wait_until_idle
 from tests.faults.world import LONGEST, NO_LOG
 from tests.headless.conftest import Command
@@ -465,6 +467,22 @@ def test_a_run_tells_of_an_ended_model_on_stderr_and_in_its_error(place: Path) -
     warning, error = done.stderr.splitlines()[:2]
     assert warning.startswith(f"{gone.id} ended on {gone.ends}.") and gone.successors[0] in warning
     assert "refused" in error and gone.successors[0] in error
+    (offered,) = re.findall(r'--set "([^"]+)"', error)
+    assert spawned(place, "run", "w.json", "--sandbox", "--set", offered).returncode == 0
+
+
+def test_where_request_options_name_the_ended_model_its_successor_goes_there(place: Path, command: Command) -> None:
+    graph = json.loads((ROOT / "example_workflows" / "api" / "generate.json").read_text(encoding="utf-8"))
+    (node_id,) = (name for name, node in graph.items() if node["class_type"] == "LumenfallGenerate")
+    declared = NODE_CLASS_MAPPINGS["LumenfallOptions"].INPUT_TYPES()["required"]
+    defaults = {name: spec[1]["default"] for name, spec in declared.items()}
+    graph["9"] = {"class_type": "LumenfallOptions", "inputs": {**defaults, "model": ended().models[0].id}}
+    graph[node_id]["inputs"]["options"] = ["9", 0]
+    (place / "w.json").write_text(json.dumps(graph))
+    (error,) = json.loads(command("run", "w.json", "--sandbox", "--json").out)["errors"]
+    (offered,) = re.findall(r'--set "([^"]+)"', error["hint"])
+    assert offered.startswith("9.model=") and error["charged"] == "not charged"
+    assert command("run", "w.json", "--sandbox", "--set", offered).code == 0
 
 
 def test_models_without_a_key_exit_1(

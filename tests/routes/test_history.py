@@ -29,7 +29,7 @@ def test_a_call_is_listed_with_its_picture_and_its_node(routes: Routes) -> None:
     routes.run("LumenfallGenerate", GRAPH, **GENERATE)
     (call,) = routes.get("/calls")["calls"]
     assert (call["model"], call["cost"], call["prompt"], call["node_title"]) == ("gpt-image-2", 0.053, "a kite", "Kite")
-    assert call["has_graph"] and call["recoverable"] and call["state"] == "done"
+    assert not call["approximate"] and call["has_graph"] and call["recoverable"] and call["state"] == "done"
     kept = routes.get(f"/calls/{call['id']}/graph")
     assert kept == {"node": "1", "graph": {"1": GRAPH["1"], "2": GRAPH["2"]}}
     original = routes.http.get(f"/calls/{call['id']}/pictures/1")

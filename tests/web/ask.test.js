@@ -66,6 +66,22 @@ test("a batch buys equal pictures once, and another with each seed", async () =>
   assert.equal(await told(4), "0.05");
 });
 
+test("of what chance takes nobody knows that it is in the store", async () => {
+  const paid = node("LumenfallGenerate", { prompt: "a {red|blue} fox", seed: 1, control_after_generate: "fixed" });
+  paid.widgets[0].dynamicPrompts = true;
+  open({ 1: paid });
+  answers.set("/lumenfall/estimate", ({ prompt }) => {
+    const found = priced({ prompt });
+    const stored = found.lines[0];
+    Object.assign(stored, { price: 0, replayed: 1, source: "store" });
+    return found;
+  });
+  const prompt = { 1: generate(1), 2: save("1") };
+  assert.equal((await estimateRuns(prompt, 1)).lines[0].price, 0.05);
+  paid.widgets[0].value = '{"style": "red|blue"}';
+  assert.equal((await estimateRuns(prompt, 1)).lines[0].price, 0);
+});
+
 test("what is held never reaches the queue; what is let through is asked about once, whoever sends it", async () => {
   const asked = [];
   const heard = [];

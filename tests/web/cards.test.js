@@ -121,6 +121,11 @@ test("a changed input brings back what the model ignores, before it is paid for"
   tell("executed", { node: "1", prompt_id: `run-${run}`, output: { lumenfall: [report] } });
   await settled();
   assert.equal(told(), "$0.50");
+  tell("executed", { node: "1", prompt_id: `run-${run}`, output: { lumenfall: [{ ...report, approximate: true }] } });
+  await settled();
+  assert.equal(told(), "\u2248 $0.50");
+  tell("executed", { node: "1", prompt_id: `run-${run}`, output: { lumenfall: [report] } });
+  await settled();
   setWidget(nodeAt(1), "seed", 7);
   await settled();
   assert.equal(told(), "$0.50");

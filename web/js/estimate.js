@@ -75,7 +75,8 @@ export function isPaidFor(prompt) {
  */
 export async function estimateRuns(prompt, count) {
   const changing = changingSeeds();
-  const before = changesSeedsBefore() && changing.size > 0;
+  // What chance takes for the run need not be what it took for the estimate.
+  const before = (changesSeedsBefore() || hasChance()) && changing.size > 0;
   if (count === 1 && !before) return estimateOf(prompt);
   const estimate = await estimateOf({ ...prompt, ...again(prompt, changing) });
   const further = new Map(estimate.lines.map((line) => [line.node_id, line]));

@@ -185,7 +185,8 @@ export class History {
 function costOf(call) {
   if (call.given_up) return t("sidebar.givenUp");
   if (call.state === "lost") return t("sidebar.lost");
-  return call.cost === null ? t("sidebar.unknownCost") : money(call.cost, call.currency);
+  if (call.cost === null) return t("sidebar.unknownCost");
+  return (call.approximate ? "\u2248 " : "") + money(call.cost, call.currency);
 }
 
 /** Everything that is known of one call. */

@@ -12,7 +12,7 @@ import { layOut } from "./folding.js";
 import { selectedNodes } from "./host/canvas.js";
 import { changed, hearChanges, onChange } from "./host/changes.js";
 import { listen, placeOnPage, registerExtension } from "./host/frontend.js";
-import { classOf } from "./host/graph.js";
+import { classOf, keepPlainTexts } from "./host/graph.js";
 import { loadModels, onModels } from "./models.js";
 import { EDIT, isOurs, isPaid } from "./nodes.js";
 import { watchQuotes } from "./quotes.js";
@@ -74,6 +74,7 @@ registerExtension({
 
   nodeCreated(node) {
     if (!isOurs(node)) return;
+    keepPlainTexts(node);
     addBar(node);
     layOut(node);
     if (classOf(node) === EDIT) keepOneFree(node, "image_", 2, 16);

@@ -155,7 +155,8 @@ export function together(tolds) {
     if (!told.costs) return { ...last, text: t("node.unknownCost"), title: undefined };
     for (const [currency, amount] of Object.entries(told.costs)) costs[currency] = (costs[currency] ?? 0) + amount;
   }
-  return { ...last, kind: "done", text: sumText(costs), title: same.map(({ text }) => text).join("\n") };
+  const isAbout = same.some(({ report }) => report?.approximate);
+  return { ...last, kind: "done", text: sumText(costs, isAbout), title: same.map(({ text }) => text).join("\n") };
 }
 
 /** What is to be said of the last run of the nodes that run under these ids; empty where none ran. */
@@ -172,11 +173,13 @@ function costsOf({ replayed, costs, cost, currency }) {
 
 function costOf(report) {
   const costs = costsOf(report);
-  return costs ? sumText(costs) : t("node.unknownCost");
+  return costs ? sumText(costs, report.approximate) : t("node.unknownCost");
 }
 
-function sumText(costs) {
-  return Object.entries(costs)
+/** `isAbout`: some of it was told from tokens and a price list. */
+function sumText(costs, isAbout) {
+  const sum = Object.entries(costs)
     .map(([currency, amount]) => money(amount, currency))
     .join(" + ");
+  return (isAbout ? "\u2248 " : "") + sum;
 }

@@ -4,7 +4,7 @@
 import { changingSeeds, estimateOf, isKnown, isPaidFor } from "./estimate.js";
 import { changed, onChange } from "./host/changes.js";
 import { apiPrompt, listen } from "./host/frontend.js";
-import { activeNodes, actsWhenRead, stateOf, workflowId } from "./host/graph.js";
+import { activeNodes, actsWhenRead, hasChance, stateOf, workflowId } from "./host/graph.js";
 import { runningPart } from "./host/prompt.js";
 import { isPaid, worthOf } from "./nodes.js";
 
@@ -108,6 +108,8 @@ function quoteAt(place) {
   const line = lineAt(place);
   if (!line) return worth;
   if (!isKnown(line)) return { ...worth, why: line.error?.message ?? worth.why };
+  // What is in the store need not be what chance takes for the run.
+  if (line.replayed && hasChance()) return worth;
   // An equal one is on its way, or nobody knows what became of it.
   if (!line.price && !line.replayed) return { ...worth, why: line.notes.join(" ") };
   const { price: amount, replayed, pictures: count } = line;

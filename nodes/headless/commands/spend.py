@@ -152,7 +152,7 @@ def _print_csv(ledger: _Ledger) -> None:
     lines = csv.writer(sys.stdout, lineterminator="\n")
     if ledger.by is None:
         head = ["time", "model", "provider", "request_id", "node_title", "workflow", "pictures", "seconds", "cost"]
-        lines.writerow([*head, "currency", "id"])
+        lines.writerow([*head, "currency", "id", "about"])
         lines.writerows(_safe(_row(call)) for call in ledger.entries())
     else:
         lines.writerow([ledger.by, "count", "pictures", "seconds", "cost", "currency"])
@@ -169,7 +169,14 @@ class _Exact(str):
 def _row(call: Call) -> list[Any]:
     names = [call.model, call.provider, call.request_id, call.node_title, call.workflow]
     amounts = [picture_count(call), call.seconds, _Exact(money(call.cost))]
-    return [iso_time(call.sent_at), *names, *amounts, call.currency or "USD", call.id]
+    return [
+        iso_time(call.sent_at),
+        *names,
+        *amounts,
+        call.currency or "USD",
+        call.id,
+        "about" if call.is_approximate else "",
+    ]
 
 
 def _safe(cells: Iterable[Any]) -> list[Any]:

@@ -15,7 +15,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ...errors import Charged, LumenfallError
+from ...errors import Charged, LumenfallError, sentences
+from ...graph.links import link_of
 from ..host import Headless
 from ..problems import NoWorkflow, Problem, WorkflowError
 
@@ -50,6 +51,7 @@ def of_result(graph: Graph, result: Result, folders: Folders) -> Summary:
     errors = []
     for node_id, facts in result.errors.items():
         node = graph.nodes[node_id]
+        facts = {**facts, "hint": sentences(facts.get("hint", ""), _way_on(graph, node_id, facts))}
         errors.append(_error(facts, node_id, node.title, node.class_type))
     return {
         "status": result.status,
@@ -66,6 +68,23 @@ def of_result(graph: Graph, result: Result, folders: Folders) -> Summary:
         ],
         "errors": errors,
     }
+
+
+def _way_on(graph: Graph, node_id: str, facts: Mapping[str, Any]) -> str:
+    """What runs a node on the successor of its model, where ``facts`` say that it failed because that has ended."""
+    from ...api import bundled, ended, retirement_note_of_slug
+
+    inputs = graph.prompt[node_id]["inputs"]
+    options = link_of(inputs.get("options"), graph.prompt)
+    chosen = graph.prompt[options.node]["inputs"].get("model") if options else None
+    place, slug = (options.node, chosen) if options and chosen else (node_id, inputs.get("model"))
+    if not isinstance(slug, str):
+        return ""
+    known = ended().find(slug) or bundled().find(slug)
+    note = retirement_note_of_slug(slug)
+    if known is None or note is None or note not in facts.get("hint", "") or not known.successors:
+        return ""
+    return f'To run it on that: --set "{place}.model={known.successors[0]}"'
 
 
 def _shown(ui: Mapping[str, Any], folders: Folders) -> dict[str, list[str]]:

@@ -26,7 +26,7 @@ def _paint_one(order: Order, index: int) -> bytes:
         picture = painting.enlarge(order.pictures[0], order.size)
     else:
         picture = painting.repaint(key, order.pictures, order.region, order.size, order.transparent)
-    return encode(picture, order.output_format, order.compression)
+    return encode(picture, order.output_format, order.compression, order.frames)
 
 
 def answer(order: Order, files: list[bytes], request_id: str, shelf: Shelf, media_root: str) -> dict[str, Any]:

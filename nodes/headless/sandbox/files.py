@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageChops
 
 from .refusal import Refusal, invalid
 
@@ -26,6 +27,7 @@ MIME_TYPES = {
     "gif": "image/gif",
     "webp": "image/webp",
     "avif": "image/avif",
+    "svg": "image/svg+xml",
 }
 LOSSY = ("jpeg", "webp", "avif")
 
@@ -58,11 +60,29 @@ def decode_mask(data: bytes, size: tuple[int, int]) -> NDArray[np.bool_]:
     return region
 
 
-def encode(picture: Image.Image, output_format: str, compression: int | None) -> bytes:
-    """The bytes of a finished picture. ``compression`` is OpenAI's ``output_compression``, in effect the quality."""
+def decode_markup(data: bytes, size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Where strokes are, ``[H, W]`` (openai-python 3.57.0, types/image_edit_params.py)."""
+    markup = decode(data, "markup")
+    if markup.size != size:
+        raise invalid(f"The markup is {markup.width}x{markup.height}, not {size[0]}x{size[1]} like the image.")
+    if markup.mode != "RGBA":
+        raise invalid("The markup has no transparent pixels.")
+    strokes: NDArray[np.bool_] = np.asarray(markup.getchannel("A")) > 0
+    return strokes
+
+
+def encode(picture: Image.Image, output_format: str, compression: int | None, frames: int = 1) -> bytes:
+    """The bytes of a finished picture. ``compression`` is OpenAI's ``output_compression``, in effect the quality; of
+    several ``frames`` each shows the picture a little further to the right.
+    """
+    if output_format == "svg":
+        return _vector(picture)
     if output_format == "avif" and max(picture.size) > MAX_AVIF_SIDE:
         raise invalid(f"AVIF is limited to pictures of at most {MAX_AVIF_SIDE} pixels a side.")
     options: dict[str, Any] = {"compress_level": 1} if output_format == "png" else {}
+    if frames > 1:
+        steps = range(1, frames)
+        options = {"save_all": True, "append_images": [_shifted(picture, step / frames) for step in steps]}
     if output_format in LOSSY and compression is not None:
         options["quality"] = compression
     file = io.BytesIO()
@@ -71,3 +91,17 @@ def encode(picture: Image.Image, output_format: str, compression: int | None) ->
     except (OSError, KeyError) as error:  # a Pillow that was built without this codec
         raise invalid(f"The output_format '{output_format}' is not available here.") from error
     return file.getvalue()
+
+
+def _shifted(picture: Image.Image, share: float) -> Image.Image:
+    return ImageChops.offset(picture, round(picture.width * share), 0)
+
+
+def _vector(picture: Image.Image) -> bytes:
+    """A drawing that holds the picture: a painter of dunes draws no curves."""
+    width, height = picture.size
+    inside = base64.b64encode(encode(picture, "png", None)).decode()
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}">'
+        f'<image width="{width}" height="{height}" href="data:image/png;base64,{inside}"/></svg>'
+    ).encode()

@@ -68,7 +68,7 @@ UNIVERSAL_PARAMETERS: dict[str, dict[str, Any]] = {
     "aspect_ratio": {"type": "string"},
     "resolution": {"type": "string", "enum": ["0.5K", "1K", "2K", "4K", "auto"]},
     "response_format": {"type": "string", "enum": ["url", "b64_json"], "default": "url"},
-    "output_format": {"type": "string", "enum": ["png", "jpeg", "gif", "webp", "avif"]},
+    "output_format": {"type": "string", "enum": ["png", "jpeg", "gif", "webp", "avif", "svg"]},
     "output_compression": {"type": "integer", "minimum": 0, "maximum": 100},
     "user": {"type": "string"},
 }
@@ -82,6 +82,8 @@ OWN_PARAMETERS: dict[str, dict[str, Any]] = {
     "scale_factor": {"type": "number"},
     "disable_safety_checker": {"type": "boolean"},
     "face_enhancement": {"type": "boolean"},
+    "frame_count": {"type": "integer", "minimum": 2, "maximum": 16},
+    "frame_duration_ms": {"type": "integer"},
 }
 
 
@@ -112,6 +114,11 @@ class Model:
     def cost(self) -> Decimal:
         """What one picture is billed at."""
         return DEFAULT_PRICE if self.price is None else self.price
+
+    @property
+    def native_format(self) -> str:
+        """What it answers with where nothing else is asked for."""
+        return "svg" if "-svg" in self.id else "png"
 
     def require(self, mode: str) -> None:
         """Refuse unless the model can do this; the message names what it can do."""

@@ -47,6 +47,7 @@ class Order:
     response_format: str
     output_format: str
     compression: int | None
+    frames: int = 1
     pictures: tuple[Image.Image, ...] = ()
     region: NDArray[np.bool_] | None = None  # [H, W], True = paint
 
@@ -77,6 +78,11 @@ def check(received: Received, offer: Offer) -> Order:
     if mode == "variations":
         _require_square_png(uploads[0], pictures[0])
     mask = received.files.get("mask", []) if mode == "edit" else []
+    strokes = received.files.get("markup", []) if mode == "edit" else []
+    if strokes and "markup" not in model.parameters:
+        raise invalid(f"Model '{model.id}' does not support the parameter 'markup'.")
+    if strokes and mask:
+        raise invalid("The parameters 'markup' and 'mask' cannot be combined.")
     # Checked, and then of no use to a painter of dunes.
     fields.choice("quality", QUALITIES)
     fields.choice("complexity", COMPLEXITIES)
@@ -92,11 +98,39 @@ def check(received: Received, offer: Offer) -> Order:
         seed=fields.whole("seed"),
         transparent=fields.text("background") == "transparent",
         response_format=fields.choice("response_format", RESPONSE_FORMATS) or "url",
-        output_format=fields.choice("output_format", tuple(files.MIME_TYPES)) or "png",
+        output_format=fields.choice("output_format", _formats(model)) or model.native_format,
         compression=fields.whole("output_compression", 0, 100),
+        frames=_frames(fields, model, mode, has_mask=bool(mask)),
         pictures=pictures,
-        region=files.decode_mask(mask[0], pictures[0].size) if mask else None,
+        region=files.decode_mask(mask[0], pictures[0].size)
+        if mask
+        else files.decode_markup(strokes[0], pictures[0].size)
+        if strokes
+        else None,
     )
+
+
+def _formats(model: Model) -> tuple[str, ...]:
+    """To SVG nothing is converted (docs.lumenfall.ai/unified-model-behavior): it comes from those that make it."""
+    makes_svg = model.native_format == "svg" or "svg" in model.parameters
+    return tuple(name for name in files.MIME_TYPES if name != "svg" or makes_svg)
+
+
+def _frames(fields: _Fields, model: Model, mode: str, *, has_mask: bool) -> int:
+    """How many frames the answer has, of the models that make several. Their conditions are those of OpenAI
+    (openai-python 3.57.0, types/image_edit_params.py).
+    """
+    output_format, compression = fields.text("output_format"), fields.whole("output_compression", 0, 100)
+    count = fields.whole("frame_count", 2, 16)
+    if "frame_count" not in model.parameters or mode == "upscale":
+        return 1
+    if output_format != "gif" and (count is not None or fields.whole("frame_duration_ms") is not None):
+        raise invalid("frame_count and frame_duration_ms are only supported with output_format=gif.")
+    if output_format == "gif" and (has_mask or compression is not None):
+        raise invalid("GIF output does not support masks or custom output compression.")
+    if output_format == "svg" and ((fields.whole("n", 1, 10) or 1) != 1 or compression is not None):
+        raise invalid("SVG output requires n=1 and does not support output compression.")
+    return count or 1
 
 
 class _Fields:

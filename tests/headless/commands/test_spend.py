@@ -49,6 +49,7 @@ def test_a_cost_by_tokens_is_called_about(command: Command, journal: Journal) ->
     told = [" ".join(line.split()[-3:]) for line in command("spend").out.splitlines()[1:3]]
     assert told == ["about 0.10 USD", "1.5 0.20 USD"]
     assert [each["approximate"] for each in command("spend", "--json").json["entries"]] == [True, False]
+    assert [row["about"] for row in rows(command("spend", "--csv").out)] == ["about", ""]
 
 
 def test_an_empty_ledger_is_no_error(command: Command) -> None:

@@ -73,6 +73,12 @@ def test_a_blank_prompt(generate: Post) -> None:
         {"prompt": ["a fox"]},
         {"prompt": "x" * 32_001},
         {"size": "1616x64", "output_format": "avif"},
+        {"output_format": "svg"},
+        # Conditions of OpenAI, whose models alone animate.
+        {"model": "gpt-image-2.6-flare", "frame_count": 4},
+        {"model": "gpt-image-2.6-flare", "output_format": "gif", "frame_count": 17},
+        {"model": "gpt-image-2.6-flare", "output_format": "gif", "output_compression": 50},
+        {"model": "gpt-image-2.6-flare", "output_format": "svg", "n": 2},
     ],
     ids=repr,
 )
@@ -163,6 +169,15 @@ def test_a_bad_mask(edit: Post, png: Png, mask: Png) -> None:
     assert "64x48" in refused(edit([image, ("mask", ("m.png", mask((48, 64))))]))
     assert "PNG" in refused(edit([image, ("mask", ("m.png", png(kind="JPEG")))]))
     assert "4 MB" in refused(edit([image, ("mask", ("m.png", mask() + b"\0" * (4 << 20)))]))
+
+
+def test_bad_markup(edit: Post, png: Png, mask: Png) -> None:
+    files = [("image", ("i.png", png())), ("markup", ("s.png", mask()))]
+    assert "does not support" in refused(edit(files))
+    takes = {"model": "gpt-image-2.6-flare"}
+    assert "combined" in refused(edit([*files, ("mask", ("m.png", mask()))], **takes))
+    assert "48x64" in refused(edit([files[0], ("markup", ("s.png", mask((48, 64))))], **takes))
+    assert "transparent" in refused(edit([files[0], ("markup", ("s.png", png()))], **takes))
 
 
 @pytest.mark.parametrize("factor", [None, "twice", "0", "-2", "17", "nan"])

@@ -311,8 +311,32 @@ export function actsWhenRead() {
 
 /** Whether a text that is switched on holds {one|another}, of which ComfyUI takes one by chance at each run. */
 export function hasChance() {
-  const isChance = (/** @type {any} */ { dynamicPrompts, value }) => dynamicPrompts && /\{[^}]*\|/.test(String(value));
+  const isChance = (/** @type {any} */ { dynamicPrompts, value }) => dynamicPrompts && offersChoice(value);
   return [...activeNodes()].some(({ node }) => node.widgets?.some(isChance));
+}
+
+function offersChoice(text) {
+  return /\{[^}]*\|/.test(String(text)) && !isJson(text);
+}
+
+function isJson(text) {
+  try {
+    return typeof JSON.parse(text) === "object";
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Let ComfyUI make something of the dynamic prompts of a node only where they offer a choice: of any other text it would
+ * take the braces of JSON, and what follows the // of an address. nodes/graph/texts.py has the same rule.
+ */
+export function keepPlainTexts(node) {
+  for (const widget of node.widgets ?? []) {
+    const choose = widget.serializeValue;
+    if (!widget.dynamicPrompts || !choose) continue;
+    widget.serializeValue = (...args) => (offersChoice(widget.value) ? choose.apply(widget, args) : widget.value);
+  }
 }
 
 /** Tell of all that changes the inputs of a node from now on. */

@@ -1,0 +1,115 @@
+"""SVG answers are drawn, and none of them harms the machine that draws it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from nodes.errors import AnswerError, DecoderFault
+from nodes.pixels import decode, sniff, vectors
+from nodes.pixels.codec import ImageFormat
+
+NAMESPACE = 'xmlns="http://www.w3.org/2000/svg"'
+RED = '<rect width="1000" height="1000" fill="#ff0000"/>'
+
+
+def svg(attributes: str = 'width="20" height="10"', content: str = RED) -> bytes:
+    return f"<svg {NAMESPACE} {attributes}>{content}</svg>".encode()
+
+
+@pytest.mark.parametrize(
+    ("start", "is_picture"),
+    [
+        (b"", True),
+        (b'\xef\xbb\xbf<?xml version="1.0"?>\n<!-- Generator: -->\n<!DOCTYPE svg PUBLIC "-//W3C//DTD">\n', True),
+        (b"<!DOCTYPE html><html><body>", False),
+        (b"Sorry: ", False),
+    ],
+)
+def test_an_svg_is_told_by_its_beginning(start: bytes, is_picture: bool) -> None:
+    assert (sniff(start + svg()) is ImageFormat.SVG) is is_picture
+
+
+@pytest.mark.parametrize(
+    ("attributes", "size"),
+    [
+        ('width="20" height="10"', (1024, 512)),
+        ('viewBox="0 0 30 10"', (1024, 341)),
+        ('width="100%" height="100%" viewBox="0 0 2000 1000"', (2000, 1000)),
+        ('width="1500px" height="1500px"', (1500, 1500)),
+        ('width="100000" height="1000"', (2048, 20)),
+        ('width="1" height="1e30"', (1, 2048)),
+        ('width="20mm" height="10mm"', (1024, 512)),
+    ],
+)
+def test_it_is_drawn_in_its_own_size_or_as_near_as_is_sensible(attributes: str, size: tuple[int, int]) -> None:
+    drawn = decode(svg(attributes))
+    assert abs(drawn.shape[2] - size[0]) <= 1 and abs(drawn.shape[1] - size[1]) <= 1
+
+
+def test_colour_and_transparency_are_those_of_the_file() -> None:
+    drawn = decode(svg('width="1024" height="1024"', '<rect width="512" height="1024" fill="#336699"/>'))[0]
+    assert torch.equal((drawn[10, 10] * 255).round(), torch.tensor([0x33, 0x66, 0x99, 255.0]))
+    assert drawn[10, 1000, 3] == 0
+
+
+def test_no_file_of_this_machine_is_drawn(tmp_path: Path) -> None:
+    secret = tmp_path / "secret.png"
+    Image.new("RGB", (8, 8), "red").save(secret)
+    spaces = 'xmlns:xlink="http://www.w3.org/1999/xlink" xmlns:any="http://www.w3.org/1999/xlink"'
+    images = [
+        f"<image {name} = {quote}{href}{secret}{quote} width='20' height='10'/>"
+        for name in ("href", "xlink:href", "any:href")
+        for href in ("", "file://", "&#47;", "x/../")
+        for quote in "\"'"
+    ]
+    assert not decode(svg(f'width="20" height="10" {spaces}', "".join(images))).any()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'<!DOCTYPE svg [<!ENTITY a "<image href=&#34;/etc/x.png&#34;/>">]>' + svg(content="&a;"),
+        svg(content="<g>" * 5000 + "</g>" * 5000),
+        svg(content="".join(f'<g id="a{n}"><use href="#a{n - 1}" opacity=".9"/></g>' for n in range(500))),
+        svg('width="0" height="0"'),
+    ],
+)
+def test_what_is_whole_but_not_drawn_is_no_damage(content: bytes) -> None:
+    with pytest.raises(DecoderFault) as caught:
+        decode(content)
+    assert caught.value.code == "SVG_NOT_DRAWN"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        svg()[:-20],
+        svg()[:-20] + bytes(20),
+        svg()[:-20] + b"<html>Sorry</html>",
+        svg(content="<g>"),
+        svg(content='<path d=""/>')[:-6],
+        svg(content="?").replace(b"?", b"\xff"),
+    ],
+)
+def test_what_is_cut_or_damaged_is_called_that(content: bytes) -> None:
+    with pytest.raises(AnswerError, match="damaged or incomplete") as caught:
+        decode(content)
+    assert not isinstance(caught.value, DecoderFault)
+
+
+def test_nor_is_a_cut_one_taken_for_whole_where_nothing_draws_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vectors, "can_draw", lambda: False)
+    with pytest.raises(AnswerError) as caught:
+        decode(svg(content='<path d=""/>')[:-6])
+    assert not isinstance(caught.value, DecoderFault)
+
+
+def test_without_the_package_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vectors, "can_draw", lambda: False)
+    with pytest.raises(DecoderFault, match="nothing is installed that draws it") as caught:
+        decode(svg())
+    assert caught.value.code == "NO_SVG_RENDERER" and "pip install resvg-py" in caught.value.hint
