@@ -71,7 +71,6 @@ _KEPT = httpx.Limits(max_connections=100, max_keepalive_connections=20)
 USER_AGENT = "comfyui-lumenfall/0.1.0"
 """With the version that pyproject.toml names, which is not there to be read in every installation."""
 
-
 log = logging.getLogger(__name__)
 
 _warned: set[str] = set()
@@ -322,9 +321,8 @@ class Client:
             raise InputError(f"{self.server.flavour.name} servers have no {what}.")
 
     async def _post(self, url: str, request: WireRequest, trace_id: str | None) -> Reply:
-        headers = {}
-        if trace_id and self.server.flavour.native:
-            headers["traceparent"] = f"00-{trace_id}-{secrets.token_hex(8)}-01"
+        is_traced = trace_id and self.server.flavour.native
+        headers = {"traceparent": f"00-{trace_id}-{secrets.token_hex(8)}-01"} if is_traced else {}
         everything = {"headers": headers, **request.content}
         try:
             reply = await exchange(
@@ -394,8 +392,7 @@ class Client:
 
     def _unreachable(self, error: Exception) -> ConnectionFailed:
         reason = self._redact(cause(error))
-        hint = "Check the network, the proxy settings and the base URL."
-        if is_of_certificates(error):
-            hint = certificate_advice(error)
+        usual = "Check the network, the proxy settings and the base URL."
+        hint = certificate_advice(error) if is_of_certificates(error) else usual
         host = httpx.URL(self.server.base_url).netloc.decode("ascii")
         return ConnectionFailed(f"{host} could not be reached ({reason}).", hint=hint, charged=Charged.NO)
