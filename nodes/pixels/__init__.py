@@ -21,7 +21,9 @@ from .codec import (
 )
 from .crops import MIN_CONTEXT, Crop, plan_crop, surroundings
 from .masks import (
+    AUTO,
     THRESHOLD,
+    asked,
     check_proportions,
     diagnose,
     encode_mask,
@@ -29,6 +31,7 @@ from .masks import (
     fit_mask,
     highlight,
     islands,
+    planes,
     shape_mask,
 )
 from .sheet import Tile, contact_sheet
@@ -36,6 +39,7 @@ from .sizes import central_square, fit_to_first, match_channels, resize
 from .stitching import Stitched, composite, stitch
 
 __all__ = [
+    "AUTO",
     "MAX_PIXELS",
     "MIN_CONTEXT",
     "THRESHOLD",
@@ -45,6 +49,7 @@ __all__ = [
     "Stitched",
     "Tile",
     "as_float",
+    "asked",
     "central_square",
     "check_proportions",
     "composite",
@@ -65,6 +70,7 @@ __all__ = [
     "match_channels",
     "new_area",
     "plan_crop",
+    "planes",
     "readable",
     "resize",
     "shape_mask",
