@@ -22,7 +22,7 @@ def measure(scene: Scene, image: torch.Tensor, old: float) -> dict[str, float]:
     truth's. smear: how far the gradients of the last 16 pixels at the picture's border differ from the truth's.
     outside: pixels that changed where the mask is 0, or hardly more. old: what was asked for and is less than 75 % new.
     """
-    moved = (image != scene.picture).any(dim=-1) & (scene.mask <= 1 / 32)
+    moved = (image != scene.picture).any(dim=-1) & (scene.mask <= (0 if "outpaint" in scene.name else 1 / 32))
     part = _surroundings(scene.mask > 1 / 32)
     asked = (scene.mask > 1 / 32).numpy()[part]
     inside = ndimage.distance_transform_edt(np.pad(asked, 1, mode="edge"))[1:-1, 1:-1]

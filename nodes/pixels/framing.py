@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 
+from .crops import Crop
 from .registration import Fit, Witness
 from .transforms import Transform
 
@@ -20,17 +19,7 @@ _CLEARLY_BETTER = 0.8
 """How far below the stretched answer's error another reading must be to be believed."""
 
 
-@dataclass(frozen=True)
-class Frame:
-    """Where the answer's frame was expected in a picture's pixels: the picture itself, or the crop that was sent."""
-
-    left: int
-    top: int
-    width: int
-    height: int
-
-
-def place(witness: Witness, answer: torch.Tensor, frame: Frame) -> tuple[Fit, Transform, str]:
+def place(witness: Witness, answer: torch.Tensor, frame: Crop) -> tuple[Fit, Transform, str]:
     """How the answer ``[h, w, C]`` lies, what was expected of it, and how it was read: empty for the proportions of the
     frame, else stretched, cropped or extended. The picture that ``witness`` knows is that of the frame's pixels.
     """
@@ -51,12 +40,12 @@ def place(witness: Witness, answer: torch.Tensor, frame: Frame) -> tuple[Fit, Tr
     return fit, start, name
 
 
-def _about_the_middle(plain: Transform, zoom: float, frame: Frame) -> Transform:
+def _about_the_middle(plain: Transform, zoom: float, frame: Crop) -> Transform:
     x, y = frame.left + frame.width / 2, frame.top + frame.height / 2
     return plain.after(np.array([[zoom, 0.0, x * (1.0 - zoom)], [0.0, zoom, y * (1.0 - zoom)], [0.0, 0.0, 1.0]]))
 
 
-def _densities(answer: torch.Tensor, frame: Frame) -> tuple[float, float]:
+def _densities(answer: torch.Tensor, frame: Crop) -> tuple[float, float]:
     """Answer's pixels to one of the picture, where it shows all of one side of the frame and less, or more, of the
     other.
     """
@@ -64,7 +53,7 @@ def _densities(answer: torch.Tensor, frame: Frame) -> tuple[float, float]:
     return max(both), min(both)
 
 
-def _along(answer: torch.Tensor, frame: Frame, density: float) -> list[Transform]:
+def _along(answer: torch.Tensor, frame: Crop, density: float) -> list[Transform]:
     """Places at which an answer of that density may lie: from one end of the free side to the other."""
     spare_x, spare_y = frame.width - answer.shape[1] / density, frame.height - answer.shape[0] / density
     shares = [number / (_OFFSETS - 1) for number in range(_OFFSETS)]

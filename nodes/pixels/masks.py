@@ -151,8 +151,13 @@ def shape_mask(mask: torch.Tensor, *, grow: int = 0, fill_holes: bool = False) -
 AUTO = -1
 """A feather that suits the mask."""
 
-_AUTO_DEPTH = 0.2
+_AUTO_SHARE = 0.08
+_AUTO_LEAST = 3
 _AUTO_MOST = 16
+"""An automatic feather, as a share of the mask's depth and in pixels: so little that what was there does not show, and
+so much that what is left of a drift does not either.
+"""
+
 _RAMP_SHARE = 0.05
 """Of what a soft mask asks for, how much may end less than _RAMP_NEW new: old things must not show through."""
 
@@ -185,7 +190,8 @@ def feather_mask(mask: torch.Tensor, feather: int) -> torch.Tensor:
         return mask
     depth = torch.from_numpy(_ndimage().distance_transform_edt(inside).astype(np.float32))
     if feather == AUTO:
-        feather = min(_AUTO_MOST, round(_AUTO_DEPTH * float(depth.max())))
+        deepest = float(depth.max())
+        feather = min(_AUTO_MOST, max(round(_AUTO_SHARE * deepest), min(_AUTO_LEAST, round(0.3 * deepest))))
     ramp = (depth / (feather + 1.0)).clamp(0.0, 1.0)
     return torch.minimum(mask, ramp * ramp * (3.0 - 2.0 * ramp))
 

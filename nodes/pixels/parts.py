@@ -11,7 +11,6 @@ import torch
 from ..errors import InputError
 from .codec import encode
 from .crops import Crop, plan_crop
-from .framing import Frame
 from .masks import asked, encode_mask, feather_mask, islands
 from .sizes import match_channels
 from .stitching import Seat, Stitched
@@ -52,9 +51,7 @@ class Part:
 
     def seat(self, image: torch.Tensor, feather: int) -> Seat:
         """Where the answers belong in ``image`` ``[H, W, C]``."""
-        crop = self.crop
-        frame = None if crop is None else Frame(crop.left, crop.top, crop.width, crop.height)
-        return Seat(image, feather_mask(self.mask, feather), frame)
+        return Seat(image, feather_mask(self.mask, feather), self.crop)
 
 
 def split(masks: torch.Tensor, region: Region) -> list[Part]:

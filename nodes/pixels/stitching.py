@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
+from .codec import to_uint8
 from .colours import Light
-from .framing import Frame, place
+from .crops import Crop
+from .framing import place
 from .masks import box
 from .registration import Witness
 from .sampling import Sampler
@@ -48,7 +52,8 @@ class Stitched:
     density: float
     """Pixels of the answer to one of the picture."""
     unlikeness: float
-    covers_all: bool
+    is_cut: bool
+    """Whether a part of the mask stayed as it was, because the answer does not show it."""
 
     @property
     def shift(self) -> tuple[float, float]:
@@ -70,7 +75,7 @@ class Stitched:
             parts.append(f"{lay}{turned}, now undone")
         if parts:
             notes.append(f"The answer was fitted: {'; '.join(parts)}.")
-        if not self.covers_all:
+        if self.is_cut:
             notes.append("The answer shows less than was sent: what it does not show of the mask stayed as it was.")
         if self.density < COARSE:
             notes.append(
@@ -87,18 +92,18 @@ class Stitched:
 
 class Seat:
     """The place in ``original`` ``[H, W, C]`` for any number of answers, that are blended in by ``weight`` ``[H, W]``,
-    which is not 0 everywhere. ``frame`` is what was sent; None for all of it.
+    which is not 0 everywhere. ``crop`` is what was sent; None for all of it.
     """
 
-    def __init__(self, original: torch.Tensor, weight: torch.Tensor, frame: Frame | None = None) -> None:
+    def __init__(self, original: torch.Tensor, weight: torch.Tensor, crop: Crop | None = None) -> None:
         height, width = weight.shape
         self.original, self.weight = original, weight
-        self.frame = frame or Frame(0, 0, width, height)
-        left, top = max(0, self.frame.left), max(0, self.frame.top)
-        right = min(width, self.frame.left + self.frame.width)
-        bottom = min(height, self.frame.top + self.frame.height)
+        self.crop = crop or Crop(0, 0, width, height, width, height)
+        left, top = max(0, self.crop.left), max(0, self.crop.top)
+        right = min(width, self.crop.left + self.crop.width)
+        bottom = min(height, self.crop.top + self.crop.height)
         self._window = left, top, right, bottom
-        self._inner = Frame(self.frame.left - left, self.frame.top - top, self.frame.width, self.frame.height)
+        self._inner = replace(self.crop, left=self.crop.left - left, top=self.crop.top - top)
 
     @cached_property
     def _reference(self) -> torch.Tensor:
@@ -127,6 +132,8 @@ class Seat:
         answer = match_channels(answer[None], onto.shape[-1])[0]
         left, top, right, bottom = self._window
         width, height = right - left, bottom - top
+        if self._came_back(answer):
+            return Stitched(onto, self.weight, Drift(), False, came, "", 1.0, 0.0, False)
         fit, start, framing = place(self._witness, answer, self._inner)
         sampler = Sampler(answer, fit.transform, width, height)
         correction = self._light.correction(answer, fit.transform) if match else None
@@ -148,11 +155,22 @@ class Seat:
             if sampler.is_exact and not correction:
                 piece = _kept_where_same(self.original[at], piece)
             onto[at] = composite(onto[at][None], piece[None], share[None])[0]
+        hidden = used is not self.weight and not torch.equal(used, self.weight)
         drift = Drift.between(start, fit.transform, width, height) if fit.transform is not start else Drift()
-        density = min(came[0] / self.frame.width, came[1] / self.frame.height)
-        return Stitched(
-            onto, used, drift, correction is not None, came, framing, density, fit.unlikeness, sampler.covers_all
-        )
+        density = min(came[0] / self.crop.width, came[1] / self.crop.height)
+        return Stitched(onto, used, drift, correction is not None, came, framing, density, fit.unlikeness, hidden)
+
+    def _came_back(self, answer: torch.Tensor) -> bool:
+        """Whether the answer is what was sent, scaled up or down: scaled back it would not be the picture to the bit."""
+        sent = self.crop.sent_height, self.crop.sent_width
+        if sent == (self.crop.height, self.crop.width) or answer.shape[:2] != sent:
+            return False
+        channels = min(answer.shape[-1], self.original.shape[-1])
+        return np.array_equal(to_uint8(answer)[..., :channels], self._sent[..., :channels])
+
+    @cached_property
+    def _sent(self) -> npt.NDArray[np.uint8]:
+        return to_uint8(self.crop.to_sent_size(self.crop.cut(self.original)))
 
 
 def stitch(original: torch.Tensor, answer: torch.Tensor, weight: torch.Tensor, match: bool = True) -> Stitched:
