@@ -28,8 +28,9 @@ _BLOCK = 8
 """Side of the blocks that are left out together to try a fit on what it has not seen."""
 
 _CLEARLY_BETTER = 0.9
+_BEYOND = 0.3
 _MARGIN = 1.5 / 255.0
-"""How far beyond what the ring shows a correction may go."""
+"""How far beyond what the ring shows a correction may go: of its range there, and at least."""
 
 Values = npt.NDArray[np.float64]
 
@@ -122,13 +123,15 @@ class Light:
             rows = np.stack([*features[:4], own**2, *features[4:]])
             terms[channel] = _fitted(rows, wanted[:, channel] - own, channel, near, fold)
             change = terms[channel] @ rows[:, near]
-            limits[channel] = np.percentile(change, 1) - _MARGIN, np.percentile(change, 99) + _MARGIN
+            least, most = np.percentile(change, (1, 99))
+            beyond = _BEYOND * (most - least) + _MARGIN
+            limits[channel] = least - beyond, most + beyond
         if not terms.any():
             return None
         idle = ~terms.any(axis=1)
         limits[idle] = 0.0
-        least, most = torch.from_numpy(limits).float().T
-        return Correction(torch.from_numpy(terms).float(), least, most)
+        bounds = torch.from_numpy(limits).float()
+        return Correction(torch.from_numpy(terms).float(), bounds[:, 0], bounds[:, 1])
 
     def _colours(self, answer: torch.Tensor, place: Transform) -> tuple[Values, npt.NDArray[np.bool_]]:
         """The answer's colours at the points ``[n, 3]``, and which of them it shows."""
@@ -152,8 +155,11 @@ def _shrunk(picture: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     """``[H, W, C]`` at ``size`` (height, width), averaged."""
     if picture.shape[:2] == size:
         return picture
-    planes = picture.movedim(-1, 0)[None]
-    return interpolate(planes, size=size, mode="bilinear", antialias=True)[0].movedim(0, -1)
+    # One by one: a contiguous copy of a plane is not one of the picture.
+    planes = [picture[None, None, ..., channel] for channel in range(picture.shape[-1])]
+    return torch.stack(
+        [interpolate(plane, size=size, mode="bilinear", antialias=True)[0, 0] for plane in planes], dim=-1
+    )
 
 
 def _fitted(

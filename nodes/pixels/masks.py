@@ -183,17 +183,20 @@ def feather_mask(mask: torch.Tensor, feather: int) -> torch.Tensor:
     if is_soft(mask):
         mask = _steepened(mask)
         feather = 0 if feather == AUTO else feather
-    if feather == 0:
+    inside = mask > 0.0
+    if feather == 0 or bool(inside.all()) or not bool(inside.any()):
         return mask
-    inside = mask.numpy() > 0.0
-    if inside.all():
-        return mask
-    depth = torch.from_numpy(_ndimage().distance_transform_edt(inside).astype(np.float32))
+    # Distances are measured in the mask's box alone, with the pixel of border around it where there is one.
+    left, top, right, bottom = box(mask, 0.0)
+    place = slice(max(0, top - 1), bottom + 1), slice(max(0, left - 1), right + 1)
+    depth = torch.from_numpy(_ndimage().distance_transform_edt(inside[place].numpy()).astype(np.float32))
     if feather == AUTO:
         deepest = float(depth.max())
         feather = min(_AUTO_MOST, max(round(_AUTO_SHARE * deepest), min(_AUTO_LEAST, round(0.3 * deepest))))
     ramp = (depth / (feather + 1.0)).clamp(0.0, 1.0)
-    return torch.minimum(mask, ramp * ramp * (3.0 - 2.0 * ramp))
+    weight = mask.clone()
+    weight[place] = torch.minimum(mask[place], ramp * ramp * (3.0 - 2.0 * ramp))
+    return weight
 
 
 def _steepened(mask: torch.Tensor) -> torch.Tensor:

@@ -28,6 +28,9 @@ _SIDES = (64, 192, 576)
 _MOST_POINTS = 16384
 _ROUNDS = 12
 _CLEARLY_BETTER = 0.95
+_ALIKE = 0.3
+"""Unlikeness up to which a fit is believed. Pictures that have nothing in common reach 0.5."""
+
 _STILL = 0.05
 """Pixels below which nothing has moved."""
 
@@ -39,8 +42,8 @@ Vector = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Fit:
-    """``unlikeness`` is the share of the picture's variance that the answer does not explain, 0 to 1, on what the two
-    have in common; ``plain``, that of the start which nothing was done to.
+    """``unlikeness`` is the share of the picture's variance that the answer does not explain, of points that are wholly
+    wrong only as much as of the average: 0 to 0.5, hardly more; ``plain``, that of the start which nothing was done to.
     """
 
     transform: Transform
@@ -71,13 +74,17 @@ class Witness:
         self.levels: list[_Level] = []
         if int(trusted.sum()) < MIN_TRUSTED or min(self.height, self.width) < 8:
             return
-        grey, kept = luminance(picture), trusted.float()
+        sizes: list[tuple[int, int]] = []
         for side in _SIDES:
             factor = min(1.0, side / max(self.height, self.width))
-            if self.levels and (self.levels[-1].size[0] >= 0.8 * self.width * factor):
-                continue
             size = max(1, round(self.width * factor)), max(1, round(self.height * factor))
-            level = _level(_scaled(grey, size), _scaled(kept, size), 2 if side < _SIDES[-1] else 4)
+            if not sizes or size[0] > 1.25 * sizes[-1][0]:
+                sizes.append(size)
+        # One after the other: neither is small.
+        greys = _all_scaled(luminance(picture), sizes)
+        shares = _all_scaled(trusted.float(), sizes)
+        for grey, share in zip(greys, shares, strict=True):
+            level = _level(grey, share, 2 if max(grey.shape) < _SIDES[-1] else 4)
             if level is not None:
                 self.levels.append(level)
 
@@ -103,7 +110,9 @@ class Witness:
             for level in self.levels[1:] or self.levels:
                 found, _ = self._refined(level, pyramid, found)
             error = self._error(finest, pyramid, found)
-            if error < _CLEARLY_BETTER * best_error and self._is_believable(start, found):
+            # Two pictures that have nothing in common can always be moved so that they have a little.
+            clearly = error < _ALIKE and error < _CLEARLY_BETTER * best_error
+            if clearly and self._is_believable(start, found):
                 best, best_error = found, error
             if best_error < 0.05:
                 break
@@ -193,6 +202,10 @@ def _inverse(factors: tuple[float, float]) -> tuple[float, float]:
     return 1.0 / factors[0], 1.0 / factors[1]
 
 
+def _all_scaled(plane: torch.Tensor, sizes: Sequence[tuple[int, int]]) -> list[torch.Tensor]:
+    return [_scaled(plane, size) for size in sizes]
+
+
 def _scaled(plane: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     """``[H, W]`` at a smaller size (width, height)."""
     if (plane.shape[1], plane.shape[0]) == size:
@@ -273,5 +286,4 @@ def _unexplained(wanted: Vector, rows: Vector, weights: Vector) -> float:
     residual = wanted - _explained(wanted, rows, weights)
     bare = wanted - _explained(wanted, rows[1:], np.ones_like(weights))
     spread = float(np.mean(bare**2))
-    # A point that is wholly wrong counts once, not with its square.
     return min(1.0, float(np.mean(np.minimum(residual**2, spread))) / spread) if spread > _FLAT / 10 else 1.0

@@ -25,8 +25,8 @@ _ROWS = 256
 _LOST = 16
 """Pixels over which a cropped answer is blended in at the border that it was cut off at."""
 
-UNLIKE = 0.85
-"""Share of the brightness' variance on what was kept from which on an answer resembles its picture in nothing."""
+UNLIKE = 0.4
+"""Unlikeness on what was kept from which on an answer resembles its picture in nothing."""
 
 COARSE = 0.6
 """Answer's pixels to one of its place below which it is told to be less sharp."""
@@ -108,7 +108,10 @@ class Seat:
     @cached_property
     def _reference(self) -> torch.Tensor:
         left, top, right, bottom = self._window
-        return self.original[top:bottom, left:right, :3].nan_to_num(nan=0.0).clamp(0.0, 1.0)
+        part = self.original[top:bottom, left:right, :3]
+        # A copy only of what is no picture: with values beyond 0..1, or none.
+        least, most = (float(value) for value in part.aminmax())
+        return part if 0.0 <= least <= most <= 1.0 else part.nan_to_num(nan=0.0).clamp(0.0, 1.0)
 
     @cached_property
     def _ring(self) -> torch.Tensor:
@@ -136,7 +139,8 @@ class Seat:
             return Stitched(onto, self.weight, Drift(), False, came, "", 1.0, 0.0, False)
         fit, start, framing = place(self._witness, answer, self._inner)
         sampler = Sampler(answer, fit.transform, width, height)
-        correction = self._light.correction(answer, fit.transform) if match else None
+        is_alike = fit.unlikeness <= UNLIKE
+        correction = self._light.correction(answer, fit.transform) if match and is_alike else None
         used = self.weight if sampler.covers_all else self.weight.clone()
         first_column, first_row, last_column, last_row = box(self.weight, 0.0)
         for begin in range(first_row, last_row, _ROWS):
