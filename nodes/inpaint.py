@@ -234,9 +234,11 @@ class InpaintPlan(Plan):
         facts: list[dict[str, Any]] = []
         if self.keep_unmasked:
             originals = with_channels(self.images, self.terms.transparent)
+            came, moving = answers(results.deliveries)
             pictures, changed, facts, notes = assemble(
-                originals, self._sent(results), answers(results.deliveries), self.feather, self.match_colour
+                originals, self._sent(results), came, self.feather, self.match_colour
             )
+            notes = [*moving, *notes]
         else:
             pictures, _, notes = gather(results.deliveries, self.terms.transparent)
             changed = torch.ones(pictures.shape[:3])
