@@ -120,9 +120,9 @@ def test_inverting_growing_and_filling_change_what_they_say(nodes: Nodes) -> Non
     image = scene(96, 128)
     mask = square(96, 128, 30, 40, 30)
     mask[:, 40:50, 50:60] = 0
-    made = nodes("LumenfallInpaint", image=image, mask=mask, prompt="a hat", fill_holes=True, grow=4)
+    made = nodes("LumenfallInpaint", image=image, mask=mask, prompt="a hat", fill_holes=True, grow=4, feather=0)
     assert made.mask[0, 45, 55] == 1 and made.mask[0, 26, 50] == 1 and made.mask[0, 25, 50] == 0
-    other = nodes("LumenfallInpaint", image=image, mask=mask, prompt="a hat", invert=True)
+    other = nodes("LumenfallInpaint", image=image, mask=mask, prompt="a hat", invert=True, feather=0)
     assert torch.equal(other.mask, 1 - mask)
 
 
@@ -132,14 +132,14 @@ def test_inverting_growing_and_filling_change_what_they_say(nodes: Nodes) -> Non
         ({"mask": torch.zeros(1, 64, 64), "invert": True}, "EMPTY_MASK"),
         ({"mask": torch.ones(1, 96, 128), "invert": True}, "EMPTY_MASK"),
         ({"mask": torch.ones(1, 64, 64)}, "MASK_SHAPE"),
-        ({"mask": torch.ones(3, 96, 128)}, "MASK_BATCH"),
+        ({"image": torch.zeros(2, 96, 128, 3), "mask": torch.ones(3, 96, 128)}, "MASK_BATCH"),
     ],
 )
 def test_a_mask_that_cannot_be_meant_costs_nothing(
     nodes: Nodes, sandbox: Sandbox, inputs: dict[str, Any], code: str
 ) -> None:
     with pytest.raises(errors.InputError) as caught:
-        nodes("LumenfallInpaint", image=scene(96, 128), prompt="a hat", **inputs)
+        nodes("LumenfallInpaint", **{"image": scene(96, 128), "prompt": "a hat", **inputs})
     assert caught.value.code == code and caught.value.hint and sandbox.requests == []
 
 
