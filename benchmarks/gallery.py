@@ -84,7 +84,9 @@ def print_summary(cells: dict[Cell, Figures]) -> None:
     print(f"\n| all | {' | '.join([*FIGURES, 'CPU s'])} |\n|---|{'---|' * (len(FIGURES) + 1)}")
     for way in WAYS:
         rows = [figures[way] for figures in cells.values() if way in figures]
-        print(f"| {way} | {' | '.join(f'{_mean([row[name] for row in rows]):.3f}' for name in [*FIGURES, 'seconds'])} |")
+        print(
+            f"| {way} | {' | '.join(f'{_mean([row[name] for row in rows]):.3f}' for name in [*FIGURES, 'seconds'])} |"
+        )
 
 
 def draw(case: Scene, drift: str, file: Path) -> None:

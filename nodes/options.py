@@ -65,8 +65,8 @@ class RequestOptions(FreeNode):
                     {
                         "multiline": True,
                         "default": "",
-                        "tooltip": 'More parameters as a JSON object, passed through: {"cfg_scale": 4.5}. null takes one '
-                        "away.",
+                        "tooltip": 'More parameters as a JSON object, passed through: {"cfg_scale": 4.5}. '
+                        "null takes one away.",
                     },
                 ),
             },
@@ -140,8 +140,8 @@ class RequestOptions(FreeNode):
 
 
 def read_extra(text: str) -> dict[str, Any]:
-    """The extra parameters; null takes one away. Raises InputError for anything but a JSON object without the nodes' own
-    inputs.
+    """The extra parameters; null takes one away. Raises InputError for anything but a JSON object without the nodes'
+    own inputs.
     """
     if not text.strip():
         return {}

@@ -201,9 +201,7 @@ class OutpaintPlan(Plan):
         report = describe(self.terms.model, results, [*self.terms.notes, *moving, *notes, *cut], pictures)
         return picture_outputs(pictures, mask, {**report, "inpainted": facts})
 
-    def _without_gaps(
-        self, pictures: torch.Tensor, mask: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor, list[str]]:
+    def _without_gaps(self, pictures: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, list[str]]:
         """The pictures and their masks without the sides that an answer did not show, and a note on those. Raises
         AnswerError where nothing new is left.
         """

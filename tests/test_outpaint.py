@@ -71,7 +71,10 @@ def test_an_aspect_is_grown_to(
     assert not any("count" in note for note in made.report["notes"])
 
 
-@pytest.mark.parametrize("inputs", [{"right": 0}, {"aspect": "1:1"}, {"aspect": "64.5:64"}, {"aspect": "wide"}, {"right": 8192, "left": 8192}])
+@pytest.mark.parametrize(
+    "inputs",
+    [{"right": 0}, {"aspect": "1:1"}, {"aspect": "64.5:64"}, {"aspect": "wide"}, {"right": 8192, "left": 8192}],
+)
 def test_nothing_or_too_much_to_add_costs_nothing(nodes: Nodes, sandbox: Sandbox, inputs: dict[str, Any]) -> None:
     with pytest.raises(errors.InputError) as caught:
         nodes("LumenfallOutpaint", image=scene(64, 64), prompt="", **inputs)

@@ -1,6 +1,6 @@
 """What putting answers back costs: CPU seconds beside decoding, pasting and encoding alone, and memory.
 
-    python benchmarks/inpainting/speed.py [SIDE]
+python benchmarks/inpainting/speed.py [SIDE]
 """
 
 from __future__ import annotations

@@ -85,12 +85,10 @@ def _sizes(delivery: Delivery) -> list[str]:
 
 
 def answers(deliveries: Sequence[Delivery]) -> tuple[dict[int, list[torch.Tensor]], list[str]]:
-    """The pictures ``[H, W, C]`` that came for each request, by its number, and notes. Of an animated one it is the first
-    frame: the others are no further takes.
+    """The pictures ``[H, W, C]`` that came for each request, by its number, and notes. Of an animated one it is the
+    first frame: the others are no further takes.
     """
-    moving = {
-        picture.shape[0] for delivery in deliveries for picture in delivery.pictures if picture.shape[0] > 1
-    }
+    moving = {picture.shape[0] for delivery in deliveries for picture in delivery.pictures if picture.shape[0] > 1}
     notes = [f"An answer is an animation of {frames} frames; the first was taken." for frames in sorted(moving)]
     return {delivery.index: [picture[0] for picture in delivery.pictures] for delivery in deliveries}, notes
 

@@ -99,8 +99,8 @@ class Light:
         self.fold = ((rows // _BLOCK) * 3 + (columns // _BLOCK) * 5).numpy() % _FOLDS
 
     def correction(self, answer: torch.Tensor, place: Transform) -> Correction | None:
-        """What brings the answer's colours back, from models of the change that were fitted to all of the picture and to
-        what is near the mask, blended by how well each foretells what it has not seen. None where nothing foretells
+        """What brings the answer's colours back, from models of the change that were fitted to all of the picture and
+        to what is near the mask, blended by how well each foretells what it has not seen. None where nothing foretells
         clearly more than leaving them alone.
         """
         if not len(self.points):

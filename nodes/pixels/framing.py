@@ -32,9 +32,7 @@ def place(witness: Witness, answer: torch.Tensor, frame: Crop) -> tuple[Fit, Tra
     for name, density in zip(("cropped", "extended"), _densities(answer, frame), strict=True):
         readings += [(name, start) for start in _likely(witness, answer, _along(answer, frame, density))]
     fit = witness.place(answer, [start for _, start in readings])
-    name, start = min(
-        readings, key=lambda reading: fit.transform.difference(reading[1], witness.width, witness.height)
-    )
+    name, start = min(readings, key=lambda reading: fit.transform.difference(reading[1], witness.width, witness.height))
     if name != "stretched" and fit.unlikeness > _CLEARLY_BETTER * fit.plain:
         return Fit(plain, fit.plain, fit.plain), plain, "stretched"
     return fit, start, name

@@ -29,11 +29,12 @@ _PAINT_HINT = (
 def fit_mask(
     mask: torch.Tensor, images: torch.Tensor, *, invert: bool = False, any_shape: bool = False
 ) -> tuple[torch.Tensor, list[str]]:
-    """A MASK (see :func:`planes`), one or as many as pictures, made to fit IMAGE ``[B, H, W, C]``, and notes on what was
-    done. For one picture there may be several masks.
+    """A MASK (see :func:`planes`), one or as many as pictures, made to fit IMAGE ``[B, H, W, C]``, and notes on what
+    was done. For one picture there may be several masks.
 
     Returns float32 ``[B, H, W]``, with ``invert`` 1 - mask: in 0..1, exactly 0 where it is FAINT. Raises InputError for
-    a mask that asks for no change, belongs to another number of pictures or, unless ``any_shape``, has other proportions.
+    a mask that asks for no change, belongs to another number of pictures or, unless ``any_shape``, has other
+    proportions.
     """
     count, height, width = images.shape[:3]
     if mask.ndim < 2 or 0 in mask.shape:
@@ -78,7 +79,7 @@ def planes(mask: torch.Tensor) -> torch.Tensor:
 
 
 def check_proportions(mask: torch.Tensor, images: torch.Tensor) -> None:
-    """Raise InputError for a MASK (see :func:`planes`) that would be distorted, scaled to fit IMAGE ``[B, H, W, C]``."""
+    """Raise InputError for a MASK (see :func:`planes`) that would be distorted, made to fit IMAGE ``[B, H, W, C]``."""
     height, width = images.shape[1:3]
     mask = planes(mask)
     if not _same_shape(mask.shape[-1], mask.shape[-2], width, height):

@@ -23,7 +23,7 @@ MIN_TRUSTED = 150
 """Pixels that must be unchanged for a measurement."""
 
 _SIDES = (64, 192, 576)
-"""Longer sides of the pictures that are measured, from coarse to fine; a fraction of a pixel is measured all the same."""
+"""Longer sides of the pictures that are measured, from coarse to fine; fractions of a pixel are told all the same."""
 
 _MOST_POINTS = 16384
 _ROUNDS = 12
@@ -257,9 +257,7 @@ def _at(plane: torch.Tensor, place: Transform, level: _Level) -> tuple[Vector, n
     (a, b, c), (d, e, f), _ = place.matrix.tolist()
     u, v = a * level.x + b * level.y + c, d * level.x + e * level.y + f
     grid = torch.stack([u * (2.0 / width) - 1.0, v * (2.0 / height) - 1.0], dim=-1)[None, None]
-    values = grid_sample(
-        smoothed(plane)[None, None], grid, mode="bicubic", padding_mode="border", align_corners=False
-    )
+    values = grid_sample(smoothed(plane)[None, None], grid, mode="bicubic", padding_mode="border", align_corners=False)
     inside = (u > 1.0) & (u < width - 1.0) & (v > 1.0) & (v < height - 1.0)
     return values[0, 0, 0].double().numpy(), inside.numpy()
 

@@ -165,7 +165,7 @@ class Seat:
         return Stitched(onto, used, drift, correction is not None, came, framing, density, fit.unlikeness, hidden)
 
     def _came_back(self, answer: torch.Tensor) -> bool:
-        """Whether the answer is what was sent, scaled up or down: scaled back it would not be the picture to the bit."""
+        """Whether the answer is what was sent, scaled: scaled back it would not be the picture to the bit."""
         sent = self.crop.sent_height, self.crop.sent_width
         if sent == (self.crop.height, self.crop.width) or answer.shape[:2] != sent:
             return False

@@ -22,7 +22,7 @@ class Transform:
 
     @classmethod
     def placing(cls, across: float, down: float, left: float, top: float) -> Transform:
-        """Answers whose pixels lie ``across`` and ``down`` to one of the picture, and whose corner is at (left, top)."""
+        """``across`` and ``down`` pixels of the answer to one of the picture, and its corner at (left, top) there."""
         return cls(np.array([[across, 0.0, -left * across], [0.0, down, -top * down], [0.0, 0.0, 1.0]]))
 
     def after(self, other: Matrix) -> Transform:

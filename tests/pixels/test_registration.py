@@ -35,9 +35,9 @@ def drift(dx: float, dy: float, across: float, down: float, turn: float, height:
     """Where a pixel of the picture lies in an answer that drifted so."""
     cos, sin = np.cos(np.radians(turn)), np.sin(np.radians(turn))
     linear = np.array([[cos, -sin], [sin, cos]]) @ np.diag([across, down])
-    middle = np.array([width / 2, height / 2])
+    middle, shift = np.array([width / 2, height / 2]), np.array([dx, dy])
     matrix = np.eye(3)
-    matrix[:2, :2], matrix[:2, 2] = linear, middle + (dx, dy) - linear @ middle
+    matrix[:2, :2], matrix[:2, 2] = linear, middle + shift - linear @ middle
     return Transform(matrix)
 
 

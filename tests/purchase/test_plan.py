@@ -135,7 +135,11 @@ CASES = {
         "prompt": st.sampled_from(["", "in winter"]),
     },
     "LumenfallEdit": {"n": st.integers(1, 2), "mask": st.just(None)},
-    "LumenfallOutpaint": {"left": st.integers(1, 40), "aspect": st.sampled_from(["", "2:1", "16:9"])},
+    "LumenfallOutpaint": {
+        "left": st.integers(1, 40),
+        "aspect": st.sampled_from(["", "2:1", "16:9"]),
+        "size": st.sampled_from(["256x256", "16:9", "auto"]),
+    },
     "LumenfallUpscale": {"scale_factor": st.sampled_from([1.5, 2.0, 4.0])},
     "LumenfallCompare": {"more_models": st.sampled_from(["flux.2-max", "flux.2-max unheard-of"])},
 }
