@@ -80,7 +80,7 @@ class Light:
         kept = _shrunk(trusted[..., None].float(), self.size)[..., 0]
         sure = certain(kept, 1)
         self.points = torch.zeros(0, 2, dtype=torch.long)
-        if int(trusted.sum()) < MIN_RING or int(sure.sum()) < MIN_RING // 4:
+        if int(trusted.count_nonzero()) < MIN_RING or int(sure.count_nonzero()) < MIN_RING // 4:
             return
         reach = max(NEAR, NEAR_SHARE * max(self.height, self.width)) * factor
         near = sure & (distance_to(kept < 0.999) <= reach + 2.0)

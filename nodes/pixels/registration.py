@@ -72,7 +72,7 @@ class Witness:
     def __init__(self, picture: torch.Tensor, trusted: torch.Tensor) -> None:
         self.height, self.width = trusted.shape
         self.levels: list[_Level] = []
-        if int(trusted.sum()) < MIN_TRUSTED or min(self.height, self.width) < 8:
+        if int(trusted.count_nonzero()) < MIN_TRUSTED or min(self.height, self.width) < 8:
             return
         sizes: list[tuple[int, int]] = []
         for side in _SIDES:
@@ -234,7 +234,7 @@ def _level(grey: torch.Tensor, kept: torch.Tensor, margin: int) -> _Level | None
     plane = smoothed(grey)
     down, across = torch.gradient(plane)
     sure = certain(kept, margin)
-    if int(sure.sum()) < MIN_TRUSTED or float(plane[sure].var()) < _FLAT:
+    if int(sure.count_nonzero()) < MIN_TRUSTED or float(plane[sure].var()) < _FLAT:
         return None
     block = 1
     while height * width / block**2 > _MOST_POINTS:
