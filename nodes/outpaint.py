@@ -196,7 +196,7 @@ class OutpaintPlan(Plan):
             crop = self._crop([parse_size(size)]) if size else None
             parts[delivery.index] = Part(delivery.index, self.weight, crop)
         came, moving = answers(results.deliveries)
-        pictures, mask, facts, notes = assemble(self.canvas, parts, came, 0, True)
+        pictures, mask, facts, notes = assemble(self.canvas, parts, came, None, True)
         pictures, mask, cut = self._without_gaps(pictures, mask)
         report = describe(self.terms.model, results, [*self.terms.notes, *moving, *notes, *cut], pictures)
         return picture_outputs(pictures, mask, {**report, "inpainted": facts})

@@ -69,8 +69,8 @@ def crop_and_stitch(scene: Scene, drift: str) -> Outcome:
 
 def ours(scene: Scene, drift: str, zoom: bool, feather: int | None = None) -> Outcome:
     """Inpaint Image as a new node does it."""
-    if feather is None:
-        feather = 0 if "outpaint" in scene.name else Inpaint.INPUT_TYPES()["optional"]["feather"][1]["default"]
+    if feather is None and "outpaint" not in scene.name:
+        feather = Inpaint.INPUT_TYPES()["optional"]["feather"][1]["default"]
     mask = scene.mask if "outpaint" in scene.name else fit_mask(scene.mask, scene.picture[None])[0][0]
     part = Part(0, mask, plan_crop(mask, 0.5, SIZES) if zoom else None)
     if part.crop:

@@ -53,9 +53,10 @@ class Part:
         mask = self.crop.to_sent_size(self.crop.cut_mask(asked(self.mask))[..., None])[..., 0]
         return encode(sent), encode_mask((mask > 0.01).float())
 
-    def seat(self, image: torch.Tensor, feather: int) -> Seat:
-        """Where the answers belong in ``image`` ``[H, W, C]``."""
-        return Seat(image, feather_mask(self.mask, feather), self.crop)
+    def seat(self, image: torch.Tensor, feather: int | None) -> Seat:
+        """Where the answers belong in ``image`` ``[H, W, C]``. Without a ``feather`` the mask is how they are blended in."""
+        weight = self.mask if feather is None else feather_mask(self.mask, feather)
+        return Seat(image, weight, self.crop)
 
 
 def split(masks: torch.Tensor, region: Region) -> list[Part]:
@@ -79,7 +80,7 @@ def assemble(
     images: torch.Tensor,
     parts: Sequence[Part],
     answers: Mapping[int, Sequence[torch.Tensor]],
-    feather: int,
+    feather: int | None,
     match: bool,
 ) -> tuple[torch.Tensor, torch.Tensor, list[dict[str, Any]], list[str]]:
     """Every take of every picture: the batch, what was changed, the facts of each for the report, and notes.

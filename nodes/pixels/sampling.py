@@ -14,7 +14,7 @@ _LOBES = 3
 _STRAIGHT = 0.02
 """Pixels by which rows and columns may lean before they are sampled one by one."""
 
-MAX_MISSING = 0.04
+MAX_MISSING = 0.025
 """What an answer may lack at a border, as a share of its side; more is a crop, and is not made up."""
 
 _BENT = 8.0
@@ -24,12 +24,22 @@ does not reach: its gradients differ by an eighth there, where the border's last
 
 
 class Sampler:
-    """``answer`` ``[h, w, C]`` at the pixels of a picture of ``width`` x ``height``."""
+    """``answer`` ``[h, w, C]`` at the pixels of a picture of ``width`` x ``height``, of which those of ``wanted`` (left,
+    top, right, bottom) will be asked for; None for all of them.
+    """
 
-    def __init__(self, answer: torch.Tensor, transform: Transform, width: int, height: int) -> None:
+    def __init__(
+        self,
+        answer: torch.Tensor,
+        transform: Transform,
+        width: int,
+        height: int,
+        wanted: tuple[int, int, int, int] | None = None,
+    ) -> None:
         self.planes = answer.movedim(-1, 0)
         (self.a, self.b, self.c), (self.d, self.e, self.f), _ = transform.matrix.tolist()
-        corners = [(x, y) for x in (0, width) for y in (0, height)]
+        left, top, right, bottom = wanted or (0, 0, width, height)
+        corners = [(x, y) for x in (left, right) for y in (top, bottom)]
         self._across = _Bend([self.a * x + self.b * y + self.c for x, y in corners], answer.shape[1])
         self._down = _Bend([self.d * x + self.e * y + self.f for x, y in corners], answer.shape[0])
         self.is_exact = (

@@ -138,11 +138,12 @@ class Seat:
         if self._came_back(answer):
             return Stitched(onto, self.weight, Drift(), False, came, "", 1.0, 0.0, False)
         fit, start, framing = place(self._witness, answer, self._inner)
-        sampler = Sampler(answer, fit.transform, width, height)
+        first_column, first_row, last_column, last_row = box(self.weight, 0.0)
+        wanted = first_column - left, first_row - top, last_column - left, last_row - top
+        sampler = Sampler(answer, fit.transform, width, height, wanted)
         is_alike = fit.unlikeness <= UNLIKE
         correction = self._light.correction(answer, fit.transform) if match and is_alike else None
         used = self.weight if sampler.covers_all else self.weight.clone()
-        first_column, first_row, last_column, last_row = box(self.weight, 0.0)
         for begin in range(first_row, last_row, _ROWS):
             end = min(begin + _ROWS, last_row)
             place_in = first_column - left, begin - top, last_column - left, end - top
