@@ -54,7 +54,7 @@ class Part:
         return encode(sent), encode_mask((mask > 0.01).float())
 
     def seat(self, image: torch.Tensor, feather: int | None) -> Seat:
-        """Where the answers belong in ``image`` ``[H, W, C]``. Without a ``feather`` the mask is how they are blended in."""
+        """Where the answers belong in ``image`` ``[H, W, C]``. Without a ``feather`` the mask itself blends them in."""
         weight = self.mask if feather is None else feather_mask(self.mask, feather)
         return Seat(image, weight, self.crop)
 

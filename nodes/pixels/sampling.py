@@ -24,7 +24,7 @@ does not reach: its gradients differ by an eighth there, where the border's last
 
 
 class Sampler:
-    """``answer`` ``[h, w, C]`` at the pixels of a picture of ``width`` x ``height``, of which those of ``wanted`` (left,
+    """``answer`` ``[h, w, C]`` at the pixels of a picture of ``width`` x ``height``, of which ``wanted`` (left,
     top, right, bottom) will be asked for; None for all of them.
     """
 

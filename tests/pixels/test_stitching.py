@@ -80,6 +80,16 @@ def test_a_crop_from_anywhere_is_put_where_it_was(right: float) -> None:
     assert stitched.framing == "cropped" and float((stitched.image - picture).abs().max()) < 0.02
 
 
+def test_a_mask_that_an_answer_shows_whole_is_in_its_place_whatever_the_answer_lacks_elsewhere() -> None:
+    scene = texture(320, 400, 11)
+    picture, back = scene[40:280, 40:360], np.linalg.inv(drift(6, 4, 1.06, 1.06, 0.0, 240, 320).matrix)
+    back[:2, 2] += 40.0
+    mask = torch.zeros(240, 320)
+    mask[40:200, 200:300] = 1
+    stitched = stitch(picture, Sampler(scene, Transform(back), 320, 240).box(0, 0, 320, 240), mask)
+    assert not stitched.is_cut and float((stitched.image - picture).abs().max()) < 0.02
+
+
 def test_an_answer_that_resembles_nothing_is_pasted_as_it_came_and_told() -> None:
     mask = torch.zeros(240, 320)
     mask[90:150, 150:210] = 1
@@ -113,12 +123,15 @@ def test_an_answer_that_is_what_was_sent_leaves_every_bit(match: bool, zoom: boo
 @settings(max_examples=6)
 @given(st.floats(-4, 4), st.floats(-4, 4), st.floats(0.97, 1.03), st.integers(0, 1000))
 def test_a_border_that_the_answer_does_not_reach_is_not_smeared(dx: float, dy: float, zoom: float, seed: int) -> None:
-    picture = texture(240, 320, seed) + 0.1 * torch.rand(240, 320, 3, generator=torch.Generator().manual_seed(seed))
-    picture = picture.clamp(0, 1)
+    # What drifts into the frame was beyond it.
+    scene = texture(320, 400, seed) + 0.1 * torch.rand(320, 400, 3, generator=torch.Generator().manual_seed(seed))
+    scene = scene.clamp(0, 1)
+    picture = scene[40:280, 40:360]
     mask = torch.zeros(240, 320)
     mask[60:180, 220:] = 1
-    inverse = Transform(np.linalg.inv(drift(dx, dy, zoom, zoom, 0.0, 240, 320).matrix))
-    answer = Sampler(picture, inverse, 320, 240).box(0, 0, 320, 240)
+    back = np.linalg.inv(drift(dx, dy, zoom, zoom, 0.0, 240, 320).matrix)
+    back[:2, 2] += 40.0
+    answer = Sampler(scene, Transform(back), 320, 240).box(0, 0, 320, 240)
     stitched = stitch(picture, answer, mask)
     steps = [(each[90:150, 1:] - each[90:150, :-1]).abs().mean(dim=(0, 2)) for each in (stitched.image, answer)]
     assert float(steps[0][-16:].mean() / steps[1][-48:].mean()) > 0.75
