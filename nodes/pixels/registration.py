@@ -49,6 +49,8 @@ class Fit:
     transform: Transform
     unlikeness: float
     plain: float
+    beyond: Drift | None = None
+    """A drift that explains the answer, but is larger than is believed, and so is not undone."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ class Witness:
             ((start, *self._refined(coarsest, pyramid, start)) for start in starts), key=lambda entry: entry[2]
         )
         # A coarse picture does not tell the best from the second best.
-        best, best_error = plain, start_error
+        best, best_error, beyond = plain, start_error, None
         for start, found, _ in ranked[:3]:
             for level in self.levels[1:] or self.levels:
                 found, _ = self._refined(level, pyramid, found)
@@ -113,13 +115,16 @@ class Witness:
             # Two pictures that have nothing in common can always be moved so that they have a little.
             clearly = error < _ALIKE and error < _CLEARLY_BETTER * best_error
             if clearly and self._is_believable(start, found):
-                best, best_error = found, error
+                best, best_error, beyond = found, error, None
+            elif clearly and best is plain:
+                drifts = [Drift.between(each, found, self.width, self.height) for each in starts]
+                beyond = min(drifts, key=lambda drift: abs(drift.scale - 1.0))
             if best_error < 0.05:
                 break
         for start in starts:
             if best.difference(start, self.width, self.height) < _STILL:
                 best = start
-        return Fit(best, best_error, start_error)
+        return Fit(best, best_error, start_error, beyond)
 
     def likeness(self, answer: torch.Tensor, places: Sequence[Transform]) -> list[float]:
         """How unlike the answer is at each of several places, told from the coarsest picture."""

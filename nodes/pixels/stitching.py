@@ -52,6 +52,8 @@ class Stitched:
     density: float
     """Pixels of the answer to one of the picture."""
     unlikeness: float
+    beyond: Drift | None
+    """A drift that seems to be there, but is larger than is undone."""
     is_cut: bool
     """Whether a part of the mask stayed as it was, because the answer does not show it."""
 
@@ -75,6 +77,12 @@ class Stitched:
             parts.append(f"{lay}{turned}, now undone")
         if parts:
             notes.append(f"The answer was fitted: {'; '.join(parts)}.")
+        if self.beyond:
+            notes.append(
+                f"The answer seems to lie {self.beyond.dx:+.0f} px right and {self.beyond.dy:+.0f} px down at scale "
+                f"{self.beyond.scale:.2f}, turned by {self.beyond.turn:+.1f} degrees: more than is undone, so it "
+                "was pasted as it came."
+            )
         if self.is_cut:
             notes.append("The answer shows less than was sent: what it does not show of the mask stayed as it was.")
         if self.density < COARSE:
@@ -136,7 +144,7 @@ class Seat:
         left, top, right, bottom = self._window
         width, height = right - left, bottom - top
         if self._came_back(answer):
-            return Stitched(onto, self.weight, Drift(), False, came, "", 1.0, 0.0, False)
+            return Stitched(onto, self.weight, Drift(), False, came, "", 1.0, 0.0, None, False)
         fit, start, framing = place(self._witness, answer, self._inner)
         first_column, first_row, last_column, last_row = box(self.weight, 0.0)
         wanted = first_column - left, first_row - top, last_column - left, last_row - top
@@ -163,7 +171,10 @@ class Seat:
         hidden = used is not self.weight and not torch.equal(used, self.weight)
         drift = Drift.between(start, fit.transform, width, height) if fit.transform is not start else Drift()
         density = min(came[0] / self.crop.width, came[1] / self.crop.height)
-        return Stitched(onto, used, drift, correction is not None, came, framing, density, fit.unlikeness, hidden)
+        return Stitched(
+            *(onto, used, drift, correction is not None, came, framing),
+            *(density, fit.unlikeness, fit.beyond, hidden),
+        )
 
     def _came_back(self, answer: torch.Tensor) -> bool:
         """Whether the answer is what was sent, scaled: scaled back it would not be the picture to the bit."""
