@@ -24,7 +24,18 @@ from .contract.inputs import (
 from .contract.nodes import HIDDEN, REPORT_TOOLTIP, PaidNode
 from .contract.outputs import answers, describe, gather, picture_outputs
 from .errors import InputError
-from .pixels import check_markup, check_proportions, diagnose, encode, encode_mask, fit_mask, strokes
+from .pixels import (
+    AUTO,
+    asked,
+    check_markup,
+    check_proportions,
+    diagnose,
+    encode,
+    encode_mask,
+    fit_mask,
+    planes,
+    strokes,
+)
 from .pixels.parts import Part, assemble, with_channels
 from .purchase.plan import Outputs, Plan, Results
 
@@ -100,6 +111,12 @@ class Edit(PaidNode):
         fitted: torch.Tensor | None = None
         notes: list[str] = []
         if mask is not None:
+            if planes(mask).shape[0] != 1:
+                raise InputError(
+                    f"There are {planes(mask).shape[0]} masks for the picture that is changed.",
+                    code="MASK_BATCH",
+                    hint="Give one mask, or use Inpaint Image, which makes a picture for each.",
+                )
             masks, notes = fit_mask(mask, pictures[0][None], any_shape=True)
             fitted = masks[0]
             notes += diagnose(fitted)
@@ -130,7 +147,7 @@ class EditPlan(Plan):
     def requests(self, model: Model) -> Sequence[ImageRequest]:
         _check_count(len(self.pictures), model.max_images or MAX_IMAGES, model.id)
         content = tuple(encode(picture) for picture in self.pictures)
-        mask = None if self.fitted is None else encode_mask(self.fitted)
+        mask = None if self.fitted is None else encode_mask(asked(self.fitted))
         terms = self.terms
         request = ImageRequest("edits", terms.model, self.prompt, content, mask, terms.parameters, self.seed)
         if self.markup is None:
@@ -144,10 +161,9 @@ class EditPlan(Plan):
             pictures, mask, notes = gather(results.deliveries, self.terms.transparent)
             return picture_outputs(pictures, mask, describe(self.terms.model, results, [*told, *notes], pictures))
         original = with_channels(self.pictures[0][None], self.terms.transparent)
-        pictures, mask, facts, notes = assemble(
-            original, [Part(0, self.fitted, None)], answers(results.deliveries), 0, True
-        )
-        report = describe(self.terms.model, results, [*told, *notes], pictures)
+        came, moving = answers(results.deliveries)
+        pictures, mask, facts, notes = assemble(original, [Part(0, self.fitted, None)], came, AUTO, True)
+        report = describe(self.terms.model, results, [*told, *moving, *notes], pictures)
         return picture_outputs(pictures, mask, {**report, "inpainted": facts})
 
 

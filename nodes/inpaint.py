@@ -25,7 +25,17 @@ from .contract.inputs import (
 from .contract.nodes import HIDDEN, REPORT_TOOLTIP, PaidNode
 from .contract.outputs import answers, describe, gather, picture_outputs
 from .contract.sizes import asked_sizes, parse_size, served_sizes
-from .pixels import MIN_CONTEXT, check_proportions, diagnose, fingerprint_of, fit_mask, shape_mask, surroundings
+from .pixels import (
+    AUTO,
+    MIN_CONTEXT,
+    asked,
+    check_proportions,
+    diagnose,
+    fingerprint_of,
+    fit_mask,
+    shape_mask,
+    surroundings,
+)
 from .pixels.parts import Part, Region, assemble, split, with_channels
 from .purchase.plan import Outputs, Plan, Results
 
@@ -104,10 +114,11 @@ class Inpaint(PaidNode):
                     "INT",
                     {
                         "advanced": True,
-                        "default": 0,
-                        "min": 0,
+                        "default": AUTO,
+                        "min": AUTO,
                         "max": 1024,
-                        "tooltip": "Pixels over which the answer is blended in, inside the border of the grown mask.",
+                        "tooltip": "Pixels over which the answer is blended in, inside the border of the grown mask. "
+                        "-1: what suits the mask's size; 0: a hard border.",
                     },
                 ),
                 "fill_holes": (
@@ -145,7 +156,7 @@ class Inpaint(PaidNode):
         region: Region = "whole picture",
         context: float = 0.5,
         grow: int = 0,
-        feather: int = 0,
+        feather: int = AUTO,
         fill_holes: bool = False,
         invert: bool = False,
         match_colour: str = "mean and spread",
@@ -154,6 +165,8 @@ class Inpaint(PaidNode):
         text = read_prompt(prompt, "Describe what the masked part shall show.")
         images = read_images(image)
         fitted, notes = fit_mask(mask, images, invert=invert, any_shape=True)
+        # One picture with several masks, as segmenting nodes give them, is one picture for each.
+        images = images.expand(fitted.shape[0], -1, -1, -1)
         masks = torch.stack([shape_mask(each, grow=grow, fill_holes=fill_holes) for each in fitted])
         notes += [warning for each in fitted for warning in diagnose(each)]
         return InpaintPlan(
@@ -230,16 +243,18 @@ class InpaintPlan(Plan):
             parameters=self.terms.parameters,
             node={"context": self.context},
             pictures=[fingerprint_of(around.cut(image))],
-            mask=fingerprint_of(around.cut_mask(part.solid)[..., None]),
+            mask=fingerprint_of(around.cut_mask(asked(part.mask))[..., None]),
         )
 
     def finish(self, results: Results) -> Outputs:
         facts: list[dict[str, Any]] = []
         if self.keep_unmasked:
             originals = with_channels(self.images, self.terms.transparent)
+            came, moving = answers(results.deliveries)
             pictures, changed, facts, notes = assemble(
-                originals, self._sent(results), answers(results.deliveries), self.feather, self.match_colour
+                originals, self._sent(results), came, self.feather, self.match_colour
             )
+            notes = [*moving, *notes]
         else:
             pictures, _, notes = gather(results.deliveries, self.terms.transparent)
             changed = torch.ones(pictures.shape[:3])

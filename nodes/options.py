@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from .contract.inputs import Options, check_text, prompt_input
@@ -11,8 +12,9 @@ from .errors import InputError
 from .purchase.plan import TooLarge
 from .settings import OnFailure
 
-# The nodes' own inputs, or what would change how an answer must be read.
-_RESERVED = ("model", "prompt", "image", "image[]", "mask", "markup", "n", "size", "stream", "partial_images")
+_RESERVED = {"model", "prompt", "image", "mask", "markup", "n", "numimages", "size", "scalefactor", "stream"}
+_RESERVED |= {"partialimages"}
+"""The nodes' own inputs, or what would change how an answer must be read, however they are spelt: see _plain."""
 
 _AUTO = "auto"
 _EXAMPLE = 'Write an object such as {"cfg_scale": 4.5}.'
@@ -70,7 +72,8 @@ class RequestOptions(FreeNode):
                         "advanced": True,
                         "multiline": True,
                         "default": "",
-                        "tooltip": 'More parameters as a JSON object, passed through: {"cfg_scale": 4.5}',
+                        "tooltip": 'More parameters as a JSON object, passed through: {"cfg_scale": 4.5}. '
+                        "null takes one away.",
                     },
                 ),
             },
@@ -95,6 +98,10 @@ class RequestOptions(FreeNode):
                         "says by how much.",
                     },
                 ),
+                "options": (
+                    "LUMENFALL_OPTIONS",
+                    {"tooltip": "Another Request Options node, whose settings count where this one has none."},
+                ),
             },
         }
 
@@ -112,7 +119,9 @@ class RequestOptions(FreeNode):
         extra: str,
         on_failure: OnFailure = "stop",
         too_large: TooLarge = "refuse",
+        options: Options | None = None,
     ) -> tuple[Options]:
+        given = options or Options(model="", parameters={}, on_failure="stop", too_large="refuse")
         choices = {
             "aspect_ratio": aspect_ratio,
             "resolution": resolution,
@@ -121,18 +130,28 @@ class RequestOptions(FreeNode):
             "output_format": output_format,
             "response_format": response_format,
         }
-        parameters: dict[str, Any] = {name: value for name, value in choices.items() if value != _AUTO}
+        parameters: dict[str, Any] = dict(given["parameters"])
+        parameters.update((name, value) for name, value in choices.items() if value != _AUTO)
         if output_compression >= 0:
             parameters["output_compression"] = output_compression
         check_text("negative_prompt", negative_prompt)
         if negative_prompt.strip():
             parameters["negative_prompt"] = negative_prompt.strip()
         parameters.update(read_extra(extra))
-        return (Options(model=model.strip(), parameters=parameters, on_failure=on_failure, too_large=too_large),)
+        return (
+            Options(
+                model=model.strip() or given["model"],
+                parameters={name: value for name, value in parameters.items() if value is not None},
+                on_failure=given["on_failure"] if on_failure == "stop" else on_failure,
+                too_large=given["too_large"] if too_large == "refuse" else too_large,
+            ),
+        )
 
 
 def read_extra(text: str) -> dict[str, Any]:
-    """The extra parameters. Raises InputError for anything but a JSON object without the nodes' own inputs."""
+    """The extra parameters; null takes one away. Raises InputError for anything but a JSON object without the nodes'
+    own inputs.
+    """
     if not text.strip():
         return {}
     check_text("extra", text)
@@ -147,10 +166,15 @@ def read_extra(text: str) -> dict[str, Any]:
         raise InputError("extra holds a number that is too large, or is nested too deeply.", hint=_EXAMPLE) from None
     if not isinstance(parameters, dict):
         raise InputError("extra is JSON, but no object.", hint=_EXAMPLE)
-    taken = [name for name in parameters if name in _RESERVED]
+    taken = [name for name in parameters if _plain(name) in _RESERVED]
     if taken:
         raise InputError(f"extra must not hold {', '.join(taken)}.", hint="Set it on the node itself.")
     return parameters
+
+
+def _plain(name: str) -> str:
+    """A field's name without case, separators and index: ``Image[0]`` and ``num-images`` are spellings."""
+    return re.sub(r"[\W_]", "", name.partition("[")[0]).lower()
 
 
 def _refuse_constant(name: str) -> None:

@@ -23,9 +23,9 @@ from .contract.inputs import (
 )
 from .contract.nodes import HIDDEN, REPORT_TOOLTIP, PaidNode
 from .contract.outputs import answers, describe, picture_outputs
-from .contract.sizes import MAX_SIDE, read_size
-from .errors import InputError
-from .pixels import Borders, encode, encode_mask, extend, fingerprint_of, new_area
+from .contract.sizes import MAX_SIDE, parse_size, read_size, served_sizes
+from .errors import AnswerError, Charged, InputError
+from .pixels import Borders, Crop, encode, encode_mask, extend, fingerprint_of, new_area, plan_crop
 from .pixels.parts import Part, assemble, with_channels
 from .purchase.plan import Outputs, Plan, Results
 
@@ -36,6 +36,10 @@ INSTRUCTION = (
 
 ANCHORS = {"centre": (0.5, 0.5), "left": (0.0, 0.5), "right": (1.0, 0.5), "top": (0.5, 0.0), "bottom": (0.5, 1.0)}
 """Where the picture lies on the larger one: the share of what is added that goes to its left, and above it."""
+
+
+_LEAST = 2
+"""Pixels: 1366x768 is 16:9 but for a strip that nobody would pay for."""
 
 
 class Outpaint(PaidNode):
@@ -91,7 +95,7 @@ class Outpaint(PaidNode):
                 "n": n_input(advanced=True),
                 "seed": seed_input(),
             },
-            "optional": {"options": options_input()},
+            "optional": {"options": options_input(), "size": _size_input()},
             "hidden": HIDDEN,
         }
 
@@ -110,16 +114,14 @@ class Outpaint(PaidNode):
         n: int,
         seed: int,
         options: Options | None = None,
+        size: str = "auto",
     ) -> OutpaintPlan:
-        terms = read_terms(model, "auto", n, options)
+        terms = read_terms(model, size, n, options)
         check_text("The prompt", prompt)
         images = read_images(image)
         height, width = images.shape[1:3]
-        notes = []
         borders = Borders(left, top, right, bottom)
         if aspect.strip():
-            if any((left, top, right, bottom)):
-                notes.append("aspect is set, so left, top, right and bottom do not count.")
             borders = _borders_for(aspect, anchor, width, height)
         _check(borders, width, height)
         originals = with_channels(images, terms.transparent)
@@ -132,7 +134,6 @@ class Outpaint(PaidNode):
             feather=feather,
             prompt=prompt.strip(),
             seed=seed,
-            notes=notes,
         )
 
 
@@ -149,21 +150,27 @@ class OutpaintPlan(Plan):
     feather: int
     prompt: str
     seed: int
-    notes: Sequence[str]
 
     @property
     def preview(self) -> tuple[torch.Tensor, torch.Tensor]:
         return self.canvas[0], self.weight
 
     def requests(self, model: Model) -> Sequence[ImageRequest]:
-        text, parameters = f"{INSTRUCTION} {self.prompt}".strip(), self.terms.parameters
-        mask = encode_mask((self.weight > 0.0).float())
+        text = f"{INSTRUCTION} {self.prompt}".strip()
+        crop = self._crop(served_sizes(model, self.terms.parameters))
+        # Beyond the canvas, where its shape is not the model's, the scene goes on too; that is cut off again.
+        kept = crop.to_sent_size(crop.cut_mask((self.weight == 0.0).float())[..., None])[..., 0]
+        mask = encode_mask((kept < 0.99).float())
+        parameters = {
+            name: value for name, value in self.terms.parameters.items() if name not in ("aspect_ratio", "resolution")
+        }
+        parameters["size"] = f"{crop.sent_width}x{crop.sent_height}"
         return [
             ImageRequest(
                 "edits",
                 self.terms.model,
                 text,
-                (encode(extended),),
+                (encode(crop.to_sent_size(crop.cut(extended))),),
                 mask,
                 parameters,
                 self.seed,
@@ -171,6 +178,10 @@ class OutpaintPlan(Plan):
             )
             for original, extended in zip(self.originals, self.canvas, strict=True)
         ]
+
+    def _crop(self, sizes: Sequence[tuple[int, int]]) -> Crop:
+        """All of the canvas, in the shape of a size that is served."""
+        return plan_crop(torch.ones_like(self.weight), 0.0, sizes)
 
     def _question(self, original: torch.Tensor) -> Question:
         return Question(
@@ -184,9 +195,56 @@ class OutpaintPlan(Plan):
 
     def finish(self, results: Results) -> Outputs:
         parts = [Part(index, self.weight, None) for index in range(self.canvas.shape[0])]
-        pictures, mask, facts, notes = assemble(self.canvas, parts, answers(results.deliveries), 0, True)
-        report = describe(self.terms.model, results, [*self.terms.notes, *self.notes, *notes], pictures)
+        for delivery in results.deliveries:
+            # A run of an earlier version sent the canvas as it is, and no size.
+            size = delivery.call.parameters.get("size")
+            crop = self._crop([parse_size(size)]) if size else None
+            parts[delivery.index] = Part(delivery.index, self.weight, crop)
+        came, moving = answers(results.deliveries)
+        pictures, mask, facts, notes = assemble(self.canvas, parts, came, None, True)
+        pictures, mask, cut = self._without_gaps(pictures, mask)
+        report = describe(self.terms.model, results, [*self.terms.notes, *moving, *notes, *cut], pictures)
         return picture_outputs(pictures, mask, {**report, "inpainted": facts})
+
+    def _without_gaps(self, pictures: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, list[str]]:
+        """The pictures and their masks without the sides that an answer did not show, and a note on those. Raises
+        AnswerError where nothing new is left.
+        """
+        empty = (mask < self.weight - 1e-3).any(dim=0)
+        if not empty.any():
+            return pictures, mask, []
+        borders, (height, width) = self.borders, self.originals.shape[1:3]
+        rows, columns = empty.float().mean(dim=1) > 0.5, empty.float().mean(dim=0) > 0.5
+        top, bottom = _outermost(rows, borders.top, borders.top + height)
+        left, right = _outermost(columns, borders.left, borders.left + width)
+        if (bottom - top, right - left) == (height, width):
+            raise AnswerError(
+                "The answer shows nothing beyond the borders of the picture: the model gave back what it got.",
+                hint="Its file is kept with the others. Try another model, a prompt that says what lies beyond, or "
+                "another size.",
+                charged=Charged.YES,
+            )
+        lost = {"left": left, "top": top, "right": mask.shape[2] - right, "bottom": mask.shape[1] - bottom}
+        told = ", ".join(f"{pixels} px {side}" for side, pixels in lost.items() if pixels)
+        note = f"The answer shows less than was asked for; what it lacks was cut off ({told})."
+        return pictures[:, top:bottom, left:right], mask[:, top:bottom, left:right], [note] if told else []
+
+
+def _outermost(gaps: torch.Tensor, start: int, stop: int) -> tuple[int, int]:
+    """From where to where a line holds no gap, around the old picture from ``start`` to ``stop``."""
+    places = gaps.nonzero()[:, 0].tolist()
+    return (
+        max([place + 1 for place in places if place < start], default=0),
+        min([place for place in places if place >= stop], default=len(gaps)),
+    )
+
+
+def _size_input() -> tuple[str, dict[str, Any]]:
+    tooltip = (
+        "The size to send the larger picture at. auto: that of the model which fits its shape. Or pixels, such as "
+        "1536x1024, or a ratio."
+    )
+    return "STRING", {"default": "auto", "tooltip": tooltip}
 
 
 def _borders_for(aspect: str, anchor: str, width: int, height: int) -> Borders:
@@ -198,6 +256,8 @@ def _borders_for(aspect: str, anchor: str, width: int, height: int) -> Borders:
     # A hair less than the exact share: 1024 x 3/2 must not become 1537 by the last bit of a float.
     new_width = max(width, math.ceil(height * across / down - 1e-6))
     new_height = max(height, math.ceil(width * down / across - 1e-6))
+    if max(new_width - width, new_height - height) < _LEAST:
+        return Borders(0, 0, 0, 0)
     to_left, above = ANCHORS[anchor]
     left, top = round((new_width - width) * to_left), round((new_height - height) * above)
     return Borders(left, top, new_width - width - left, new_height - height - top)

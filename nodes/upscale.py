@@ -14,7 +14,7 @@ from .contract.inputs import Options, model_input, options_input, read_images, r
 from .contract.nodes import HIDDEN, REPORT_TOOLTIP, PaidNode
 from .contract.outputs import describe, gather, picture_outputs
 from .errors import InputError
-from .pixels import MAX_PIXELS, as_float, encode, resize
+from .pixels import MAX_PIXELS, as_float, encode, planes, resize
 from .purchase.delivery import Delivery
 from .purchase.plan import Outputs, Plan, Results
 
@@ -122,7 +122,7 @@ def _read_alpha(images: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor
     """How opaque each picture is, ``[B, H, W]``, by its fourth channel and by ``mask``; None where all are opaque."""
     alpha = images[..., 3].clamp(0.0, 1.0) if images.shape[-1] == 4 else torch.ones(images.shape[:3])
     if mask is not None:
-        clear = as_float(mask).reshape(-1, *mask.shape[-2:]).clamp(0.0, 1.0)
+        clear = as_float(planes(mask)).clamp(0.0, 1.0)
         if clear.shape[0] not in (1, images.shape[0]):
             raise InputError(
                 f"There are {clear.shape[0]} masks for {images.shape[0]} pictures.",

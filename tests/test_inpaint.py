@@ -7,6 +7,7 @@ import io
 import threading
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
@@ -15,6 +16,7 @@ from PIL import Image
 
 from nodes import errors
 from nodes.headless.sandbox import Sandbox
+from nodes.headless.sandbox.fault import Fault
 from nodes.host import Interrupted, use
 from nodes.pixels import resize
 from tests.conftest import Nodes, Outcome
@@ -120,9 +122,9 @@ def test_inverting_growing_and_filling_change_what_they_say(nodes: Nodes) -> Non
     image = scene(96, 128)
     mask = square(96, 128, 30, 40, 30)
     mask[:, 40:50, 50:60] = 0
-    made = nodes("LumenfallInpaint", image=image, mask=mask, prompt="a hat", fill_holes=True, grow=4)
+    made = nodes("LumenfallInpaint", image=image, mask=mask, prompt="a hat", fill_holes=True, grow=4, feather=0)
     assert made.mask[0, 45, 55] == 1 and made.mask[0, 26, 50] == 1 and made.mask[0, 25, 50] == 0
-    other = nodes("LumenfallInpaint", image=image, mask=mask, prompt="a hat", invert=True)
+    other = nodes("LumenfallInpaint", image=image, mask=mask, prompt="a hat", invert=True, feather=0)
     assert torch.equal(other.mask, 1 - mask)
 
 
@@ -132,15 +134,45 @@ def test_inverting_growing_and_filling_change_what_they_say(nodes: Nodes) -> Non
         ({"mask": torch.zeros(1, 64, 64), "invert": True}, "EMPTY_MASK"),
         ({"mask": torch.ones(1, 96, 128), "invert": True}, "EMPTY_MASK"),
         ({"mask": torch.ones(1, 64, 64)}, "MASK_SHAPE"),
-        ({"mask": torch.ones(3, 96, 128)}, "MASK_BATCH"),
+        ({"image": torch.zeros(2, 96, 128, 3), "mask": torch.ones(3, 96, 128)}, "MASK_BATCH"),
     ],
 )
 def test_a_mask_that_cannot_be_meant_costs_nothing(
     nodes: Nodes, sandbox: Sandbox, inputs: dict[str, Any], code: str
 ) -> None:
     with pytest.raises(errors.InputError) as caught:
-        nodes("LumenfallInpaint", image=scene(96, 128), prompt="a hat", **inputs)
+        nodes("LumenfallInpaint", **{"image": scene(96, 128), "prompt": "a hat", **inputs})
     assert caught.value.code == code and caught.value.hint and sandbox.requests == []
+
+
+def test_one_picture_with_several_masks_is_a_picture_for_each(nodes: Nodes, sandbox: Sandbox) -> None:
+    image = scene(96, 128)
+    masks = torch.cat([square(96, 128, 10, left, 20) for left in (10, 50, 90)])
+    made = nodes("LumenfallInpaint", image=image, mask=masks[..., None], prompt="a hat")
+    assert len(sent_pictures(sandbox)) == 3 and torch.equal(made.mask > 0, masks > 0)
+    assert outside(made, image.expand_as(made.images)) == 0.0
+
+
+def test_what_a_soft_mask_blends_is_asked_for_and_a_hard_one_is_sent_as_ever(nodes: Nodes, sandbox: Sandbox) -> None:
+    image, hard = scene(96, 128), square(96, 128, 20, 30, 50)
+    soft = torch.nn.functional.avg_pool2d(hard, 17, 1, 8)
+    for mask in (soft, hard, hard.clamp(min=1 / 255)):
+        made = nodes("LumenfallInpaint", image=image, mask=mask, prompt="a hat")
+        assert outside(made, image) == 0.0
+    holes = [torch.from_numpy(np.array(hole.getchannel("A"))) == 0 for hole in sent_pictures(sandbox, "mask")]
+    assert torch.equal(holes[0], soft[0] > 1 / 32) and len(holes) == 2, "a floor is no other request"
+    assert torch.equal(holes[1], hard[0] == 1)
+
+
+def test_the_frames_of_an_animation_are_no_takes(nodes: Nodes, sandbox: Sandbox) -> None:
+    def moving(files: list[bytes]) -> list[bytes]:
+        picture, file = Image.open(io.BytesIO(files[0])).convert("RGB"), io.BytesIO()
+        picture.save(file, "WEBP", save_all=True, append_images=[picture.rotate(90)], lossless=True)
+        return [file.getvalue()]
+
+    sandbox.fail_next(Fault("moving", "an animation", spoil_files=moving))
+    made = nodes("LumenfallInpaint", image=scene(96, 128), mask=square(96, 128, 20, 30, 50), prompt="a hat")
+    assert made.images.shape[0] == 1 and any("animation of 2" in note for note in made.report["notes"])
 
 
 def test_more_islands_than_anyone_means_are_refused_before_they_cost(nodes: Nodes, sandbox: Sandbox) -> None:

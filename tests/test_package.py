@@ -210,6 +210,8 @@ TESTED_WITH: dict[str, str] = {
     "tests/spend/test_migrations.py": "spend/tables",
     "tests/test_inpaint.py": "headless/sandbox/drifting pixels/parts",
     "tests/test_outpaint.py": "pixels/canvas",
+    "tests/pixels/test_registration.py": "pixels/sampling pixels/transforms",
+    "tests/pixels/test_stitching.py": "pixels/colours pixels/framing",
 }
 
 

@@ -84,9 +84,13 @@ def _sizes(delivery: Delivery) -> list[str]:
     return [f"{picture.shape[2]}x{picture.shape[1]}" for picture in delivery.pictures]
 
 
-def answers(deliveries: Sequence[Delivery]) -> dict[int, list[torch.Tensor]]:
-    """The pictures ``[H, W, C]`` that came for each request, by its number."""
-    return {delivery.index: [frame for picture in delivery.pictures for frame in picture] for delivery in deliveries}
+def answers(deliveries: Sequence[Delivery]) -> tuple[dict[int, list[torch.Tensor]], list[str]]:
+    """The pictures ``[H, W, C]`` that came for each request, by its number, and notes. Of an animated one it is the
+    first frame: the others are no further takes.
+    """
+    moving = {picture.shape[0] for delivery in deliveries for picture in delivery.pictures if picture.shape[0] > 1}
+    notes = [f"An answer is an animation of {frames} frames; the first was taken." for frames in sorted(moving)]
+    return {delivery.index: [picture[0] for picture in delivery.pictures] for delivery in deliveries}, notes
 
 
 def gather(deliveries: Sequence[Delivery], transparent: bool) -> tuple[torch.Tensor, torch.Tensor, list[str]]:

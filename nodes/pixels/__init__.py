@@ -22,7 +22,9 @@ from .codec import (
 from .crops import MIN_CONTEXT, Crop, plan_crop, surroundings
 from .markup import check_markup, strokes
 from .masks import (
+    AUTO,
     THRESHOLD,
+    asked,
     check_proportions,
     diagnose,
     encode_mask,
@@ -30,6 +32,7 @@ from .masks import (
     fit_mask,
     highlight,
     islands,
+    planes,
     shape_mask,
 )
 from .sheet import Tile, contact_sheet
@@ -38,6 +41,7 @@ from .stitching import Stitched, composite, stitch
 from .vectors import INSTALL
 
 __all__ = [
+    "AUTO",
     "INSTALL",
     "MAX_PIXELS",
     "MIN_CONTEXT",
@@ -48,6 +52,7 @@ __all__ = [
     "Stitched",
     "Tile",
     "as_float",
+    "asked",
     "central_square",
     "check_markup",
     "check_proportions",
@@ -69,6 +74,7 @@ __all__ = [
     "match_channels",
     "new_area",
     "plan_crop",
+    "planes",
     "readable",
     "resize",
     "shape_mask",

@@ -266,6 +266,8 @@ def _in_srgb(frame: Image.Image) -> Image.Image:
     damaged one is no reason to lose the picture.
     """
     profile = frame.info.get("icc_profile")
+    if profile and frame.mode == "P":
+        frame = frame.convert("RGBA" if frame.has_transparency_data else "RGB")
     if not profile or frame.mode not in ("RGB", "RGBA", "L", "LA", "CMYK"):
         return frame
     try:

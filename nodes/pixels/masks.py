@@ -29,26 +29,28 @@ _PAINT_HINT = (
 def fit_mask(
     mask: torch.Tensor, images: torch.Tensor, *, invert: bool = False, any_shape: bool = False
 ) -> tuple[torch.Tensor, list[str]]:
-    """A MASK ``[H, W]`` or ``[1 or B, H, W]`` made to fit IMAGE ``[B, H, W, C]``, and notes on what was done.
+    """A MASK (see :func:`planes`), one or as many as pictures, made to fit IMAGE ``[B, H, W, C]``, and notes on what
+    was done. For one picture there may be several masks.
 
-    Returns float32 ``[B, H, W]`` in 0..1, with ``invert`` 1 - mask. Raises InputError for a mask that asks for no
-    change, belongs to another number of pictures or, unless ``any_shape``, has other proportions.
+    Returns float32 ``[B, H, W]``, with ``invert`` 1 - mask: in 0..1, exactly 0 where it is FAINT. Raises InputError for
+    a mask that asks for no change, belongs to another number of pictures or, unless ``any_shape``, has other
+    proportions.
     """
     count, height, width = images.shape[:3]
     if mask.ndim < 2 or 0 in mask.shape:
         raise InputError(f"A MASK must be batch x height x width, not {' x '.join(map(str, mask.shape))}.")
-    mask = as_float(mask).nan_to_num(nan=0.0).clamp(0.0, 1.0).reshape(-1, *mask.shape[-2:])
+    mask = as_float(planes(mask)).nan_to_num(nan=0.0).clamp(0.0, 1.0)
     if mask.shape[1:] == (64, 64) and not mask.any() and (height, width) != (64, 64):
         raise InputError(
             "The mask is the empty 64x64 one that Load Image gives for a picture without transparency.",
             code="EMPTY_MASK",
             hint=_PAINT_HINT,
         )
-    if mask.shape[0] not in (1, count):
+    if mask.shape[0] != 1 and count not in (1, mask.shape[0]):
         raise InputError(
-            f"There are {mask.shape[0]} masks for {count} picture{'s' * (count != 1)}.",
+            f"There are {mask.shape[0]} masks for {count} pictures.",
             code="MASK_BATCH",
-            hint="Give one mask for all pictures, or one for each.",
+            hint="Give one mask for all pictures, one for each, or one picture for all masks.",
         )
     notes = []
     if invert:
@@ -58,6 +60,7 @@ def fit_mask(
             check_proportions(mask, images)
         notes.append(f"The mask was scaled from {mask.shape[2]}x{mask.shape[1]} to the picture's {width}x{height}.")
         mask = interpolate(mask[:, None], size=(height, width), mode="bilinear", antialias=True)[:, 0].clamp(0.0, 1.0)
+    mask = torch.where(mask > FAINT, mask, 0.0)
     for number, single in enumerate(mask, start=1):
         if not (single >= THRESHOLD).any():
             which = f"Mask {number}" if mask.shape[0] > 1 else "The mask"
@@ -65,12 +68,20 @@ def fit_mask(
             turned = " once inverted" if invert else ""
             hint = "Turn invert off, or leave out a part of the mask." if invert else _PAINT_HINT
             raise InputError(f"{which} {reason}{turned}, so nothing would change.", code="EMPTY_MASK", hint=hint)
-    return mask.expand(count, -1, -1), notes
+    return mask.expand(max(count, mask.shape[0]), -1, -1), notes
+
+
+def planes(mask: torch.Tensor) -> torch.Tensor:
+    """A MASK ``[H, W]``, ``[B, H, W]``, ``[B, 1, H, W]`` or ``[B, H, W, 1]`` as ``[B, H, W]``."""
+    if mask.ndim == 4 and mask.shape[-1] == 1:
+        mask = mask[..., 0]
+    return mask.reshape(-1, *mask.shape[-2:])
 
 
 def check_proportions(mask: torch.Tensor, images: torch.Tensor, name: str = "mask") -> None:
-    """Raise InputError for a MASK ``[..., H, W]`` that would be distorted, scaled to fit IMAGE ``[B, H, W, C]``."""
+    """Raise InputError for a MASK (see :func:`planes`) that would be distorted, made to fit IMAGE ``[B, H, W, C]``."""
     height, width = images.shape[1:3]
+    mask = planes(mask)
     if not _same_shape(mask.shape[-1], mask.shape[-2], width, height):
         raise InputError(
             f"The {name} is {mask.shape[-1]}x{mask.shape[-2]} and the picture {width}x{height}: scaled to fit, it "
@@ -111,7 +122,7 @@ SPECK = 16
 """Islands of fewer pixels are crumbs of a brush: too small for a model to see, or for a person to have meant."""
 
 FAINT = 1 / 32
-"""A mask that was saved as JPEG is nowhere quite 0; what is fainter than this does not make a crop larger."""
+"""A mask that was saved as JPEG, or comes from a model, is nowhere quite 0; up to this nobody sees it, and it is 0."""
 
 
 def _ndimage() -> Any:
@@ -138,18 +149,69 @@ def shape_mask(mask: torch.Tensor, *, grow: int = 0, fill_holes: bool = False) -
     return torch.maximum(mask, torch.from_numpy(shaped.astype(np.float32)))
 
 
+AUTO = -1
+"""A feather that suits the mask."""
+
+_AUTO_SHARE = 0.08
+_AUTO_LEAST = 3
+_AUTO_MOST = 16
+"""An automatic feather, as a share of the mask's depth and in pixels: so little that what was there does not show, and
+so much that what is left of a drift does not either.
+"""
+
+_RAMP_SHARE = 0.05
+"""Of what a soft mask asks for, how much may end less than _RAMP_NEW new: old things must not show through."""
+
+_RAMP_NEW = 0.75
+
+
+def asked(mask: torch.Tensor) -> torch.Tensor:
+    """The mask ``[H, W]`` with 1 wherever something is to change, or to be blended: what a model is asked to paint."""
+    return (mask > 0.0).float() if is_soft(mask) else (mask >= THRESHOLD).float()
+
+
+def is_soft(mask: torch.Tensor) -> bool:
+    """Whether a mask ``[H, W]`` fades by more than its border: that of a hard one is a pixel wide, or two."""
+    visible = mask[mask > 0.0]
+    return bool(len(visible)) and float((visible < _RAMP_NEW).float().mean()) > _RAMP_SHARE
+
+
 def feather_mask(mask: torch.Tensor, feather: int) -> torch.Tensor:
     """The weights ``[H, W]`` by which an answer is blended in: 0 wherever ``mask`` is 0, rising smoothly to the mask's
-    own value ``feather`` pixels inside its border. The edge of the picture is no border.
+    own value ``feather`` pixels inside its border. The edge of the picture is no border. With AUTO the feather suits
+    the mask's size, and a soft mask, which has its own, keeps as much of that as hides what was there before.
     """
-    if feather <= 0:
+    if is_soft(mask):
+        mask = _steepened(mask)
+        feather = 0 if feather == AUTO else feather
+    inside = mask > 0.0
+    if feather == 0 or bool(inside.all()) or not bool(inside.any()):
         return mask
-    inside = mask.numpy() > 0.0
-    if inside.all():
-        return mask
-    depth = torch.from_numpy(_ndimage().distance_transform_edt(inside).astype(np.float32)) / (feather + 1.0)
-    ramp = depth.clamp(0.0, 1.0)
-    return torch.minimum(mask, ramp * ramp * (3.0 - 2.0 * ramp))
+    # Distances are measured in the mask's box alone, with the pixel of border around it where there is one.
+    left, top, right, bottom = box(mask, 0.0)
+    place = slice(max(0, top - 1), bottom + 1), slice(max(0, left - 1), right + 1)
+    depth = torch.from_numpy(_ndimage().distance_transform_edt(inside[place].numpy()).astype(np.float32))
+    if feather == AUTO:
+        deepest = float(depth.max())
+        feather = min(_AUTO_MOST, max(round(_AUTO_SHARE * deepest), min(_AUTO_LEAST, round(0.3 * deepest))))
+    ramp = (depth / (feather + 1.0)).clamp(0.0, 1.0)
+    weight = mask.clone()
+    weight[place] = torch.minimum(mask[place], ramp * ramp * (3.0 - 2.0 * ramp))
+    return weight
+
+
+def _steepened(mask: torch.Tensor) -> torch.Tensor:
+    """A soft mask, brightened until no more than _RAMP_SHARE of it is less than _RAMP_NEW."""
+    visible = mask[mask > 0.0].numpy()
+    full = float(np.quantile(visible, _RAMP_SHARE)) / _RAMP_NEW
+    return (mask / min(1.0, full)).clamp(max=1.0)
+
+
+def distance_to(where: torch.Tensor) -> torch.Tensor:
+    """Pixels from each place ``[H, W]`` to the nearest that is true; infinite where none is."""
+    if not where.any():
+        return torch.full(where.shape, float("inf"))
+    return torch.from_numpy(_ndimage().distance_transform_edt(~where.numpy()).astype(np.float32))
 
 
 def islands(mask: torch.Tensor) -> list[torch.Tensor]:
@@ -169,9 +231,9 @@ def islands(mask: torch.Tensor) -> list[torch.Tensor]:
     return [torch.where(torch.from_numpy(owner == number), mask, 0.0) for number in large]
 
 
-def box(mask: torch.Tensor) -> tuple[int, int, int, int]:
-    """Left, top, right and bottom (exclusive) of what is not FAINT in ``mask`` ``[H, W]``, which is not empty."""
-    visible = mask > FAINT
+def box(mask: torch.Tensor, least: float = FAINT) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom (exclusive) of what is above ``least`` in ``mask`` ``[H, W]``, which is not empty."""
+    visible = mask > least
     rows, columns = visible.any(dim=1).nonzero(), visible.any(dim=0).nonzero()
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
@@ -182,6 +244,8 @@ def diagnose(mask: torch.Tensor) -> list[str]:
     found = []
     if solid.all():
         found.append("The mask covers the whole picture, so nothing of it is kept.")
+    elif bool((mask > 0.0).all()):
+        found.append("The mask is nowhere 0, so no pixel of the picture is kept as it is. Make its background black.")
     elif _looks_inverted(solid):
         found.append(
             f"The mask covers {solid.mean():.0%} of the picture and all of its edges, and leaves out an island: it "

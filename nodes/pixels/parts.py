@@ -9,23 +9,20 @@ from typing import Any, Literal
 import torch
 
 from ..errors import InputError
-from . import (
-    THRESHOLD,
-    Crop,
-    Stitched,
-    encode,
-    encode_mask,
-    feather_mask,
-    islands,
-    match_channels,
-    plan_crop,
-    stitch,
-)
+from .codec import encode
+from .crops import Crop, plan_crop
+from .masks import asked, encode_mask, feather_mask, islands
+from .sizes import match_channels
+from .stitching import Seat, Stitched
 
 Region = Literal["whole picture", "zoom to mask", "zoom per island"]
 
 MAX_ISLANDS = 16
 """Each is paid for. More are the crumbs of a bad mask, not sixteen wishes."""
+
+
+_ROWS = 256
+"""Rows that are compared at a time: memory for a strip, not for a picture."""
 
 
 @dataclass(frozen=True)
@@ -50,25 +47,16 @@ class Part:
     def write(self, image: torch.Tensor) -> tuple[bytes, bytes]:
         """Picture and mask as PNG bytes."""
         if self.crop is None:
-            return encode(image), encode_mask(self.mask)
+            return encode(image), encode_mask(asked(self.mask))
         sent = self.crop.to_sent_size(self.crop.cut(image))
         # A thin line must not vanish where the crop is scaled down.
-        mask = self.crop.to_sent_size(self.crop.cut_mask(self.solid)[..., None])[..., 0]
+        mask = self.crop.to_sent_size(self.crop.cut_mask(asked(self.mask))[..., None])[..., 0]
         return encode(sent), encode_mask((mask > 0.01).float())
 
-    @property
-    def solid(self) -> torch.Tensor:
-        """The mask ``[H, W]`` with 1 wherever something is to change."""
-        return (self.mask >= THRESHOLD).float()
-
-    def put_back(self, image: torch.Tensor, answer: torch.Tensor, feather: int, match: bool) -> Stitched:
-        """``image`` ``[H, W, C]`` with ``answer`` in it; the weight is of the picture's size."""
-        weight = feather_mask(self.mask, feather)
-        if self.crop is None:
-            return stitch(image, answer, weight, match)
-        part = stitch(self.crop.cut(image), answer, self.crop.cut_mask(weight), match)
-        used = self.crop.paste(torch.zeros_like(weight)[..., None], part.weight[..., None])[..., 0]
-        return replace(part, image=self.crop.paste(image, part.image), weight=used)
+    def seat(self, image: torch.Tensor, feather: int | None) -> Seat:
+        """Where the answers belong in ``image`` ``[H, W, C]``. Without a ``feather`` the mask itself blends them in."""
+        weight = self.mask if feather is None else feather_mask(self.mask, feather)
+        return Seat(image, weight, self.crop)
 
 
 def split(masks: torch.Tensor, region: Region) -> list[Part]:
@@ -92,7 +80,7 @@ def assemble(
     images: torch.Tensor,
     parts: Sequence[Part],
     answers: Mapping[int, Sequence[torch.Tensor]],
-    feather: int,
+    feather: int | None,
     match: bool,
 ) -> tuple[torch.Tensor, torch.Tensor, list[dict[str, Any]], list[str]]:
     """Every take of every picture: the batch, what was changed, the facts of each for the report, and notes.
@@ -100,34 +88,44 @@ def assemble(
     ``images`` are ``[B, H, W, C]``, and ``answers`` the pictures ``[H, W, C]`` that came for each part, by its number;
     for one that failed, none. Take k of a picture holds the k-th answer of each of its parts.
     """
-    results, changed, facts, notes = [], [], [], []
-    for index, image in enumerate(images):
+    notes: list[str] = []
+    rows: list[tuple[int, int, list[int]]] = []
+    for index in range(images.shape[0]):
         numbers = [number for number, part in enumerate(parts) if part.index == index]
         takes = max(len(answers.get(number, ())) for number in numbers)
-        for take in range(takes):
-            result, weight, fitted = image, torch.zeros(image.shape[:2]), []
-            for number in numbers:
-                if take >= len(answers.get(number, ())):
-                    notes.append(f"Picture {index + 1}, take {take + 1}: an island got no answer and stays as it was.")
-                    continue
-                part = parts[number]
-                stitched = part.put_back(result, answers[number][take], feather, match)
-                result, weight = stitched.image, torch.maximum(weight, stitched.weight)
-                fitted.append(_describe(part, stitched))
-                notes += [note] if (note := stitched.describe()) else []
-                notes += [part.crop.loss] if part.crop and part.crop.loss else []
-            results.append(result)
-            changed.append(weight)
-            facts.append(_measure(index, image, result, weight, fitted))
-    return torch.stack(results), torch.stack(changed), facts, notes
+        rows += [(index, take, numbers) for take in range(takes)]
+    batch = images[[index for index, _, _ in rows]]
+    changed = torch.zeros(batch.shape[:3])
+    fitted: list[list[dict[str, Any]]] = [[] for _ in rows]
+    for number, part in enumerate(parts):
+        seat = part.seat(images[part.index], feather)
+        for row, (index, take, numbers) in enumerate(rows):
+            if number not in numbers:
+                continue
+            if take >= len(answers.get(number, ())):
+                notes.append(f"Picture {index + 1}, take {take + 1}: an island got no answer and stays as it was.")
+                continue
+            stitched = seat.lay(answers[number][take], batch[row], match)
+            torch.maximum(changed[row], stitched.weight, out=changed[row])
+            fitted[row].append(_describe(part, stitched))
+            notes += stitched.describe()
+            notes += [part.crop.loss] if part.crop and part.crop.loss else []
+    facts = [
+        _measure(index, images[index], batch[row], changed[row], fitted[row]) for row, (index, _, _) in enumerate(rows)
+    ]
+    return batch, changed, facts, notes
 
 
 def _measure(
     index: int, image: torch.Tensor, result: torch.Tensor, weight: torch.Tensor, parts: list[dict[str, Any]]
 ) -> dict[str, Any]:
-    kept = weight == 0.0
-    moved = ~((result == image) | (result.isnan() & image.isnan()))[kept]
-    difference = float((result - image)[kept][moved].abs().max()) if moved.any() else 0.0
+    kept, difference = weight == 0.0, 0.0
+    for top in range(0, image.shape[0], _ROWS):
+        rows = slice(top, top + _ROWS)
+        before, after = image[rows], result[rows]
+        moved = (before != after) & kept[rows, :, None]
+        if moved.any() and not (before[moved].isnan() & after[moved].isnan()).all():
+            difference = max(difference, float((after - before)[moved].nan_to_num().abs().max()))
     coverage = round(float((~kept).float().mean()), 4)
     return {"picture": index, "coverage": coverage, "difference_outside": difference, "parts": parts}
 
@@ -140,6 +138,7 @@ def _describe(part: Part, stitched: Stitched) -> dict[str, Any]:
         "came": "x".join(map(str, stitched.came)),
         "shift": [round(value, 3) for value in stitched.shift],
         "scale": round(stitched.scale, 5),
+        "turn": round(stitched.drift.turn, 3),
         "colour_matched": stitched.colour_matched,
     }
 

@@ -1,173 +1,292 @@
-"""How an answer lies on the picture that it was made from: models move and scale what they repaint."""
+"""How an answer lies on the picture that it was made from: models move, scale, turn and reframe what they repaint."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch.nn.functional import avg_pool2d, grid_sample, max_pool2d, pad
+from torch.nn.functional import avg_pool2d, grid_sample, interpolate, max_pool2d, pad
 
-from .sizes import resize
+from .transforms import Drift, Transform
 
-Plane = npt.NDArray[np.float64]
-
-MAX_SHIFT = 0.02
+MAX_SHIFT = 0.06
 """Largest shift that is believed, as a share of the longer side; four pixels always are."""
 
-MAX_SCALING = 0.03
-MIN_TRUSTED = 400
+MAX_SCALING = 0.12
+MAX_TURN = 3.0
+"""Degrees."""
+
+MIN_TRUSTED = 150
 """Pixels that must be unchanged for a measurement."""
 
-_SIDE = 768
-"""Longer side of the pictures that are measured, pixels; a fraction of a pixel is measured all the same."""
+_SIDES = (64, 192, 576)
+"""Longer sides of the pictures that are measured, from coarse to fine; fractions of a pixel are told all the same."""
 
-_MARGIN = 4
+_MOST_POINTS = 16384
 _ROUNDS = 12
-_CLEARLY_BETTER = 0.9
-_NOTHING = 1e-12
+_CLEARLY_BETTER = 0.95
+_ALIKE = 0.3
+"""Unlikeness up to which a fit is believed. Pictures that have nothing in common reach 0.5."""
+
+_STILL = 0.05
+"""Pixels below which nothing has moved."""
+
+_FLAT = 1e-6
+"""Variance of brightness below which there is nothing to hold on to."""
+
+Vector = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Registration:
-    """The answer's content lies ``dx`` pixels right of and ``dy`` below its place, and is ``scale`` times as large,
-    measured about the picture's centre.
+class Fit:
+    """``unlikeness`` is the share of the picture's variance that the answer does not explain, of points that are wholly
+    wrong only as much as of the average: 0 to 0.5, hardly more; ``plain``, that of the start which nothing was done to.
     """
 
-    dx: float
-    dy: float
-    scale: float
+    transform: Transform
+    unlikeness: float
+    plain: float
+    beyond: Drift | None = None
+    """A drift that explains the answer, but is larger than is believed, and so is not undone."""
 
 
-IDENTITY = Registration(0.0, 0.0, 1.0)
+@dataclass(frozen=True)
+class _Level:
+    """Points of the picture at one size: where they are, how bright, and how steep the brightness is there."""
+
+    size: tuple[int, int]
+    """Width and height."""
+    x: torch.Tensor
+    y: torch.Tensor
+    value: Vector
+    slopes: Vector
+    """``[5, points]``: what a pixel's shift, stretching and turning would change."""
+    ground: Vector
+    """``[3, points]``: brightness that falls off evenly across the picture."""
 
 
-def register(reference: torch.Tensor, answer: torch.Tensor, trusted: torch.Tensor) -> Registration:
-    """The place of ``answer`` on ``reference`` (both ``[H, W, 3]``), measured where ``trusted`` ``[H, W]`` is true.
+class Witness:
+    """What is known of a picture ``[H, W, 3]``: the pixels where ``trusted`` ``[H, W]`` is true were to be kept."""
 
-    Phase correlation finds the shift, least squares refine it and add the scale. IDENTITY wherever the measurement is
-    beyond MAX_SHIFT and MAX_SCALING, or does not make the two clearly more alike.
-    """
-    height, width = trusted.shape
-    factor = min(1.0, _SIDE / max(height, width))
-    size = max(1, round(height * factor)), max(1, round(width * factor))
-    if min(size) < 8 or int(trusted.sum()) < MIN_TRUSTED:
-        return IDENTITY
-    wanted, found = (_luminance(resize(picture[None], *size)[0]) for picture in (reference, answer))
-    weights = _certain(resize(trusted[None, ..., None].float(), *size)[0, ..., 0])
-    if weights.sum() < MIN_TRUSTED:
-        return IDENTITY
-    limit = max(4.0, MAX_SHIFT * max(height, width)) * factor
-    start = _phase_shift(wanted, found, weights)
-    starts = [(0.0, 0.0)] if max(abs(start[0]), abs(start[1])) > limit else [start, (0.0, 0.0)]
-    results = [_refine(wanted, found, weights, *one) for one in starts]
-    fitting = [one for one in results if _is_believable(one, limit)]
-    if not fitting:
-        return IDENTITY
-    errors = [_unlikeness(wanted, _sample(found, *one)[0], weights) for one in fitting]
-    best = int(np.argmin(errors))
-    if not errors[best] < _CLEARLY_BETTER * _unlikeness(wanted, found, weights):
-        return IDENTITY
-    dx, dy, scale = fitting[best]
-    registration = Registration(dx * width / size[1], dy * height / size[0], scale)
-    is_still = max(abs(registration.dx), abs(registration.dy)) < 0.05 and abs(scale - 1.0) < 0.0005
-    return IDENTITY if is_still else registration
+    def __init__(self, picture: torch.Tensor, trusted: torch.Tensor) -> None:
+        self.height, self.width = trusted.shape
+        self.levels: list[_Level] = []
+        if int(trusted.count_nonzero()) < MIN_TRUSTED or min(self.height, self.width) < 8:
+            return
+        sizes: list[tuple[int, int]] = []
+        for side in _SIDES:
+            factor = min(1.0, side / max(self.height, self.width))
+            size = max(1, round(self.width * factor)), max(1, round(self.height * factor))
+            if not sizes or size[0] > 1.25 * sizes[-1][0]:
+                sizes.append(size)
+        # One after the other: neither is small.
+        greys = _all_scaled(luminance(picture), sizes)
+        shares = _all_scaled(trusted.float(), sizes)
+        for grey, share in zip(greys, shares, strict=True):
+            level = _level(grey, share, 2 if max(grey.shape) < _SIDES[-1] else 4)
+            if level is not None:
+                self.levels.append(level)
+
+    def place(self, answer: torch.Tensor, starts: Sequence[Transform]) -> Fit:
+        """Where ``answer`` ``[h, w, C]`` lies. The first of ``starts`` is the plain way, and stays where no other
+        reading is clearly better, or the measurement is beyond MAX_SHIFT, MAX_SCALING and MAX_TURN.
+        """
+        plain = starts[0]
+        if not self.levels:
+            return Fit(plain, 0.0, 0.0)
+        pyramid = _Pyramid(luminance(answer))
+        finest = self.levels[-1]
+        start_error = self._error(finest, pyramid, plain)
+        if start_error < 1e-4 and self._refined(finest, pyramid, plain, 2)[1] > _CLEARLY_BETTER * start_error:
+            return Fit(plain, start_error, start_error)
+        coarsest = self.levels[0]
+        ranked = sorted(
+            ((start, *self._refined(coarsest, pyramid, start)) for start in starts), key=lambda entry: entry[2]
+        )
+        # A coarse picture does not tell the best from the second best.
+        best, best_error, beyond = plain, start_error, None
+        for start, found, _ in ranked[:3]:
+            for level in self.levels[1:] or self.levels:
+                found, _ = self._refined(level, pyramid, found)
+            error = self._error(finest, pyramid, found)
+            # Two pictures that have nothing in common can always be moved so that they have a little.
+            clearly = error < _ALIKE and error < _CLEARLY_BETTER * best_error
+            if clearly and self._is_believable(start, found):
+                best, best_error, beyond = found, error, None
+            elif clearly and best is plain:
+                drifts = [Drift.between(each, found, self.width, self.height) for each in starts]
+                beyond = min(drifts, key=lambda drift: abs(drift.scale - 1.0))
+            if best_error < 0.05:
+                break
+        for start in starts:
+            if best.difference(start, self.width, self.height) < _STILL:
+                best = start
+        return Fit(best, best_error, start_error, beyond)
+
+    def likeness(self, answer: torch.Tensor, places: Sequence[Transform]) -> list[float]:
+        """How unlike the answer is at each of several places, told from the coarsest picture."""
+        pyramid = _Pyramid(luminance(answer))
+        return [self._error(self.levels[0], pyramid, place) for place in places] if self.levels else []
+
+    def _is_believable(self, start: Transform, found: Transform) -> bool:
+        drift = Drift.between(start, found, self.width, self.height)
+        limit = max(4.0, MAX_SHIFT * max(self.width, self.height))
+        scaling = max(abs(drift.across - 1.0), abs(drift.down - 1.0))
+        return max(abs(drift.dx), abs(drift.dy)) <= limit and scaling <= MAX_SCALING and abs(drift.turn) <= MAX_TURN
+
+    def _refined(
+        self, level: _Level, pyramid: _Pyramid, start: Transform, rounds: int = _ROUNDS
+    ) -> tuple[Transform, float]:
+        """Gauss-Newton steps on shift, both scales and turn; contrast and an even slope of light are fitted along."""
+        factors = level.size[0] / self.width, level.size[1] / self.height
+        plane, shrunk = pyramid.matching(start, factors)
+        found = start.scaled(factors, shrunk)
+        best, best_error = start, 1.0
+        half = max(level.size) / 2
+        for _ in range(rounds):
+            values, inside = _at(plane, found, level)
+            if inside.sum() < max(MIN_TRUSTED, len(values) // 4):
+                break
+            rows = np.concatenate([values[None], level.ground, level.slopes])[:, inside]
+            wanted = level.value[inside]
+            weights = _trust(wanted, rows[:4])
+            error = _unexplained(wanted, rows[:4], weights)
+            if error < best_error:
+                best, best_error = Transform(found.matrix).scaled(_inverse(factors), _inverse(shrunk)), error
+            weighted = rows * weights
+            gram = weighted @ rows.T
+            gram[np.diag_indices_from(gram)] *= 1.0 + 1e-9
+            try:
+                solution = np.linalg.solve(gram, weighted @ wanted)
+            except np.linalg.LinAlgError:
+                break
+            if not np.isfinite(solution).all():
+                break
+            right, below, wide, high, turn = solution[4:].clip(-0.06 * half, 0.06 * half)
+            middle_x, middle_y = level.size[0] / 2, level.size[1] / 2
+            step = np.array([[wide, -turn, right], [turn, high, below], [0, 0, 0]]) / half
+            step[:2, 2] = np.array([right, below]) - step[:2, :2] @ np.array([middle_x, middle_y])
+            found = found.after(np.eye(3) + step)
+            if np.abs([right, below, wide, high, turn]).max() < 0.002:
+                break
+        return best, best_error
+
+    def _error(self, level: _Level, pyramid: _Pyramid, place: Transform) -> float:
+        return self._refined(level, pyramid, place, 1)[1]
 
 
-def undo(answer: torch.Tensor, registration: Registration) -> torch.Tensor:
-    """``answer`` ``[H, W, C]`` back in its place, by a bicubic filter, clamped to 0..1; its border goes on outwards."""
-    if registration == IDENTITY:
-        return answer
-    height, width = answer.shape[:2]
-    rows = (torch.arange(height) + 0.5) * 2.0 / height - 1.0
-    columns = (torch.arange(width) + 0.5) * 2.0 / width - 1.0
-    down = rows * registration.scale + 2.0 * registration.dy / height
-    across = columns * registration.scale + 2.0 * registration.dx / width
-    grid = torch.stack(torch.meshgrid(down, across, indexing="ij")[::-1], dim=-1)
-    planes = answer.movedim(-1, 0)[None]
-    moved = grid_sample(planes, grid[None], mode="bicubic", padding_mode="border", align_corners=False)
-    return moved[0].movedim(0, -1).clamp(0.0, 1.0).contiguous()
+class _Pyramid:
+    """An answer's brightness at the sizes in which it is compared."""
+
+    def __init__(self, grey: torch.Tensor) -> None:
+        self._planes = {(grey.shape[1], grey.shape[0]): grey}
+        self._grey = grey
+
+    def matching(self, place: Transform, factors: tuple[float, float]) -> tuple[torch.Tensor, tuple[float, float]]:
+        """It at about the density of a picture that is ``factors`` times as large, and its own factors."""
+        height, width = self._grey.shape
+        across, down = abs(place.matrix[0, 0]), abs(place.matrix[1, 1])
+        size = (
+            max(8, min(width, round(width * factors[0] / across))),
+            max(8, min(height, round(height * factors[1] / down))),
+        )
+        if size not in self._planes:
+            self._planes[size] = _scaled(self._grey, size)
+        return self._planes[size], (size[0] / width, size[1] / height)
 
 
-def _certain(share: torch.Tensor) -> npt.NDArray[np.bool_]:
+def luminance(picture: torch.Tensor) -> torch.Tensor:
+    """``[H, W, C]`` as brightness ``[H, W]``."""
+    return picture[..., :3] @ torch.tensor([0.299, 0.587, 0.114]) if picture.shape[-1] > 1 else picture[..., 0]
+
+
+def _inverse(factors: tuple[float, float]) -> tuple[float, float]:
+    return 1.0 / factors[0], 1.0 / factors[1]
+
+
+def _all_scaled(plane: torch.Tensor, sizes: Sequence[tuple[int, int]]) -> list[torch.Tensor]:
+    return [_scaled(plane, size) for size in sizes]
+
+
+def _scaled(plane: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """``[H, W]`` at a smaller size (width, height)."""
+    if (plane.shape[1], plane.shape[0]) == size:
+        return plane
+    # Whole steps first: the mean of blocks is the fastest of filters, and leaves enough for a good one.
+    step = max(1, min(plane.shape[1] // (2 * size[0]), plane.shape[0] // (2 * size[1])))
+    if step > 1 and plane.shape[1] % step == 0 and plane.shape[0] % step == 0:
+        plane = avg_pool2d(plane[None, None], step)[0, 0]
+    return interpolate(plane[None, None], size=size[::-1], mode="bilinear", antialias=True)[0, 0]
+
+
+def smoothed(plane: torch.Tensor) -> torch.Tensor:
+    """Slightly blurred, so that noise and compression do not count."""
+    return avg_pool2d(plane[None, None], 3, 1, 1, count_include_pad=False)[0, 0]
+
+
+def certain(share: torch.Tensor, margin: int) -> torch.Tensor:
     """Where neither a repainted pixel nor the picture's edge is so near that a blur or a gradient would show it."""
     doubt = pad(1.0 - share, (1, 1, 1, 1), value=1.0)[None, None]
-    certain: npt.NDArray[np.bool_] = (max_pool2d(doubt, 2 * _MARGIN + 1, 1, _MARGIN)[0, 0, 1:-1, 1:-1] < 0.001).numpy()
-    return certain
+    return max_pool2d(doubt, 2 * margin + 1, 1, margin)[0, 0, 1:-1, 1:-1] < 0.001
 
 
-def _luminance(picture: torch.Tensor) -> Plane:
-    """Slightly blurred, so that noise and compression do not count."""
-    grey = (picture[..., :3] @ torch.tensor([0.299, 0.587, 0.114]))[None, None]
-    values: Plane = avg_pool2d(grey, 3, 1, 1, count_include_pad=False)[0, 0].double().numpy()
-    return values
+def _level(grey: torch.Tensor, kept: torch.Tensor, margin: int) -> _Level | None:
+    """The steepest point of each small block, so that they are few and everywhere."""
+    height, width = grey.shape
+    plane = smoothed(grey)
+    down, across = torch.gradient(plane)
+    sure = certain(kept, margin)
+    if int(sure.count_nonzero()) < MIN_TRUSTED or float(plane[sure].var()) < _FLAT:
+        return None
+    block = 1
+    while height * width / block**2 > _MOST_POINTS:
+        block += 1
+    steep = torch.where(sure, down**2 + across**2, -1.0)
+    best, index = max_pool2d(steep[None, None], block, return_indices=True)
+    places = index[best >= 0.0]
+    y, x = places // width, places % width
+    half = max(width, height) / 2
+    gx, gy = across[y, x].double().numpy(), down[y, x].double().numpy()
+    away_x, away_y = (x.double().numpy() + 0.5 - width / 2) / half, (y.double().numpy() + 0.5 - height / 2) / half
+    slopes = np.stack([gx, gy, gx * away_x, gy * away_y, gy * away_x - gx * away_y])
+    ground = np.stack([np.ones_like(away_x), away_x, away_y])
+    return _Level((width, height), x.float() + 0.5, y.float() + 0.5, plane[y, x].double().numpy(), slopes, ground)
 
 
-def _phase_shift(wanted: Plane, found: Plane, weights: npt.NDArray[np.bool_]) -> tuple[float, float]:
-    """The whole pixels by which ``found`` lies right of and below ``wanted``."""
-    window = weights * np.outer(np.hanning(wanted.shape[0] + 2)[1:-1], np.hanning(wanted.shape[1] + 2)[1:-1])
-    spectra = [np.fft.rfft2((plane - plane[weights].mean()) * window) for plane in (wanted, found)]
-    cross = spectra[1] * np.conj(spectra[0])
-    surface = np.fft.irfft2(cross / np.maximum(np.abs(cross), _NOTHING), s=wanted.shape)
-    row, column = np.unravel_index(int(surface.argmax()), surface.shape)
-    height, width = wanted.shape
-    return float(column - width * (column > width // 2)), float(row - height * (row > height // 2))
-
-
-def _refine(
-    wanted: Plane, found: Plane, weights: npt.NDArray[np.bool_], dx: float, dy: float
-) -> tuple[float, float, float]:
-    """Shift and scale by Gauss-Newton steps; brightness and contrast are fitted along and forgotten."""
-    scale = 1.0
-    rows, columns = np.indices(wanted.shape)
-    away_x, away_y = columns - (wanted.shape[1] - 1) / 2, rows - (wanted.shape[0] - 1) / 2
-    for _ in range(_ROUNDS):
-        moved, inside = _sample(found, dx, dy, scale)
-        down, across = _gradient(moved)
-        use = weights & inside
-        if use.sum() < MIN_TRUSTED:
-            break
-        radial = across * away_x + down * away_y
-        matrix = np.stack([moved[use], np.ones(int(use.sum())), across[use], down[use], radial[use]], axis=1)
-        residual = wanted[use] - matrix[:, :2] @ np.linalg.lstsq(matrix[:, :2], wanted[use], rcond=None)[0]
-        # What the model painted anew is no witness.
-        spread = 3.0 * np.median(np.abs(residual)) + 1e-4
-        share = 1.0 / np.maximum(1.0, np.abs(residual) / spread)[:, None]
-        solution = np.linalg.lstsq(matrix * share, wanted[use] * share[:, 0], rcond=None)[0]
-        if not np.isfinite(solution).all() or abs(solution[0]) < 0.05:
-            break
-        step = (solution[2:] / solution[0]).clip((-2.0, -2.0, -0.01), (2.0, 2.0, 0.01))
-        dx, dy, scale = dx + step[0], dy + step[1], scale + step[2]
-        if (np.abs(step) < (1e-3, 1e-3, 1e-5)).all():
-            break
-    return float(dx), float(dy), float(scale)
-
-
-def _gradient(plane: Plane) -> tuple[Plane, Plane]:
-    down, across = np.gradient(plane, axis=0), np.gradient(plane, axis=1)
-    return np.asarray(down), np.asarray(across)
-
-
-def _sample(plane: Plane, dx: float, dy: float, scale: float) -> tuple[Plane, Any]:
-    """``plane`` with the shift and scale undone, and where its own pixels sufficed for that."""
+def _at(plane: torch.Tensor, place: Transform, level: _Level) -> tuple[Vector, npt.NDArray[np.bool_]]:
+    """The answer at the level's points, and which of them it shows."""
     height, width = plane.shape
-    tensor = torch.from_numpy(plane)[..., None].float()
-    moved = undo(tensor, Registration(dx, dy, scale))[..., 0].double().numpy()
-    rows = (np.arange(height) - (height - 1) / 2) * scale + dy + (height - 1) / 2
-    columns = (np.arange(width) - (width - 1) / 2) * scale + dx + (width - 1) / 2
-    inside = np.outer((rows >= 1) & (rows <= height - 2), (columns >= 1) & (columns <= width - 2))
-    return moved, inside
+    (a, b, c), (d, e, f), _ = place.matrix.tolist()
+    u, v = a * level.x + b * level.y + c, d * level.x + e * level.y + f
+    grid = torch.stack([u * (2.0 / width) - 1.0, v * (2.0 / height) - 1.0], dim=-1)[None, None]
+    values = grid_sample(smoothed(plane)[None, None], grid, mode="bicubic", padding_mode="border", align_corners=False)
+    inside = (u > 1.0) & (u < width - 1.0) & (v > 1.0) & (v < height - 1.0)
+    return values[0, 0, 0].double().numpy(), inside.numpy()
 
 
-def _is_believable(found: tuple[float, float, float], limit: float) -> bool:
-    dx, dy, scale = found
-    return bool(np.isfinite(found).all()) and max(abs(dx), abs(dy)) <= limit and abs(scale - 1.0) <= MAX_SCALING
+def _trust(wanted: Vector, rows: Vector) -> Vector:
+    """What the model painted anew is no witness: weights by how well light alone explains each point."""
+    weights = np.ones(rows.shape[1])
+    for _ in range(2):
+        residual = wanted - _explained(wanted, rows, weights)
+        spread = 3.0 * np.median(np.abs(residual)) + 1e-4
+        weights = 1.0 / (1.0 + (residual / spread) ** 2)
+    return weights
 
 
-def _unlikeness(wanted: Plane, found: Plane, weights: npt.NDArray[np.bool_]) -> float:
-    """1 - correlation of the gradients on the trusted pixels."""
-    first, second = (np.stack(_gradient(plane))[:, weights].ravel() for plane in (wanted, found))
-    norm = float(np.linalg.norm(first) * np.linalg.norm(second))
-    return 1.0 - float(first @ second) / norm if norm > 1e-9 else 1.0
+def _explained(wanted: Vector, rows: Vector, weights: Vector) -> Vector:
+    weighted = rows * weights
+    gram = weighted @ rows.T + 1e-9 * np.eye(len(rows))
+    explained: Vector = np.linalg.solve(gram, weighted @ wanted) @ rows
+    return explained
+
+
+def _unexplained(wanted: Vector, rows: Vector, weights: Vector) -> float:
+    """The share of the variance that is left, whatever the light; the even slope of it explains nothing."""
+    residual = wanted - _explained(wanted, rows, weights)
+    bare = wanted - _explained(wanted, rows[1:], np.ones_like(weights))
+    spread = float(np.mean(bare**2))
+    return min(1.0, float(np.mean(np.minimum(residual**2, spread))) / spread) if spread > _FLAT / 10 else 1.0

@@ -2,97 +2,196 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
-from .registration import IDENTITY, register, undo
-from .sizes import match_channels, resize
+from .codec import to_uint8
+from .colours import Light
+from .crops import Crop
+from .framing import place
+from .masks import box
+from .registration import Witness
+from .sampling import Sampler
+from .sizes import match_channels
+from .transforms import Drift
 
-MIN_RING = 256
-"""Pixels that must have been kept for their statistics to mean anything."""
+_ROWS = 256
+"""Rows that are worked on at a time: memory for a strip, not for a picture."""
 
-_FLAT = 2.0 / 255.0
-_CLIPPED = 1.0 / 255.0
-_MAX_GAIN = 2.0
+_LOST = 16
+"""Pixels over which a cropped answer is blended in at the border that it was cut off at."""
 
-_STRETCH = 0.02
-"""Difference of proportions up to which an answer is taken for rounded, not for reframed."""
+UNLIKE = 0.4
+"""Unlikeness on what was kept from which on an answer resembles its picture in nothing."""
 
-_CLEARLY_BETTER = 0.8
-"""How far below the stretched answer's error another reading must be to be believed."""
+COARSE = 0.6
+"""Answer's pixels to one of its place below which it is told to be less sharp."""
+
+_TURNED = 0.05
+"""Degrees from which on a rotation is told."""
 
 
 @dataclass(frozen=True)
 class Stitched:
     """``image`` ``[H, W, C]`` with the answer in it, ``weight`` ``[H, W]`` by which it was blended in, and how the
-    answer lay: ``shift`` in pixels to the right and down, ``scale`` its enlargement; both were undone.
+    answer lay; that was undone.
     """
 
     image: torch.Tensor
     weight: torch.Tensor
-    shift: tuple[float, float]
-    scale: float
+    drift: Drift
     colour_matched: bool
     came: tuple[int, int]
     """Width and height of the answer."""
     framing: str
     """Empty for an answer in the picture's proportions, else how it was read: stretched, cropped or extended."""
+    density: float
+    """Pixels of the answer to one of the picture."""
+    unlikeness: float
+    beyond: Drift | None
+    """A drift that seems to be there, but is larger than is undone."""
+    is_cut: bool
+    """Whether a part of the mask stayed as it was, because the answer does not show it."""
 
-    def describe(self) -> str | None:
-        """A note for the report; None where nothing was out of place."""
-        parts = []
+    @property
+    def shift(self) -> tuple[float, float]:
+        return self.drift.dx, self.drift.dy
+
+    @property
+    def scale(self) -> float:
+        return self.drift.scale
+
+    def describe(self) -> list[str]:
+        """Notes for the report; none where nothing was out of place."""
+        parts, notes = [], []
+        width, height = self.came
         if self.framing:
-            width, height = self.came
             parts.append(f"it came as {width}x{height}, whose proportions differ, and was taken for {self.framing}")
-        if self.shift != (0.0, 0.0) or self.scale != 1.0:
-            right, down = self.shift
-            parts.append(f"it lay {right:+.2f} px right and {down:+.2f} px down at scale {self.scale:.4f}, now undone")
-        return f"The answer was fitted: {'; '.join(parts)}." if parts else None
+        if self.drift != Drift():
+            lay = f"it lay {self.drift.dx:+.2f} px right and {self.drift.dy:+.2f} px down at scale {self.scale:.4f}"
+            turned = f", turned by {self.drift.turn:+.2f} degrees" if abs(self.drift.turn) >= _TURNED else ""
+            parts.append(f"{lay}{turned}, now undone")
+        if parts:
+            notes.append(f"The answer was fitted: {'; '.join(parts)}.")
+        if self.beyond:
+            notes.append(
+                f"The answer seems to lie {self.beyond.dx:+.0f} px right and {self.beyond.dy:+.0f} px down at scale "
+                f"{self.beyond.scale:.2f}, turned by {self.beyond.turn:+.1f} degrees: more than is undone, so it "
+                "was pasted as it came."
+            )
+        if self.is_cut:
+            notes.append("The answer shows less than was sent: what it does not show of the mask stayed as it was.")
+        if self.density < COARSE:
+            notes.append(
+                f"The answer came as {width}x{height}, {1.0 / self.density:.1f} times too small for its place, and is "
+                "less sharp than its surroundings. Set size, or choose a model that serves more."
+            )
+        if self.unlikeness > UNLIKE:
+            notes.append(
+                "Around the mask the answer does not resemble the picture at all, so it was pasted as it came: the "
+                "model may have made another picture. Describe the whole picture, or choose a model that edits."
+            )
+        return notes
+
+
+class Seat:
+    """The place in ``original`` ``[H, W, C]`` for any number of answers, that are blended in by ``weight`` ``[H, W]``,
+    which is not 0 everywhere. ``crop`` is what was sent; None for all of it.
+    """
+
+    def __init__(self, original: torch.Tensor, weight: torch.Tensor, crop: Crop | None = None) -> None:
+        height, width = weight.shape
+        self.original, self.weight = original, weight
+        self.crop = crop or Crop(0, 0, width, height, width, height)
+        left, top = max(0, self.crop.left), max(0, self.crop.top)
+        right = min(width, self.crop.left + self.crop.width)
+        bottom = min(height, self.crop.top + self.crop.height)
+        self._window = left, top, right, bottom
+        self._inner = replace(self.crop, left=self.crop.left - left, top=self.crop.top - top)
+
+    @cached_property
+    def _reference(self) -> torch.Tensor:
+        left, top, right, bottom = self._window
+        part = self.original[top:bottom, left:right, :3]
+        # A copy only of what is no picture: with values beyond 0..1, or none.
+        least, most = (float(value) for value in part.aminmax())
+        return part if 0.0 <= least <= most <= 1.0 else part.nan_to_num(nan=0.0).clamp(0.0, 1.0)
+
+    @cached_property
+    def _ring(self) -> torch.Tensor:
+        left, top, right, bottom = self._window
+        return self.weight[top:bottom, left:right] == 0.0
+
+    @cached_property
+    def _witness(self) -> Witness:
+        return Witness(self._reference, self._ring)
+
+    @cached_property
+    def _light(self) -> Light:
+        return Light(self._reference, self._ring)
+
+    def lay(self, answer: torch.Tensor, onto: torch.Tensor, match: bool = True) -> Stitched:
+        """``answer`` ``[h, w, C]`` laid into ``onto``, which is the original or a copy with other parts changed, in
+        place: registered, and with ``match`` its colour matched, on the pixels whose weight is 0; those stay as they
+        are, bit for bit. Alpha is blended like a colour.
+        """
+        came = answer.shape[1], answer.shape[0]
+        answer = match_channels(answer[None], onto.shape[-1])[0]
+        left, top, right, bottom = self._window
+        width, height = right - left, bottom - top
+        if self._came_back(answer):
+            return Stitched(onto, self.weight, Drift(), False, came, "", 1.0, 0.0, None, False)
+        fit, start, framing = place(self._witness, answer, self._inner)
+        first_column, first_row, last_column, last_row = box(self.weight, 0.0)
+        wanted = first_column - left, first_row - top, last_column - left, last_row - top
+        sampler = Sampler(answer, fit.transform, width, height, wanted)
+        is_alike = fit.unlikeness <= UNLIKE
+        correction = self._light.correction(answer, fit.transform) if match and is_alike else None
+        used = self.weight if sampler.covers_all else self.weight.clone()
+        for begin in range(first_row, last_row, _ROWS):
+            end = min(begin + _ROWS, last_row)
+            place_in = first_column - left, begin - top, last_column - left, end - top
+            piece = sampler.box(*place_in)
+            if correction:
+                edges = place_in[0] / width, place_in[1] / height, place_in[2] / width, place_in[3] / height
+                piece = correction(piece, *edges)
+            at = slice(begin, end), slice(first_column, last_column)
+            share = self.weight[at]
+            if not sampler.covers_all:
+                # What the answer does not show cannot be replaced by it.
+                share = share * (sampler.depth(*place_in) / _LOST).clamp(0.0, 1.0).float()
+                used[at] = share
+            if sampler.is_exact and not correction:
+                piece = _kept_where_same(self.original[at], piece)
+            onto[at] = composite(onto[at][None], piece[None], share[None])[0]
+        hidden = used is not self.weight and not torch.equal(used, self.weight)
+        drift = Drift.between(start, fit.transform, width, height) if fit.transform is not start else Drift()
+        density = min(came[0] / self.crop.width, came[1] / self.crop.height)
+        return Stitched(
+            *(onto, used, drift, correction is not None, came, framing),
+            *(density, fit.unlikeness, fit.beyond, hidden),
+        )
+
+    def _came_back(self, answer: torch.Tensor) -> bool:
+        """Whether the answer is what was sent, scaled: scaled back it would not be the picture to the bit."""
+        sent = self.crop.sent_height, self.crop.sent_width
+        if sent == (self.crop.height, self.crop.width) or answer.shape[:2] != sent:
+            return False
+        channels = min(answer.shape[-1], self.original.shape[-1])
+        return np.array_equal(to_uint8(answer)[..., :channels], self._sent[..., :channels])
+
+    @cached_property
+    def _sent(self) -> npt.NDArray[np.uint8]:
+        return to_uint8(self.crop.to_sent_size(self.crop.cut(self.original)))
 
 
 def stitch(original: torch.Tensor, answer: torch.Tensor, weight: torch.Tensor, match: bool = True) -> Stitched:
-    """``answer`` ``[h, w, C]`` laid into ``original`` ``[H, W, C]`` by ``weight`` ``[H, W]`` in 0..1.
-
-    The answer is brought to H x W, registered, and with ``match`` its colour matched, on the pixels whose weight is 0;
-    those come out of ``original`` bit for bit. Alpha is blended like a colour.
-    """
-    came = answer.shape[1], answer.shape[0]
-    answer = match_channels(answer[None], original.shape[-1])[0]
-    reference = original[..., :3].nan_to_num(nan=0.0).clamp(0.0, 1.0)
-    answer, covered, framing = _frame(reference, answer, weight == 0.0)
-    # What the answer does not show cannot be replaced by it.
-    weight = torch.where(covered, weight, 0.0)
-    ring = (weight == 0.0) & covered
-    # A picture without a ring offers nothing to hold on to.
-    found = register(reference, answer[..., :3], ring) if ring.any() else IDENTITY
-    answer = undo(answer, found)
-    matched = False
-    if match:
-        answer, matched = match_colour(answer, reference, ring)
-    image = composite(original[None], answer[None], weight[None])[0]
-    return Stitched(image, weight, (found.dx, found.dy), found.scale, matched, came, framing)
-
-
-def match_colour(answer: torch.Tensor, reference: torch.Tensor, trusted: torch.Tensor) -> tuple[torch.Tensor, bool]:
-    """``answer`` ``[H, W, C]`` with mean and spread of each colour as in ``reference`` ``[H, W, 3]``, both measured
-    where ``trusted`` ``[H, W]`` is true; and whether there was enough to measure.
-
-    Alpha stays as it is. Values are clamped to 0..1; a gain lies within 1/2..2.
-    """
-    if int(trusted.sum()) < MIN_RING:
-        return answer, False
-    matched = answer.clone()
-    for channel in range(3):
-        found, wanted = answer[..., channel][trusted], reference[..., channel][trusted]
-        # What is black or white in one of them says nothing of the other's light.
-        open_ended = (torch.minimum(found, wanted) > _CLIPPED) & (torch.maximum(found, wanted) < 1.0 - _CLIPPED)
-        if int(open_ended.sum()) >= MIN_RING:
-            found, wanted = found[open_ended], wanted[open_ended]
-        gain = float(wanted.std() / found.std()) if min(found.std(), wanted.std()) > _FLAT else 1.0
-        gain = min(max(gain, 1.0 / _MAX_GAIN), _MAX_GAIN)
-        matched[..., channel] = ((answer[..., channel] - found.mean()) * gain + wanted.mean()).clamp(0.0, 1.0)
-    return matched, True
+    """``answer`` ``[h, w, C]`` laid into a copy of ``original`` ``[H, W, C]`` by ``weight`` ``[H, W]`` in 0..1."""
+    return Seat(original, weight).lay(answer, original.clone(), match)
 
 
 def composite(original: torch.Tensor, result: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -102,58 +201,11 @@ def composite(original: torch.Tensor, result: torch.Tensor, mask: torch.Tensor) 
     ``result``; between, they are mixed.
     """
     weight = mask[..., None]
-    mixed = original * (1.0 - weight) + result * weight
+    mixed = torch.lerp(original, result, weight)
     return torch.where(weight == 0.0, original, torch.where(weight == 1.0, result, mixed))
 
 
-def _frame(reference: torch.Tensor, answer: torch.Tensor, ring: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, str]:
-    """The answer at the size of ``reference`` ``[H, W, 3]``, where it covers that, and how it was read.
-
-    Models that return other proportions stretch the picture, crop it, or extend it; the ring tells which.
-    """
-    height, width = reference.shape[:2]
-    everywhere = torch.ones(height, width, dtype=torch.bool)
-    stretched = resize(answer[None], height, width)[0]
-    if abs(answer.shape[1] * height / (answer.shape[0] * width) - 1.0) <= _STRETCH:
-        return stretched, everywhere, ""
-    readings = [
-        (stretched, everywhere, "stretched"),
-        (*_inside(answer, height, width), "cropped"),
-        (_outside(answer, height, width), everywhere, "extended"),
-    ]
-    errors = [_error(reference, picture, ring & covered) for picture, covered, _ in readings]
-    best = min(range(len(readings)), key=errors.__getitem__)
-    covers_some = bool((~ring & readings[best][1]).any())
-    return readings[best] if errors[best] < errors[0] * _CLEARLY_BETTER and covers_some else readings[0]
-
-
-def _inside(answer: torch.Tensor, height: int, width: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """The answer as the central part of the picture, unstretched, and where that is."""
-    scale = min(height / answer.shape[0], width / answer.shape[1])
-    inner_height, inner_width = max(1, round(answer.shape[0] * scale)), max(1, round(answer.shape[1] * scale))
-    top, left = (height - inner_height) // 2, (width - inner_width) // 2
-    picture = torch.zeros(height, width, answer.shape[-1])
-    covered = torch.zeros(height, width, dtype=torch.bool)
-    place = (slice(top, top + inner_height), slice(left, left + inner_width))
-    picture[place] = resize(answer[None], inner_height, inner_width)[0]
-    covered[place] = True
-    return picture, covered
-
-
-def _outside(answer: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """The central part of the answer as the picture, unstretched."""
-    scale = max(height / answer.shape[0], width / answer.shape[1])
-    outer_height = max(height, round(answer.shape[0] * scale))
-    outer_width = max(width, round(answer.shape[1] * scale))
-    top, left = (outer_height - height) // 2, (outer_width - width) // 2
-    return resize(answer[None], outer_height, outer_width)[0][top : top + height, left : left + width]
-
-
-def _error(reference: torch.Tensor, picture: torch.Tensor, ring: torch.Tensor) -> float:
-    """How unlike the two are on the ring, whatever their brightness and contrast: 1 - correlation."""
-    if int(ring.sum()) < 64:
-        return 2.0
-    wanted, found = reference[ring].mean(dim=-1), picture[ring][..., :3].mean(dim=-1)
-    wanted, found = wanted - wanted.mean(), found - found.mean()
-    norm = float(wanted.norm() * found.norm())
-    return 1.0 - float((wanted * found).sum()) / norm if norm > 1e-6 else 2.0
+def _kept_where_same(original: torch.Tensor, answer: torch.Tensor) -> torch.Tensor:
+    """The answer, with the original's own values where it came back as it was sent, in 8 bits."""
+    same = ((original - answer).abs() < 0.51 / 255.0).all(dim=-1, keepdim=True)
+    return torch.where(same, original, answer)

@@ -335,6 +335,8 @@ def test_an_embedded_profile_is_converted_and_srgb_left_alone(mode: str) -> None
     swapped = decode(with_profile(picture, swapping_profile()))[0, 0, 0] * 255
     assert swapped[:3].tolist() == pytest.approx([20, 60, 200], abs=3)
     assert mode == "RGB" or swapped[3] == 90
+    palette = decode(with_profile(picture.convert("RGB").quantize(4), swapping_profile()))[0, 0, 0] * 255
+    assert palette.tolist() == pytest.approx([20, 60, 200], abs=5)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "WEBP"])

@@ -7,7 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodes.pixels import diagnose, feather_mask, islands, shape_mask
+from nodes.pixels import AUTO, asked, diagnose, feather_mask, islands, shape_mask
+from nodes.pixels.masks import is_soft
 
 sides = st.integers(1, 70)
 
@@ -48,9 +49,36 @@ def test_a_ring_is_filled_and_an_open_one_is_not() -> None:
 def test_a_feather_stays_inside_the_mask_and_rises_towards_its_middle(mask: torch.Tensor, feather: int) -> None:
     weight = feather_mask(mask, feather)
     assert torch.equal(weight == 0, mask == 0)
-    assert (weight <= mask).all()
-    if feather == 0 or (mask > 0).all():
+    # A soft mask is steepened, so that what was there before does not show through it.
+    assert is_soft(mask) or (weight <= mask).all()
+    if (feather == 0 or (mask > 0).all()) and not is_soft(mask):
         assert torch.equal(weight, mask)
+
+
+@given(st.integers(20, 120), st.floats(0.0, 0.9), st.sampled_from([AUTO, 0]))
+def test_a_soft_brush_is_asked_for_as_far_as_it_is_blended_and_hides_what_was_there(
+    radius: int, hardness: float, feather: int
+) -> None:
+    rows, columns = torch.meshgrid(torch.arange(260), torch.arange(260), indexing="ij")
+    away = torch.hypot(rows - 130.0, columns - 130.0) / radius
+    mask = ((1.0 - away) / (1.0 - hardness)).clamp(0.0, 1.0)
+    if not is_soft(mask):
+        return
+    weight, wanted = feather_mask(mask, feather), asked(mask)
+    assert (wanted[weight > 0] == 1).all(), "what is blended in was painted for it"
+    assert float((weight[wanted == 1] < 0.75).float().mean()) <= 0.051
+
+
+@pytest.mark.parametrize("radius", [3, 10, 40, 150])
+def test_an_automatic_feather_suits_the_size(radius: int) -> None:
+    rows, columns = torch.meshgrid(torch.arange(320), torch.arange(320), indexing="ij")
+    mask = (torch.hypot(rows - 160.0, columns - 160.0) <= radius).float()
+    weight = feather_mask(mask, AUTO)
+    assert ((weight > 0) & (weight < 1)).any() and float(weight[mask == 1].mean()) > 0.65
+
+
+def test_a_mask_without_a_zero_is_named() -> None:
+    assert any("nowhere 0" in note for note in diagnose(disc().clamp(min=0.1)))
 
 
 def test_a_feather_has_the_width_that_was_asked_for() -> None:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import ndimage
 
 from nodes.headless.sandbox import FAULTS
-from nodes.pixels import composite, decode, encode, resize, stitch
-from nodes.pixels.stitching import match_colour
-from tests.pixels.test_registration import texture
+from nodes.pixels import AUTO, composite, decode, encode, fit_mask, plan_crop, resize, stitch
+from nodes.pixels.colours import Light
+from nodes.pixels.parts import Part, assemble
+from nodes.pixels.sampling import Sampler
+from nodes.pixels.transforms import Transform
+from tests.pixels.test_registration import PLAIN, drift, texture
 
 SEAM = 1.5 / 255
 """The step that may remain at the mask's border, on average. A level of 8 bits is 1/255."""
@@ -62,16 +70,132 @@ def test_what_a_cropped_answer_does_not_show_is_not_changed() -> None:
     assert torch.equal(stitched.image[:, :40], picture[:, :40])
 
 
+@pytest.mark.parametrize("right", [0.5, 0.8, 1.0])
+def test_a_crop_from_anywhere_is_put_where_it_was(right: float) -> None:
+    picture = texture(240, 320, 7)
+    mask = torch.zeros(240, 320)
+    mask[90:150, 150:210] = 1
+    left = round((320 - 260) * (1 - right))
+    stitched = stitch(picture, picture[:, left : left + 260], mask)
+    assert stitched.framing == "cropped" and float((stitched.image - picture).abs().max()) < 0.02
+
+
+def test_a_mask_that_an_answer_shows_whole_is_in_its_place_whatever_the_answer_lacks_elsewhere() -> None:
+    scene = texture(320, 400, 11)
+    picture, back = scene[40:280, 40:360], np.linalg.inv(drift(6, 4, 1.06, 1.06, 0.0, 240, 320).matrix)
+    back[:2, 2] += 40.0
+    mask = torch.zeros(240, 320)
+    mask[40:200, 200:300] = 1
+    stitched = stitch(picture, Sampler(scene, Transform(back), 320, 240).box(0, 0, 320, 240), mask)
+    assert not stitched.is_cut and float((stitched.image - picture).abs().max()) < 0.02
+
+
+def test_an_answer_that_resembles_nothing_is_pasted_as_it_came_and_told() -> None:
+    mask = torch.zeros(240, 320)
+    mask[90:150, 150:210] = 1
+    other = texture(240, 320, 8)
+    stitched = stitch(texture(240, 320, 7), other, mask, match=False)
+    assert float((stitched.image - other)[mask == 1].abs().max()) < 0.6 / 255
+    assert any("does not resemble" in note for note in stitched.describe())
+
+
+def test_a_turn_beyond_what_is_undone_is_told() -> None:
+    scene = texture(320, 400, 12)
+    picture, back = scene[40:280, 40:360], np.linalg.inv(drift(0, 0, 1.0, 1.0, 4.5, 240, 320).matrix)
+    back[:2, 2] += 40.0
+    answer, mask = Sampler(scene, Transform(back), 320, 240).box(0, 0, 320, 240), torch.zeros(240, 320)
+    mask[90:150, 150:210] = 1
+    stitched = stitch(picture, answer, mask, match=False)
+    assert float((stitched.image - answer)[mask == 1].abs().max()) < 0.6 / 255
+    assert any("turned by +4.5 degrees" in note for note in stitched.describe())
+
+
+def test_an_answer_far_too_small_is_told() -> None:
+    picture, mask = texture(240, 320, 7), torch.zeros(240, 320)
+    mask[90:150, 150:210] = 1
+    small, right = (stitch(picture, resize(picture[None], *size)[0], mask) for size in ((60, 80), (240, 320)))
+    assert any("too small" in note for note in small.describe()) and right.describe() == []
+
+
+@pytest.mark.parametrize("match", [True, False])
+@pytest.mark.parametrize("zoom", [True, False])
+@pytest.mark.parametrize("eight_bits", [True, False])
+def test_an_answer_that_is_what_was_sent_leaves_every_bit(match: bool, zoom: bool, eight_bits: bool) -> None:
+    picture = texture(240, 320, 9)
+    picture = (picture * 255).round() / 255 if eight_bits else picture
+    mask = torch.zeros(240, 320)
+    mask[90:150, 150:320] = 1
+    part = Part(0, mask, plan_crop(mask, 0.5, [(512, 512)]) if zoom else None)
+    answer = decode(part.write(picture)[0])[0]
+    images, changed, _, notes = assemble(picture[None], [part], {0: [answer]}, AUTO, match)
+    assert torch.equal(images[0], picture) and (changed[0, mask == 1] > 0).all() and notes == []
+
+
+@settings(max_examples=6)
+@given(st.floats(-4, 4), st.floats(-4, 4), st.floats(0.97, 1.03), st.integers(0, 1000))
+def test_a_border_that_the_answer_does_not_reach_is_not_smeared(dx: float, dy: float, zoom: float, seed: int) -> None:
+    # What drifts into the frame was beyond it.
+    scene = texture(320, 400, seed) + 0.1 * torch.rand(320, 400, 3, generator=torch.Generator().manual_seed(seed))
+    scene = scene.clamp(0, 1)
+    picture = scene[40:280, 40:360]
+    mask = torch.zeros(240, 320)
+    mask[60:180, 220:] = 1
+    back = np.linalg.inv(drift(dx, dy, zoom, zoom, 0.0, 240, 320).matrix)
+    back[:2, 2] += 40.0
+    answer = Sampler(scene, Transform(back), 320, 240).box(0, 0, 320, 240)
+    stitched = stitch(picture, answer, mask)
+    steps = [(each[90:150, 1:] - each[90:150, :-1]).abs().mean(dim=(0, 2)) for each in (stitched.image, answer)]
+    assert float(steps[0][-16:].mean() / steps[1][-48:].mean()) > 0.75
+
+
+CHANGES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "nothing": lambda picture: picture,
+    "brightness": lambda picture: picture * 0.8 + 0.1,
+    "gamma": lambda picture: picture**1.2,
+    "white balance": lambda picture: picture * torch.tensor([1.05, 1.0, 0.9]),
+    "saturation": lambda picture: picture.mean(dim=-1, keepdim=True).lerp(picture, 1.4),
+    "gradient": lambda picture: picture + torch.linspace(-0.06, 0.06, picture.shape[1])[None, :, None],
+    "patches": lambda picture: picture + 0.1 * (texture(*picture.shape[:2], 99) - 0.5),
+}
+
+
+@settings(max_examples=15)
+@given(st.sampled_from(list(CHANGES)), st.integers(0, 1000), st.integers(20, 160), st.integers(20, 200))
+def test_matching_colours_never_makes_it_worse(change: str, seed: int, top: int, left: int) -> None:
+    picture = texture(240, 320, seed) * 0.8 + 0.1
+    answer = (CHANGES[change](picture).clamp(0, 1) * 255).round() / 255
+    mask = torch.zeros(240, 320)
+    mask[top : top + 60, left : left + 80] = 1
+    on, off = (
+        float((stitch(picture, answer, mask, match).image - picture)[mask == 1].abs().mean()) for match in (True, False)
+    )
+    assert on <= off + 0.5 / 255
+    if change != "patches":
+        assert on < 1.5 / 255
+
+
 def test_colour_is_brought_back_but_never_alpha() -> None:
     picture = texture(64, 64, 8)
     answer = torch.cat([picture * 0.7 + 0.1, torch.full((64, 64, 1), 0.5)], dim=-1)
-    matched, done = match_colour(answer, picture, torch.ones(64, 64, dtype=torch.bool))
-    assert done and float((matched[..., :3] - picture).abs().max()) < 0.01 and (matched[..., 3] == 0.5).all()
+    correction = Light(picture, torch.ones(64, 64, dtype=torch.bool)).correction(answer, PLAIN)
+    assert correction is not None
+    matched = correction(answer, 0.0, 0.0, 1.0, 1.0)
+    assert float((matched[..., :3] - picture).abs().max()) < 0.01 and (matched[..., 3] == 0.5).all()
 
 
 def test_a_ring_too_small_is_not_measured() -> None:
     trusted = torch.zeros(64, 64, dtype=torch.bool)
     trusted[0] = True
-    answer = torch.rand(64, 64, 3)
-    matched, done = match_colour(answer, texture(64, 64, 9), trusted)
-    assert not done and matched is answer
+    assert Light(texture(64, 64, 9), trusted).correction(torch.rand(64, 64, 3), PLAIN) is None
+
+
+@pytest.mark.parametrize("floor", [1 / 255, 1 / 40])
+def test_a_mask_that_is_nowhere_quite_zero_is_as_good_as_one_that_is(floor: float) -> None:
+    picture, mask = texture(240, 320, 9), torch.zeros(1, 240, 320)
+    mask[:, 90:150, 150:210] = 1
+    answer = drifted(picture, "drifted")
+    made = [
+        assemble(picture[None], [Part(0, fit_mask(each, picture[None])[0][0], None)], {0: [answer]}, AUTO, True)[0]
+        for each in (mask, mask.clamp(min=floor))
+    ]
+    assert torch.equal(made[0], made[1]) and torch.equal(made[1][mask == 0], picture[None][mask == 0])
