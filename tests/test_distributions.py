@@ -62,12 +62,46 @@ def test_what_was_installed_without_extras_says_what_to_install(distributions: P
         assert not ended.stdout or "lumenfall[headless]" in str(json.loads(ended.stdout))
 
 
-def test_nothing_is_shipped_that_a_registry_refuses() -> None:
-    """Links, and what Python writes beside its sources."""
-    listed = subprocess.run(["git", "ls-files", "-s"], cwd=ROOT, text=True, capture_output=True)
+# What the registry's archive has beside what ComfyUI loads. A new folder or kind of file needs a word here.
+SHIPPED = {"nodes", "web", "locales", "subgraphs", "example_workflows", "docs", "__init__.py"}
+KINDS = {".py", ".js", ".css", ".json", ".md", ".txt", ".toml", ".sql", ".png", ".jpg", ".svg", ".in"}
+NAMES = {"LICENSE", "Makefile", ".gitignore", ".comfyignore"}
+
+
+def test_nothing_is_shipped_that_is_not_the_packs() -> None:
+    """Links, which the registry refuses, what Python writes beside its sources, and what came in by mistake."""
+    listed = subprocess.run(["git", "ls-files", "-sz"], cwd=ROOT, encoding="utf-8", capture_output=True)
     if listed.returncode:
         pytest.skip("this is no clone")
-    assert not [line for line in listed.stdout.splitlines() if line.startswith("120000") or "__pycache__" in line]
+    entries = [entry.partition("\t") for entry in listed.stdout.split("\0") if entry]
+    assert not [name for head, _, name in entries if head.startswith("120000") or "__pycache__" in name]
+    left_out = tuple((ROOT / ".comfyignore").read_text(encoding="utf-8").split())
+    shipped = [Path(name) for _, _, name in entries if not name.startswith(left_out)]
+    assert {path.parts[0] for path in shipped if len(path.parts) > 1} | {"__init__.py"} == SHIPPED
+    assert [path for path in shipped if path.suffix not in KINDS and path.name not in NAMES] == []
+
+
+def test_the_readme_is_in_the_order_that_a_newcomer_reads() -> None:
+    """A picture, two commands, what it is for, what it costs and promises, how to install it; and it counts right."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    order = ["](docs/images/", "## Two commands", "## What it is for", "## What it costs, and what it promises"]
+    places = [text.index(words) for words in (*order, "## Install into ComfyUI")]
+    assert places == sorted(places)
+    workflows = {path.stem for path in (ROOT / "example_workflows").glob("*.json")}
+    assert f"has {len(workflows)} workflows to start from, four of them apps" in " ".join(text.split())
+    assert len([name for name in workflows if name.startswith("app-")]) == 4
+
+
+def test_each_link_leads_somewhere() -> None:
+    """To a file that is there and shipped, and each page of docs/ is linked from the README."""
+    linked = set()
+    for page in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")):
+        for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
+            if not target.startswith("https://"):
+                place = (page.parent / target).resolve()
+                assert place.is_file(), f"{page.name}: {target}"
+                linked |= {place} if page.name == "README.md" else set()
+    assert set((ROOT / "docs").glob("*.md")) <= linked
 
 
 def test_the_registrys_pictures_are_there() -> None:
