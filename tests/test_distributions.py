@@ -29,6 +29,7 @@ def distributions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(place / "dist"), str(clone)]
     built = subprocess.run(command, text=True, capture_output=True)
     assert built.returncode == 0, built.stdout + built.stderr
+    assert "would be ignored" not in built.stderr + built.stdout  # what setuptools may leave out one day
     return place / "dist"
 
 
@@ -49,7 +50,8 @@ def test_the_wheel_and_the_sdist_are_whole(distributions: Path) -> None:
     (sdist,) = distributions.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         held = {member.name.partition("/")[2] for member in archive if member.isfile()}
-    assert wanted | sources <= held and not [name for name in held if name.startswith(("tests/", "benchmarks/"))]
+    pages = {path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.*"))}
+    assert wanted | sources | pages <= held and not [name for name in held if name.startswith(("tests/", "benchmarks/"))]
 
 
 def test_what_was_installed_without_extras_says_what_to_install(distributions: Path, tmp_path: Path) -> None:
