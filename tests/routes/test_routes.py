@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -21,7 +22,7 @@ from nodes.contract.nodes import PaidNode
 from nodes.errors import Charged
 from nodes.headless.commands.estimate import estimate_file
 from nodes.headless.sandbox import Sandbox
-from nodes.routes import MAX_BODY, install_in_comfyui
+from nodes.routes import MAX_BODY, install, install_in_comfyui
 from nodes.spend import Call, State
 from nodes.table import NODE_CLASS_MAPPINGS
 from tests.routes.page import GENERATE, GRAPH, HEADERS, KEY, OTHER, Routes
@@ -224,6 +225,20 @@ def test_a_second_copy_of_the_pack_says_which_two_there_are(
     install_in_comfyui()
     root = str(Path(__file__).parents[2])
     assert len(table) == once and f"installed twice: {root} and {root}." in caplog.text
+
+
+def test_security_names_each_route() -> None:
+    table = web.RouteTableDef()
+    install(table)
+    added = {
+        (route.method, route.path.replace(":[0-9]{1,9}", "")) for route in table if isinstance(route, web.RouteDef)
+    }
+    page = (Path(__file__).parents[2] / "SECURITY.md").read_text(encoding="utf-8")
+    named = set()
+    for row in re.findall(r"^\| (`(?:GET|POST) .+?) \|", page, re.MULTILINE):
+        method, *paths = re.findall(r"GET|POST|/[^`]+", row)
+        named |= {(method, f"/lumenfall{path}") for path in paths}
+    assert named == added
 
 
 def test_loading_the_routes_loads_no_server() -> None:
