@@ -29,6 +29,7 @@ def distributions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(place / "dist"), str(clone)]
     built = subprocess.run(command, text=True, capture_output=True)
     assert built.returncode == 0, built.stdout + built.stderr
+    assert "would be ignored" not in built.stderr + built.stdout  # what setuptools may leave out one day
     return place / "dist"
 
 
@@ -49,7 +50,9 @@ def test_the_wheel_and_the_sdist_are_whole(distributions: Path) -> None:
     (sdist,) = distributions.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         held = {member.name.partition("/")[2] for member in archive if member.isfile()}
-    assert wanted | sources <= held and not [name for name in held if name.startswith(("tests/", "benchmarks/"))]
+    pages = {path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.*"))}
+    assert wanted | sources | pages <= held
+    assert not [name for name in held if name.startswith(("tests/", "benchmarks/"))]
 
 
 def test_what_was_installed_without_extras_says_what_to_install(distributions: Path, tmp_path: Path) -> None:
@@ -62,12 +65,46 @@ def test_what_was_installed_without_extras_says_what_to_install(distributions: P
         assert not ended.stdout or "lumenfall[headless]" in str(json.loads(ended.stdout))
 
 
-def test_nothing_is_shipped_that_a_registry_refuses() -> None:
-    """Links, and what Python writes beside its sources."""
-    listed = subprocess.run(["git", "ls-files", "-s"], cwd=ROOT, text=True, capture_output=True)
+# What the registry's archive has beside what ComfyUI loads. A new folder or kind of file needs a word here.
+SHIPPED = {"nodes", "web", "locales", "subgraphs", "example_workflows", "docs", "__init__.py"}
+KINDS = {".py", ".js", ".css", ".json", ".md", ".txt", ".toml", ".sql", ".png", ".jpg", ".svg", ".in"}
+NAMES = {"LICENSE", "Makefile", ".gitignore", ".comfyignore"}
+
+
+def test_nothing_is_shipped_that_is_not_the_packs() -> None:
+    """Links, which the registry refuses, what Python writes beside its sources, and what came in by mistake."""
+    listed = subprocess.run(["git", "ls-files", "-sz"], cwd=ROOT, encoding="utf-8", capture_output=True)
     if listed.returncode:
         pytest.skip("this is no clone")
-    assert not [line for line in listed.stdout.splitlines() if line.startswith("120000") or "__pycache__" in line]
+    entries = [entry.partition("\t") for entry in listed.stdout.split("\0") if entry]
+    assert not [name for head, _, name in entries if head.startswith("120000") or "__pycache__" in name]
+    left_out = tuple((ROOT / ".comfyignore").read_text(encoding="utf-8").split())
+    shipped = [Path(name) for _, _, name in entries if not name.startswith(left_out)]
+    assert {path.parts[0] for path in shipped if len(path.parts) > 1} | {"__init__.py"} == SHIPPED
+    assert [path for path in shipped if path.suffix not in KINDS and path.name not in NAMES] == []
+
+
+def test_the_readme_is_in_the_order_that_a_newcomer_reads() -> None:
+    """A picture, two commands, what it is for, what it costs and promises, how to install it; and it counts right."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    order = ["](docs/images/", "## Two commands", "## What it is for", "## What it costs, and what it promises"]
+    places = [text.index(words) for words in (*order, "## Install into ComfyUI")]
+    assert places == sorted(places)
+    workflows = {path.stem for path in (ROOT / "example_workflows").glob("*.json")}
+    assert f"has {len(workflows)} workflows to start from, four of them apps" in " ".join(text.split())
+    assert len([name for name in workflows if name.startswith("app-")]) == 4
+
+
+def test_each_link_leads_somewhere() -> None:
+    """To a file that is there and shipped, and each page of docs/ is linked from the README."""
+    linked = set()
+    for page in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")):
+        for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
+            if not target.startswith("https://"):
+                place = (page.parent / target).resolve()
+                assert place.is_file(), f"{page.name}: {target}"
+                linked |= {place} if page.name == "README.md" else set()
+    assert set((ROOT / "docs").glob("*.md")) <= linked
 
 
 def test_the_registrys_pictures_are_there() -> None:

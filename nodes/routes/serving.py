@@ -10,6 +10,7 @@ import json
 import logging
 import sys
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CredentialError, InputError, LumenfallError
@@ -49,10 +50,20 @@ def install(table: web.RouteTableDef, current_host: Callable[[], Host] = current
 
 
 def install_in_comfyui() -> None:
-    """Add the routes to ComfyUI's server, while it loads its packs; nothing where there is none."""
+    """Add the routes to ComfyUI's server, while it loads its packs; nothing where there is none, or where another copy
+    of the pack has added its own: a clone and what a manager installed have folders of different names.
+    """
     server = getattr(getattr(sys.modules.get("server"), "PromptServer", None), "instance", None)
-    if server is not None:
-        install(server.routes)
+    if server is None:
+        return
+    for route in server.routes:
+        if getattr(route, "path", None) == "/lumenfall/models":
+            folders = " and ".join(
+                str(Path(file).parents[2]) for file in (route.handler.__code__.co_filename, __file__)
+            )
+            log.warning("Lumenfall is installed twice: %s. Remove one of both, then start ComfyUI again.", folders)
+            return
+    install(server.routes)
 
 
 def _guarded(

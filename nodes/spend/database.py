@@ -267,8 +267,8 @@ def explained() -> Iterator[None]:
             raise StoreError(
                 f"LUMENFALL_DATABASE needs the package {error.name}, which is not installed.",
                 code="STORE_INCOMPLETE",
-                hint="Run pip install 'psycopg[binary]' in ComfyUI's Python, and begin the address with "
-                "postgresql+psycopg:// .",
+                hint="Run pip install 'psycopg[binary]' in the Python that runs this, ComfyUI's or the command line's, "
+                "and begin the address with postgresql+psycopg:// .",
             ) from error
         raise StoreError(
             f"The journal of paid calls needs {error.name}, which ComfyUI installs.",
@@ -283,6 +283,11 @@ def _forget_files() -> None:
             _opened.pop(name, database).close()
 
 
+def _is_of_a_driver(error: BaseException | None) -> bool:
+    """Whether a database server, or the way to it, is what failed."""
+    return type(error).__module__.partition(".")[0] in _DRIVERS
+
+
 def _unusable(error: Exception, *, busy: bool) -> StoreError:
     cause = next(iter(str(getattr(error, "orig", None) or error).splitlines()), type(error).__name__)
     if busy or "locked" in cause:
@@ -290,6 +295,9 @@ def _unusable(error: Exception, *, busy: bool) -> StoreError:
     elif "malformed" in cause or "not a database" in cause:
         _forget_files()  # so that the next opening looks at the file, and mends it
         code, hint = "STORE_DAMAGED", "Run again: the database is then written anew from the records beside it."
+    elif _is_of_a_driver(getattr(error, "orig", None)):
+        code = "STORE_UNUSABLE"
+        hint = "Start the database server, or correct its address: LUMENFALL_DATABASE, or database in settings.json."
     else:
         code = "STORE_UNUSABLE"
         hint = "Make room, and make the pack's folder writable; or correct LUMENFALL_DATABASE."

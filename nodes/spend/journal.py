@@ -66,6 +66,7 @@ class Journal:
             return
         probe = self.folder / f".writable-{secrets.token_hex(4)}"
         try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             for folder in (self.records.root, self.files.root):
                 folder.mkdir(parents=True, exist_ok=True)
             probe.write_bytes(bytes(2**20))

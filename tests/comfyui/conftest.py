@@ -135,7 +135,9 @@ def comfyui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyUI]:
     base = tmp_path_factory.mktemp("comfyui")
     (base / "custom_nodes").mkdir()
     (base / "input").mkdir()
-    ignored = shutil.ignore_patterns(".*", "output", "tests", "__pycache__")
+    # As the registry ships it.
+    left_out = (PACK / ".comfyignore").read_text(encoding="utf-8").replace("/", "").split()
+    ignored = shutil.ignore_patterns(".*", "output", "build", "dist", "__pycache__", *left_out)
     shutil.copytree(PACK, base / "custom_nodes" / "comfyui-lumenfall", ignore=ignored)
     for picture in (EXAMPLES / "input").glob("*.png"):
         shutil.copy(picture, base / "input")

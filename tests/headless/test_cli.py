@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+import typer
 from PIL import Image
 
 from nodes import table
@@ -59,6 +60,26 @@ def spawned(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environ = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "cp1252"}
     command = [sys.executable, "-m", "nodes.headless", *arguments]
     return subprocess.run(command, cwd=place, env=environ, capture_output=True, text=True, timeout=60)
+
+
+def options_of(command: Any) -> set[str]:
+    """Of a command and those below it."""
+    own = {option for parameter in command.params for option in parameter.opts}
+    return own.union({"--help"}, *map(options_of, getattr(command, "commands", {}).values()))
+
+
+def test_what_the_pages_say_to_type_can_be_typed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each command and option of README, CONTRIBUTING and docs/; and the page with all commands has all."""
+    pages = {page: page.read_text("utf-8") for page in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"))}
+    for name in cli.COMMANDS:
+        monkeypatch.setattr(sys, "argv", ["lumenfall", name])
+        known = options_of(typer.main.get_command(cli.prepared()))
+        for page, text in pages.items():
+            for line in re.findall(rf"lumenfall {name}\b([^`#\n]*)", text):
+                assert set(re.findall(r" (--[a-z-]+)", line)) <= known, f"{page.name}: lumenfall {name}{line}"
+        assert re.search(rf"`{name}`|lumenfall {name}\b", pages[ROOT / "docs" / "command-line.md"]), name
+    typed = {name for text in pages.values() for name in re.findall(r"(?m)^lumenfall ([a-z]+)", text)}
+    assert typed <= set(cli.COMMANDS)
 
 
 def run(

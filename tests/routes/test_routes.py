@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from aiohttp import web
 
 from nodes.api import bundled, ended, read_models
 from nodes.contract.nodes import PaidNode
 from nodes.errors import Charged
 from nodes.headless.commands.estimate import estimate_file
 from nodes.headless.sandbox import Sandbox
-from nodes.routes import MAX_BODY
+from nodes.routes import MAX_BODY, install, install_in_comfyui
 from nodes.spend import Call, State
 from nodes.table import NODE_CLASS_MAPPINGS
 from tests.routes.page import GENERATE, GRAPH, HEADERS, KEY, OTHER, Routes
@@ -207,6 +210,35 @@ def test_an_estimate_holds_nobody_up(serve: Callable[..., Routes], locked: Sandb
 def test_a_stop_that_no_run_has_taken_yet_stops_no_estimate(routes: Routes) -> None:
     routes.host.stop()
     assert routes.post("/estimate", {"prompt": GRAPH})["total"] == pytest.approx(0.053)
+
+
+def test_a_second_copy_of_the_pack_says_which_two_there_are(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A clone and what a manager installed lie in folders of different names, and ComfyUI loads both."""
+    table = web.RouteTableDef()
+    server = SimpleNamespace(PromptServer=SimpleNamespace(instance=SimpleNamespace(routes=table)))
+    monkeypatch.setitem(sys.modules, "server", server)
+    install_in_comfyui()
+    once = len(table)
+    assert once > 0 and not caplog.messages
+    install_in_comfyui()
+    root = str(Path(__file__).parents[2])
+    assert len(table) == once and f"installed twice: {root} and {root}." in caplog.text
+
+
+def test_security_names_each_route() -> None:
+    table = web.RouteTableDef()
+    install(table)
+    added = {
+        (route.method, route.path.replace(":[0-9]{1,9}", "")) for route in table if isinstance(route, web.RouteDef)
+    }
+    page = (Path(__file__).parents[2] / "SECURITY.md").read_text(encoding="utf-8")
+    named = set()
+    for row in re.findall(r"^\| (`(?:GET|POST) .+?) \|", page, re.MULTILINE):
+        method, *paths = re.findall(r"GET|POST|/[^`]+", row)
+        named |= {(method, f"/lumenfall{path}") for path in paths}
+    assert named == added
 
 
 def test_loading_the_routes_loads_no_server() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -204,6 +205,13 @@ def test_a_full_disk_is_noticed_before_anything_is_ordered(journal: Journal, mon
     monkeypatch.setattr("nodes.spend.journal.shutil.disk_usage", lambda _: Usage)
     with pytest.raises(StoreError, match="only 10 MiB are free"):
         journal.check_writable()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+@pytest.mark.parametrize("first", [Journal.check_writable, Journal.open], ids=["checked", "opened"])
+def test_the_folder_is_private_whatever_makes_it(first: Callable[[Journal], object], tmp_path: Path) -> None:
+    first(Journal(tmp_path / "user" / "private"))
+    assert (tmp_path / "user" / "private").stat().st_mode & 0o777 == 0o700
 
 
 def test_the_newest_call_that_no_node_has_seen_is_offered(journal: Journal) -> None:

@@ -87,6 +87,14 @@ def test_a_missing_driver_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert "psycopg[binary]" in caught.value.hint
 
 
+def test_a_database_server_that_does_not_answer_is_what_the_hint_is_about(tmp_path: Path) -> None:
+    pytest.importorskip("psycopg", reason="PostgreSQL's driver is not installed")
+    with pytest.raises(StoreError) as caught:
+        Journal(tmp_path, "postgresql+psycopg://me:very-secret@127.0.0.1:1/none").open()
+    assert caught.value.code == "STORE_UNUSABLE" and "database server" in caught.value.hint
+    assert "room" not in caught.value.hint and "very-secret" not in f"{caught.value} {caught.value.hint}"
+
+
 def test_a_record_without_a_graph_is_read(journal: Journal) -> None:
     content = Call("k" * 64, "https://x.test", "images/edits", "m").as_dict()
     del content["graph"]
