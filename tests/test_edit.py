@@ -89,7 +89,7 @@ def test_with_a_mask_beside_it_the_rest_stays_bit_identical(gateway: Nodes, sand
             "LumenfallEdit", image=image, mask=mask, markup=lines, prompt="a", model=model, draw_markup=drawn
         )
         assert opened(sandbox).keys() == files
-        assert torch.equal(made.images[mask == 0], image[mask == 0]) and torch.equal(made.mask, mask)
+        assert torch.equal(made.images[mask == 0], image[mask == 0]) and torch.equal(made.mask > 0, mask > 0)
         assert any("mask was not sent" in note for note in made.report["notes"]) is not drawn
         assert any("drawn into the first picture" in note for note in made.report["notes"]) is drawn
 
