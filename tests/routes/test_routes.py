@@ -81,6 +81,7 @@ def test_models_say_what_each_node_needs_and_how_long_each_took(routes: Routes) 
     (model,) = [model for model in listed["models"] if model["id"] == "gpt-image-2"]
     assert model["price"] == 0.053 and model["modes"] == ["edit", "generate"] and model["mask"] is True
     assert model["transparency"] is False and model["seconds"] is not None
+    assert (model["calls"], model["brought"]) == (1, 1)
     assert listed["nodes"]["LumenfallInpaint"] == {"modes": ["edit"], "images": 1, "mask": True}
     assert listed["nodes"]["LumenfallGenerate"] == {"modes": ["generate"], "images": 0, "mask": False}
     assert "LumenfallEstimate" not in listed["nodes"]
