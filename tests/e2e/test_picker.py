@@ -72,7 +72,7 @@ def test_a_model_that_has_ended_or_ends_soon_is_told_with_its_successor(canvas: 
     expect(canvas.status(GENERATE)).to_contain_text(gone.successors[0])
     canvas.shoot("bar-ended")
     picker = open_picker(canvas, GENERATE)
-    row = picker.get_by_role("option", name=f"{gone.name} {gone.id}", exact=True)
+    row = picker.locator(f'[role=option][data-slug="{gone.id}"]')
     expect(row.locator(".lumenfall-ends")).to_contain_text(gone.successors[0])
     row.scroll_into_view_if_needed()
     canvas.shoot("picker-ended")

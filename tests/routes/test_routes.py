@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +22,7 @@ from nodes.routes import MAX_BODY
 from nodes.spend import Call, State
 from nodes.table import NODE_CLASS_MAPPINGS
 from tests.routes.page import GENERATE, GRAPH, HEADERS, KEY, OTHER, Routes
+from tests.templates import twin
 
 
 def test_the_key_goes_in_and_out_of_nothing(routes: Routes, locked: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
@@ -174,7 +174,7 @@ def test_the_time_of_a_model_is_the_median_of_the_users_own(routes: Routes) -> N
 
 
 def test_the_estimate_is_that_of_the_command_line(routes: Routes, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = Path(__file__).parents[2] / "example_workflows" / "api" / "generate.json"
+    file = twin("generate")
     monkeypatch.setenv("LUMENFALL_DATA_DIR", str(routes.data_dir))
     told = estimate_file(file, [], file.parent, in_sandbox=False).as_dict()
     assert told["total"] > 0

@@ -102,6 +102,8 @@ class Picker {
       class: "lumenfall-models",
       role: "listbox",
       "aria-label": t("picker.title"),
+      tabIndex: 0,
+      onkeydown: (event) => this.steer(event),
     });
     this.source = element("span", { class: "lumenfall-muted", role: "status" });
     this.refresh = element("button", {
@@ -248,7 +250,6 @@ class Picker {
         role: "option",
         "aria-selected": "false",
         "aria-disabled": String(!usable),
-        "aria-label": `${model.name} ${model.id}`,
         dataset: usable ? { slug: model.id } : {},
         onclick: () => usable && this.pick(model.id),
       },
@@ -333,9 +334,11 @@ class Picker {
       // Once the dialog is shown: before, nothing scrolls.
       requestAnimationFrame(() => row.scrollIntoView({ block: "nearest" }));
     }
-    // Set anew, since the same id is another row now.
-    this.search.removeAttribute("aria-activedescendant");
-    if (this.pickable.length) this.search.setAttribute("aria-activedescendant", ACTIVE);
+    for (const steered of [this.search, this.rows]) {
+      // Set anew, since the same id is another row now.
+      steered.removeAttribute("aria-activedescendant");
+      if (this.pickable.length) steered.setAttribute("aria-activedescendant", ACTIVE);
+    }
   }
 
   pick(slug) {
