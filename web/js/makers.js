@@ -49,6 +49,13 @@ export function isCalled({ id, name, aliases }, words) {
     .every((word) => told.includes(word) || (!word.includes("/") && plain(word) !== "" && told.includes(plain(word))));
 }
 
+/** Whether what a model is called begins with these words. */
+export function beginsWith(model, words) {
+  const begin = plain(words.toLowerCase()).replace(/\s+/g, "");
+  const names = [model?.id ?? "", model?.name ?? ""].map((name) => plain(name.toLowerCase()).replace(/\s+/g, ""));
+  return begin !== "" && names.some((name) => name.startsWith(begin));
+}
+
 function plain(text) {
   return text.replace(/[^\p{L}\p{N}\s]/gu, "");
 }

@@ -4,7 +4,7 @@ import { nameOfSlug, successorsOf } from "./accepts.js";
 import { Contenders } from "./contenders.js";
 import { openDialog } from "./dialog.js";
 import { element } from "./element.js";
-import { isCalled, makerOf } from "./makers.js";
+import { beginsWith, isCalled, makerOf } from "./makers.js";
 import { findModel, fits, hasEnded, isEnding, knownModels, loadModels, onModels } from "./models.js";
 import { ago, date, money, t } from "./text.js";
 
@@ -54,13 +54,15 @@ function recentSlugs() {
  */
 export function openPicker(choice) {
   const picker = new Picker(choice);
-  const stop = onModels(() => picker.list());
+  const stop = onModels(() => picker.listAnew());
   openDialog({
     title: t("picker.title"),
     className: "lumenfall-picker",
     render: (body, close) => picker.fill(body, close),
     onclose: stop,
   });
+  // How models did in the user's own calls changes with each of them.
+  loadModels();
 }
 
 class Picker {
@@ -213,11 +215,22 @@ class Picker {
     // Whoever has typed a whole name means it, also where it is that of a snapshot, or of a model at one provider.
     const isWhole = typed.includes("/") || findModel(typed);
     const wanted = typed ? (isWhole ? typed : null) : this.current;
-    this.active = Math.max(0, this.pickable.findIndex((row) => row.dataset.slug === wanted));
+    const isWanted = ({ slug = "" }) => (wanted === null ? beginsWith(findModel(slug), typed) : slug === wanted);
+    this.active = Math.max(0, this.pickable.findIndex((row) => isWanted(row.dataset)));
     if (!this.rows.children.length)
       this.rows.append(element("p", { class: "lumenfall-muted", text: t("picker.none") }));
     this.mark();
     this.tellSource();
+  }
+
+  /** The same with what is known by now; the row that Enter picks stays. */
+  listAnew() {
+    const slug = this.pickable[this.active]?.dataset.slug;
+    this.list();
+    const again = this.pickable.findIndex((row) => row.dataset.slug === slug);
+    if (again < 0) return;
+    this.active = again;
+    this.mark();
   }
 
   rowsOf(models) {
