@@ -288,7 +288,7 @@ class Picker {
           class: "lumenfall-muted",
           text: [
             model.figure ? t("picker.figure") : null,
-            model.seconds ? t("picker.seconds", { count: Math.round(model.seconds) }) : null,
+            model.seconds ? t("picker.seconds", { count: Math.max(1, Math.round(model.seconds)) }) : null,
           ]
             .filter(Boolean)
             .join(" \u00b7 "),
