@@ -15,8 +15,8 @@ PYTEST := pytest -n auto --maxprocesses 4 --dist loadfile
 .PHONY: demo playground test test-all bench lint scripts postgresql chromium clean
 
 demo: .venv/demo.ready
-	@for name in generate inpaint variations; do \
-		$(BIN)/lumenfall run example_workflows/api/$$name.json --sandbox --output output || exit 1; \
+	@for name in "Generate a Picture" "Inpaint a Masked Part" "Variations of a Picture"; do \
+		$(BIN)/lumenfall run "example_workflows/api/$$name.json" --sandbox --output output || exit 1; \
 	done
 	@echo "The pictures are in $(CURDIR)/output"
 

@@ -198,7 +198,10 @@ class ApiError(LumenfallError):
 
 class AuthenticationFailed(ApiError):
     default_code = "AUTHENTICATION_FAILED"
-    default_hint = "Check the API key: it may be mistyped, revoked, or meant for another server."
+    default_hint = (
+        "Check the API key, in ComfyUI under Settings > Lumenfall: it may be missing, mistyped, revoked, or meant for "
+        "another server."
+    )
 
 
 class InsufficientBalance(ApiError):

@@ -31,7 +31,7 @@ NODE_DISPLAY_NAME_MAPPINGS = {
     "LumenfallVariations": "Image Variations",
     "LumenfallEdit": "Edit Image",
     "LumenfallOutpaint": "Outpaint Image",
-    "LumenfallUpscale": "Upscale Image",
+    "LumenfallUpscale": "Upscale Image (Lumenfall)",
     "LumenfallCompare": "Compare Models",
     "LumenfallOptions": "Request Options",
     "LumenfallEstimate": "Estimate Cost",

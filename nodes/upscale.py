@@ -1,4 +1,4 @@
-"""Upscale Image: the same picture, larger."""
+"""Upscale Image (Lumenfall): the same picture, larger."""
 
 from __future__ import annotations
 

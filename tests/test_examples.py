@@ -13,24 +13,16 @@ from PIL import Image
 
 from nodes.headless import cli
 from nodes.table import NODE_CLASS_MAPPINGS
+from tests.templates import EXAMPLES, TEMPLATES, api, template, twin, ui
 
-EXAMPLES = Path(__file__).parents[1] / "example_workflows"
-NAMES = sorted(path.stem for path in EXAMPLES.glob("*.json"))
-
-
-def ui(name: str) -> dict[str, Any]:
-    return dict(json.loads((EXAMPLES / f"{name}.json").read_text(encoding="utf-8")))
-
-
-def api(name: str) -> dict[str, Any]:
-    return dict(json.loads((EXAMPLES / "api" / f"{name}.json").read_text(encoding="utf-8")))
+NAMES = sorted(TEMPLATES)
 
 
 def run(
     source: str | Path, output: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *more: str
 ) -> tuple[int, dict[str, Any]]:
     """What `lumenfall run` returns and prints for an example, or a file."""
-    path = EXAMPLES / "api" / f"{source}.json" if isinstance(source, str) else source
+    path = twin(source) if isinstance(source, str) else source
     command = ["lumenfall", "run", str(path), "--sandbox", "--json", *more]
     monkeypatch.setattr("sys.argv", [*command, "--output", str(output)])
     with pytest.raises(SystemExit) as stop:
@@ -55,7 +47,7 @@ def test_an_example_makes_pictures_without_a_key(
 def test_the_file_that_people_share_and_the_picture_that_it_makes_run_alike(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    made = [EXAMPLES / "api" / "generate.json", EXAMPLES / "generate.json"]
+    made = [twin("generate"), template("generate")]
     for number in range(3):
         _, printed = run(made[number], tmp_path, monkeypatch, capsys, "--input", str(EXAMPLES / "input"))
         ((path,),) = [output["images"] for output in printed["outputs"].values()]
@@ -70,7 +62,7 @@ def test_the_file_that_people_share_gives_the_pixels_of_its_twin(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pixels: list[list[tuple[str, Any]]] = []
-    for source in (name, EXAMPLES / f"{name}.json"):
+    for source in (name, template(name)):
         code, printed = run(source, tmp_path, monkeypatch, capsys, "--input", str(EXAMPLES / "input"))
         assert code == 0
         paths = {node_id: output["images"] for node_id, output in sorted(printed["outputs"].items())}
@@ -105,7 +97,7 @@ def test_a_changed_input_leaves_out_the_drawing_that_no_longer_tells_the_truth(
 def test_the_example_with_local_models_is_sent_to_comfyui(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for source in ("mix-with-local-models", EXAMPLES / "mix-with-local-models.json"):
+    for source in ("mix-with-local-models", template("mix-with-local-models")):
         code, printed = run(source, tmp_path, monkeypatch, capsys)
         assert code == 3 and "ComfyUI" in printed["errors"][0]["hint"]
         assert "KSampler (node 7), UpscaleModelLoader (node 11)" in printed["errors"][0]["message"]
@@ -114,7 +106,7 @@ def test_the_example_with_local_models_is_sent_to_comfyui(
 @pytest.mark.parametrize("name", NAMES)
 def test_saved_widgets_match_the_nodes(name: str) -> None:
     """Values are stored by position: a node whose inputs moved would read them wrong."""
-    twin = api(name)
+    graph = api(name)
     for node in ui(name)["nodes"]:
         if node["type"] not in NODE_CLASS_MAPPINGS:
             continue
@@ -125,7 +117,7 @@ def test_saved_widgets_match_the_nodes(name: str) -> None:
                 is_widget = isinstance(spec[0], list) or spec[0] in ("STRING", "INT", "FLOAT", "BOOLEAN")
                 if not is_widget or spec[-1].get("forceInput"):
                     continue
-                expected.append((input_name, twin[str(node["id"])]["inputs"][input_name]))
+                expected.append((input_name, graph[str(node["id"])]["inputs"][input_name]))
                 if spec[-1].get("control_after_generate"):
                     expected.append(("control_after_generate", "fixed"))
         assert node["widgets_values"] == [value for _, value in expected]
@@ -134,9 +126,18 @@ def test_saved_widgets_match_the_nodes(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_example_is_fit_to_be_shared(name: str) -> None:
-    with Image.open(EXAMPLES / f"{name}.jpg") as thumbnail:
+    with Image.open(template(name).with_suffix(".jpg")) as thumbnail:
         assert thumbnail.format == "JPEG"
     for node in api(name).values():
         assert node["_meta"]["title"]
-    text = (EXAMPLES / f"{name}.json").read_text(encoding="utf-8") + json.dumps(api(name))
+    text = template(name).read_text(encoding="utf-8") + json.dumps(api(name))
     assert not re.search(r"lmnfl_|sk-[A-Za-z0-9]|/home/|/Users/|[A-Z]:\\\\", text)
+
+
+def test_every_template_has_a_name_that_people_read_and_says_where_the_key_goes() -> None:
+    for folder in (EXAMPLES, EXAMPLES / "api"):
+        assert {path.stem for path in folder.glob("*.json")} == set(TEMPLATES.values())
+    for name in NAMES:
+        assert re.fullmatch(r"[A-Z]\w+( [\w,()]+)+", TEMPLATES[name])
+        (note,) = [node for node in ui(name)["nodes"] if node["type"] == "MarkdownNote"]
+        assert "Settings > Lumenfall" in note["widgets_values"][0]

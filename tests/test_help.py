@@ -115,6 +115,13 @@ def test_a_page_has_its_sections_and_is_short(node_id: str) -> None:
     assert 40 <= len(text.splitlines()) <= 80
 
 
+def test_every_page_is_there_in_every_language() -> None:
+    languages = {path.name for path in (ROOT / "locales").iterdir()} - {"en"}
+    assert {(path.parent.name, path.stem) for path in DOCS.glob("*/*.md")} == {
+        (node_id, language) for node_id in NODE_CLASS_MAPPINGS for language in languages
+    }
+
+
 TRANSLATED = sorted(str(path.relative_to(DOCS)) for path in DOCS.glob("*/*.md"))
 
 
@@ -132,7 +139,7 @@ def test_a_translated_page_covers_what_the_english_one_does(path: str) -> None:
     assert [CODE_NAME.findall(cell) for cell in cells] == [CODE_NAME.findall(cell) for cell in english]
     for cell in cells:
         name = CODE_NAME.findall(cell)[0]
-        labels = [words["inputs"].get(name), *(words["outputs"].values())]
+        labels = [words.get("inputs", {}).get(name), *(words["outputs"].values())]
         assert any(label and label["name"] in cell for label in labels), cell
     mistakes = re.compile(r"^- `(\w+)`", re.MULTILINE)
     assert [code for code in mistakes.findall(text) if ERROR_CODE.fullmatch(code)] == [

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from nodes.contract.nodes import PaidNode
+from nodes.headless.core_nodes import CORE_TITLES
 from nodes.table import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS
 
 SNAPSHOT = Path(__file__).with_name("node_table.json")
@@ -105,3 +106,9 @@ def test_the_browser_knows_which_nodes_pay() -> None:
     script = (Path(__file__).parents[1] / "web" / "js" / "nodes.js").read_text(encoding="utf-8")
     (names,) = re.findall(r"PAID = new Set\(\s*\[(.+?)\]", script)
     assert [f"Lumenfall{name}" for name in re.findall(r'"(\w+)"', names)] == PAID
+
+
+def test_no_node_is_called_as_one_of_comfyuis_own() -> None:
+    assert not {name.casefold() for name in NODE_DISPLAY_NAME_MAPPINGS.values()} & {
+        name.casefold() for name in CORE_TITLES.values()
+    }

@@ -10,7 +10,7 @@ from ..contract.nodes import PaidNode
 from ..errors import LumenfallError, StoreError
 from ..host import Host
 from ..purchase.session import Session
-from ..spend import typical_seconds
+from ..spend import Experience, experiences
 from .own_loop import aside
 
 
@@ -26,12 +26,12 @@ async def _list(host: Host, refresh: bool) -> dict[str, Any]:
     session = Session(host)
     found = await _refreshed(session) if refresh else session.catalogue.known()
     figures = session.settings.prices
-    seconds = _seconds(session)
+    known = _experiences(session)
     # What the user has a price for is a model, also where no list has it.
     unlisted = [Model(id=slug) for slug in figures if found.find(slug) is None]
     models = [*found.models, *unlisted]
     return {
-        "models": [_described(model, figures.get(model.id), seconds.get(model.id)) for model in models],
+        "models": [_described(model, figures.get(model.id), known.get(model.id)) for model in models],
         # Not offered, but named by older workflows.
         "ended": [_described(model, None, None) for model in ended().models if found.find(model.id) is None],
         "source": found.source,
@@ -61,14 +61,14 @@ async def _refreshed(session: Session) -> ModelList:
         return replace(session.catalogue.known(), failure=f"{error.message} {error.hint}".strip())
 
 
-def _seconds(session: Session) -> dict[str, float]:
+def _experiences(session: Session) -> dict[str, Experience]:
     try:
-        return typical_seconds(session.journal)
+        return experiences(session.journal)
     except StoreError:
         return {}
 
 
-def _described(model: Model, figure: float | None, seconds: float | None) -> dict[str, Any]:
+def _described(model: Model, figure: float | None, known: Experience | None) -> dict[str, Any]:
     return {
         "id": model.id,
         "name": model.name or model.id,
@@ -84,5 +84,7 @@ def _described(model: Model, figure: float | None, seconds: float | None) -> dic
         "aliases": [*model.aliases, *model.snapshots],
         "mask": model.takes_mask,
         "transparency": model.transparency,
-        "seconds": seconds,
+        "seconds": known and known.seconds,
+        "calls": known.calls if known else 0,
+        "brought": known.brought if known else 0,
     }

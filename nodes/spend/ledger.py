@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .database import Database
 
 SAMPLE = 500
-"""Calls from which it is told how long a model takes."""
+"""Calls from which it is told how long a model takes, and how often it brings pictures."""
 
 PAGE = 1000
 """Calls that are read at a time where there may be any number."""
@@ -192,14 +192,31 @@ def _is_held(database: Database, folder: Path, key: str) -> bool:
     return False
 
 
-def typical_seconds(journal: Journal) -> dict[str, float]:
-    """How long each model took, in the middle, as far as it was asked. Raises StoreError."""
-    times: dict[str, list[float]] = defaultdict(list)
-    for call in newest(journal, SAMPLE):
-        if call.seconds and call.pictures:
-            times[call.model].append(call.seconds)
+@dataclass(frozen=True)
+class Experience:
+    """What the user's last calls tell of a model: how many have ended, how many of them brought pictures, and how long
+    those took, in the middle; None where none did.
+    """
 
-    return {model: round(statistics.median(seconds), 1) for model, seconds in times.items()}
+    calls: int
+    brought: int
+    seconds: float | None
+
+
+def experiences(journal: Journal) -> dict[str, Experience]:
+    """What is known of each model, as far as it was asked, refusals included. Raises StoreError."""
+    from .tables import calls
+
+    ended: dict[str, list[Call]] = defaultdict(list)
+    for call in _read(journal, calls.c.state != State.SENT.value, last=SAMPLE):
+        ended[call.model].append(call)
+    return {model: _experience(known) for model, known in ended.items()}
+
+
+def _experience(ended: Sequence[Call]) -> Experience:
+    seconds = [call.seconds for call in ended if call.seconds and call.pictures]
+    brought = sum(call.state not in (State.LOST, State.REFUSED) for call in ended)
+    return Experience(len(ended), brought, round(statistics.median(seconds), 1) if seconds else None)
 
 
 def with_picture(journal: Journal, sha256: str) -> list[Call]:

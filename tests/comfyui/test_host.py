@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import urllib.error
 from dataclasses import replace
 from typing import Any
@@ -16,6 +15,7 @@ from playwright.sync_api import Page
 from nodes.headless.sandbox import FAULTS
 from nodes.table import NODE_CLASS_MAPPINGS
 from tests.comfyui.conftest import EXAMPLES, KEY, ComfyUI, until
+from tests.templates import TEMPLATES, api, ui
 
 
 def generate(number: int = 1, **inputs: Any) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def test_every_node_loads_and_nothing_is_warned_of(comfyui: ComfyUI) -> None:
 
 @pytest.mark.parametrize("name", ["generate", "inpaint", "variations"])
 def test_the_examples_run(comfyui: ComfyUI, name: str) -> None:
-    prompt = json.loads((EXAMPLES / "api" / f"{name}.json").read_text(encoding="utf-8"))
+    prompt = api(name)
     entry = comfyui.run(prompt)
     assert entry["status"]["status_str"] == "success"
     pictures = [np.asarray(Image.open(io.BytesIO(content))) for content in comfyui.pictures(entry)]
@@ -177,17 +177,17 @@ def test_the_key_is_in_nothing_that_comfyui_serves(comfyui: ComfyUI) -> None:
         assert KEY.partition(".")[2].encode() not in content
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in EXAMPLES.glob("*.json")))
+@pytest.mark.parametrize("name", sorted(TEMPLATES))
 def test_an_example_opens_and_means_what_its_twin_says(page: Page, name: str) -> None:
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text))
-    saved = json.loads((EXAMPLES / f"{name}.json").read_text(encoding="utf-8"))
+    saved = ui(name)
     page.evaluate("async graph => { await window.app.loadGraphData(graph) }", saved)
     prompt = page.evaluate("async () => (await window.app.graphToPrompt()).output")
-    twin = json.loads((EXAMPLES / "api" / f"{name}.json").read_text(encoding="utf-8"))
+    exported = api(name)
 
     def meaning(graph: dict[str, Any]) -> dict[str, Any]:
         return {node_id: (node["class_type"], node["inputs"]) for node_id, node in graph.items()}
 
-    assert meaning(prompt) == meaning(twin)
+    assert meaning(prompt) == meaning(exported)
     assert not [text for text in complaints if "lumenfall" in text.lower()]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from typing import Any
 from urllib.error import HTTPError
 
@@ -13,6 +12,7 @@ from PIL import Image
 from playwright.sync_api import Page
 
 from tests.comfyui.conftest import EXAMPLES, ComfyUI
+from tests.templates import api, ui
 
 SIZES = {
     "zoom-inpaint": [(1024, 768)],
@@ -31,7 +31,7 @@ def pictures(comfyui: ComfyUI, graph: dict[str, Any]) -> list[Image.Image]:
 
 @pytest.mark.parametrize("name", SIZES)
 def test_the_examples_run(comfyui: ComfyUI, name: str) -> None:
-    made = pictures(comfyui, json.loads((EXAMPLES / "api" / f"{name}.json").read_text(encoding="utf-8")))
+    made = pictures(comfyui, api(name))
     assert sorted(picture.size for picture in made) == sorted(SIZES[name])
     original = np.asarray(Image.open(EXAMPLES / "input" / "balloon.png"))[..., :3]
     if name == "zoom-inpaint":
@@ -117,7 +117,7 @@ def test_a_mask_that_was_painted_too_small_is_refused_before_it_costs(comfyui: C
 
 
 def test_the_sockets_of_edit_appear_as_they_are_used(page: Page) -> None:
-    saved = json.loads((EXAMPLES / "edit.json").read_text(encoding="utf-8"))
+    saved = ui("edit")
     page.evaluate("async graph => { await window.app.loadGraphData(graph) }", saved)
     shown = "window.app.graph.getNodeById(3).inputs.map(input => input.name).filter(name => name.startsWith('image'))"
     page.wait_for_function(f"{shown}.join() === 'image,image_2,image_3'")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from tests.e2e.sites import EXAMPLES
+from tests.templates import api, ui
 
 GENERATE, SAVE = 1, 2
 """Ids in :func:`generate`."""
@@ -57,8 +56,7 @@ def generate(prompt: str = "a red fox", model: str = "gpt-image-2", seed: int = 
 
 def example(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """An example workflow, and its twin in API format."""
-    twin = EXAMPLES / "api" / f"{name}.json"
-    return json.loads((EXAMPLES / f"{name}.json").read_text("utf-8")), json.loads(twin.read_text("utf-8"))
+    return ui(name), api(name)
 
 
 def meaning(prompt: dict[str, Any]) -> dict[str, Any]:

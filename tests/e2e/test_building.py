@@ -16,7 +16,8 @@ from nodes.headless.playground.folders import PACK_ROOT
 from tests.e2e.canvas import READY, Canvas
 from tests.e2e.conftest import open_page
 from tests.e2e.graphs import GENERATE, example, generate, meaning
-from tests.e2e.sites import EXAMPLES, Site
+from tests.e2e.sites import Site
+from tests.templates import TEMPLATES
 
 numbers = itertools.count()
 CORPUS = sorted((Path(__file__).parent / "corpus").glob("*/*.json"))
@@ -114,7 +115,7 @@ def own_values(prompt: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-NAMES = sorted(path.stem for path in EXAMPLES.glob("*.json"))
+NAMES = sorted(TEMPLATES)
 
 
 # An app is a workflow with another face; test_apps.py opens them too.

@@ -11,8 +11,8 @@ from playwright.sync_api import expect
 
 from tests.e2e.canvas import READY, Canvas
 from tests.e2e.graphs import GENERATE, example, generate
-from tests.e2e.sites import EXAMPLES
 from tests.faults.world import Gate
+from tests.templates import twin
 
 numbers = itertools.count(1)
 EDIT, LOAD = 3, 2
@@ -220,7 +220,7 @@ def test_a_file_that_is_opened_beside_a_workflow_takes_nothing_from_it(canvas: C
     path = canvas.page.evaluate(opened)
     canvas.page.evaluate(
         "async text => await window.app.handleFile(new File([text], 'edit.json', {type: 'application/json'}))",
-        (EXAMPLES / "api" / "edit.json").read_text(encoding="utf-8"),
+        twin("edit").read_text(encoding="utf-8"),
     )
     canvas.page.wait_for_function("() => window.graph.nodes.some(node => node.type === 'LumenfallEdit')")
     canvas.settle()

@@ -26,6 +26,7 @@ from nodes.routes import MAX_BODY, install, install_in_comfyui
 from nodes.spend import Call, State
 from nodes.table import NODE_CLASS_MAPPINGS
 from tests.routes.page import GENERATE, GRAPH, HEADERS, KEY, OTHER, Routes
+from tests.templates import twin
 
 
 def test_the_key_goes_in_and_out_of_nothing(routes: Routes, locked: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
@@ -84,6 +85,7 @@ def test_models_say_what_each_node_needs_and_how_long_each_took(routes: Routes) 
     (model,) = [model for model in listed["models"] if model["id"] == "gpt-image-2"]
     assert model["price"] == 0.053 and model["modes"] == ["edit", "generate"] and model["mask"] is True
     assert model["transparency"] is False and model["seconds"] is not None
+    assert (model["calls"], model["brought"]) == (1, 1)
     assert listed["nodes"]["LumenfallInpaint"] == {"modes": ["edit"], "images": 1, "mask": True}
     assert listed["nodes"]["LumenfallGenerate"] == {"modes": ["generate"], "images": 0, "mask": False}
     assert "LumenfallEstimate" not in listed["nodes"]
@@ -176,7 +178,7 @@ def test_the_time_of_a_model_is_the_median_of_the_users_own(routes: Routes) -> N
 
 
 def test_the_estimate_is_that_of_the_command_line(routes: Routes, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = Path(__file__).parents[2] / "example_workflows" / "api" / "generate.json"
+    file = twin("generate")
     monkeypatch.setenv("LUMENFALL_DATA_DIR", str(routes.data_dir))
     told = estimate_file(file, [], file.parent, in_sandbox=False).as_dict()
     assert told["total"] > 0

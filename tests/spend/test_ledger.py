@@ -14,11 +14,13 @@ from nodes.spend import (
     Call,
     Caller,
     Counted,
+    Experience,
     Journal,
     Limits,
     State,
     counted,
     entries,
+    experiences,
     in_the_air,
     kept,
     nanos,
@@ -26,7 +28,6 @@ from nodes.spend import (
     picture_count,
     total,
     totals,
-    typical_seconds,
     uncertain,
     uncertain_count,
     with_picture,
@@ -232,9 +233,10 @@ def test_a_call_is_in_the_air_as_long_as_somebody_holds_its_lock(journal: Journa
     assert in_the_air(journal) == []
 
 
-def test_the_typical_time_is_that_of_calls_that_brought_pictures(journal: Journal) -> None:
-    assert typical_seconds(journal) == {}
+def test_how_a_model_did_is_told_of_all_its_calls_and_its_time_of_those_that_brought_pictures(journal: Journal) -> None:
+    assert experiences(journal) == {}
     booked(journal, None, state=State.LOST, charged=Charged.UNKNOWN, pictures=0)
+    booked(journal, None, state=State.REFUSED, charged=Charged.NO, pictures=0)
     for _ in range(3):
         booked(journal, "0.01")
-    assert typical_seconds(journal) == {"flux.2-pro": 1.5}
+    assert experiences(journal) == {"flux.2-pro": Experience(calls=5, brought=3, seconds=1.5)}

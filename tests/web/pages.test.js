@@ -16,6 +16,17 @@ test("a card takes the place of the earlier one about the same, and the oldest m
   assert.deepEqual(told(), ["third", "fourth", "fifth"]);
 });
 
+test("the focus goes back to where it was when the card that has it is closed", () => {
+  const elsewhere = document.body.appendChild(document.createElement("button"));
+  elsewhere.focus();
+  showToast({ title: "a", text: "sixth", actions: [{ text: "go", run: () => {} }] });
+  const button = [...document.querySelectorAll(".lumenfall-toast footer button")].at(-1);
+  button.focus();
+  button.click();
+  assert.equal(document.activeElement, elsewhere);
+  elsewhere.remove();
+});
+
 test("amounts are read line by line, and a line that is none is named", () => {
   assert.deepEqual(amountsIn("fal/x 0.04\n  \nEUR: 1.1"), { "fal/x": 0.04, EUR: 1.1 });
   assert.equal(wrongLine("fal/x 0.04\nfal/y four"), "fal/y four");

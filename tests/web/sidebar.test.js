@@ -20,7 +20,7 @@ beforeEach(async () => {
   answers.clear();
   answers.set("/lumenfall/spend", spend);
   answers.set("/lumenfall/balance", { amount: null, currency: null, reason: "none" });
-  answers.set("/lumenfall/calls", () => ({ running, calls: [], more: false }));
+  answers.set("/lumenfall/calls", () => ({ running, calls: [call("an earlier one", { pictures: [], cost: 0.1 })], more: false }));
   app.tab ?? registerSidebar();
   root = document.body.appendChild(document.createElement("div"));
   app.tab.render(root);
@@ -111,4 +111,23 @@ test("polls leave what is shown alone, and speak of nothing but how much runs", 
   running = [call("a kite", { stoppable: false })];
   await pass(2000);
   assert.equal(root.querySelector(".lumenfall-running button"), null);
+});
+
+test("before anything was made it says what to do, and leads to the key until there is one", async () => {
+  app.tab.destroy();
+  answers.set("/lumenfall/calls", () => ({ running: [], calls: [], more: false }));
+  for (const isSet of [false, true]) {
+    answers.set("/lumenfall/settings", { key: { set: isSet } });
+    app.tab.render(root);
+    await settled();
+    const first = root.querySelector(".lumenfall-first");
+    assert.equal(first.hidden, false);
+    assert.equal(first.querySelectorAll("p").length, 3);
+    assert.deepEqual(
+      [...first.querySelectorAll("button")].map((button) => button.textContent),
+      [isSet ? "sidebar.firstTemplate" : "sidebar.firstKey"],
+    );
+    assert.equal(root.querySelector(".lumenfall-history").hidden, true);
+    app.tab.destroy();
+  }
 });

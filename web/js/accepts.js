@@ -66,6 +66,11 @@ function nameOf(model) {
 export function namesOf(slugs) {
   if (!slugs?.length) return t("node.linkedModel");
   if (slugs.length > 1) return t("node.severalModels", { count: slugs.length });
-  const model = findModel(slugs[0]);
-  return model ? nameOf(model) : slugs[0];
+  return nameOfSlug(slugs[0]);
+}
+
+/** What people call the model of a slug; the slug itself where the model is not known. */
+export function nameOfSlug(slug) {
+  const model = findModel(slug);
+  return model ? nameOf(model) : slug;
 }

@@ -23,7 +23,7 @@ import {
   workflowId,
 } from "./host/graph.js";
 import { findModel } from "./models.js";
-import { OPTIONS, canChoose, chooseModel, isOurs, isPaid, slugsOf, worthOf } from "./nodes.js";
+import { OPTIONS, canChoose, chooseContenders, chooseModel, contendersOf, isOurs, isPaid, slugsOf, worthOf } from "./nodes.js";
 import { IDLE, forget, inherit, recall, together } from "./outcomes.js";
 import { openPicker } from "./picker.js";
 import { quoteOf, wouldRun } from "./quotes.js";
@@ -218,10 +218,12 @@ class PaidBar extends Bar {
 
   pick() {
     const { node } = this;
+    const contenders = contendersOf(node);
     openPicker({
       nodeClass: classOf(node),
       current: slugsOf(node)?.[0] ?? "",
-      onpick: (slug) => chooseModel(node, slug),
+      contenders,
+      onpick: (picked) => (contenders ? chooseContenders(node, picked) : chooseModel(node, picked)),
     });
   }
 

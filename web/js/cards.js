@@ -111,7 +111,7 @@ async function copy(text, button) {
     button.textContent = t("errors.copied");
   } catch {
     // Only pages over https, or of this machine, may: what is selected is copied by hand.
-    window.getSelection()?.selectAllChildren(button.closest("article"));
+    window.getSelection()?.selectAllChildren(button.closest(".lumenfall-toast"));
   }
 }
 

@@ -6,6 +6,7 @@ import { showInApps } from "./app_mode.js";
 import { askBeforeRuns } from "./ask.js";
 import { addBar, barOf, refreshBars } from "./bar.js";
 import { element } from "./element.js";
+import { watchEnded } from "./ended.js";
 import { readThreshold } from "./estimate.js";
 import { hearRuns } from "./events.js";
 import { layOut } from "./folding.js";
@@ -59,7 +60,7 @@ registerExtension({
   setup() {
     const steps = [hearChanges, hearRuns, () => onChange(refreshBars), () => onModels(changed), () => onLanguage(changed)];
     // Whoever saves the settings reads the models anew.
-    steps.push(() => onModels(readThreshold), askBeforeRuns, watchQuotes, showTotal, showInApps, registerSidebar, loadModels);
+    steps.push(() => onModels(readThreshold), askBeforeRuns, watchQuotes, watchEnded, showTotal, showInApps, registerSidebar, loadModels);
     // It may be another version of the server, or the first that answers.
     steps.push(() => listen("reconnected", () => loadModels()));
     for (const step of steps) {

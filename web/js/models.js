@@ -3,7 +3,8 @@
 import { get, told } from "./server.js";
 
 /**
- * A model as /lumenfall/models lists it: `price` of one picture, `seconds` that it takes, `ends` as YYYY-MM-DD.
+ * A model as /lumenfall/models lists it: `price` of one picture, `ends` as YYYY-MM-DD. Of the user's own
+ * last `calls` so many `brought` pictures, in so many `seconds`.
  *
  * @typedef {object} Model
  * @property {string} id
@@ -13,6 +14,8 @@ import { get, told } from "./server.js";
  * @property {number | null} price
  * @property {string} currency
  * @property {number | null} seconds
+ * @property {number} calls
+ * @property {number} brought
  * @property {string[] | null} parameters
  * @property {string[] | null} sizes
  * @property {number | null} max_images

@@ -1,5 +1,6 @@
 // The pack's nodes: which models they ask, and what they are worth.
 
+import { change } from "./host/changes.js";
 import { classOf, hasWidget, isSettable, nodeBefore, setWidget, valueOf } from "./host/graph.js";
 import { findModel } from "./models.js";
 import { t } from "./text.js";
@@ -61,6 +62,27 @@ export function canChoose(node) {
 export function chooseModel(node, slug) {
   const chooser = chooserOf(node);
   if (chooser) setWidget(chooser, "model", slug);
+}
+
+/** The slugs that a comparison asks, where all of them can be chosen; null for any other node. */
+export function contendersOf(node) {
+  const all = classOf(node) === COMPARE && ["model", "more_models"].every((name) => isSettable(node, name));
+  return all ? slugsOf(node) : null;
+}
+
+/** Choose all models of a comparison. */
+export function chooseContenders(node, slugs) {
+  change(() => {
+    setWidget(node, "model", slugs[0]);
+    setWidget(node, "more_models", slugs.slice(1).join("\n"));
+  });
+}
+
+/** Choose `slug` wherever the node asks the model `former`. */
+export function replaceModel(node, former, slug) {
+  const all = contendersOf(node);
+  if (all) chooseContenders(node, [...new Set(all.map((each) => (each === former ? slug : each)))]);
+  else chooseModel(node, slug);
 }
 
 /**

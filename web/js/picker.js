@@ -1,9 +1,11 @@
 // The model picker: a dialog with a search field, filters, and a list that says what each model takes and costs.
 
-import { successorsOf } from "./accepts.js";
+import { nameOfSlug, successorsOf } from "./accepts.js";
+import { Contenders } from "./contenders.js";
 import { openDialog } from "./dialog.js";
 import { element } from "./element.js";
-import { findModel, fits, hasEnded, knownModels, loadModels, onModels } from "./models.js";
+import { beginsWith, isCalled, makerOf } from "./makers.js";
+import { findModel, fits, hasEnded, isEnding, knownModels, loadModels, onModels } from "./models.js";
 import { ago, date, money, t } from "./text.js";
 
 const RECENT = "Lumenfall.recent";
@@ -44,16 +46,23 @@ function recentSlugs() {
   }
 }
 
-/** Let the user choose a model for a node of this class; `onpick` gets its slug. */
+/**
+ * Let the user choose a model for a node of this class; `onpick` gets its slug. Where several `contenders` are asked it
+ * stays open for all of them, and `onpick` gets their slugs each time.
+ *
+ * @param {{nodeClass: string | undefined, current: string, contenders?: string[] | null, onpick: (picked: any) => unknown}} choice
+ */
 export function openPicker(choice) {
   const picker = new Picker(choice);
-  const stop = onModels(() => picker.list());
+  const stop = onModels(() => picker.listAnew());
   openDialog({
     title: t("picker.title"),
     className: "lumenfall-picker",
     render: (body, close) => picker.fill(body, close),
     onclose: stop,
   });
+  // How models did in the user's own calls changes with each of them.
+  loadModels();
 }
 
 class Picker {
@@ -62,12 +71,14 @@ class Picker {
   /** @type {HTMLElement} */ rows;
   /** @type {HTMLElement} */ source;
   /** @type {HTMLButtonElement} */ refresh;
-  /** @type {string[]} */ pickable;
+  /** The rows that can be picked. @type {HTMLElement[]} */ pickable;
 
-  constructor({ nodeClass, current, onpick }) {
+  /** @param {Parameters<typeof openPicker>[0]} choice */
+  constructor({ nodeClass, current, contenders, onpick }) {
     this.nodeClass = nodeClass;
     this.current = current;
     this.onpick = onpick;
+    this.contenders = contenders ? new Contenders(contenders, (slug) => this.turnTo(slug), onpick) : null;
     this.filters = new Set();
     this.order = "recommended";
     this.active = 0;
@@ -93,6 +104,8 @@ class Picker {
       class: "lumenfall-models",
       role: "listbox",
       "aria-label": t("picker.title"),
+      tabIndex: 0,
+      onkeydown: (event) => this.steer(event),
     });
     this.source = element("span", { class: "lumenfall-muted", role: "status" });
     this.refresh = element("button", {
@@ -103,6 +116,7 @@ class Picker {
     });
     const chips = Object.keys(FILTERS).map((name) => this.chip(name));
     body.append(
+      this.contenders?.root ?? "",
       this.search,
       element(
         "div",
@@ -111,9 +125,26 @@ class Picker {
         this.orderMenu(),
       ),
       this.rows,
-      element("footer", {}, this.source, this.refresh),
+      element("footer", {}, this.source, this.refresh, this.contenders ? this.doneButton() : null),
     );
     this.list();
+  }
+
+  doneButton() {
+    return element("button", {
+      class: "lumenfall-button primary",
+      type: "button",
+      text: t("picker.done"),
+      onclick: this.close,
+    });
+  }
+
+  /** Choose in the place of another contender. */
+  turnTo(slug) {
+    this.current = slug;
+    this.search.value = "";
+    this.list();
+    this.search.focus();
   }
 
   chip(name) {
@@ -150,14 +181,13 @@ class Picker {
 
   /** The models that are asked for: usable ones first, and of them those used last. */
   found() {
-    const words = this.search.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const words = this.search.value.trim();
     const { models, ended } = knownModels();
     // A model that is not offered any more is shown to whoever names it.
-    const named = ended.filter((model) => words.length || findModel(this.current) === model);
-    const matching = [...models, ...named].filter((model) => {
-      const text = [model.id, model.name, ...model.aliases].join(" ").toLowerCase();
-      return words.every((word) => text.includes(word)) && [...this.filters].every((name) => FILTERS[name](model));
-    });
+    const named = ended.filter((model) => words || findModel(this.current) === model);
+    const matching = [...models, ...named].filter(
+      (model) => isCalled(model, words) && [...this.filters].every((name) => FILTERS[name](model)),
+    );
     const sorted = matching.sort(ORDERS[this.order]);
     const recent = recentSlugs();
     const usable = sorted.filter((model) => fits(model, this.nodeClass));
@@ -173,29 +203,48 @@ class Picker {
   list() {
     const { recent, usable, unusable } = this.found();
     const typed = this.search.value.trim();
-    const isSlug = /^[!-~]+$/.test(typed) && /[./-]/.test(typed) && findModel(typed)?.id !== typed;
-    this.pickable = [...recent, ...usable].map((model) => model.id);
-    if (isSlug) this.pickable.push(typed);
-    this.active = Math.max(0, typed ? 0 : this.pickable.indexOf(this.current));
+    const isFound = recent.length + usable.length > 0;
+    const isSlug = /^[!-~]+$/.test(typed) && (/[./-]/.test(typed) || !isFound) && findModel(typed)?.id !== typed;
     this.rows.replaceChildren(
-      ...this.group(
-        recent.length ? t("picker.recent") : null,
-        recent.map((model) => this.row(model)),
-      ),
-      ...this.group(
-        recent.length && usable.length ? t("picker.others") : null,
-        usable.map((model) => this.row(model)),
-      ),
-      ...(isSlug ? [this.typedRow(typed)] : []),
-      ...this.group(
-        t("picker.unusable"),
-        unusable.map((model) => this.row(model)),
-      ),
+      ...this.group(recent.length ? t("picker.recent") : null, this.rowsOf(recent)),
+      ...this.group(recent.length && usable.length ? t("picker.others") : null, this.rowsOf(usable)),
+      ...(isSlug ? [this.slugRow(typed, t("picker.useSlug", { slug: typed }), this.end(findModel(typed)))] : []),
+      ...this.group(t("picker.unusable"), this.rowsOf(unusable)),
     );
+    this.pickable = [.../** @type {NodeListOf<HTMLElement>} */ (this.rows.querySelectorAll("[data-slug]"))];
+    // Whoever has typed a whole name means it, also where it is that of a snapshot, or of a model at one provider.
+    const isWhole = typed.includes("/") || findModel(typed);
+    const wanted = typed ? (isWhole ? typed : null) : this.current;
+    const isWanted = ({ slug = "" }) => (wanted === null ? beginsWith(findModel(slug), typed) : slug === wanted);
+    this.active = Math.max(0, this.pickable.findIndex((row) => isWanted(row.dataset)));
     if (!this.rows.children.length)
       this.rows.append(element("p", { class: "lumenfall-muted", text: t("picker.none") }));
     this.mark();
     this.tellSource();
+  }
+
+  /** The same with what is known by now; the row that Enter picks stays. */
+  listAnew() {
+    const slug = this.pickable[this.active]?.dataset.slug;
+    this.list();
+    const again = this.pickable.findIndex((row) => row.dataset.slug === slug);
+    if (again < 0) return;
+    this.active = again;
+    this.mark();
+  }
+
+  rowsOf(models) {
+    return models.flatMap((model) => [this.row(model), ...this.successorRows(model)]);
+  }
+
+  /** What comes after a model that ends is picked in its place with one click. */
+  successorRows(model) {
+    if (!isEnding(model) || !fits(model, this.nodeClass)) return [];
+    return model.successors.map((slug) => {
+      const row = this.slugRow(slug, t("picker.instead", { model: nameOfSlug(slug) }));
+      row.classList.add("lumenfall-successor");
+      return row;
+    });
   }
 
   group(name, rows) {
@@ -204,9 +253,8 @@ class Picker {
 
   row(model) {
     const usable = fits(model, this.nodeClass);
-    const facts = Object.keys(FILTERS)
-      .filter((name) => name !== "several" && FILTERS[name](model))
-      .map((name) => t(`picker.${name}`));
+    const abilities = Object.keys(FILTERS).filter((name) => name !== "several" && FILTERS[name](model));
+    const facts = [makerOf(model.id), ...abilities.map((name) => t(`picker.${name}`))].filter(Boolean);
     if (model.max_images > 1) facts.push(t("picker.pictures", { count: model.max_images }));
     return element(
       "div",
@@ -215,7 +263,6 @@ class Picker {
         role: "option",
         "aria-selected": "false",
         "aria-disabled": String(!usable),
-        "aria-label": `${model.name} ${model.id}`,
         dataset: usable ? { slug: model.id } : {},
         onclick: () => usable && this.pick(model.id),
       },
@@ -241,11 +288,14 @@ class Picker {
           class: "lumenfall-muted",
           text: [
             model.figure ? t("picker.figure") : null,
-            model.seconds ? t("picker.seconds", { count: Math.round(model.seconds) }) : null,
+            model.seconds ? t("picker.seconds", { count: Math.max(1, Math.round(model.seconds)) }) : null,
           ]
             .filter(Boolean)
             .join(" \u00b7 "),
         }),
+        model.calls
+          ? element("div", { class: "lumenfall-muted", text: t("picker.brought", { brought: model.brought, count: model.calls }) })
+          : null,
       ),
     );
   }
@@ -258,11 +308,12 @@ class Picker {
   }
 
   reason() {
-    const [mode] = knownModels().nodes[this.nodeClass]?.modes ?? ["generate"];
+    const [mode] = knownModels().nodes[this.nodeClass ?? ""]?.modes ?? ["generate"];
     return t(`picker.cannot_${mode}`);
   }
 
-  typedRow(slug) {
+  /** @param {string} slug @param {string} text @param {HTMLElement | null} [note] */
+  slugRow(slug, text, note) {
     const properties = {
       class: "lumenfall-row",
       role: "option",
@@ -270,16 +321,7 @@ class Picker {
       dataset: { slug },
       onclick: () => this.pick(slug),
     };
-    return element(
-      "div",
-      properties,
-      element(
-        "div",
-        { class: "lumenfall-what" },
-        element("div", { text: t("picker.useSlug", { slug }) }),
-        this.end(findModel(slug)),
-      ),
-    );
+    return element("div", properties, element("div", { class: "lumenfall-what" }, element("div", { text }), note));
   }
 
   steer(event) {
@@ -287,7 +329,7 @@ class Picker {
     if (!(event.key in steps) && event.key !== "Enter") return;
     // Enter must not press the button that gets the focus back, either.
     event.preventDefault();
-    if (event.key === "Enter") return this.pickable.length && this.pick(this.pickable[this.active]);
+    if (event.key === "Enter") return this.pickable.length && this.pick(this.pickable[this.active].dataset.slug);
     this.active = Math.min(this.pickable.length - 1, Math.max(0, this.active + steps[event.key]));
     this.mark();
   }
@@ -297,7 +339,7 @@ class Picker {
     /** @type {NodeListOf<HTMLElement>} */
     const rows = this.rows.querySelectorAll("[role=option]");
     for (const row of rows) {
-      const active = row.dataset.slug !== undefined && row.dataset.slug === this.pickable[this.active];
+      const active = row === this.pickable[this.active];
       row.setAttribute("aria-selected", String(active));
       row.removeAttribute("id");
       if (!active) continue;
@@ -305,12 +347,15 @@ class Picker {
       // Once the dialog is shown: before, nothing scrolls.
       requestAnimationFrame(() => row.scrollIntoView({ block: "nearest" }));
     }
-    // Set anew, since the same id is another row now.
-    this.search.removeAttribute("aria-activedescendant");
-    if (this.pickable.length) this.search.setAttribute("aria-activedescendant", ACTIVE);
+    for (const steered of [this.search, this.rows]) {
+      // Set anew, since the same id is another row now.
+      steered.removeAttribute("aria-activedescendant");
+      if (this.pickable.length) steered.setAttribute("aria-activedescendant", ACTIVE);
+    }
   }
 
   pick(slug) {
+    if (this.contenders) return this.contenders.put(slug);
     this.close();
     this.onpick(slug);
   }

@@ -117,7 +117,8 @@ class Form {
       ),
     );
     this.body.replaceChildren(form);
-    this.body.querySelector("input:not(:disabled)")?.focus();
+    const usable = ".lumenfall-setting:not([hidden]) :is(input, button):not(:disabled)";
+    /** @type {HTMLElement | null} */ (this.body.querySelector(usable))?.focus();
   }
 
   section(name, ...rows) {

@@ -2,6 +2,7 @@
 
 import { spendChart } from "./chart.js";
 import { element } from "./element.js";
+import { FirstRun } from "./first_run.js";
 import { History } from "./history.js";
 import { addSidebarTab, listen } from "./host/frontend.js";
 import { stopRuns } from "./host/queue.js";
@@ -61,6 +62,7 @@ class Panel {
     this.entries = new Map();
     this.running.append(element("h3", { text: t("sidebar.running") }));
     this.history = new History();
+    this.first = new FirstRun();
     this.trouble = element("p", { class: "lumenfall-error", role: "alert", hidden: true });
     const reload = element("button", {
       class: "lumenfall-button",
@@ -79,6 +81,7 @@ class Panel {
       { class: "lumenfall-sidebar" },
       element("header", {}, element("h2", { text: "Lumenfall" }), element("div", {}, reload, configure)),
       this.trouble,
+      this.first.root,
       this.money,
       this.balance,
       this.count,
@@ -99,6 +102,7 @@ class Panel {
     clearInterval(this.ticking);
     clearTimeout(this.waiting);
     this.history.destroy();
+    this.first.destroy();
     this.root.remove();
   }
 
@@ -130,6 +134,7 @@ class Panel {
       this.showMoney(spend);
       this.showRunning(calls.running);
       await this.history.take(calls);
+      await this.showFirst(!calls.calls.length && !calls.running.length);
       this.trouble.hidden = true;
       this.failures = 0;
     } catch (error) {
@@ -139,6 +144,12 @@ class Panel {
     if (this.gone) return;
     if (this.failures) this.refreshIn(Math.min(PATIENCE, POLL * 2 ** this.failures));
     else if (this.entries.size || this.isBusy) this.refreshIn(POLL);
+  }
+
+  /** Before anything was made there is nothing to count or to look for. */
+  async showFirst(isFirst) {
+    await this.first.show(isFirst);
+    for (const part of [this.money, this.balance, this.history.root]) part.hidden = isFirst;
   }
 
   complain(error) {

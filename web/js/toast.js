@@ -28,9 +28,15 @@ export function showToast({ kind = "info", title, text, facts = [], link, action
     placeOnPage(stack);
   }
   if (key) closeToast(key);
-  const close = () => card.remove();
+  /** @type {HTMLElement | null} */
+  let before = null; // where the focus came from
+  const close = () => {
+    const hadFocus = card.contains(document.activeElement);
+    card.remove();
+    if (hadFocus) before?.focus();
+  };
   const card = element(
-    "article",
+    "div",
     { class: `lumenfall-toast ${kind}`, role: kind === "error" ? "alert" : "status", dataset: key ? { key } : {} },
     element(
       "header",
@@ -71,6 +77,9 @@ export function showToast({ kind = "info", title, text, facts = [], link, action
         )
       : null,
   );
+  card.addEventListener("focusin", ({ relatedTarget }) => {
+    if (relatedTarget instanceof HTMLElement && !card.contains(relatedTarget)) before = relatedTarget;
+  });
   stack.append(card);
   while (stack.children.length > MOST) stack.firstElementChild?.remove();
   if (seconds) setTimeout(close, seconds * 1000);

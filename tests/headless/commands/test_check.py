@@ -15,7 +15,7 @@ from PIL.PngImagePlugin import PngInfo
 from nodes.headless.reading import content_of
 from nodes.headless.sharing import names
 from tests.headless.conftest import Command
-from tests.test_examples import EXAMPLES, api, ui
+from tests.templates import api, template, ui
 
 KEY = "lmnfl_key_abc.TOPSECRET99"
 OTHER = "sk-proj-0123456789abcdefghij"
@@ -121,7 +121,7 @@ def test_a_text_in_a_text_of_a_request_is_left_to_the_letter_where_nothing_is_to
 
 
 def test_nothing_to_mend_is_told_with_the_price(command: Command) -> None:
-    printed = command("check", str(EXAMPLES / "generate.json"), "--sandbox")
+    printed = command("check", str(template("generate")), "--sandbox")
     assert printed.code == 0 and "Nothing to mend." in printed.out and "To run it costs about 0.0" in printed.out
 
 

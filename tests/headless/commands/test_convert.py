@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.headless.conftest import Command
-from tests.test_examples import EXAMPLES, NAMES, api
+from tests.templates import TEMPLATES, api, template
 
 LOCAL = "mix-with-local-models"
 
@@ -19,18 +19,18 @@ def bare(graph: dict[str, Any]) -> dict[str, Any]:
     return {name: {"class_type": node["class_type"], "inputs": node["inputs"]} for name, node in graph.items()}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", sorted(TEMPLATES))
 def test_an_example_becomes_its_twin(name: str, command: Command) -> None:
-    printed = command("convert", str(EXAMPLES / f"{name}.json"))
+    printed = command("convert", str(template(name)))
     assert (printed.code, printed.err) == (0, "")
     assert bare(printed.json) == bare(api(name))
 
 
 def test_it_writes_a_file_where_one_is_named(command: Command, tmp_path: Path) -> None:
-    printed = command("convert", str(EXAMPLES / "generate.json"), "--output", "made.json")
+    printed = command("convert", str(template("generate")), "--output", "made.json")
     assert (printed.code, printed.out) == (0, "")
     assert bare(json.loads((tmp_path / "made.json").read_text())) == bare(api("generate"))
-    assert command("convert", str(EXAMPLES / "generate.json"), "--output", "no/such/folder.json").code == 2
+    assert command("convert", str(template("generate")), "--output", "no/such/folder.json").code == 2
 
 
 def test_what_only_comfyui_can_name_is_no_graph(command: Command, tmp_path: Path) -> None:

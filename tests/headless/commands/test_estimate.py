@@ -18,9 +18,9 @@ import pytest
 from nodes.headless import cli
 from nodes.headless.sandbox import Sandbox
 from tests.faults.world import LONGEST
+from tests.templates import EXAMPLES, template, twin
 
 ROOT = Path(__file__).parents[3]
-EXAMPLES = ROOT / "example_workflows" / "api"
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -44,24 +44,24 @@ def lumenfall(
 
 
 def test_the_estimate_is_what_the_run_then_costs(lumenfall: Command, sandbox: Sandbox) -> None:
-    code, out, err = lumenfall("estimate", EXAMPLES / "variations.json", "--json")
+    code, out, err = lumenfall("estimate", twin("variations"), "--json")
     found = json.loads(out)
     assert (code, err, found["status"], found["errors"]) == (0, "", "success", [])
     assert sandbox.bill == []
-    _, out, _ = lumenfall("run", EXAMPLES / "variations.json", "--json")
+    _, out, _ = lumenfall("run", twin("variations"), "--json")
     assert found["total"] == pytest.approx(json.loads(out)["cost"]) == pytest.approx(float(sandbox.billed))
 
-    code, out, _ = lumenfall("estimate", EXAMPLES / "variations.json")
+    code, out, _ = lumenfall("estimate", twin("variations"))
     assert code == 0 and "store" in out and "Total: about 0 USD for 3 pictures, 3 replayed" in out
 
 
 def test_the_file_that_people_share_is_priced_like_its_twin(lumenfall: Command) -> None:
-    priced = [lumenfall("estimate", folder / "compare.json", "--json") for folder in (EXAMPLES, EXAMPLES.parent)]
+    priced = [lumenfall("estimate", form("compare"), "--json") for form in (twin, template)]
     assert priced[0] == priced[1] and priced[0][0] == 0
 
 
 def test_people_get_a_row_for_each_paid_node(lumenfall: Command) -> None:
-    code, out, _ = lumenfall("estimate", EXAMPLES / "generate.json", "--set", "Generate Image.n=4")
+    code, out, _ = lumenfall("estimate", twin("generate"), "--set", "Generate Image.n=4")
     row, total = out.splitlines()
     assert code == 0 and "Generate Image" in row and "4 pictures" in row and "dry run" in row
     assert total == "Total: about 0.212 USD for 4 pictures"
@@ -73,14 +73,14 @@ def test_a_server_that_takes_dry_runs_for_orders_is_sent_one_by_all_processes(
     monkeypatch.setattr("nodes.headless.sandbox.log.Received.is_dry_run", property(lambda _: False))
     for seed, billed in ((1, 1), (2, 1), (3, 1)):
         monkeypatch.setattr("nodes.purchase.charged_dry_runs._marked", set())
-        code, out, err = lumenfall("estimate", EXAMPLES / "generate.json", "--set", f"Generate Image.seed={seed}")
+        code, out, err = lumenfall("estimate", twin("generate"), "--set", f"Generate Image.seed={seed}")
         assert len(sandbox.bill) == billed
         assert ("took it for the order" in out + err) == (seed == 1)
     assert code == 0 and "dry run" not in out
 
 
 def test_it_writes_nothing_beside_the_workflow(lumenfall: Command, tmp_path: Path) -> None:
-    lumenfall("estimate", EXAMPLES / "inpaint.json", "--sandbox")
+    lumenfall("estimate", twin("inpaint"), "--sandbox")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -88,18 +88,18 @@ def test_it_writes_nothing_beside_the_workflow(lumenfall: Command, tmp_path: Pat
 def test_a_graph_for_comfyui_is_estimated_all_the_same(lumenfall: Command, invert: str) -> None:
     """The mask comes from a local node: what stands in for it must pass every check of masks."""
     change = ("--set", "10.n=2", "--set", f"10.invert={invert}")
-    code, out, _ = lumenfall("estimate", EXAMPLES / "mix-with-local-models.json", "--json", *change)
+    code, out, _ = lumenfall("estimate", twin("mix-with-local-models"), "--json", *change)
     (line,) = json.loads(out)["lines"]
     assert code == 0 and line["approximate"] and line["price"] == pytest.approx(0.106)
 
 
 def test_a_node_that_cannot_be_estimated_exits_1(lumenfall: Command) -> None:
     refused = "LumenfallGenerate.prompt=something forbidden"
-    code, out, _ = lumenfall("estimate", EXAMPLES / "generate.json", "--set", refused, "--json")
+    code, out, _ = lumenfall("estimate", twin("generate"), "--set", refused, "--json")
     found = json.loads(out)
     assert (code, found["status"], found["unknown"]) == (1, "error", 1)
     assert found["lines"][0]["error"]["code"] == "CONTENT_POLICY_VIOLATION"
-    code, out, _ = lumenfall("estimate", EXAMPLES / "generate.json", "--set", refused)
+    code, out, _ = lumenfall("estimate", twin("generate"), "--set", refused)
     assert code == 1 and "Rephrase the prompt" in out and "1 node not known" in out
 
 
@@ -113,7 +113,7 @@ def test_a_node_that_cannot_be_estimated_exits_1(lumenfall: Command) -> None:
 def test_a_wrong_workflow_exits_2(
     lumenfall: Command, sandbox: Sandbox, tmp_path: Path, change: Callable[[Any], None], reason: str
 ) -> None:
-    graph = json.loads((EXAMPLES / "generate.json").read_text(encoding="utf-8"))
+    graph = json.loads((twin("generate")).read_text(encoding="utf-8"))
     change(graph)
     (tmp_path / "w.json").write_text(json.dumps(graph), encoding="utf-8")
     code, out, _ = lumenfall("estimate", "w.json", "--json")
@@ -125,16 +125,16 @@ def test_a_wrong_workflow_exits_2(
 
 
 def test_a_setting_for_a_node_of_comfyui_exits_2(lumenfall: Command) -> None:
-    code, _, err = lumenfall("estimate", EXAMPLES / "mix-with-local-models.json", "--set", "KSampler.seed=2")
+    code, _, err = lumenfall("estimate", twin("mix-with-local-models"), "--set", "KSampler.seed=2")
     assert code == 2 and "node 7 is a KSampler, which only ComfyUI knows" in err
 
 
 def test_the_node_in_a_run_knows_the_core_nodes_too(lumenfall: Command, tmp_path: Path, sandbox: Sandbox) -> None:
-    graph = json.loads((EXAMPLES / "inpaint.json").read_text(encoding="utf-8"))
+    graph = json.loads((twin("inpaint")).read_text(encoding="utf-8"))
     del graph["4"]  # the SaveImage: only the estimate runs
     graph["9"] = {"class_type": "LumenfallEstimate", "inputs": {}}
     (tmp_path / "w.json").write_text(json.dumps(graph), encoding="utf-8")
-    code, out, err = lumenfall("run", "w.json", "--json", "--input", EXAMPLES.parent / "input")
+    code, out, err = lumenfall("run", "w.json", "--json", "--input", EXAMPLES / "input")
     assert (code, err, json.loads(out)["errors"]) == (0, "", [])
     dry_run = next(one for one in sandbox.requests if one.method == "POST")
     # The size of the example's picture, not of a stand-in: Load Image was run.
@@ -147,7 +147,7 @@ def test_the_node_in_a_run_knows_the_core_nodes_too(lumenfall: Command, tmp_path
 def test_ctrl_c_exits_130(sandbox: Sandbox) -> None:
     sandbox.latency = 30.0
     environ = {**os.environ, "LUMENFALL_BASE_URL": sandbox.base_url}
-    command = [sys.executable, "-m", "nodes.headless", "estimate", str(EXAMPLES / "generate.json"), "--json"]
+    command = [sys.executable, "-m", "nodes.headless", "estimate", str(twin("generate")), "--json"]
     with subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, text=True) as process:
         try:
             deadline = time.monotonic() + 60

@@ -16,6 +16,7 @@ from nodes.errors import InputError
 from nodes.headless.playground import Playground, running
 from tests.headless.conftest import Command
 from tests.headless.playground.conftest import Queue, generate
+from tests.templates import template
 
 ROOT = Path(__file__).parents[3]
 
@@ -90,9 +91,10 @@ def test_the_packs_own_routes_tell_of_the_playgrounds_sandbox(http: httpx.Client
 
 def test_the_examples_are_templates(http: httpx.Client) -> None:
     ((folder, names),) = http.get("/api/workflow_templates").json().items()
-    assert "generate" in names
-    assert http.get(f"/api/workflow_templates/{folder}/generate.json").json()["nodes"]
-    assert http.get(f"/api/workflow_templates/{folder}/generate.jpg").headers["content-type"] == "image/jpeg"
+    name = template("generate").stem
+    assert name in names
+    assert http.get(f"/api/workflow_templates/{folder}/{name}.json").json()["nodes"]
+    assert http.get(f"/api/workflow_templates/{folder}/{name}.jpg").headers["content-type"] == "image/jpeg"
 
 
 def test_blueprints_and_translations_come_from_the_packs_folders(http: httpx.Client) -> None:

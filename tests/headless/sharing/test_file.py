@@ -16,7 +16,7 @@ from PIL.PngImagePlugin import PngInfo
 from nodes.headless import pictures
 from nodes.headless.reading import content_of
 from tests.headless.conftest import Command
-from tests.test_examples import api
+from tests.templates import api
 
 SECRET = "sk-abcdefghijklmnopqrstuv"
 GRAPH = json.dumps(api("generate"))
