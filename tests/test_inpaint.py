@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -197,6 +197,7 @@ def test_more_islands_than_anyone_means_are_refused_before_they_cost(nodes: Node
     st.sampled_from(DRIFTS),
     st.integers(0, 2**31),
 )
+@example(139, 47, torch.float32, 1, 1, 0, "whole picture", "shifted", 99781).via("read as a crop that shows none of it")
 def test_any_picture_and_any_mask_keep_every_bit_outside(
     nodes: Nodes,
     sandbox: Sandbox,

@@ -24,18 +24,24 @@ def place(witness: Witness, answer: torch.Tensor, frame: Crop) -> tuple[Fit, Tra
     frame, else stretched, cropped or extended. The picture that ``witness`` knows is that of the frame's pixels.
     """
     height, width = answer.shape[:2]
-    plain = Transform.placing(width / frame.width, height / frame.height, frame.left, frame.top)
+    as_it_came = plain(answer, frame)
     if abs(width * frame.height / frame.width - height) <= 1.0 or abs(height * frame.width / frame.height - width) <= 1:
-        zoomed = [_about_the_middle(plain, zoom, frame) for zoom in _ZOOMS]
-        return witness.place(answer, [plain, *zoomed]), plain, ""
-    readings = [("stretched", plain)]
+        zoomed = [_about_the_middle(as_it_came, zoom, frame) for zoom in _ZOOMS]
+        return witness.place(answer, [as_it_came, *zoomed]), as_it_came, ""
+    readings = [("stretched", as_it_came)]
     for name, density in zip(("cropped", "extended"), _densities(answer, frame), strict=True):
         readings += [(name, start) for start in _likely(witness, answer, _along(answer, frame, density))]
     fit = witness.place(answer, [start for _, start in readings])
     name, start = min(readings, key=lambda reading: fit.transform.difference(reading[1], witness.width, witness.height))
     if name != "stretched" and fit.unlikeness > _CLEARLY_BETTER * fit.plain:
-        return Fit(plain, fit.plain, fit.plain), plain, "stretched"
+        return Fit(as_it_came, fit.plain, fit.plain), as_it_came, "stretched"
     return fit, start, name
+
+
+def plain(answer: torch.Tensor, frame: Crop) -> Transform:
+    """An answer ``[h, w, C]`` over the whole frame, whatever its proportions."""
+    height, width = answer.shape[:2]
+    return Transform.placing(width / frame.width, height / frame.height, frame.left, frame.top)
 
 
 def _about_the_middle(plain: Transform, zoom: float, frame: Crop) -> Transform:

@@ -72,8 +72,9 @@ class Sampler:
             v = self.d * x.mean() + self.e * y[None, :] + self.f
         v = self._down(v)
         reach = math.ceil(_LOBES * max(1.0, abs(self.e))) + 1
-        first = max(0, int(v.min()) - reach)
-        last = min(height, int(v.max()) + reach + 1)
+        # Of a box that the answer does not show at all there is a row too, which nobody will see.
+        first = min(max(0, int(v.min()) - reach), height - 1)
+        last = max(min(height, int(v.max()) + reach + 1), first + 1)
         rows = _middles(first, last)
         lean = self.b / self.e
         u = (self.a - lean * self.d) * x[None, :] + lean * rows[:, None] + (self.c - lean * self.f)

@@ -12,9 +12,9 @@ import torch
 from .codec import to_uint8
 from .colours import Light
 from .crops import Crop
-from .framing import place
+from .framing import place, plain
 from .masks import box
-from .registration import Witness
+from .registration import Fit, Witness
 from .sampling import Sampler
 from .sizes import match_channels
 from .transforms import Drift
@@ -149,6 +149,11 @@ class Seat:
         first_column, first_row, last_column, last_row = box(self.weight, 0.0)
         wanted = first_column - left, first_row - top, last_column - left, last_row - top
         sampler = Sampler(answer, fit.transform, width, height, wanted)
+        if not sampler.covers_all and not (sampler.depth(*wanted) > 0.0)[self._is_wanted].any():
+            # A crop that shows nothing of what was asked for: that is no reading, or no use.
+            start, framing = plain(answer, self._inner), "stretched"
+            fit = Fit(start, fit.unlikeness, fit.plain)
+            sampler = Sampler(answer, start, width, height, wanted)
         is_alike = fit.unlikeness <= UNLIKE
         correction = self._light.correction(answer, fit.transform) if match and is_alike else None
         used = self.weight if sampler.covers_all else self.weight.clone()
@@ -175,6 +180,11 @@ class Seat:
             *(onto, used, drift, correction is not None, came, framing),
             *(density, fit.unlikeness, fit.beyond, hidden),
         )
+
+    @cached_property
+    def _is_wanted(self) -> torch.Tensor:
+        left, top, right, bottom = box(self.weight, 0.0)
+        return self.weight[top:bottom, left:right] > 0.0
 
     def _came_back(self, answer: torch.Tensor) -> bool:
         """Whether the answer is what was sent, scaled: scaled back it would not be the picture to the bit."""
