@@ -92,7 +92,7 @@ def test_the_readme_is_in_the_order_that_a_newcomer_reads() -> None:
     assert places == sorted(places)
     workflows = {path.stem for path in (ROOT / "example_workflows").glob("*.json")}
     assert f"has {len(workflows)} workflows to start from, four of them apps" in " ".join(text.split())
-    assert len([name for name in workflows if name.startswith("app-")]) == 4
+    assert len([name for name in workflows if "(App)" in name]) == 4
 
 
 def test_each_link_leads_somewhere() -> None:

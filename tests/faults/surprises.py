@@ -61,9 +61,9 @@ ROWS = [
     ),
     _odd(
         "while a refusal is read",
-        fails(errors.LumenfallError, UNKNOWN),
-        NOT_KNOWN,
-        (0, 0),
+        fails(errors.LumenfallError, Charged.NO),  # as the log says of its own trace
+        bought(),
+        (0, 1),
         raising("nodes.api.client.pause", OverflowError("date value out of range")),
         faults=("status-429",),
     ),

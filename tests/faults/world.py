@@ -281,7 +281,8 @@ def forget() -> None:
     assert wait_until_idle(10) == 0
     for opened in database._opened.values():
         opened.engine.dispose()
-    for memory in (database._opened, price._known, charged_dry_runs._marked, catalogue._failures, base_urls.WEB_PAGES):
+    lists = (catalogue._failures, catalogue._recent, base_urls.WEB_PAGES)
+    for memory in (database._opened, price._known, charged_dry_runs._marked, *lists):
         memory.clear()
 
 

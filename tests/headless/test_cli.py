@@ -493,7 +493,7 @@ def test_a_run_tells_of_an_ended_model_on_stderr_and_in_its_error(place: Path) -
 
 
 def test_where_request_options_name_the_ended_model_its_successor_goes_there(place: Path, command: Command) -> None:
-    graph = json.loads((ROOT / "example_workflows" / "api" / "generate.json").read_text(encoding="utf-8"))
+    graph = json.loads((ROOT / "example_workflows" / "api" / "Generate a Picture.json").read_text(encoding="utf-8"))
     (node_id,) = (name for name, node in graph.items() if node["class_type"] == "LumenfallGenerate")
     declared = NODE_CLASS_MAPPINGS["LumenfallOptions"].INPUT_TYPES()["required"]
     defaults = {name: spec[1]["default"] for name, spec in declared.items()}

@@ -2,7 +2,7 @@
 // leaves gaps in its place, so it is hidden there, and the button is ours.
 
 import { change } from "./changes.js";
-import { graphCanvas } from "./frontend.js";
+import { graphCanvas, isClassic } from "./frontend.js";
 import { grow, isLinked, neededHeight } from "./graph.js";
 
 /** Fold away the widgets of these names, and those that the node's class declares as advanced; not what is linked. */
@@ -26,10 +26,6 @@ function hide(widget, isHidden) {
 /** Whether a button of ours is wanted for what is folded away. */
 export function needsUnfolding(node) {
   return isClassic() && Boolean(node.widgets?.some((widget) => widget.options?.advanced));
-}
-
-function isClassic() {
-  return !(/** @type {any} */ (window).LiteGraph?.vueNodesMode);
 }
 
 export function isUnfolded(node) {

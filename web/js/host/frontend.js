@@ -151,6 +151,11 @@ export function isLoading() {
   return Boolean(app.configuringGraph);
 }
 
+/** Whether nodes are drawn on the classic canvas, rather than by Nodes 2.0. */
+export function isClassic() {
+  return !(/** @type {any} */ (window).LiteGraph?.vueNodesMode);
+}
+
 /** A new node, on no graph yet; null where ComfyUI does not know the class. */
 export function createNode(className) {
   const { LiteGraph } = /** @type {any} */ (window);
