@@ -55,7 +55,7 @@ def use_theme(canvas: Canvas, theme: str) -> None:
     canvas.settle()
 
 
-@pytest.mark.parametrize("theme", ["dark", "light"])
+@pytest.mark.parametrize("theme", [pytest.param("dark", marks=pytest.mark.thorough), "light"])
 def test_every_text_has_a_contrast_of_four_and_a_half(canvas: Canvas, theme: str) -> None:
     """On nodes in each state, on cards, in the sidebar and in the picker, which has rows that cannot be picked."""
     use_theme(canvas, theme)
