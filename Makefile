@@ -9,8 +9,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PYTHONS ?=
-# Each file is one worker's: its servers and pages are started once.
-PYTEST := pytest -n auto --maxprocesses 4 --dist loadfile
+# Each file is one worker's, and files come in their order: servers and pages of a folder are started once a worker.
+PYTEST := pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo playground test test-all bench lint scripts postgresql chromium clean
 
