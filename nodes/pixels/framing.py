@@ -44,9 +44,9 @@ def plain(answer: torch.Tensor, frame: Crop) -> Transform:
     return Transform.placing(width / frame.width, height / frame.height, frame.left, frame.top)
 
 
-def _about_the_middle(plain: Transform, zoom: float, frame: Crop) -> Transform:
+def _about_the_middle(start: Transform, zoom: float, frame: Crop) -> Transform:
     x, y = frame.left + frame.width / 2, frame.top + frame.height / 2
-    return plain.after(np.array([[zoom, 0.0, x * (1.0 - zoom)], [0.0, zoom, y * (1.0 - zoom)], [0.0, 0.0, 1.0]]))
+    return start.after(np.array([[zoom, 0.0, x * (1.0 - zoom)], [0.0, zoom, y * (1.0 - zoom)], [0.0, 0.0, 1.0]]))
 
 
 def _densities(answer: torch.Tensor, frame: Crop) -> tuple[float, float]:

@@ -146,7 +146,7 @@ class Seat:
         if self._came_back(answer):
             return Stitched(onto, self.weight, Drift(), False, came, "", 1.0, 0.0, None, False)
         fit, start, framing = place(self._witness, answer, self._inner)
-        first_column, first_row, last_column, last_row = box(self.weight, 0.0)
+        first_column, first_row, last_column, last_row = self._box
         wanted = first_column - left, first_row - top, last_column - left, last_row - top
         sampler = Sampler(answer, fit.transform, width, height, wanted)
         if not sampler.covers_all and not (sampler.depth(*wanted) > 0.0)[self._is_wanted].any():
@@ -182,8 +182,12 @@ class Seat:
         )
 
     @cached_property
+    def _box(self) -> tuple[int, int, int, int]:
+        return box(self.weight, 0.0)
+
+    @cached_property
     def _is_wanted(self) -> torch.Tensor:
-        left, top, right, bottom = box(self.weight, 0.0)
+        left, top, right, bottom = self._box
         return self.weight[top:bottom, left:right] > 0.0
 
     def _came_back(self, answer: torch.Tensor) -> bool:
