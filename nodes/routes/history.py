@@ -12,7 +12,7 @@ from ..errors import InputError, LumenfallError
 from ..host import Host
 from ..purchase.outcome import UNRESOLVED, is_given_up, page_of
 from ..purchase.session import Session
-from ..spend import Call, Journal, State, in_the_air, newest
+from ..spend import Call, Journal, State, in_the_air, newest, waited_for
 
 VECTOR = ".svg"
 """Of what is a picture to the nodes, and could act in a browser."""
@@ -43,8 +43,13 @@ async def history(host: Host, before: str | None, limit: int, search: str = "") 
 def _history(host: Host, before: str | None, limit: int, words: list[str]) -> dict[str, Any]:
     journal = Session(host).journal
     running, runs = in_the_air(journal), host.running_ids()
-    waited_for = {call.id for call in running}
-    found = [call for call in newest(journal, limit + 1 + len(running), before, words) if call.id not in waited_for]
+    ids = {call.id for call in running}
+    found = [call for call in newest(journal, limit + 1 + len(running), before, words) if call.id not in ids]
+    # Calls leave and come back between the questions.
+    started = waited_for(journal, found)
+    running += started
+    ended = [call for call in found if call not in started]
+    found = [(journal.get(call.id) or call) if call.state is State.SENT else call for call in ended]
     return {
         "running": [{**_described(journal, call), "stoppable": call.run_id in runs} for call in running],
         "calls": [_described(journal, call) for call in found[:limit]],

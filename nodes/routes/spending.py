@@ -7,10 +7,10 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from ..api import Client
-from ..errors import Charged, LumenfallError
+from ..errors import LumenfallError
 from ..host import Host
 from ..purchase.session import Session
-from ..spend import NANOS, PERIODS, Journal, Total, counted, in_the_air, totals, uncertain_count
+from ..spend import NANOS, PERIODS, Total, counted, left_uncertain_count, totals
 from .own_loop import aside
 
 DAYS = 30
@@ -45,14 +45,8 @@ def _spend(host: Host) -> dict[str, Any]:
         ],
         "limits": {period: getattr(limits, period) for period in PERIODS},
         "days": [_day(name, by_day.get(name)) for name in dates],
-        "uncertain": _uncertain_count(journal),
+        "uncertain": left_uncertain_count(journal),
     }
-
-
-def _uncertain_count(journal: Journal) -> int:
-    """How many calls may have been charged without a known cost; what is still waited for is none of them."""
-    waited_for = sum(call.cost is None and call.charged is not Charged.NO for call in in_the_air(journal))
-    return max(0, uncertain_count(journal)[0] - waited_for)
 
 
 def _day(name: str, total: Total | None) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from .ledger import (
     in_the_air,
     kept,
     kept_count,
+    left_uncertain_count,
     newest,
     newest_entries,
     newest_kept,
@@ -28,6 +29,7 @@ from .ledger import (
     totals,
     uncertain,
     uncertain_count,
+    waited_for,
     with_picture,
 )
 from .locks import KeyLock
@@ -64,6 +66,7 @@ __all__ = [
     "in_the_air",
     "kept",
     "kept_count",
+    "left_uncertain_count",
     "nanos",
     "newest",
     "newest_entries",
@@ -79,5 +82,6 @@ __all__ = [
     "uncertain",
     "uncertain_count",
     "unconverted",
+    "waited_for",
     "with_picture",
 ]

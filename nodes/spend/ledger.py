@@ -175,9 +175,32 @@ def in_the_air(journal: Journal) -> list[Call]:
     """The calls that are waited for now, by whichever process, oldest first. Raises StoreError."""
     from .tables import calls
 
-    database = journal.open()
+    return waited_for(journal, _read(journal, calls.c.state == State.SENT.value))
+
+
+def waited_for(journal: Journal, calls: Sequence[Call]) -> list[Call]:
+    """Those of ``calls`` whose answer somebody is waiting for. Raises StoreError."""
+    database, folder = journal.open(), journal.folder / "locks"
+    return [call for call in calls if call.state is State.SENT and _is_held(database, folder, call.key)]
+
+
+def left_uncertain_count(journal: Journal) -> int:
+    """How many of :func:`uncertain` nobody waits for any more. Raises StoreError."""
+    import sqlalchemy as sa
+
+    from .tables import calls, sums
+
     sent = _read(journal, calls.c.state == State.SENT.value)
-    return [call for call in sent if _is_held(database, journal.folder / "locks", call.key)]
+    held = {call.id for call in waited_for(journal, sent)}
+    left = [call.id for call in sent if call.id not in held]
+    # In one statement: between two, a call may leave or come back, and would be counted as what it is not.
+    total = sa.select(sa.func.sum(sums.c.unpriced)).where(sums_since(ALL, None)).scalar_subquery()
+    in_the_air = sa.select(sa.func.count()).where(
+        *_unpriced(), calls.c.state == State.SENT.value, calls.c.id.not_in(left)
+    )
+    with journal.open().read() as connection:
+        count = connection.scalar(sa.select(sa.func.coalesce(total, 0) - in_the_air.scalar_subquery()))
+    return int(count or 0)
 
 
 def _is_held(database: Database, folder: Path, key: str) -> bool:

@@ -139,16 +139,18 @@ def test_a_call_in_the_air_is_running(routes: Routes, locked: Sandbox) -> None:
     thread.start()
     deadline = threading.Event()
     found: list[Any] = []
-    for _ in range(200):
-        found = routes.get("/calls")["running"]
-        assert routes.get("/spend")["uncertain"] == 0
-        if found:
-            break
-        deadline.wait(0.05)
-    assert [call["prompt"] for call in found] == ["a kite"] and found[0]["state"] == "sent"
-    assert routes.get("/calls")["calls"] == []
-    routes.host.stop()
-    thread.join(30)
+    try:
+        for _ in range(200):
+            found = routes.get("/calls")["running"]
+            assert routes.get("/spend")["uncertain"] == 0
+            if found:
+                break
+            deadline.wait(0.05)
+        assert [call["prompt"] for call in found] == ["a kite"] and found[0]["state"] == "sent"
+        assert routes.get("/calls")["calls"] == []
+    finally:
+        routes.host.stop()
+        thread.join(30)
 
 
 def test_a_search_is_of_all_calls_and_paged(routes: Routes) -> None:
@@ -250,6 +252,33 @@ def test_what_is_running_is_on_no_page(routes: Routes) -> None:
     for lock in locks:
         lock.release()
     assert routes.get("/calls")["running"] == []
+
+
+def test_what_comes_and_goes_while_it_is_looked_at_is_never_uncertain(routes: Routes) -> None:
+    journal, is_over = routes.journal, threading.Event()
+    lost = Call("f" * 64, "https://x.test/v1", "images/edits", "m", sent_at=1000.2)
+    journal.begin(lost, Caller("run"), Limits(), None)
+
+    def come_and_go() -> None:
+        for number in range(10_000):
+            if is_over.is_set():
+                return
+            call = Call(f"{number:04x}" * 16, "https://x.test/v1", "images/edits", "m", sent_at=2000.0 + number)
+            lock = journal.lock(call.key)
+            assert lock.acquire()
+            call = journal.begin(call, Caller("run"), Limits(), None)
+            journal.settle(replace(call, state=State.DONE, charged=Charged.YES, cost=1))
+            lock.release()
+
+    thread = threading.Thread(target=come_and_go)
+    thread.start()
+    try:
+        found = [(routes.get("/spend")["uncertain"], routes.get("/calls?limit=10")) for _ in range(60)]
+    finally:
+        is_over.set()
+        thread.join()
+    assert {uncertain for uncertain, _ in found} == {1}
+    assert {call["id"] for _, page in found for call in page["calls"] if call["state"] == "sent"} <= {lost.id}
 
 
 @pytest.mark.parametrize("query", ["limit=x", "limit=1e3", "limit=nan", "limit="])
