@@ -143,6 +143,23 @@ def test_sources_are_short_and_readable_everywhere(path: Path) -> None:
     assert text.count("\n") < 400
 
 
+def test_what_is_imported_late_is_imported_from_its_package_down() -> None:
+    """Two threads may come to it at once. One that enters a package by a part of it, while the other is within the
+    package's own circles of imports, meets half of a module.
+    """
+    for path in SOURCES:
+        for function in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                continue
+            names = {
+                statement.module if isinstance(statement, ast.ImportFrom) else statement.names[0].name
+                for statement in ast.walk(function)
+                if isinstance(statement, ast.Import) or (isinstance(statement, ast.ImportFrom) and not statement.level)
+            }
+            names = {name for name in names if name and name.partition(".")[0] in {"alembic", "scipy", "sqlalchemy"}}
+            assert {name.partition(".")[0] for name in names} <= names, f"{path}: {function.name}"
+
+
 def test_only_the_host_room_touches_comfyui() -> None:
     for path in SOURCES:
         for statement in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

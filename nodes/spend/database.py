@@ -127,17 +127,17 @@ def _inode(path: Path) -> int | None:
 
 
 def _open_file(path: Path) -> Database:
+    import sqlalchemy as sa
     from filelock import FileLock
-    from sqlalchemy.exc import DatabaseError, OperationalError
 
     with FileLock(path.with_suffix(".lock"), timeout=BUSY_TIMEOUT):
         database = Database(_engine(path))
         try:
             with _closed_on_failure(database):
                 _check(database)
-        except OperationalError:
+        except sa.exc.OperationalError:
             raise  # busy or read-only, not damaged
-        except DatabaseError:
+        except sa.exc.DatabaseError:
             _put_aside(path)
             database = Database(_engine(path))
         return database
@@ -185,12 +185,12 @@ def _engine(target: str | Path) -> Engine:
 
 def _check(database: Database) -> None:
     """Raise DatabaseError for a damaged file."""
-    from sqlalchemy.exc import DatabaseError
+    import sqlalchemy as sa
 
     with database.engine.connect() as connection:
         found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
     if found != "ok":
-        raise DatabaseError(str(found), None, Exception("damaged"))
+        raise sa.exc.DatabaseError(str(found), None, Exception("damaged"))
 
 
 def _put_aside(path: Path) -> None:
@@ -255,12 +255,12 @@ _DRIVERS = ("psycopg", "psycopg2", "asyncpg", "pg8000")
 def explained() -> Iterator[None]:
     """Errors of the database in the pack's own words."""
     try:
+        import sqlalchemy as sa
         from filelock import Timeout
-        from sqlalchemy.exc import SQLAlchemyError
 
         try:
             yield
-        except (SQLAlchemyError, Timeout, OverflowError, ValueError) as error:
+        except (sa.exc.SQLAlchemyError, Timeout, OverflowError, ValueError) as error:
             raise _unusable(error, busy=isinstance(error, Timeout)) from error
     except ImportError as error:
         if error.name in _DRIVERS:

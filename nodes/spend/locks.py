@@ -94,15 +94,14 @@ class _AdvisoryLock:
         return True
 
     def release(self) -> None:
-        from sqlalchemy import text
-        from sqlalchemy.exc import SQLAlchemyError
+        import sqlalchemy as sa
 
         connection, self._connection = self._connection, None
         if connection is None:
             return
         try:
-            connection.execute(text("SELECT pg_advisory_unlock(:number)"), {"number": self._number})
+            connection.execute(sa.text("SELECT pg_advisory_unlock(:number)"), {"number": self._number})
             connection.close()
-        except SQLAlchemyError:
+        except sa.exc.SQLAlchemyError:
             # The lock fell with the connection.
             connection.invalidate()

@@ -203,6 +203,7 @@ def _add(connection: Connection, changes: Mapping[Key, Iterable[int]]) -> None:
 
 @cache
 def _adding(dialect_name: str) -> Any:
+    import sqlalchemy  # noqa: F401 - first the package
     from sqlalchemy.dialects import postgresql, sqlite
 
     from .tables import sums
