@@ -95,7 +95,7 @@ def test_what_is_lost_is_sent_again_from_its_card_as_it_was(canvas: Canvas) -> N
 
 def test_a_run_is_stopped_from_the_sidebar(canvas: Canvas) -> None:
     canvas.open(generate(seed=next(seeds)))
-    canvas.site.sandbox.latency = 8.0
+    canvas.site.sandbox.latency = 20.0
     sent = len(canvas.site.sandbox.requests)
     canvas.run()
     expect(canvas.bar(GENERATE)).to_have_attribute("data-state", "running")

@@ -54,7 +54,7 @@ def without_log(world: World, patch: pytest.MonkeyPatch) -> None:
 
 THREE = {"n": 3}
 THREE_B64 = {"n": 3, **B64}
-SHORT = setting("nodes.api.client.TIMEOUT", httpx.Timeout(0.5))
+SHORT = setting("nodes.api.client.TIMEOUT", httpx.Timeout(10.0, read=1.0))
 IN_TIME = setting("nodes.api.client.DEADLINE", 0.6)
 SMALL = setting("nodes.api.client.MAX_ANSWER_BYTES", 2**17)
 

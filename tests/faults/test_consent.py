@@ -38,9 +38,15 @@ WORDS = [pytest.param({"LUMENFALL_REPLAY": "off"}, False, id="replay off"), pyte
 @pytest.fixture
 def unheard(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """A server without a log, of which calls are lost."""
-    SHORT(world, monkeypatch)
     without_log(world, monkeypatch)
     yield world
+
+
+@pytest.fixture
+def impatient(unheard: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """The same, for who does not wait long for what hangs."""
+    SHORT(unheard, monkeypatch)
+    return unheard
 
 
 def _released(world: World, call_id: str) -> State:
@@ -48,44 +54,44 @@ def _released(world: World, call_id: str) -> State:
 
 
 @pytest.mark.parametrize(("env", "sends_again"), WORDS)
-def test_two_equal_nodes_of_a_run_are_not_sent_again(unheard: World, env: dict[str, str], sends_again: bool) -> None:
+def test_two_equal_nodes_of_a_run_are_not_sent_again(impatient: World, env: dict[str, str], sends_again: bool) -> None:
     """One after the other, as a node that tries again, or is called for each item of a list."""
-    unheard.sandbox.fail_next("hang")
-    host = Headless({**unheard.env, **env}, sends_again=sends_again)
-    LOST.check(attempt(host, GENERATE, unheard.inputs), ())
-    NOT_KNOWN.check(attempt(host, GENERATE, unheard.inputs), ())
-    assert len(unheard.orders) == 1
+    impatient.sandbox.fail_next("hang")
+    host = Headless({**impatient.env, **env}, sends_again=sends_again)
+    LOST.check(attempt(host, GENERATE, impatient.inputs), ())
+    NOT_KNOWN.check(attempt(host, GENERATE, impatient.inputs), ())
+    assert len(impatient.orders) == 1
 
 
 @pytest.mark.parametrize(("env", "sends_again"), WORDS)
-def test_of_equal_nodes_at_once_one_is_sent(unheard: World, env: dict[str, str], sends_again: bool) -> None:
-    unheard.sandbox.fail_next("hang")
-    LOST.check(unheard.run(), ())
-    unheard.sandbox.fail_next("hang")
+def test_of_equal_nodes_at_once_one_is_sent(impatient: World, env: dict[str, str], sends_again: bool) -> None:
+    impatient.sandbox.fail_next("hang")
+    LOST.check(impatient.run(), ())
+    impatient.sandbox.fail_next("hang")
 
     async def one() -> Outcome:
         try:
-            return succeeded(await start(GENERATE, unheard.inputs))
+            return succeeded(await start(GENERATE, impatient.inputs))
         except Exception as error:
             return failed(error)
 
     async def both() -> list[Outcome]:
         return await asyncio.gather(one(), one())
 
-    with use(Headless({**unheard.env, **env}, sends_again=sends_again)), torch.inference_mode():
+    with use(Headless({**impatient.env, **env}, sends_again=sends_again)), torch.inference_mode():
         outcomes = asyncio.run(both())
     assert sorted(outcome.error or "" for outcome in outcomes) == ["ConnectionFailed", "Unresolved"]
-    assert len(unheard.orders) == 2
+    assert len(impatient.orders) == 2
 
 
-def test_equal_pictures_of_a_batch_are_not_sent_again(unheard: World) -> None:
-    unheard.sandbox.fail_next("hang")
+def test_equal_pictures_of_a_batch_are_not_sent_again(impatient: World) -> None:
+    impatient.sandbox.fail_next("hang")
     options: dict[str, Any] = {"model": "", "parameters": {}, "on_failure": "keep", "too_large": "refuse"}
     inputs = {"image": torch.full((2, 64, 64, 3), 0.5), "model": "flux.2-pro", "options": options}
-    host = Headless({**unheard.env, "LUMENFALL_REPLAY": "off"})
+    host = Headless({**impatient.env, "LUMENFALL_REPLAY": "off"})
     outcome = attempt(host, "LumenfallVariations", inputs)
     assert outcome.error and "An equal request was sent at" in outcome.text
-    assert len(unheard.orders) == 1
+    assert len(impatient.orders) == 1
 
 
 @pytest.mark.parametrize("clock", [0, -DAY, DAY])
@@ -179,33 +185,33 @@ def killed(*moment: str) -> Act:
         pytest.param(killed("nodes.spend.records.Records.prepare", "before"), id="killed before it is entered"),
     ],
 )
-def test_consent_that_was_of_no_use_is_not_kept(unheard: World, use_up: Act, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_consent_that_was_of_no_use_is_not_kept(impatient: World, use_up: Act, monkeypatch: pytest.MonkeyPatch) -> None:
     """It was given for a run that brought nothing; days later a plain one must not send by it."""
-    unheard.sandbox.fail_next("hang")
-    LOST.check(unheard.run(), ())
-    use_up(unheard, monkeypatch)
-    ordered = len(unheard.orders)
+    impatient.sandbox.fail_next("hang")
+    LOST.check(impatient.run(), ())
+    use_up(impatient, monkeypatch)
+    ordered = len(impatient.orders)
     for _ in range(2):
-        assert unheard.run().code == "SENT_BEFORE"
-    assert len(unheard.orders) == ordered
-    bought().check(send_again(unheard), right(unheard))
+        assert impatient.run().code == "SENT_BEFORE"
+    assert len(impatient.orders) == ordered
+    bought().check(send_again(impatient), right(impatient))
 
 
-def test_what_was_bought_by_consent_is_replayed_by_whom_it_was_not_entered(unheard: World) -> None:
-    unheard.sandbox.fail_next("hang")
-    LOST.check(unheard.run(), ())
-    killed("nodes.purchase.consent.give_up", "before")(unheard, pytest.MonkeyPatch())
-    replayed().check(unheard.run(), right(unheard))
-    assert len(unheard.orders) == 2
+def test_what_was_bought_by_consent_is_replayed_by_whom_it_was_not_entered(impatient: World) -> None:
+    impatient.sandbox.fail_next("hang")
+    LOST.check(impatient.run(), ())
+    killed("nodes.purchase.consent.give_up", "before")(impatient, pytest.MonkeyPatch())
+    replayed().check(impatient.run(), right(impatient))
+    assert len(impatient.orders) == 2
 
 
-def test_consent_is_for_once(unheard: World) -> None:
-    unheard.sandbox.fail_next("hang", "hang")
-    LOST.check(unheard.run(), ())
-    LOST.check(send_again(unheard), ())
-    NOT_KNOWN.check(unheard.run(), ())
-    assert len(unheard.orders) == 2
-    bought().check(send_again(unheard), right(unheard))
+def test_consent_is_for_once(impatient: World) -> None:
+    impatient.sandbox.fail_next("hang", "hang")
+    LOST.check(impatient.run(), ())
+    LOST.check(send_again(impatient), ())
+    NOT_KNOWN.check(impatient.run(), ())
+    assert len(impatient.orders) == 2
+    bought().check(send_again(impatient), right(impatient))
 
 
 def test_a_call_in_the_air_is_never_given_up(world: World) -> None:
@@ -246,12 +252,12 @@ def test_what_the_log_settles_is_not_given_up(world: World, monkeypatch: pytest.
         _released(world, "0" * 32)
 
 
-def test_the_error_names_the_ways_on_and_the_call(unheard: World) -> None:
-    unheard.sandbox.fail_next("hang")
+def test_the_error_names_the_ways_on_and_the_call(impatient: World) -> None:
+    impatient.sandbox.fail_next("hang")
     for kind in (errors.ConnectionFailed, errors.Unresolved):
-        with use(unheard.host()), torch.inference_mode(), pytest.raises(kind) as caught:
-            asyncio.run(start(GENERATE, unheard.inputs))
+        with use(impatient.host()), torch.inference_mode(), pytest.raises(kind) as caught:
+            asyncio.run(start(GENERATE, impatient.inputs))
         text = str(caught.value)
         assert all(way in text for way in ("change the seed", "--send-again", "button", "may then be charged twice"))
-        (call,) = newest(Session(unheard.host()).journal, 1)
+        (call,) = newest(Session(impatient.host()).journal, 1)
         assert caught.value.as_dict()["call"] == call.id

@@ -208,7 +208,7 @@ def test_equal_pictures_of_two_calls_outlive_the_cleaning_of_one(
     assert (journal.folder / made.report["requests"][0]["originals"][0]).read_bytes() == content
 
 
-@pytest.mark.parametrize("missing", ["sqlalchemy.exc", "filelock"])
+@pytest.mark.parametrize("missing", ["sqlalchemy", "filelock"])
 def test_a_missing_library_is_named_before_anything_is_sent(
     nodes: Nodes, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, missing: str
 ) -> None:
