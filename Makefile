@@ -9,8 +9,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PYTHONS ?=
-# Each file is one worker's, and files come in their order: servers and pages of a folder are started once a worker.
-PYTEST := pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# One worker more than there are cores: tests wait for disks, processes and browsers a third of the time.
+WORKERS := $(shell $(PYTHON) -c "import os; print(min(4, (os.cpu_count() or 1) + 1))")
+PYTEST := pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo playground test test-all bench lint scripts postgresql chromium clean
 

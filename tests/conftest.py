@@ -24,7 +24,7 @@ from nodes.table import NODE_CLASS_MAPPINGS
 hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("untimed")
 
-FAULTS = "tests/faults/"
+FAULTS, BROWSER = "tests/faults/", "tests/e2e/"
 ROOT = Path(__file__).parents[1]
 
 
@@ -40,6 +40,24 @@ class Collecting:
 def pytest_configure(config: pytest.Config) -> None:
     # What stands in a conftest.py is asked about the folders below it only.
     config.pluginmanager.register(Collecting())
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Each file is one worker's, and so are all browser tests together, so that each page is opened once."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            is_together = nodeid.startswith(BROWSER) and not config.getoption("--every-canvas")
+            return BROWSER if is_together else str(super()._split_scope(nodeid))
+
+    return Scheduling(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes the longest begins first."""
+    items.sort(key=lambda item: not item.nodeid.startswith(BROWSER))
 
 
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "ssl_cert_file", "ssl_cert_dir")
