@@ -123,6 +123,8 @@ def open_page(browser: Browser, site: Site, kind: str) -> Canvas:
     site.configure()
     site.post("/settings/Comfy.VueNodes.Enabled", kind.endswith("nodes2"))
     context = browser.new_context(viewport={"width": 1600, "height": 950}, locale="en-GB")
+    # What was fetched is looked at; a real ComfyUI's page fetches more than the browser remembers of itself.
+    context.add_init_script("performance.setResourceTimingBufferSize(5000)")
     page = context.new_page()
     page.set_default_timeout(15_000)
     local = (site.url, "data:", "blob:")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import datetime
 
 from nodes.graph import drawing
@@ -14,8 +15,10 @@ FILES = [
     *sorted(EXAMPLES.glob("*.json")),
     *sorted((PACK / "subgraphs").glob("*.json")),
     *sorted((PACK / "tests" / "e2e" / "corpus").rglob("*.json")),
-    *sorted((PACK / "tests" / "graph" / "workflows").glob("*.json")),  # what is hard, alone and combined
 ]
+# What is hard, alone and combined: each frontend has its own ways there, and the newest has ours.
+if "COMFYUI_DIR" not in os.environ:
+    FILES += sorted((PACK / "tests" / "graph" / "workflows").glob("*.json"))
 
 EXPORT = """async graphs => {
     const exported = [];
@@ -39,4 +42,8 @@ def test_workflows_are_converted_as_the_frontend_exports_them(page: Canvas) -> N
         # The frontend knows neither class nor widgets of a node that it does not know.
         known = {node_id: node for node_id, node in exported.items() if "class_type" in node}
         assert known, path
-        assert {node_id: made.prompt[node_id] for node_id in known} == known, path
+        prompt = {node_id: made.prompt[node_id] for node_id in known}
+        if not any("cnr_id" in node["_meta"] for node in known.values()):
+            # That of an older ComfyUI tells no node's pack.
+            prompt = {node_id: {**node, "_meta": {"title": node["_meta"]["title"]}} for node_id, node in prompt.items()}
+        assert prompt == known, path

@@ -63,6 +63,7 @@ def test_the_key_is_set_masked_tried_and_used_and_is_in_nothing_that_is_served(p
     assert sent[-1].headers["authorization"] == f"Bearer {KEY}"
     page.page.wait_for_function("() => window.app.nodeOutputs['2']?.images?.length === 1")
 
+    page.site.post("/userdata/workflows%2Fkept.json", page.saved())
     served = [page.site.get(path) for path in every_route(page.site)]
     served += [page.site.get(f"/lumenfall{path}", **{"X-Lumenfall": "1"}) for path in OWN_ROUTES]
     (image,) = page.page.evaluate("() => window.app.nodeOutputs['2'].images")
