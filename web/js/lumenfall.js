@@ -12,7 +12,7 @@ import { hearRuns } from "./events.js";
 import { layOut } from "./folding.js";
 import { selectedNodes } from "./host/canvas.js";
 import { changed, hearChanges, onChange } from "./host/changes.js";
-import { listen, placeOnPage, registerExtension } from "./host/frontend.js";
+import { listen, placeOnPage, registerExtension, watchOpening } from "./host/frontend.js";
 import { classOf, keepPlainTexts } from "./host/graph.js";
 import { loadModels, onModels } from "./models.js";
 import { EDIT, isOurs, isPaid } from "./nodes.js";
@@ -58,7 +58,7 @@ registerExtension({
   },
 
   setup() {
-    const steps = [hearChanges, hearRuns, () => onChange(refreshBars), () => onModels(changed), () => onLanguage(changed)];
+    const steps = [hearChanges, watchOpening, hearRuns, () => onChange(refreshBars), () => onModels(changed), () => onLanguage(changed)];
     // Whoever saves the settings reads the models anew.
     steps.push(() => onModels(readThreshold), askBeforeRuns, watchQuotes, watchEnded, showTotal, showInApps, registerSidebar, loadModels);
     // It may be another version of the server, or the first that answers.

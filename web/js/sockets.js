@@ -2,7 +2,7 @@
 // use any; here only those in use are shown, and the next one.
 
 import { holdChange } from "./host/changes.js";
-import { isLoading } from "./host/frontend.js";
+import { fileBeingOpened, isLoading } from "./host/frontend.js";
 import { addSocket, grow, hasSocket, isLinked, neededHeight, removeSocket, watchSockets } from "./host/graph.js";
 
 /** Show, of the inputs prefix + first ... prefix + last, those that are linked and the first that is not. */
@@ -16,15 +16,23 @@ export function keepOneFree(node, prefix, first, last) {
   function later() {
     if (waiting || isLoading()) return;
     waiting = true;
-    const done = holdChange();
-    setTimeout(() => {
-      waiting = false;
-      try {
-        tidy();
-      } finally {
-        done();
-      }
-    });
+    const opened = fileBeingOpened();
+    if (opened) {
+      // The graph is not the open workflow's yet, and would be taken for what became of that.
+      opened.then(() => end(holdChange()));
+    } else {
+      const done = holdChange();
+      setTimeout(() => end(done));
+    }
+  }
+
+  function end(done) {
+    waiting = false;
+    try {
+      tidy();
+    } finally {
+      done();
+    }
   }
 
   function tidy() {

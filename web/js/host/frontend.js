@@ -151,6 +151,36 @@ export function isLoading() {
   return Boolean(app.configuringGraph);
 }
 
+/** @type {Promise<void> | null} */
+let opening = null;
+
+/**
+ * Hear from now on when a file in API format is opened, which no hook or event tells: its nodes come one by one, with
+ * their links, while the tab is still that of the workflow before it.
+ */
+export function watchOpening() {
+  const host = /** @type {any} */ (app);
+  const { loadApiJson: open } = host;
+  if (!open) return;
+  host.loadApiJson = async function (...args) {
+    /** @type {(value?: any) => void} */
+    let ended = () => {};
+    const one = new Promise((done) => (ended = done));
+    opening = one;
+    try {
+      return await open.apply(this, args);
+    } finally {
+      if (opening === one) opening = null;
+      ended();
+    }
+  };
+}
+
+/** What ends when the file in API format is open that is being opened; null where none is. */
+export function fileBeingOpened() {
+  return opening;
+}
+
 /** Whether nodes are drawn on the classic canvas, rather than by Nodes 2.0. */
 export function isClassic() {
   return !(/** @type {any} */ (window).LiteGraph?.vueNodesMode);
