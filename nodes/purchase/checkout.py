@@ -150,7 +150,6 @@ class Checkout:
         self._check_wanted()
         if self.settings.check_base_url:
             require_api(self.client.server.base_url)
-        await asyncio.to_thread(self.journal.check_writable)
         try:
             limits, needed = await self._reservation(order)
         except DryRunCharged as error:
@@ -335,9 +334,9 @@ class Checkout:
 
     async def _reservation(self, order: Order) -> tuple[Limits, int | None]:
         """The limits that hold here, and what to reserve, in nanos of a US dollar. Raises BudgetExceeded where there
-        is a limit and nobody knows the price.
+        is a limit and nobody knows the price, and StoreError where nothing can be kept.
         """
-        limits = await asyncio.to_thread(self.journal.limits, limits_of(self.settings, self.batch))
+        limits = await asyncio.to_thread(self._allowed)
         if not limits:
             return limits, None
         await asyncio.to_thread(self._check_reached, order, limits)
@@ -355,6 +354,11 @@ class Checkout:
         if not amounts:
             raise _unpriced(order.request.model)
         return limits, max(amounts)
+
+    def _allowed(self) -> Limits:
+        """The limits that hold here. Blocks. Raises StoreError where nothing can be kept."""
+        self.journal.check_writable()
+        return self.journal.limits(limits_of(self.settings, self.batch))
 
     def _named_caller(self) -> Caller:
         return Caller(**self.client.server.without_key(asdict(self.caller)))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import secrets
 import shutil
 import time
@@ -45,6 +46,12 @@ LEAST_SPACE = 64 * 2**20
 """Bytes that must be free before a picture is ordered: a large answer, twice."""
 
 
+TRIED_FOR = 5.0
+"""Seconds for which it is taken for granted that a folder can be written that just was."""
+
+_tried: dict[Path, float] = {}
+
+
 class Journal:
     """The calls of all processes that share ``folder``, or the database at ``url``.
 
@@ -56,27 +63,25 @@ class Journal:
         self.records = Records(folder / "calls")
         self.files = Files(folder / "store")
         self._url = url
-        self._is_writable = False
 
     # Before anything is sent
 
     def check_writable(self) -> None:
-        """Raise StoreError where nothing can be kept, before anything is paid for; it is tried once."""
-        if self._is_writable:
-            return
+        """Raise StoreError where nothing can be kept, before anything is paid for."""
         probe = self.folder / f".writable-{secrets.token_hex(4)}"
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             for folder in (self.records.root, self.files.root):
                 folder.mkdir(parents=True, exist_ok=True)
-            probe.write_bytes(bytes(2**20))
-            probe.unlink()
+            if time.monotonic() - _tried.get(self.folder, -math.inf) > TRIED_FOR:
+                probe.write_bytes(bytes(2**20))
+                probe.unlink()
+                _tried[self.folder] = time.monotonic()
             free = shutil.disk_usage(self.folder).free
         except OSError as error:
             raise self._unwritable(error.strerror or str(error)) from error
         if free < LEAST_SPACE:
             raise self._unwritable(f"only {free / 2**20:.0f} MiB are free")
-        self._is_writable = True
 
     def open(self) -> Database:
         """The database, after entering what it had missed. Raises StoreError."""
