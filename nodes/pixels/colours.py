@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,12 +49,16 @@ _OWN = -1
 _MODELS: tuple[tuple[int, ...], ...] = (
     (0,),
     (0, _OWN),
+    (0, 5, 6),
     (0, _OWN, 4),
     (0, 1, 2, 3),
     (0, _OWN, 5, 6),
     (0, 1, 2, 3, 4),
     (0, 1, 2, 3, 5, 6),
 )
+
+_OF_PLACES = ((0,), (0, 5, 6))
+"""Those that hold for any colour."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +137,10 @@ class Light:
         for channel in range(3):
             own = found[:, channel]
             rows = np.stack([*features[:4], own**2, *features[4:]])
-            terms[channel] = _fitted(rows, wanted[:, channel] - own, channel, near, fold)
+            least, most = np.percentile(wanted[:, channel], (5, 95))
+            # Of one colour alone nothing is told of others: what its answer varies in is no contrast.
+            models = _MODELS if most - least > 3.0 * _FINE else _OF_PLACES
+            terms[channel] = _fitted(rows, wanted[:, channel] - own, channel, near, fold, models)
             change = terms[channel] @ rows[:, near]
             least, most = np.percentile(change, (1, 99))
             beyond = _BEYOND * (most - least) + _MARGIN
@@ -208,7 +216,12 @@ def _shrunk(picture: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
 
 
 def _fitted(
-    rows: Values, change: Values, channel: int, near: npt.NDArray[np.bool_], fold: npt.NDArray[np.int_]
+    rows: Values,
+    change: Values,
+    channel: int,
+    near: npt.NDArray[np.bool_],
+    fold: npt.NDArray[np.int_],
+    models: Sequence[tuple[int, ...]],
 ) -> Values:
     """The terms ``[7]`` that foretell ``change`` from ``rows`` ``[7, n]``; zeros where nothing does."""
     weights = _trust(rows[[0, channel + 1]], change)
@@ -223,7 +236,7 @@ def _fitted(
             weighted = rows[:, part] * weights[part]
             grams.append(weighted @ rows[:, part].T)
             sides.append(weighted @ change[part])
-        for model in _MODELS:
+        for model in models:
             used = sorted({channel + 1 if term == _OWN else term for term in model})
             whole_gram, whole_side = sum(grams), sum(sides)
             misses = np.empty_like(change)

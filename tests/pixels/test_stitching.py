@@ -246,3 +246,13 @@ def test_colours_from_beneath_transparency_are_told() -> None:
     opaque = torch.cat([picture, torch.ones(60, 80, 1)], dim=-1)
     assert not stitch(picture, opaque, weight).describe()
     assert not any("transparent" in note for note in stitch(opaque, clear, weight).describe())
+
+
+def test_what_varies_on_an_even_ground_is_no_contrast() -> None:
+    """A brighter side before a plain wall tells of light, not of what darker colours became."""
+    wall, weight = torch.full((240, 320, 3), 0.4), torch.zeros(240, 320)
+    weight[80:160, 120:200] = 1.0
+    painted = torch.where(weight[..., None] > 0, torch.tensor([0.8, 0.3, 0.2]), wall)
+    answer = ((painted + torch.linspace(-0.06, 0.06, 320)[None, :, None]) * 255).round() / 255
+    off = (stitch(wall, answer, weight).image - painted).abs()[weight > 0]
+    assert off.mean() * 255 < 1.0
