@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch.nn.functional import grid_sample, interpolate
+from torch.nn.functional import avg_pool2d, grid_sample, interpolate
 
 from .masks import distance_to
 from .registration import certain
@@ -27,6 +28,15 @@ _FOLDS = 4
 _BLOCK = 8
 """Side of the blocks that are left out together to try a fit on what it has not seen."""
 
+_DETAIL = 9
+"""Side of the square whose mean is no fine detail."""
+
+_FINE = 2.0 / 255.0
+"""How far values must lie from their mean to tell of a contrast."""
+
+_AS_SHARP = 1.2
+"""By how much more than the light fine detail may differ where the answer is as sharp as its picture."""
+
 _CLEARLY_BETTER = 0.9
 _BEYOND = 0.3
 _MARGIN = 1.5 / 255.0
@@ -39,12 +49,16 @@ _OWN = -1
 _MODELS: tuple[tuple[int, ...], ...] = (
     (0,),
     (0, _OWN),
+    (0, 5, 6),
     (0, _OWN, 4),
     (0, 1, 2, 3),
     (0, _OWN, 5, 6),
     (0, 1, 2, 3, 4),
     (0, 1, 2, 3, 5, 6),
 )
+
+_OF_PLACES = ((0,), (0, 5, 6))
+"""Those that hold for any colour."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +94,7 @@ class Light:
         kept = _shrunk(trusted[..., None].float(), self.size)[..., 0]
         sure = certain(kept, 1)
         self.points = torch.zeros(0, 2, dtype=torch.long)
+        self.sure = sure
         if int(trusted.count_nonzero()) < MIN_RING or int(sure.count_nonzero()) < MIN_RING // 4:
             return
         reach = max(NEAR, NEAR_SHARE * max(self.height, self.width)) * factor
@@ -93,7 +108,8 @@ class Light:
         self.points = torch.cat([close, rest])
         self.near = np.arange(len(self.points)) < len(close)
         rows, columns = self.points.T
-        self.wanted = _shrunk(picture, self.size)[rows, columns].double().numpy()
+        self.picture = _shrunk(picture, self.size)
+        self.wanted = self.picture[rows, columns].double().numpy()
         self.x = ((columns + 0.5) / self.size[1]).double().numpy()
         self.y = ((rows + 0.5) / self.size[0]).double().numpy()
         self.fold = ((rows // _BLOCK) * 3 + (columns // _BLOCK) * 5).numpy() % _FOLDS
@@ -121,7 +137,10 @@ class Light:
         for channel in range(3):
             own = found[:, channel]
             rows = np.stack([*features[:4], own**2, *features[4:]])
-            terms[channel] = _fitted(rows, wanted[:, channel] - own, channel, near, fold)
+            least, most = np.percentile(wanted[:, channel], (5, 95))
+            # Of one colour alone nothing is told of others: what its answer varies in is no contrast.
+            models = _MODELS if most - least > 3.0 * _FINE else _OF_PLACES
+            terms[channel] = _fitted(rows, wanted[:, channel] - own, channel, near, fold, models)
             change = terms[channel] @ rows[:, near]
             least, most = np.percentile(change, (1, 99))
             beyond = _BEYOND * (most - least) + _MARGIN
@@ -134,7 +153,7 @@ class Light:
         return Correction(torch.from_numpy(terms).float(), bounds[:, 0], bounds[:, 1])
 
     def _colours(self, answer: torch.Tensor, place: Transform) -> tuple[Values, npt.NDArray[np.bool_]]:
-        """The answer's colours at the points ``[n, 3]``, and which of them it shows."""
+        """The answer's colours at the points ``[n, 3]``, as sharp as the picture, and which of them it shows."""
         height, width = answer.shape[:2]
         factors = self.size[1] / self.width, self.size[0] / self.height
         size = (
@@ -143,12 +162,46 @@ class Light:
         )
         shrunk = _shrunk(answer[..., :3], size)
         (a, b, c), (d, e, f), _ = place.scaled(factors, (size[1] / width, size[0] / height)).matrix.tolist()
-        rows, columns = (self.points + 0.5).T
+        rows, columns = torch.arange(self.size[0])[:, None] + 0.5, torch.arange(self.size[1])[None] + 0.5
         u, v = a * columns + b * rows + c, d * columns + e * rows + f
-        grid = torch.stack([u * (2.0 / size[1]) - 1.0, v * (2.0 / size[0]) - 1.0], dim=-1)[None, None]
+        grid = torch.stack([u * (2.0 / size[1]) - 1.0, v * (2.0 / size[0]) - 1.0], dim=-1)[None]
         values = grid_sample(shrunk.movedim(-1, 0)[None], grid, padding_mode="border", align_corners=False)
         shown = (u > 0.5) & (u < size[1] - 0.5) & (v > 0.5) & (v < size[0] - 0.5)
-        return values[0, :, 0].T.double().numpy(), shown.numpy()
+        found = values[0].movedim(0, -1)
+        at = self.points[:, 0], self.points[:, 1]
+        use = self.sure & shown
+        there, here = _averaged(found, use)[at].double().numpy(), _averaged(self.picture, use)[at].double().numpy()
+        colours = found[at].double().numpy()
+        seen = shown[at].numpy()
+        sharpness = _sharpness(there[seen], here[seen], colours[seen], self.wanted[seen])
+        return colours + (sharpness - 1.0) * (colours - there), seen
+
+
+def _averaged(picture: torch.Tensor, use: torch.Tensor) -> torch.Tensor:
+    """The mean around each pixel of ``[H, W, C]`` of those that ``use`` ``[H, W]`` names."""
+    planes = torch.cat([picture * use[..., None], use[..., None].float()], dim=-1).movedim(-1, 0)[None]
+    sums = avg_pool2d(planes, _DETAIL, 1, _DETAIL // 2, count_include_pad=False)[0].movedim(0, -1)
+    return sums[..., :-1] / sums[..., -1:].clamp(min=1e-6)
+
+
+def _sharpness(there: Values, here: Values, found: Values, wanted: Values) -> float:
+    """By what an answer's fine detail must be multiplied so that it tells of the same contrast as the means around its
+    points: these means ``[n, 3]`` and the points themselves, of answer and picture. A blurred answer has less detail,
+    and yet no other light.
+    """
+    greys = (each.mean(axis=1) for each in (there, here - there, found - there, wanted - here - (found - there)))
+    mean, change, detail, less = greys
+    if (np.abs(detail) > _FINE).sum() < MIN_RING // 4:
+        return 1.0
+    weights = _trust(np.stack([np.ones_like(mean), mean]), change)
+    factor = _contrast(detail, less, np.ones_like(less)) / max(_contrast(mean, change, weights), 0.1)
+    return max(factor, 0.1) if abs(np.log(max(factor, 0.1))) > np.log(_AS_SHARP) else 1.0
+
+
+def _contrast(values: Values, change: Values, weights: Values) -> float:
+    """By what ``values`` differ more from each other with ``change``; 1 where they hardly differ at all."""
+    away = weights * (values - np.average(values, weights=weights))
+    return 1.0 + float(away @ change) / float(away @ values + _FINE**2 * weights.sum())
 
 
 def _shrunk(picture: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
@@ -163,7 +216,12 @@ def _shrunk(picture: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
 
 
 def _fitted(
-    rows: Values, change: Values, channel: int, near: npt.NDArray[np.bool_], fold: npt.NDArray[np.int_]
+    rows: Values,
+    change: Values,
+    channel: int,
+    near: npt.NDArray[np.bool_],
+    fold: npt.NDArray[np.int_],
+    models: Sequence[tuple[int, ...]],
 ) -> Values:
     """The terms ``[7]`` that foretell ``change`` from ``rows`` ``[7, n]``; zeros where nothing does."""
     weights = _trust(rows[[0, channel + 1]], change)
@@ -178,7 +236,7 @@ def _fitted(
             weighted = rows[:, part] * weights[part]
             grams.append(weighted @ rows[:, part].T)
             sides.append(weighted @ change[part])
-        for model in _MODELS:
+        for model in models:
             used = sorted({channel + 1 if term == _OWN else term for term in model})
             whole_gram, whole_side = sum(grams), sum(sides)
             misses = np.empty_like(change)

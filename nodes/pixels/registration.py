@@ -37,6 +37,12 @@ _STILL = 0.05
 _FLAT = 1e-6
 """Variance of brightness below which there is nothing to hold on to."""
 
+_NOISE = (1.0 / 255.0) ** 2
+"""Variance beside an even slope of brightness that is no more than the steps of 8 bits and their compression."""
+
+_DAMPING = 1e-3
+"""Share of the steepest of slopes by which a step is held back."""
+
 Vector = npt.NDArray[np.float64]
 
 
@@ -108,16 +114,17 @@ class Witness:
         )
         # A coarse picture does not tell the best from the second best.
         best, best_error, beyond = plain, start_error, None
-        for start, found, _ in ranked[:3]:
+        for _, found, _ in ranked[:3]:
             for level in self.levels[1:] or self.levels:
                 found, _ = self._refined(level, pyramid, found)
             error = self._error(finest, pyramid, found)
             # Two pictures that have nothing in common can always be moved so that they have a little.
             clearly = error < _ALIKE and error < _CLEARLY_BETTER * best_error
-            if clearly and self._is_believable(start, found):
+            # From one reading the way may lead to another: a drift is what lies between the answer and the nearest.
+            drifts = [Drift.between(each, found, self.width, self.height) for each in starts]
+            if clearly and any(map(self._is_believable, drifts)):
                 best, best_error, beyond = found, error, None
             elif clearly and best is plain:
-                drifts = [Drift.between(each, found, self.width, self.height) for each in starts]
                 beyond = min(drifts, key=lambda drift: abs(drift.scale - 1.0))
             if best_error < 0.05:
                 break
@@ -131,8 +138,7 @@ class Witness:
         pyramid = _Pyramid(luminance(answer))
         return [self._error(self.levels[0], pyramid, place) for place in places] if self.levels else []
 
-    def _is_believable(self, start: Transform, found: Transform) -> bool:
-        drift = Drift.between(start, found, self.width, self.height)
+    def _is_believable(self, drift: Drift) -> bool:
         limit = max(4.0, MAX_SHIFT * max(self.width, self.height))
         scaling = max(abs(drift.across - 1.0), abs(drift.down - 1.0))
         return max(abs(drift.dx), abs(drift.dy)) <= limit and scaling <= MAX_SCALING and abs(drift.turn) <= MAX_TURN
@@ -159,6 +165,9 @@ class Witness:
             weighted = rows * weights
             gram = weighted @ rows.T
             gram[np.diag_indices_from(gram)] *= 1.0 + 1e-9
+            # Along stripes, nothing tells how far: there the steps are small, elsewhere hardly smaller.
+            moves = np.arange(4, len(gram))
+            gram[moves, moves] += _DAMPING * gram[moves, moves].max()
             try:
                 solution = np.linalg.solve(gram, weighted @ wanted)
             except np.linalg.LinAlgError:
@@ -253,7 +262,10 @@ def _level(grey: torch.Tensor, kept: torch.Tensor, margin: int) -> _Level | None
     away_x, away_y = (x.double().numpy() + 0.5 - width / 2) / half, (y.double().numpy() + 0.5 - height / 2) / half
     slopes = np.stack([gx, gy, gx * away_x, gy * away_y, gy * away_x - gx * away_y])
     ground = np.stack([np.ones_like(away_x), away_x, away_y])
-    return _Level((width, height), x.float() + 0.5, y.float() + 0.5, plane[y, x].double().numpy(), slopes, ground)
+    value = plane[y, x].double().numpy()
+    if float(np.mean((value - _explained(value, ground, np.ones_like(value))) ** 2)) < _NOISE:
+        return None
+    return _Level((width, height), x.float() + 0.5, y.float() + 0.5, value, slopes, ground)
 
 
 def _at(plane: torch.Tensor, place: Transform, level: _Level) -> tuple[Vector, npt.NDArray[np.bool_]]:

@@ -56,6 +56,8 @@ class Stitched:
     """A drift that seems to be there, but is larger than is undone."""
     is_cut: bool
     """Whether a part of the mask stayed as it was, because the answer does not show it."""
+    is_clear: bool = False
+    """Whether parts of the answer are transparent, and were laid in all the same, as the picture has no alpha."""
 
     @property
     def shift(self) -> tuple[float, float]:
@@ -85,6 +87,11 @@ class Stitched:
             )
         if self.is_cut:
             notes.append("The answer shows less than was sent: what it does not show of the mask stayed as it was.")
+        if self.is_clear:
+            notes.append(
+                "Parts of the answer are transparent, which this picture cannot be: the colours beneath were taken. "
+                "Ask for an opaque background in Request Options, or wire a picture with an alpha channel."
+            )
         if self.density < COARSE:
             notes.append(
                 f"The answer came as {width}x{height}, {1.0 / self.density:.1f} times too small for its place, and is "
@@ -140,6 +147,7 @@ class Seat:
         are, bit for bit. Alpha is blended like a colour.
         """
         came = answer.shape[1], answer.shape[0]
+        is_clear = answer.shape[-1] == 4 != onto.shape[-1] and bool((answer[..., 3] < 0.5).any())
         answer = match_channels(answer[None], onto.shape[-1])[0]
         left, top, right, bottom = self._window
         width, height = right - left, bottom - top
@@ -178,7 +186,7 @@ class Seat:
         density = min(came[0] / self.crop.width, came[1] / self.crop.height)
         return Stitched(
             *(onto, used, drift, correction is not None, came, framing),
-            *(density, fit.unlikeness, fit.beyond, hidden),
+            *(density, fit.unlikeness, fit.beyond, hidden, is_clear),
         )
 
     @cached_property

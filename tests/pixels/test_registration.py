@@ -77,3 +77,20 @@ def test_nothing_to_hold_on_to_leaves_the_answer_alone(size: tuple[int, int]) ->
     for answer in (torch.full((*size, 3), 0.5), texture(*size, 2), torch.rand(*size, 3), reference):
         for trusted in (ring(*size), torch.zeros(size, dtype=torch.bool)):
             assert Witness(reference, trusted).place(answer, [PLAIN]).transform is PLAIN
+
+
+def test_stripes_do_not_tell_how_far_an_answer_lies_along_them() -> None:
+    across = (torch.arange(512) // 8 % 2).float() * 0.8 + 0.1
+    stripes = across[None, :, None].expand(384, 512, 3).contiguous()
+    far = (torch.linspace(-1, 1, 384)[:, None] ** 2 + torch.linspace(-1, 1, 512) ** 2)[..., None]
+    fit = Witness(stripes, ring(384, 512)).place(((stripes * (1 - 0.09 * far)) * 255).round() / 255, [PLAIN])
+    assert fit.beyond is None and fit.transform.difference(PLAIN, 512, 384) < 0.3
+
+
+def test_an_even_gradient_has_nothing_to_hold_on_to() -> None:
+    """Its steps of 8 bits are no detail, and an answer without them resembles it all the same."""
+    slope = torch.linspace(0, 1, 384)[:, None, None] * torch.tensor([0.0, 0.5, 1.0])
+    sky = ((slope + torch.linspace(0, 0.5, 512)[:, None] * torch.tensor([2.0, 1.0, 0.0])) / 1.5 * 255).round() / 255
+    noise = torch.randn(384, 512, 3, generator=torch.Generator().manual_seed(0)) / 255
+    fit = Witness(sky, ring(384, 512)).place(((sky * 0.95 + noise) * 255).round() / 255, [PLAIN])
+    assert fit.unlikeness == 0.0 and fit.transform is PLAIN

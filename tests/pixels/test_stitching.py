@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
+from torch.nn.functional import avg_pool2d
 
 from nodes.headless.sandbox import FAULTS
 from nodes.pixels import AUTO, composite, decode, encode, fit_mask, plan_crop, resize, stitch
@@ -199,3 +200,59 @@ def test_a_mask_that_is_nowhere_quite_zero_is_as_good_as_one_that_is(floor: floa
         for each in (mask, mask.clamp(min=floor))
     ]
     assert torch.equal(made[0], made[1]) and torch.equal(made[1][mask == 0], picture[None][mask == 0])
+
+
+def test_a_cropped_screenshot_is_put_where_it_was_whichever_reading_led_there() -> None:
+    """From the stretched reading the right place is as easily found; it is no drift of it that is too large."""
+    page = torch.full((600, 800, 3), 0.96)
+    page[:40] = torch.tensor([0.13, 0.35, 0.63])
+    page[40:, :180] = 0.9
+    letters = (torch.rand(600, 800, generator=torch.Generator().manual_seed(0)) < 0.4)[..., None]
+    for top in range(57, 590, 22):
+        page[top : top + 8, 200:540] *= 1.0 - 0.9 * letters[top : top + 8, 200:540].float()
+    page[300:520, 560:760] = 1.0
+    page[340:460, 600:720] = torch.tensor([0.86, 0.24, 0.24])
+    weight = torch.zeros(600, 800)
+    weight[204:276, 444:516] = 1.0
+    stitched = stitch(page, resize(page[33:567][None], 1024, 1536)[0], weight)
+    assert stitched.framing == "cropped" and stitched.beyond is None
+    assert (stitched.image - page).abs()[weight > 0].mean() < 0.05
+
+
+@pytest.mark.parametrize("blur", [True, False])
+def test_another_sharpness_is_not_taken_for_another_contrast(blur: bool) -> None:
+    """What is painted evenly keeps its colour, however much of the print around it was lost, or is overdone."""
+    ink = (torch.rand(80, 110, generator=torch.Generator().manual_seed(0)) < 0.3).float()
+    ink = ink.repeat_interleave(3, 0).repeat_interleave(3, 1)[:240, :320, None]
+    page = 0.7 - 0.4 * ink.expand(-1, -1, 3)
+    soft = page.movedim(-1, 0)[None]
+    for _ in range(3):
+        soft = avg_pool2d(soft, 3, 1, 1, count_include_pad=False)
+    blurred = soft[0].movedim(0, -1)
+    answer = blurred.clone() if blur else page + 0.6 * (page - blurred)
+    painted = torch.tensor([0.35, 0.45, 0.25])
+    weight = torch.zeros(240, 320)
+    weight[80:160, 120:200] = 1.0
+    answer[weight > 0] = painted
+    off = (stitch(page, answer, weight).image - painted).abs()[weight > 0]
+    assert off.mean() * 255 < 6.0
+
+
+def test_colours_from_beneath_transparency_are_told() -> None:
+    picture, weight = texture(60, 80, 0), torch.zeros(60, 80)
+    weight[20:40, 30:50] = 1.0
+    clear = torch.cat([picture * (1.0 - weight[..., None]), 1.0 - weight[..., None]], dim=-1)
+    assert any("transparent" in note for note in stitch(picture, clear, weight).describe())
+    opaque = torch.cat([picture, torch.ones(60, 80, 1)], dim=-1)
+    assert not stitch(picture, opaque, weight).describe()
+    assert not any("transparent" in note for note in stitch(opaque, clear, weight).describe())
+
+
+def test_what_varies_on_an_even_ground_is_no_contrast() -> None:
+    """A brighter side before a plain wall tells of light, not of what darker colours became."""
+    wall, weight = torch.full((240, 320, 3), 0.4), torch.zeros(240, 320)
+    weight[80:160, 120:200] = 1.0
+    painted = torch.where(weight[..., None] > 0, torch.tensor([0.8, 0.3, 0.2]), wall)
+    answer = ((painted + torch.linspace(-0.06, 0.06, 320)[None, :, None]) * 255).round() / 255
+    off = (stitch(wall, answer, weight).image - painted).abs()[weight > 0]
+    assert off.mean() * 255 < 1.0
