@@ -16,7 +16,7 @@ import httpx
 from .credentials import Server
 from .long_texts import in_utf8
 from .proxies import PEER
-from .shapes import begins_as_picture
+from .shapes import begins_as_picture, without_blanks
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ async def exchange(
     packed = arrival.body.getvalue()
     answer, fault = unpack(packed, packing(headers.get("content-encoding", ""), packed), limit)
     # A picture may hold the prompt, and in it a key that somebody pasted there: without it, it would be damaged.
-    body = answer if begins_as_picture(answer) else server.redact(_legible(answer))
+    body = answer if begins_as_picture(without_blanks(answer)) else server.redact(_legible(answer))
     return Reply(response.status_code, headers, body, broken or fault, response.extensions.get(PEER))
 
 
@@ -193,7 +193,15 @@ def _legible(answer: bytes) -> bytes:
 def packing(named: str, content: bytes) -> str:
     """The Content-Encoding of ``content``: what it was ``named``, or gzip where somebody on the way lost the name."""
     is_named = named.strip().lower() not in ("", "identity")
-    return "gzip" if not is_named and content.startswith(b"\x1f\x8b\x08") else named
+    return "gzip" if not is_named and content.startswith(_GZIP) else named
+
+
+_GZIP, _ZLIB = b"\x1f\x8b\x08", (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
+
+
+def _true_name(named: str, content: bytes) -> str:
+    """As its first bytes tell, which whoever packs something cannot get wrong."""
+    return "gzip" if content.startswith(_GZIP) else "deflate" if content.startswith(_ZLIB) else named
 
 
 # What zlib calls the formats: gzip, and deflate with its header or, as some servers send it, without.
@@ -213,10 +221,14 @@ def unpack(packed: bytes, encoding: str, limit: int) -> tuple[bytes, str | None]
     for name in reversed([part.strip().lower() for part in encoding.split(",")]):
         if name in ("", "identity") or not packed:
             continue
+        name = _true_name(name, packed)
         if name not in _WINDOW_BITS:
             return packed, f"it is compressed in an unknown way, {name[:20]}"
         packed, fault = _inflate(packed, name, limit)
         broken = broken or fault
+    if packed.startswith(_GZIP) and encoding and not broken:
+        # Two on the way have packed it, and named that once.
+        return _inflate(packed, "gzip", limit)
     return packed, broken
 
 
