@@ -107,6 +107,7 @@ def test_a_proxy_that_quotes_its_credentials_in_its_refusal_is_not_repeated(monk
         monkeypatch.setenv("HTTPS_PROXY", url.replace("//", "//painter:p%40ss@"))
         with pytest.raises(ConnectionFailed, match=r"407 no \*\*\*") as caught:
             send(Server("https://example.com/v1", KEY))
+    assert "user and password in HTTP_PROXY" in caught.value.hint
     assert not any(secret in str(caught.value) for secret in SECRETS)
 
 
