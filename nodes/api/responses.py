@@ -122,12 +122,13 @@ def read_answer(
         prompt = entry.get("revised_prompt") if isinstance(entry, Mapping) else None
         if isinstance(prompt, str) and prompt:
             prompts.append(prompt[:MAX_PROMPT])
+    beyond = len(answer.data or []) - looked_at
     refusal = find_refusal(content)
     if not pictures and not refusal and 200 <= status < 300:
-        unnamed = [_picture(entry) for entry in unnamed_entries(content) if _is_usable(entry)]
-        pictures += unnamed[:most]
-        looked_at = max(looked_at, len(pictures))
-        unusable = [] if unnamed else unusable
+        unnamed = [entry for entry in unnamed_entries(content)[:MAX_ENTRIES] if _is_usable(entry)]
+        if unnamed:
+            pictures, unusable = [_picture(entry) for entry in unnamed[:most]], []
+            looked_at, beyond = len(pictures), len(unnamed) - len(pictures)
     notes += unusable[:1]
     if len(unusable) > 1:
         notes.append(f"Nor can {len(unusable) - 1} more.")
@@ -143,7 +144,6 @@ def read_answer(
         notes.append(f"The server also reported{reported}: {refusal.message if refusal else 'it did not say which.'}")
     if metadata.is_cost_odd:
         notes.append("The cost that the answer names cannot be one, and does not count.")
-    beyond = len(answer.data or []) - looked_at
     if beyond and pictures:
         notes.append(f"The answer held {beyond} more than {looked_at} pictures; they were not fetched.")
     if not pictures:

@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .long_texts import LongText
-from .shapes import is_data_url, is_picture_file
+from .long_texts import LongText, is_data_url
+from .shapes import is_picture_file
 
 _MOST = 10_000
 """Parts of an answer that are looked at."""
@@ -51,8 +51,8 @@ def _entries(content: Any) -> Iterator[dict[str, str]]:
             yield from _in_text(part)
         elif isinstance(part, (Mapping, list)) and id(part) not in seen and depth < _DEEPEST:
             seen.add(id(part))
-            values = list(part.items()) if isinstance(part, Mapping) else [("", value) for value in part]
-            values = [value for name, value in values[:_MOST] if not _NOT_MADE.search(str(name))]
+            members = list(part.items()) if isinstance(part, Mapping) else [("", value) for value in part]
+            values: list[Any] = [value for name, value in members[:_MOST] if not _NOT_MADE.search(str(name))]
             if isinstance(part, Mapping):
                 # The texts of one object tell of one picture: its file, its address, or both.
                 texts = [entry for value in values if isinstance(value, str) for entry in _in_text(value)]

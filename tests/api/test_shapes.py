@@ -53,11 +53,21 @@ LINKED = Picture(url="https://media/1")
         ({"data": [{"imageURL": "https://media/1.png", "imageBase64Data": None}]}, Picture(url="https://media/1.png")),
         ({"images": ["/files/1.png"]}, Picture(url="/files/1.png")),
         ({"result": {"sample": "https://media/1.jpeg?sig=a%2Fb"}}, Picture(url="https://media/1.jpeg?sig=a%2Fb")),
-        ({"input": {"image": PNG}, "files": [{"href": "https://m/view?name=1.webp&t=2"}]}, Picture(url="https://m/view?name=1.webp&t=2")),
+        (
+            {"input": {"image": PNG}, "files": [{"href": "https://m/view?name=1.webp&t=2"}]},
+            Picture(url="https://m/view?name=1.webp&t=2"),
+        ),
     ],
 )
 def test_a_picture_is_read_wherever_a_gateway_puts_it(content: Any, picture: Picture) -> None:
-    assert read_answer(200, {}, body(content)).pictures == (picture,)
+    answer = read_answer(200, {}, body(content))
+    assert (answer.pictures, answer.entries, answer.beyond, answer.notes) == ((picture,), 1, 0, ())
+
+
+def test_of_a_flood_without_names_no_more_is_taken_than_may_be_wanted() -> None:
+    flood = {"choices": [{"message": {"image": f"https://media/{number}.png"}} for number in range(12)]}
+    answer = read_answer(200, {}, body(flood), most=10)
+    assert (len(answer.pictures), answer.entries, answer.beyond) == (10, 10, 2)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +111,8 @@ def test_the_end_of_a_stream_of_events_is_the_picture(stream: bytes) -> None:
         DONE.replace(b'{"type"', b'{\ndata: "type"').replace(b"}\n", b"\ndata: }\n"),
         b'event: image_edit.partial_image\ndata: {"b64_json": "iVBORw0KGgo="}\n\nevent: image_edit.completed\n'
         + DONE.partition(b"\n")[2],
-        event("response.output_item.done", item={"result": PNG}) + event("response.completed", response={"result": PNG}),
+        event("response.output_item.done", item={"result": PNG})
+        + event("response.completed", response={"result": PNG}),
         event("chunk", choices=[{"delta": {"images": [{"image_url": {"url": f"data:image/png;base64,{PNG}"}}]}}]),
     ],
     ids=["mark", "lines", "named", "responses", "chat"],
