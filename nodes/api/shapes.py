@@ -178,7 +178,7 @@ def _from_lines(body: bytes) -> Shaped | None:
         text = text.removeprefix(b"data:").strip()
         if text == b"[DONE]":
             continue
-        event = _json(text)
+        event = None if begun and not text.startswith((b"{", b"[")) else _json(text)
         if event is None and is_stream:
             # One event may have several lines.
             begun += text + b"\n"

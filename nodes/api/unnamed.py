@@ -26,7 +26,7 @@ _KINDS = r"\.(?:png|jpe?g|webp|gif|avif|svg)"
 _FILE = re.compile(rf"(?:https?:/)?/[^\s\"'<>]*{_KINDS}(?:[?#&][^\s\"'<>]*)?", re.IGNORECASE)
 """The address of a picture's file. One that does not end so may be a job's, or a page's."""
 
-_IN_PROSE = re.compile(r"data:image/[\w.+-]+;base64,[\w+/=-]+|!\[[^\]]*\]\((https?://[^\s)]+)\)")
+_IN_PROSE = re.compile(r"data:image/[\w.+-]+;base64,[\w+/=-]+|!\[[^\[\]]{0,1000}\]\((https?://[^\s)]{1,2000})\)")
 """A picture in the words of a chat: a data URL, or a link in Markdown."""
 
 

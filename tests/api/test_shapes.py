@@ -74,6 +74,7 @@ def test_of_a_flood_without_names_no_more_is_taken_than_may_be_wanted() -> None:
     "content",
     [
         {"data": ["I cannot draw that", "x" * 64]},
+        {"choices": [{"message": {"content": "![" * 200_000}}]},  # within a second
         {"output": "I cannot draw that."},
         {"message": "see", "url": 5},
         {"images": [{"image_url": {"detail": "high"}}]},
@@ -113,12 +114,14 @@ def test_the_end_of_a_stream_of_events_is_the_picture(stream: bytes) -> None:
         + DONE.partition(b"\n")[2],
         event("response.output_item.done", item={"result": PNG})
         + event("response.completed", response={"result": PNG}),
+        b'data: {"b64_json":\ndata: "' + PNG.encode() + b'"\ndata: }\n\n',
         event("chunk", choices=[{"delta": {"images": [{"image_url": {"url": f"data:image/png;base64,{PNG}"}}]}}]),
     ],
-    ids=["mark", "lines", "named", "responses", "chat"],
+    ids=["mark", "lines", "named", "responses", "apart", "chat"],
 )
 def test_events_are_read_in_every_spelling(stream: bytes) -> None:
-    assert read_answer(200, {}, stream).pictures == (MADE,)
+    answer = read_answer(200, {}, stream)
+    assert (answer.pictures, answer.notes) == ((MADE,), ())
 
 
 def test_what_a_stream_said_is_not_taken_back_by_nothing() -> None:
