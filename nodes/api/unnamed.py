@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .long_texts import LongText, is_data_url
-from .shapes import is_picture_file
+from .shapes import is_address, is_picture_file
 
 _MOST = 10_000
 """Parts of an answer that are looked at."""
@@ -24,9 +24,12 @@ _NOT_MADE = re.compile(
 
 _KINDS = r"\.(?:png|jpe?g|webp|gif|avif|svg)"
 _FILE = re.compile(rf"(?:https?:/)?/[^\s\"'<>]*{_KINDS}(?:[?#&][^\s\"'<>]*)?", re.IGNORECASE)
-"""The address of a picture's file. One that does not end so may be a job's, or a page's."""
+"""The address of a picture's file. One that does not end so may be a job's, or a page's, unless its name tells."""
 
-_IN_PROSE = re.compile(r"data:image/[\w.+-]+;base64,[\w+/=-]+|!\[[^\[\]]{0,1000}\]\((https?://[^\s)]{1,2000})\)")
+_LINK = re.compile(r"(image|img|picture)s?[_.]?(ur[il]|link|href)", re.IGNORECASE)
+"""Names of a picture's address, with that of the object around it."""
+
+_IN_PROSE = re.compile(r"data:image/[\w.+-]+;base64,[\w+/=-]+|!\[[^\[\]]{0,1000}\]\((https?://[^\s()\[\]]{1,2000})\)")
 """A picture in the words of a chat: a data URL, or a link in Markdown."""
 
 
@@ -43,28 +46,32 @@ def unnamed_entries(content: Any) -> list[dict[str, str]]:
 
 
 def _entries(content: Any) -> Iterator[dict[str, str]]:
-    waiting, seen, count = [(content, 0)], set(), 0
+    waiting, seen, count = [(content, "", 0)], set(), 0
     while waiting and count < _MOST:
-        part, depth = waiting.pop()
+        part, around, depth = waiting.pop()
         count += 1
         if isinstance(part, str):
-            yield from _in_text(part)
+            yield from _in_text(part, around)
         elif isinstance(part, (Mapping, list)) and id(part) not in seen and depth < _DEEPEST:
             seen.add(id(part))
-            members = list(part.items()) if isinstance(part, Mapping) else [("", value) for value in part]
-            values: list[Any] = [value for name, value in members[:_MOST] if not _NOT_MADE.search(str(name))]
+            members = list(part.items()) if isinstance(part, Mapping) else [(around, value) for value in part]
+            members = [(str(name), value) for name, value in members[:_MOST] if not _NOT_MADE.search(str(name))]
             if isinstance(part, Mapping):
                 # The texts of one object tell of one picture: its file, its address, or both.
-                texts = [entry for value in values if isinstance(value, str) for entry in _in_text(value)]
-                yield from [{name: text for entry in reversed(texts) for name, text in entry.items()}] if texts else []
-                values = [value for value in values if not isinstance(value, str)]
-            waiting += [(value, depth + 1) for value in reversed(values)]
+                texts = [(f"{around}.{name}", value) for name, value in members if isinstance(value, str)]
+                found = [entry for name, value in texts for entry in _in_text(value, name)]
+                yield from [{name: text for entry in reversed(found) for name, text in entry.items()}] if found else []
+                members = [(name, value) for name, value in members if not isinstance(value, str)]
+            waiting += [(value, name, depth + 1) for name, value in reversed(members)]
 
 
-def _in_text(text: str) -> Iterator[dict[str, str]]:
+def _in_text(text: str, name: str) -> Iterator[dict[str, str]]:
+    """``name`` is that of the text, behind that of the object that it is in."""
     if is_picture_file(text):
         yield {"b64_json": text}
-    elif _FILE.fullmatch(text.strip()) and not isinstance(text, LongText):
+    elif not isinstance(text, LongText) and (
+        _FILE.fullmatch(text.strip()) or (is_address(text) and _LINK.search(name))
+    ):
         yield {"url": text.strip()}
     elif not is_data_url(text) and ("data:image/" in text or "![" in text):
         whole = text.whole() if isinstance(text, LongText) else text

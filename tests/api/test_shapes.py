@@ -46,6 +46,7 @@ LINKED = Picture(url="https://media/1")
         ({"choices": [{"message": {"images": [{"image_url": {"url": f"data:image/png;base64,{PNG}"}}]}}]}, MADE),
         ({"choices": [{"message": {"content": f"Here: ![it](data:image/png;base64,{PNG})"}}]}, MADE),
         ({"choices": [{"message": {"content": "![it](https://media/1)"}}]}, LINKED),
+        ({"choices": [{"message": {"images": [{"image_url": {"url": "https://media/1"}}]}}]}, LINKED),
         ({"output": [{"type": "reasoning"}, {"type": "image_generation_call", "result": PNG}]}, MADE),
         ({"candidates": [{"content": {"parts": [{"text": "x"}, {"inlineData": {"data": PNG}}]}}]}, MADE),
         ({"data": {"image_base64": [PNG]}}, MADE),
