@@ -78,19 +78,19 @@ class _Watched(httpx.AsyncByteStream):
 
     def __init__(self, body: httpx.AsyncByteStream, size: int, tell: Tell) -> None:
         self._body = body
-        self._size = size
         self._tell = tell
+        self.size = size
+        self.count = 0
         self.is_begun = False
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         self.is_begun = True
-        count = 0
         async for chunk in self._body:
             for start in range(0, len(chunk), PIECE):
                 piece = chunk[start : start + PIECE]
                 yield piece
-                count += len(piece)
-                self._tell(count, self._size)
+                self.count += len(piece)
+                self._tell(self.count, self.size)
 
     async def aclose(self) -> None:
         await self._body.aclose()
@@ -134,6 +134,8 @@ async def exchange(
         if arrival.response is None:
             if _is_of_the_network(error) and not (sent and sent.is_begun):
                 raise NotSent(cause(error)) from error
+            if isinstance(error, httpx.NetworkError) and sent and sent.count < sent.size >= LARGE:
+                raise type(error)(_closed_early(sent.count, sent.size)) from error
             raise
         broken = _reason(error, deadline, limit)
     response = arrival.response
@@ -174,6 +176,11 @@ def _reason(error: Exception, deadline: float, limit: int) -> str:
     if isinstance(error, httpx.TimeoutException):
         return "the rest did not come in time"
     return f"the connection broke ({cause(error)})"
+
+
+def _closed_early(sent: int, size: int) -> str:
+    """What a server does that answers and closes without taking in all: of its answer nothing is left then."""
+    return f"closed after {sent / 1e6:.1f} of {size / 1e6:.1f} MB, as by a server that refuses the key or size"
 
 
 def cause(error: BaseException) -> str:
