@@ -179,6 +179,7 @@ TESTED_WITH: dict[str, str] = {
     "tests/api/test_proxies.py": "api/no_proxy",
     "tests/api/test_refusals.py": "api/metadata",
     "tests/api/test_requests.py": "api/flavours api/formats",
+    "tests/api/test_shapes.py": "api/unnamed",
     "tests/test_edit.py": "pixels/markup",
     "tests/contract/test_nodes.py": "contract/inputs contract/outputs contract/sizes generate options variations",
     "tests/faults/test_consent.py": "purchase/consent",

@@ -76,6 +76,15 @@ _KNOWN = (
         r"|can only access models",
     ),
     _advice(
+        "MODEL_NOT_FOUND",
+        ModelUnavailable,
+        "The server knows no model of this name, or, at Azure, no deployment. Write it as the server's list has it "
+        "(lumenfall models), at Azure as the deployment is called.",
+        "DeploymentNotFound model_not_available",
+        r"invalid model name|not a valid model\b|no such model|unknown model\b"
+        r"|\bmodel [`'\"]?[\w./:@-]+[`'\"]? (does not exist|(is |was )?not found)",
+    ),
+    _advice(
         "KEY_NOT_ALLOWED",
         AuthenticationFailed,
         "The key is right, but restricted. Allow it to make images in the settings of the key at your provider, or "

@@ -20,18 +20,20 @@ WEB_PAGES: set[str] = set()
 
 DEFAULT_BASE_URL = "https://api.lumenfall.ai/openai/v1"
 
-_QUOTES = "\"'`\u201c\u201d\u2018\u2019<>"
+_QUOTES = "\"'`\u201c\u201d\u2018\u2019<>\u200b\ufeff"
+"""What stands around an address; the last two are not even seen."""
+
 _ENDPOINTS = re.compile(r"(/images(/(generations|edits|variations))?|/chat/completions|/responses|/models)$")
 
 
 @lru_cache(maxsize=16)
 def read_base_url(text: str) -> str:
-    """``text`` without what comes along as it is copied: quotes around it, a ``#`` or a slash at its end, the path of
+    """``text`` without what comes along as it is copied: quotes around it, a sign or a slash at its end, the path of
     one endpoint; and with the scheme that it lacks, ``http`` on this machine and ``https`` elsewhere.
 
     Raises InputError for what is no usable address, also where it holds a user name or a query.
     """
-    base_url = text.strip().strip(_QUOTES).strip().rstrip("/#")
+    base_url = text.strip().strip(_QUOTES).strip().rstrip("/#?.,;")
     base_url = _ENDPOINTS.sub("", base_url).rstrip("/")
     try:
         if "://" not in text:
@@ -57,6 +59,9 @@ def _is_usable(base_url: str) -> bool:
         return False
     # The client takes neither blanks nor control characters, which urlsplit() removes without a word.
     if not base_url.isprintable() or any(character.isspace() for character in base_url):
+        return False
+    # A scheme with a slip of the pen: the key would go to a machine of that name.
+    if re.fullmatch(r"https?\W*", parts.hostname) or "\\" in base_url:
         return False
     return bool(httpx.URL(base_url).host)
 

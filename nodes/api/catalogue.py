@@ -286,11 +286,11 @@ def _read_cache(path: Path, _modified: int) -> ModelList:
 def read_models(body: Any, today: date | None = None) -> list[Model]:
     """The image models in the answer of ``GET /models``, as of ``today`` in UTC.
 
-    Text and video models are left out where the server tells them apart (``modality``, ``modalities.output``,
+    Text and video models are left out where the server tells them apart (``modality``, ``modalities.output``, ``type``,
     ``capabilities``). Where it tells nothing of any model, all are kept. The bundled lists add what they know of a
     model, but for an end that has passed: the server still has it.
     """
-    entries = body.get("data") if isinstance(body, Mapping) else None
+    entries = body.get("data") or body.get("models") if isinstance(body, Mapping) else body
     entries = entries if isinstance(entries, list) else []
     found = [entry for entry in entries if isinstance(entry, Mapping) and isinstance(entry.get("id"), str)]
     verdicts = [_is_image(entry) for entry in found]
@@ -351,13 +351,12 @@ def _with_learnt(model: Model, cached: ModelList) -> Model:
 
 
 def _is_image(entry: Mapping[str, Any]) -> bool | None:
-    modality = entry.get("modality")
-    if isinstance(modality, str):
-        return modality == "image"
-    modalities = entry.get("modalities")
-    if isinstance(modalities, Mapping) and isinstance(modalities.get("output"), list):
-        return "image" in modalities["output"]
-    return True if _modes(entry) else None
+    if isinstance(entry.get("modality"), str):
+        return bool(entry["modality"] == "image")
+    for group, name in (("modalities", "output"), ("architecture", "output_modalities")):
+        if isinstance(entry.get(group), Mapping) and isinstance(entry[group].get(name), list):
+            return "image" in entry[group][name]
+    return True if _modes(entry) or entry.get("type") == "image" else None
 
 
 def _modes(entry: Mapping[str, Any]) -> frozenset[Mode]:

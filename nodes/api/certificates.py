@@ -77,7 +77,10 @@ def certificate_advice(error: BaseException) -> str:
     if "expired" in text or "not yet valid" in text:
         return "The certificate is not valid now. Check this machine's clock; else its owner has to renew it."
     native = ", or pip install truststore in ComfyUI's Python, so that the system's count"
+    # An environment of conda's sets one by itself.
+    decisive = next((name for name in VARIABLES if os.environ.get(name)), None)
+    names = f"{decisive}, which is set and decides alone," if decisive else "SSL_CERT_FILE (or REQUESTS_CA_BUNDLE)"
     return (
-        "Behind a company's proxy or a virus scanner that inspects connections, point SSL_CERT_FILE (or "
-        f"REQUESTS_CA_BUNDLE) at its certificate{native if sys.platform in ('darwin', 'win32') else ''}."
+        "Behind a company's proxy or a virus scanner that inspects connections, point "
+        f"{names} at its certificate{native if sys.platform in ('darwin', 'win32') else ''}."
     )

@@ -33,7 +33,7 @@ from .exchange import NotSent, Reply, cause, exchange, told_upload
 from .long_texts import TooMuch
 from .memory import Share
 from .proxies import Proxies, Transport
-from .refusals import error_for
+from .refusals import PROXY_ADVICE, error_for
 from .request_log import Logged
 from .requests import WireRequest
 from .responses import Balance, DryRun, read_balance, read_dry_run
@@ -392,7 +392,7 @@ class Client:
 
     def _unreachable(self, error: Exception) -> ConnectionFailed:
         reason = self._redact(cause(error))
-        usual = "Check the network, the proxy settings and the base URL."
+        usual = PROXY_ADVICE if reason.startswith("407") else "Check the network, the proxy settings and the base URL."
         hint = certificate_advice(error) if is_of_certificates(error) else usual
         host = httpx.URL(self.server.base_url).netloc.decode("ascii")
         return ConnectionFailed(f"{host} could not be reached ({reason}).", hint=hint, charged=Charged.NO)

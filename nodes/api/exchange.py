@@ -16,7 +16,7 @@ import httpx
 from .credentials import Server
 from .long_texts import in_utf8
 from .proxies import PEER
-from .shapes import begins_as_picture
+from .shapes import begins_as_picture, without_blanks
 
 
 @dataclass(frozen=True)
@@ -78,19 +78,19 @@ class _Watched(httpx.AsyncByteStream):
 
     def __init__(self, body: httpx.AsyncByteStream, size: int, tell: Tell) -> None:
         self._body = body
-        self._size = size
         self._tell = tell
+        self.size = size
+        self.count = 0
         self.is_begun = False
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         self.is_begun = True
-        count = 0
         async for chunk in self._body:
             for start in range(0, len(chunk), PIECE):
                 piece = chunk[start : start + PIECE]
                 yield piece
-                count += len(piece)
-                self._tell(count, self._size)
+                self.count += len(piece)
+                self._tell(self.count, self.size)
 
     async def aclose(self) -> None:
         await self._body.aclose()
@@ -134,6 +134,8 @@ async def exchange(
         if arrival.response is None:
             if _is_of_the_network(error) and not (sent and sent.is_begun):
                 raise NotSent(cause(error)) from error
+            if isinstance(error, httpx.NetworkError) and sent and sent.count < sent.size >= LARGE:
+                raise type(error)(_closed_early(sent.count, sent.size)) from error
             raise
         broken = _reason(error, deadline, limit)
     response = arrival.response
@@ -142,7 +144,7 @@ async def exchange(
     packed = arrival.body.getvalue()
     answer, fault = unpack(packed, packing(headers.get("content-encoding", ""), packed), limit)
     # A picture may hold the prompt, and in it a key that somebody pasted there: without it, it would be damaged.
-    body = answer if begins_as_picture(answer) else server.redact(_legible(answer))
+    body = answer if begins_as_picture(without_blanks(answer)) else server.redact(_legible(answer))
     return Reply(response.status_code, headers, body, broken or fault, response.extensions.get(PEER))
 
 
@@ -176,6 +178,11 @@ def _reason(error: Exception, deadline: float, limit: int) -> str:
     return f"the connection broke ({cause(error)})"
 
 
+def _closed_early(sent: int, size: int) -> str:
+    """What a server does that answers and closes without taking in all: of its answer nothing is left then."""
+    return f"closed after {sent / 1e6:.1f} of {size / 1e6:.1f} MB, as by a server that refuses the key or size"
+
+
 def cause(error: BaseException) -> str:
     """An error of the network in a few words."""
     return str(error) or type(error).__name__
@@ -193,7 +200,15 @@ def _legible(answer: bytes) -> bytes:
 def packing(named: str, content: bytes) -> str:
     """The Content-Encoding of ``content``: what it was ``named``, or gzip where somebody on the way lost the name."""
     is_named = named.strip().lower() not in ("", "identity")
-    return "gzip" if not is_named and content.startswith(b"\x1f\x8b\x08") else named
+    return "gzip" if not is_named and content.startswith(_GZIP) else named
+
+
+_GZIP, _ZLIB = b"\x1f\x8b\x08", (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
+
+
+def _true_name(named: str, content: bytes) -> str:
+    """As its first bytes tell, which whoever packs something cannot get wrong."""
+    return "gzip" if content.startswith(_GZIP) else "deflate" if content.startswith(_ZLIB) else named
 
 
 # What zlib calls the formats: gzip, and deflate with its header or, as some servers send it, without.
@@ -213,10 +228,14 @@ def unpack(packed: bytes, encoding: str, limit: int) -> tuple[bytes, str | None]
     for name in reversed([part.strip().lower() for part in encoding.split(",")]):
         if name in ("", "identity") or not packed:
             continue
+        name = _true_name(name, packed)
         if name not in _WINDOW_BITS:
             return packed, f"it is compressed in an unknown way, {name[:20]}"
         packed, fault = _inflate(packed, name, limit)
         broken = broken or fault
+    if packed.startswith(_GZIP) and encoding and not broken:
+        # Two on the way have packed it, and named that once.
+        return _inflate(packed, "gzip", limit)
     return packed, broken
 
 

@@ -180,10 +180,14 @@ _PLAIN = bytes.maketrans(b"-_", b"+/")
 _SPACE = b" \t\r\n\v\f"
 
 
+def is_data_url(text: str) -> bool:
+    return text[:100].lstrip()[:5].lower() == "data:"
+
+
 def decode_base64(text: str) -> bytes:
     """The content of ``text``, or of the data URL that it is; its padding may be missing. Raises binascii.Error."""
     pieces = text.pieces() if isinstance(text, LongText) else iter([text.encode("utf-8", "replace")])
-    if text.startswith("data:"):
+    if is_data_url(text):
         pieces = _after_comma(pieces)
     content, rest, is_over = io.BytesIO(), b"", False
     for piece in pieces:

@@ -6,6 +6,7 @@ Sources: docs.lumenfall.ai/api-reference/images; the documentation of OpenRouter
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Any
@@ -66,6 +67,7 @@ class Metadata(BaseModel):
     provider_name: Text = None
     cost: Money = None
     cost_currency: Text = None
+    currency: Text = None
     _named: Any = PrivateAttr(default=None)
 
     @property
@@ -75,14 +77,23 @@ class Metadata(BaseModel):
 
 
 class _Costs(BaseModel):
-    """Where gateways name the cost, in US dollars."""
+    """Where gateways name the cost: in US dollars, unless they say otherwise."""
 
     cost: Money = None
     total_cost: Money = None
+    currency: Text = None
+    cost_currency: Text = None
 
-    @property
-    def named(self) -> float | None:
-        return believable(self.total_cost if self.cost is None else self.cost, "USD")
+    def named(self, usual: str = "USD") -> tuple[float, str] | None:
+        """The cost and its currency; ``usual`` where it names none."""
+        currency = _code_of(self.cost_currency) or _code_of(self.currency) or usual
+        cost = believable(self.total_cost if self.cost is None else self.cost, currency)
+        return None if cost is None else (cost, currency)
+
+
+def _code_of(currency: str | None) -> str | None:
+    """A currency by its code (ISO 4217); None for any other text."""
+    return currency.upper() if currency and re.fullmatch(r"[A-Za-z]{3}", currency) else None
 
 
 COST_HEADER = "x-litellm-response-cost"
@@ -97,16 +108,20 @@ def read_metadata(content: Any, headers: Mapping[str, str] = MappingProxyType({}
     inner = inner if isinstance(inner, Mapping) else {}
     metadata = Metadata.model_validate(inner)
     metadata._named = inner.get("cost")
+    metadata.cost_currency = metadata.cost_currency or _code_of(metadata.currency)
     metadata.cost = believable(metadata.cost, metadata.cost_currency)
     if metadata.cost is not None:
         return metadata
-    places = [content.get("usage"), content.get("inference_status"), {"cost": content.get("cost")}]
-    costs = [_Costs.model_validate(place).named for place in places if isinstance(place, Mapping)]
+    top = _Costs.model_validate({name: content.get(name) for name in ("cost", "currency", "cost_currency")})
+    usual = _code_of(top.cost_currency) or _code_of(top.currency) or "USD"
+    places = [content.get("usage"), content.get("inference_status")]
+    named = [_Costs.model_validate(place).named(usual) for place in places if isinstance(place, Mapping)]
     # LiteLLM names 0 for a model of which it has no price.
-    costs.append(_Costs.model_validate({"cost": headers.get(COST_HEADER)}).named or None)
-    cost = next((cost for cost in costs if cost is not None), None)
+    header = _Costs.model_validate({"cost": headers.get(COST_HEADER)})
+    named += [top.named(), header.named() if header.cost else None]
+    cost = next((cost for cost in named if cost is not None), None)
     if cost is not None:
-        metadata.cost, metadata.cost_currency = cost, "USD"
+        metadata.cost, metadata.cost_currency = cost
     return metadata
 
 

@@ -77,6 +77,8 @@ _NO_PROVIDER = re.compile(r"no available (channel|provider)", re.IGNORECASE)
 
 _LONGEST_QUOTE = 600
 
+PROXY_ADVICE = "Check the user and password in HTTP_PROXY, HTTPS_PROXY or ALL_PROXY, or name the server in NO_PROXY."
+
 
 def is_doubtful(error: LumenfallError) -> bool:
     """Whether a refusal may come after the work, or be charged all the same, whatever it says: by its status that of
@@ -179,7 +181,7 @@ def error_for(status: int, headers: Mapping[str, str], body: bytes, content: Any
     if 300 <= status < 400:
         hint = "Redirects are not followed: set the base URL to where it leads."
     elif by_proxy:
-        hint = "Check the user and password in HTTP_PROXY, HTTPS_PROXY or ALL_PROXY, or name the server in NO_PROXY."
+        hint = PROXY_ADVICE
     elif code in NOT_BEGUN:
         hint = RateLimited.default_hint
     elif advice:

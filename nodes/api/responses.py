@@ -18,8 +18,19 @@ from .long_texts import TooMuch, decode_base64
 from .metadata import MAX_NAME, Text, or_none, read_metadata, request_id
 from .refusals import error_for, find_refusal
 from .salvage import LISTS, TOO_MUCH, complete_members, has_too_many_parts, read_json
-from .shapes import begins_as_picture, inside, is_picture_text, is_svg_text, link, read_shape, svg_of
+from .shapes import (
+    begins_as_picture,
+    inside,
+    is_address,
+    is_picture_text,
+    is_svg_text,
+    link,
+    read_shape,
+    svg_of,
+    without_blanks,
+)
 from .tokens import Tokens, read_tokens
+from .unnamed import unnamed_entries
 
 MAX_ENTRIES = 1000
 """How many entries of an answer are looked at, whatever is in them."""
@@ -111,10 +122,16 @@ def read_answer(
         prompt = entry.get("revised_prompt") if isinstance(entry, Mapping) else None
         if isinstance(prompt, str) and prompt:
             prompts.append(prompt[:MAX_PROMPT])
+    beyond = len(answer.data or []) - looked_at
+    refusal = find_refusal(content)
+    if not pictures and not refusal and 200 <= status < 300:
+        unnamed = [entry for entry in unnamed_entries(content)[:MAX_ENTRIES] if _is_usable(entry)]
+        if unnamed:
+            pictures, unusable = [_picture(entry) for entry in unnamed[:most]], []
+            looked_at, beyond = len(pictures), len(unnamed) - len(pictures)
     notes += unusable[:1]
     if len(unusable) > 1:
         notes.append(f"Nor can {len(unusable) - 1} more.")
-    refusal = find_refusal(content)
     if refusal and not pictures:
         charged = Charged.YES if metadata.cost else None
         if answer.data and metadata.cost is None:
@@ -127,7 +144,6 @@ def read_answer(
         notes.append(f"The server also reported{reported}: {refusal.message if refusal else 'it did not say which.'}")
     if metadata.is_cost_odd:
         notes.append("The cost that the answer names cannot be one, and does not count.")
-    beyond = len(answer.data or []) - looked_at
     if beyond and pictures:
         notes.append(f"The answer held {beyond} more than {looked_at} pictures; they were not fetched.")
     if not pictures:
@@ -264,8 +280,10 @@ def read_balance(status: int, headers: Mapping[str, str], body: bytes) -> Balanc
 
 def _decode_or_salvage(headers: Mapping[str, str], body: bytes, broken: str | None) -> tuple[dict[str, Any], list[str]]:
     """The answer, its pictures listed in ``data``; or what has arrived of it, with a note that says so."""
-    if broken is None and begins_as_picture(body):
-        return {"data": [body]}, []
+    picture = without_blanks(body)
+    if begins_as_picture(picture):
+        # Whether it is whole shows when it is decoded: what was wrong may have been a header.
+        return {"data": [picture]}, [f"The answer did not arrive as it should ({broken})."] if broken else []
     shaped, cause = None, None
     try:
         shaped = read_shape(body)
@@ -317,8 +335,7 @@ def _picture(entry: Any) -> Picture:
     if isinstance(entry, bytes):
         return Picture(entry)
     if isinstance(entry, str) and is_picture_text(entry):
-        is_address = entry.startswith(("data:", "http:", "https:"))
-        entry = {"url" if is_address else "b64_json": entry}
+        entry = {"url" if is_address(entry) else "b64_json": entry}
     if not isinstance(entry, Mapping):
         raise ValueError("it is not an object")
     text, address = inside(entry), link(entry)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from .long_texts import LongText, TooMuch, decode_base64
+from .long_texts import LongText, TooMuch, decode_base64, is_data_url
 from .salvage import LISTS, read_json
 
 _GROUPS = (*LISTS, "image", "output", "outputs", "result", "results", "artifacts", "predictions", "image_urls")
@@ -46,12 +46,12 @@ def entries(content: Any, depth: int = _DEEPEST) -> list[Any] | None:
 def inside(entry: Mapping[str, Any]) -> str | None:
     """The base64 or the data URL of an entry; None where it has neither."""
     found = next((entry[name] for name in INSIDE if isinstance(entry.get(name), str) and entry[name]), None)
-    return found or next((text for text in _addresses(entry) if text.startswith("data:")), None)
+    return found or next((text for text in _addresses(entry) if is_data_url(text)), None)
 
 
 def link(entry: Mapping[str, Any]) -> str | None:
     """The address of an entry's picture, None where it has none."""
-    text = next((text for text in _addresses(entry) if not text.startswith("data:")), None)
+    text = next((text for text in _addresses(entry) if not is_data_url(text)), None)
     return text.whole() if isinstance(text, LongText) else text
 
 
@@ -63,9 +63,19 @@ def _addresses(entry: Mapping[str, Any]) -> Iterator[str]:
             yield address
 
 
+def is_address(text: str) -> bool:
+    """Whether a text is the address of something in the web."""
+    return text[:100].lstrip().lower().startswith(("http://", "https://"))
+
+
 def is_picture_text(text: str) -> bool:
-    """Whether a text that has no name is a picture: its address, or its file in base64."""
-    if text.startswith(("data:image/", "http://", "https://")) or is_svg_text(text):
+    """Whether a text that has no name is a picture: its address, or its file."""
+    return is_address(text) or is_picture_file(text)
+
+
+def is_picture_file(text: str) -> bool:
+    """Whether a text is a picture's file: in base64, as a data URL, or the SVG itself."""
+    if text[:100].lstrip().lower().startswith("data:image/") or is_svg_text(text):
         return True
     try:
         return begins_as_picture(decode_base64(text[:_SAMPLE]))
@@ -79,20 +89,25 @@ _SAMPLE = 2048
 
 def is_svg_text(text: str) -> bool:
     """Whether a text is an SVG file, as it is, or in a data URL without base64."""
-    if text.startswith("data:image/svg"):
-        return ";base64" not in text[:100].partition(",")[0]
+    if is_data_url(text) and "image/svg" in text[:100].lower():
+        return ";base64" not in text[:100].lower().partition(",")[0]
     return _begins_as_svg(text[:_SAMPLE].encode("utf-8", "replace"))
 
 
 def svg_of(text: str) -> bytes:
     """The file that :func:`is_svg_text` sees."""
     whole = text.whole() if isinstance(text, LongText) else text
-    return unquote_to_bytes(whole.partition(",")[2]) if whole.startswith("data:") else whole.encode("utf-8")
+    return unquote_to_bytes(whole.partition(",")[2]) if is_data_url(whole) else whole.encode("utf-8")
 
 
 def _begins_as_svg(body: bytes) -> bool:
     start = body[:_SAMPLE].lstrip(b"\xef\xbb\xbf \t\r\n")
     return start.startswith(b"<svg") or (start.startswith((b"<?xml", b"<!--", b"<!DOCTYPE svg")) and b"<svg" in start)
+
+
+def without_blanks(body: bytes) -> bytes:
+    """``body`` without the blanks before it, by which a server keeps the connection alive."""
+    return body.lstrip(b" \t\r\n")
 
 
 def begins_as_picture(body: bytes) -> bool:
@@ -138,6 +153,8 @@ def _comments(body: bytes) -> int:
 
 MOST_LINES = 10_000
 _LINE = re.compile(rb"[^\r\n]+")
+_MOST_TRIES = 100
+"""Ends of lines at which an event of several may end."""
 _NO_DATA = (b":", b"event:", b"id:", b"retry:")
 
 
@@ -145,11 +162,14 @@ def _from_lines(body: bytes) -> Shaped | None:
     """A stream of events, or JSON of several lines. Previews of pictures are left out."""
     answer: dict[str, Any] = {}
     pictures: list[Any] = []
-    is_whole, is_stream, count = True, False, 0
-    for number, line in enumerate(_LINE.finditer(body)):
+    others: list[Any] = []
+    is_whole, is_stream, count, kind, begun, tries = True, False, 0, "", b"", 0
+    for number, line in enumerate(_LINE.finditer(body.removeprefix(b"\xef\xbb\xbf"))):
         text = line[0].strip()
         if number >= MOST_LINES:
             raise TooMuch
+        if text.startswith(b"event:"):
+            kind = text.removeprefix(b"event:").strip().decode("utf-8", "replace")
         if not text or text.startswith(_NO_DATA):
             continue
         if not text.startswith((b"data:", b"{", b"[")):
@@ -158,16 +178,28 @@ def _from_lines(body: bytes) -> Shaped | None:
         text = text.removeprefix(b"data:").strip()
         if text == b"[DONE]":
             continue
-        event = _json(text)
-        is_whole = is_whole and event is not None
-        count += event is not None
-        if isinstance(event, Mapping):
-            if str(event.get("type", "")).endswith(".partial_image"):
+        event = None if begun and not text.startswith((b"{", b"[")) else _json(text)
+        if event is None and is_stream:
+            # One event may have several lines.
+            begun += text + b"\n"
+            tries += text.endswith((b"}", b"]"))
+            event = _json(begun) if text.endswith((b"}", b"]")) and tries <= _MOST_TRIES else None
+            if event is None:
                 continue
-            answer.update({name: value for name, value in event.items() if name not in (*_GROUPS, *INSIDE)})
-        pictures += entries(event) or []
+        else:
+            is_whole = is_whole and event is not None and not begun
+        count, begun = count + (event is not None), b""
+        if isinstance(event, Mapping):
+            if "partial_image_index" in event or str(event.get("type", kind)).endswith(".partial_image"):
+                continue
+            told = {name: value for name, value in event.items() if name not in (*_GROUPS, *INSIDE)}
+            answer.update({name: value for name, value in told.items() if value is not None or name not in answer})
+        found = entries(event) or []
+        pictures += found
+        others += [] if found else [event]
     is_any = count > 0 if is_stream else count > 1
-    return Shaped({**answer, "data": pictures}, is_whole) if is_any else None
+    unnamed = {} if pictures else {"events": others}
+    return Shaped({**answer, **unnamed, "data": pictures}, is_whole and not begun) if is_any else None
 
 
 def _json(text: bytes) -> Any:

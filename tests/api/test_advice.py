@@ -22,6 +22,7 @@ REGION = "Country, region, or territory not supported"
 QUOTA = "You exceeded your current quota, please check your plan and billing details."
 PROJECT = "Project `proj_1` does not have access to model `gpt-image-2`"
 LITELLM = "key not allowed to access model. This key can only access models=['flux']. Tried to access gpt-image-2"
+UNKNOWN = "/images/generations: Invalid model name passed in model=flux. Call `/v1/models` to view available models"
 BUDGET = "Budget has been exceeded! Current cost: 10.1, Max budget: 10.0"
 SCOPES = "You have insufficient permissions for this operation. Missing scopes: api.model.images.request."
 AZURE = "The response was filtered due to the prompt triggering Azure OpenAI's content management policy."
@@ -55,6 +56,12 @@ def error(message: str, code: str | None = None, **more: Any) -> dict[str, Any]:
         (400, error("no", "content_policy_violation", inner_error=INNER), BLOCKED, "CONTENT_FILTERED", ""),
         (400, error("litellm.ContentPolicyViolationError: no", "400"), BLOCKED, "CONTENT_POLICY_VIOLATION", "Rephrase"),
         (400, error("Your request was rejected by the safety system."), BLOCKED, "CONTENT_POLICY_VIOLATION", ""),
+        (404, error("No such deployment.", "DeploymentNotFound"), UNAVAILABLE, "MODEL_NOT_FOUND", "deployment"),
+        (400, error(UNKNOWN, "400"), UNAVAILABLE, "MODEL_NOT_FOUND", "lumenfall models"),
+        (404, error("The model `flux` does not exist."), UNAVAILABLE, "MODEL_NOT_FOUND", ""),
+        (404, error('model "flux" not found, try pulling it first'), UNAVAILABLE, "MODEL_NOT_FOUND", ""),
+        (400, error("flux/x is not a valid model ID"), UNAVAILABLE, "MODEL_NOT_FOUND", ""),
+        (404, error("The page of this model does exist."), errors.NotFound, "NOT_FOUND", "base URL"),
         (403, "Forbidden", DENIED, "ACCESS_DENIED", "firewall"),
         (403, error("Virtual network rules.", "Forbidden"), DENIED, "FORBIDDEN", "firewall"),
     ],

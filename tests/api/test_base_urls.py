@@ -29,6 +29,11 @@ from tests.conftest import Nodes
         "https://x/v1?a=b",
         "http://[::1/v1",
         "http://x:99999999/v1",
+        "https:/x.ai/v1",
+        "https//x.ai/v1",
+        "https://https://x.ai/v1",
+        "https;//x.ai/v1",
+        "https://x.ai\\v1",
     ],
 )
 def test_a_base_url_that_is_none_is_refused(base: str) -> None:
@@ -52,6 +57,10 @@ def test_a_base_url_that_is_none_is_refused(base: str) -> None:
         ("https://x.ai/v1/images/edits/", "https://x.ai/v1"),
         ("https://x.ai/api/v1/chat/completions#", "https://x.ai/api/v1"),
         ("https://x.ai/v1/models", "https://x.ai/v1"),
+        ("https://x.ai/v1?", "https://x.ai/v1"),
+        ("https://x.ai/v1.", "https://x.ai/v1"),
+        ("https://x.ai/v1/,", "https://x.ai/v1"),
+        ("\ufeffhttps://x.ai/v1\u200b", "https://x.ai/v1"),
     ],
 )
 def test_what_came_along_as_a_base_url_was_copied_is_no_part_of_it(pasted: str, meant: str) -> None:

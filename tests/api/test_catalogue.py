@@ -45,6 +45,8 @@ def test_image_models_are_told_from_text_and_video(sandbox: Sandbox, host: Headl
         {"capabilities": ["text-to-image"]},
         {"tags": ["inpainting"]},
         {"capabilities": [{"name": "editing"}]},
+        {"architecture": {"output_modalities": ["image", "text"]}},
+        {"type": "image"},
     ],
 )
 def test_every_known_hint_at_an_image_model(hint: dict[str, Any]) -> None:
@@ -53,6 +55,11 @@ def test_every_known_hint_at_an_image_model(hint: dict[str, Any]) -> None:
 
 def test_a_server_that_tells_nothing_keeps_all_its_models() -> None:
     assert listed({"id": "sdxl"}, {"id": "llama"}) == ["sdxl", "llama"]
+
+
+@pytest.mark.parametrize("body", [[{"id": "sdxl"}], {"models": [{"id": "sdxl"}]}])
+def test_a_list_is_read_wherever_a_server_puts_it(body: Any) -> None:
+    assert [model.id for model in read_models(body)] == ["sdxl"]
 
 
 @pytest.mark.parametrize(

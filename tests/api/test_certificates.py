@@ -68,7 +68,7 @@ def test_the_first_variable_decides(
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "right.pem"))
     assert send(at(odd)).status == 200
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "wrong.pem"))
-    with pytest.raises(ConnectionFailed):
+    with pytest.raises(ConnectionFailed, match="SSL_CERT_FILE, which is set and decides alone"):
         send(at(odd))
 
 

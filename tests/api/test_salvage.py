@@ -88,6 +88,10 @@ def test_paid_answers_are_asked_for_uncompressed() -> None:
         ("", GZIP),
         ("deflate, gzip", gzip.compress(ZLIB)),
         ("gzip", b""),
+        ("deflate", GZIP),
+        ("gzip", ZLIB),
+        ("br", GZIP),
+        ("gzip", gzip.compress(GZIP)),
     ],
 )
 def test_a_compressed_answer_is_read_all_the_same(encoding: str, packed: bytes) -> None:

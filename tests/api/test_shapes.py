@@ -40,20 +40,48 @@ LINKED = Picture(url="https://media/1")
         ({"b64_json": PNG, "created": 1}, MADE),
         ({"data": [{"url": {"url": f"data:image/png;base64,{PNG}"}}]}, MADE),
         (f"data:image/png;base64,{PNG}", MADE),
+        ({"data": [{"url": f"DATA:IMAGE/PNG;BASE64,{PNG}"}]}, MADE),
+        ({"images": [f" data:image/png;base64,{PNG}"]}, MADE),
+        ({"images": ["HTTPS://media/1"]}, Picture(url="HTTPS://media/1")),
+        ({"choices": [{"message": {"images": [{"image_url": {"url": f"data:image/png;base64,{PNG}"}}]}}]}, MADE),
+        ({"choices": [{"message": {"content": f"Here: ![it](data:image/png;base64,{PNG})"}}]}, MADE),
+        ({"choices": [{"message": {"content": "![it](https://media/1)"}}]}, LINKED),
+        ({"choices": [{"message": {"images": [{"image_url": {"url": "https://media/1"}}]}}]}, LINKED),
+        ({"output": [{"type": "reasoning"}, {"type": "image_generation_call", "result": PNG}]}, MADE),
+        ({"candidates": [{"content": {"parts": [{"text": "x"}, {"inlineData": {"data": PNG}}]}}]}, MADE),
+        ({"data": {"image_base64": [PNG]}}, MADE),
+        ({"data": [{"image": PNG}]}, MADE),
+        ({"data": [{"imageURL": "https://media/1.png", "imageBase64Data": None}]}, Picture(url="https://media/1.png")),
+        ({"images": ["/files/1.png"]}, Picture(url="/files/1.png")),
+        ({"result": {"sample": "https://media/1.jpeg?sig=a%2Fb"}}, Picture(url="https://media/1.jpeg?sig=a%2Fb")),
+        (
+            {"input": {"image": PNG}, "files": [{"href": "https://m/view?name=1.webp&t=2"}]},
+            Picture(url="https://m/view?name=1.webp&t=2"),
+        ),
     ],
 )
 def test_a_picture_is_read_wherever_a_gateway_puts_it(content: Any, picture: Picture) -> None:
-    assert read_answer(200, {}, body(content)).pictures == (picture,)
+    answer = read_answer(200, {}, body(content))
+    assert (answer.pictures, answer.entries, answer.beyond, answer.notes) == ((picture,), 1, 0, ())
+
+
+def test_of_a_flood_without_names_no_more_is_taken_than_may_be_wanted() -> None:
+    flood = {"choices": [{"message": {"image": f"https://media/{number}.png"}} for number in range(12)]}
+    answer = read_answer(200, {}, body(flood), most=10)
+    assert (len(answer.pictures), answer.entries, answer.beyond) == (10, 10, 2)
 
 
 @pytest.mark.parametrize(
     "content",
     [
         {"data": ["I cannot draw that", "x" * 64]},
+        {"choices": [{"message": {"content": "![" * 200_000}}]},  # within a second
         {"output": "I cannot draw that."},
         {"message": "see", "url": 5},
         {"images": [{"image_url": {"detail": "high"}}]},
         {"status": "queued", "id": "job-1"},
+        {"status": "queued", "status_url": "https://queue/1", "urls": {"get": "https://queue/1"}},
+        {"status": "failed", "input": {"image": f"data:image/png;base64,{PNG}"}, "preview": "https://media/1.png"},
     ],
 )
 def test_words_are_not_taken_for_a_picture(content: Any) -> None:
@@ -76,6 +104,30 @@ DONE = event("image_edit.completed", b64_json=PNG, usage={"total_tokens": 5})
 def test_the_end_of_a_stream_of_events_is_the_picture(stream: bytes) -> None:
     answer = read_answer(200, {}, stream)
     assert (answer.pictures, answer.notes) == ((MADE,), ())
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        b"\xef\xbb\xbf" + DONE,
+        DONE.replace(b'{"type"', b'{\ndata: "type"').replace(b"}\n", b"\ndata: }\n"),
+        b'event: image_edit.partial_image\ndata: {"b64_json": "iVBORw0KGgo="}\n\nevent: image_edit.completed\n'
+        + DONE.partition(b"\n")[2],
+        event("response.output_item.done", item={"result": PNG})
+        + event("response.completed", response={"result": PNG}),
+        b'data: {"b64_json":\ndata: "' + PNG.encode() + b'"\ndata: }\n\n',
+        event("chunk", choices=[{"delta": {"images": [{"image_url": {"url": f"data:image/png;base64,{PNG}"}}]}}]),
+    ],
+    ids=["mark", "lines", "named", "responses", "apart", "chat"],
+)
+def test_events_are_read_in_every_spelling(stream: bytes) -> None:
+    answer = read_answer(200, {}, stream)
+    assert (answer.pictures, answer.notes) == ((MADE,), ())
+
+
+def test_what_a_stream_said_is_not_taken_back_by_nothing() -> None:
+    stream = event("done", b64_json=PNG, usage={"cost": 0.06}) + event("end", usage=None)
+    assert read_answer(200, {}, stream).cost == 0.06
 
 
 def test_a_stream_that_breaks_off_keeps_what_was_completed() -> None:
@@ -142,3 +194,9 @@ def test_a_vector_picture_as_the_body_is_the_picture() -> None:
 def test_a_long_vector_text_comes_whole() -> None:
     long = SVG.replace("<rect/>", "<rect/>" * 20_000)
     assert read_answer(200, {}, body({"data": [{"b64_json": long}]})).pictures == (Picture(long.encode()),)
+
+
+@pytest.mark.parametrize("broken", ["it is compressed in an unknown way, utf-8", "the connection broke"])
+def test_a_picture_as_the_body_is_read_whatever_was_wrong_around_it(broken: str) -> None:
+    answer = read_answer(200, {}, b"\n\n" + MADE.content, broken) if MADE.content else None
+    assert answer and answer.pictures == (MADE,) and broken in answer.notes[0]

@@ -68,3 +68,19 @@ def test_a_cost_is_read_wherever_a_gateway_names_it(
 ) -> None:
     answer = read_answer(200, headers, json.dumps({"data": [{"url": "https://media/1"}], **content}).encode())
     assert answer.cost == cost and answer.currency == (cost and "USD")
+
+
+@pytest.mark.parametrize(
+    ("content", "cost", "currency"),
+    [
+        ({"usage": {"cost": 0.5, "currency": "EUR"}}, 0.5, "EUR"),
+        ({"usage": {"cost": 600, "cost_currency": "jpy"}}, 600.0, "JPY"),
+        ({"cost": 0.5, "currency": "EUR"}, 0.5, "EUR"),
+        ({"usage": {"cost": 0.5}, "currency": "EUR"}, 0.5, "EUR"),
+        ({"metadata": {"cost": 0.5, "currency": "EUR"}}, 0.5, "EUR"),
+        ({"usage": {"cost": 0.5, "currency": "$"}}, 0.5, "USD"),
+    ],
+)
+def test_a_gateways_cost_is_in_the_currency_that_it_names(content: Any, cost: float, currency: str) -> None:
+    answer = read_answer(200, {}, json.dumps({"data": [{"url": "https://m/1"}], **content}).encode())
+    assert (answer.cost, answer.currency) == (cost, currency)

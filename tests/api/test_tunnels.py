@@ -82,6 +82,15 @@ def test_a_server_that_closes_may_have_heard_it_all() -> None:
     assert caught.value.charged is Charged.UNKNOWN and len(seen) == 1
 
 
+def test_a_server_that_closes_during_the_upload_may_have_refused_it() -> None:
+    with (
+        listener(lambda _: None) as (url, seen),
+        pytest.raises(ConnectionFailed, match=r"of 30\.0 MB.*key or size") as caught,
+    ):
+        send(Server(f"{url}/v1", KEY), user="x" * 30_000_000)
+    assert caught.value.charged is Charged.UNKNOWN and len(seen) == 1
+
+
 def test_nor_has_a_socks_proxy_whose_answer_makes_no_sense() -> None:
     """What the library of SOCKS proxies raises is none of httpx's errors, and the library is not always there."""
     malformed = type("ProtocolError", (Exception,), {"__module__": "socksio.exceptions"})
@@ -107,6 +116,7 @@ def test_a_proxy_that_quotes_its_credentials_in_its_refusal_is_not_repeated(monk
         monkeypatch.setenv("HTTPS_PROXY", url.replace("//", "//painter:p%40ss@"))
         with pytest.raises(ConnectionFailed, match=r"407 no \*\*\*") as caught:
             send(Server("https://example.com/v1", KEY))
+    assert "user and password in HTTP_PROXY" in caught.value.hint
     assert not any(secret in str(caught.value) for secret in SECRETS)
 
 

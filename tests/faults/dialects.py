@@ -49,11 +49,12 @@ ROWS = [
     priced("tokens", runs=told("by OpenAI's price list its tokens cost about"), after=_is_marked),
     *(
         delivered(shape, 3, name=f"{shape} of {kind}", inputs=inputs)
-        for shape in ("images-list", "bare-list", "strings", "image-url", "image-url-object", "event-stream")
+        for shape in ("images-list", "bare-list", "strings", "image-url", "image-url-object", "chat", "event-stream")
         for kind, inputs in (("links", THREE), ("base64", THREE_B64))
     ),
     delivered("data-uris", 3, inputs=THREE_B64),
     delivered("picture-body", inputs=B64),
+    delivered("responses", 3, inputs=THREE_B64),
     delivered("keep-alive", 3, inputs=THREE),
     refused("wants-image", errors.InvalidRequest),
     refused("unverified", errors.AuthenticationFailed, says="[ORGANIZATION_NOT_VERIFIED |"),

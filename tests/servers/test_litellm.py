@@ -130,3 +130,9 @@ def test_what_the_provider_said_is_told_through_it(
 def test_a_wrong_key_is_called_that(gateway: str, tmp_path: Path) -> None:
     with pytest.raises(errors.AuthenticationFailed, match="master key"):
         nodes_at(f"{gateway}/v1", tmp_path, "sk-another-key")("LumenfallGenerate", prompt="a fox", model=MODEL)
+
+
+def test_a_model_that_it_does_not_know_is_called_that(gateway: str, tmp_path: Path) -> None:
+    with pytest.raises(errors.ModelUnavailable) as caught:
+        nodes_at(f"{gateway}/v1", tmp_path)("LumenfallGenerate", prompt="a fox", model="flux-unknown")
+    assert (caught.value.code, caught.value.charged) == ("MODEL_NOT_FOUND", Charged.NO)

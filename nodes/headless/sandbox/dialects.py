@@ -142,6 +142,20 @@ DIALECTS = (
             lambda data: {"data": [{"type": "image_url", "image_url": {"url": _address(entry)}} for entry in data]}
         ),
     ),
+    Fault(
+        "chat",
+        "pictures in the message of a chat, as OpenRouter's chat models have them",
+        spoil_text=_shaped(
+            lambda data: {"choices": [{"message": {"images": [{"image_url": {"url": _address(it)}} for it in data]}}]}
+        ),
+    ),
+    Fault(
+        "responses",
+        "items of `output`, as OpenAI's Responses have them",
+        spoil_text=_shaped(
+            lambda data: {"output": [{"type": "image_generation_call", "result": it["b64_json"]} for it in data]}
+        ),
+    ),
     Fault("picture-body", "the picture's file as the answer, in base64 mode only", spoil_answer=_file),
     Fault("event-stream", "OpenAI's stream of events", spoil_text=_stream),
     Fault("keep-alive", "blanks and comments before the answer", sending=keep_alive),

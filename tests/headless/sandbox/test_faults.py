@@ -314,8 +314,8 @@ def test_only_faults_that_come_after_the_work_are_billed() -> None:
     billed = {name for name, fault in FAULTS.items() if fault.endpoint == "images/" and fault.billed}
     assert billed == {
         *("cut-json", "empty-data", "null-data", "bad-base64", "cut-picture", "not-a-picture", "fewer-pictures"),
-        *("images-list", "bare-list", "strings", "data-uris", "image-url", "image-url-object", "picture-body"),
-        *("event-stream", "keep-alive", "usage-cost", "cost-header", "tokens"),
+        *("images-list", "bare-list", "strings", "data-uris", "image-url", "image-url-object", "picture-body", "chat"),
+        *("responses", "event-stream", "keep-alive", "usage-cost", "cost-header", "tokens"),
         *(
             "mixed-sizes",
             "late-504",
