@@ -37,6 +37,9 @@ _FINE = 2.0 / 255.0
 _AS_SHARP = 1.2
 """By how much more than the light fine detail may differ where the answer is as sharp as its picture."""
 
+_UNTOUCHED = 1.0 / 255.0
+"""What rounding and compression leave of colours that are as they were."""
+
 _CLEARLY_BETTER = 0.9
 _BEYOND = 0.3
 _MARGIN = 1.5 / 255.0
@@ -193,8 +196,11 @@ def _sharpness(there: Values, here: Values, found: Values, wanted: Values) -> fl
     mean, change, detail, less = greys
     if (np.abs(detail) > _FINE).sum() < MIN_RING // 4:
         return 1.0
-    weights = _trust(np.stack([np.ones_like(mean), mean]), change)
-    factor = _contrast(detail, less, np.ones_like(less)) / max(_contrast(mean, change, weights), 0.1)
+    finer, coarser = (
+        _contrast(*each, _trust(np.stack([np.ones_like(mean), each[0]]), each[1]))
+        for each in ((detail, less), (mean, change))
+    )
+    factor = finer / max(coarser, 0.1)
     return max(factor, 0.1) if abs(np.log(max(factor, 0.1))) > np.log(_AS_SHARP) else 1.0
 
 
@@ -228,6 +234,9 @@ def _fitted(
     nothing = _miss(change[near])
     blend, total = np.zeros(7), 0.0
     if nothing < 0.1 / 255.0:
+        return blend
+    if (~near).sum() >= MIN_RING // 4 and np.percentile(np.abs(change[~near]), 75) < _UNTOUCHED:
+        # A drift is everywhere: this is painted, such as the shadow of what came into the mask.
         return blend
     for where in (near, np.ones_like(near)):
         grams, sides = [], []

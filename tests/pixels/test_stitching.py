@@ -256,3 +256,17 @@ def test_what_varies_on_an_even_ground_is_no_contrast() -> None:
     answer = ((painted + torch.linspace(-0.06, 0.06, 320)[None, :, None]) * 255).round() / 255
     off = (stitch(wall, answer, weight).image - painted).abs()[weight > 0]
     assert off.mean() * 255 < 1.0
+
+
+@pytest.mark.parametrize("spills", ["paint", "shadow"])
+def test_what_is_painted_beyond_the_mask_tells_of_no_light(spills: str) -> None:
+    """A model that leaves the rest as it was, and paints a little more than it was asked for."""
+    picture = texture(240, 320, 5) * 0.8 + 0.1
+    mask = torch.zeros(240, 320)
+    mask[70:170, 100:220] = 1
+    far = torch.from_numpy(ndimage.distance_transform_edt(mask.numpy() == 0)).float()[..., None]
+    painted = torch.where(far <= (9 if spills == "paint" else 0), picture.flip(1) * 0.5 + 0.2, picture)
+    answer = painted * (1.0 - 0.4 * torch.exp(-far / 9)) if spills == "shadow" else painted
+    answer = (answer * 255).round() / 255
+    off = (stitch(picture, answer, mask).image - answer).abs()[mask > 0]
+    assert off.mean() * 255 < 1.0
