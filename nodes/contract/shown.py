@@ -143,7 +143,11 @@ def _write(folder: Path, shown: Shown) -> dict[str, Any]:
         told["before"] = _keep(folder, thumbnail(shown.before()), ".webp")
     if shown.mask is not None:
         told["mask"] = _keep(folder, stencil(shown.mask), ".png")
-        told["share"] = round(float((shown.mask > 0).float().mean()), 4)
+        covered = (shown.mask > 0).float()
+        told["share"] = round(float(covered.mean()), 4)
+        columns = covered.sum(dim=0)
+        places = torch.arange(width, dtype=torch.float32) + 0.5
+        told["middle"] = round(float((columns * places).sum() / columns.sum().clamp(min=1.0) / width), 3)
     return told
 
 

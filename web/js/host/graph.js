@@ -369,6 +369,23 @@ export function removeSocket(node, name) {
   node.removeInput(slotOf(node, name));
 }
 
+/** What is kept with a node under a name of ours, and saved with it. */
+export function propertyOf(node, name) {
+  return node.properties?.[name];
+}
+
+/** Keep it; undefined: no more. */
+export function setProperty(node, name, value) {
+  change(() => {
+    if (value === undefined) delete node.properties[name];
+    else node.properties[name] = value;
+  });
+}
+
+export function widthOf(node) {
+  return node.size[0];
+}
+
 /** How high a node must be for what it shows. */
 export function neededHeight(node) {
   return node.computeSize()[1];
