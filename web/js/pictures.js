@@ -1,8 +1,8 @@
 // The pictures of runs and calls: where they come from, and what can be done with one.
 
 import { addNode, bringIntoView, hasMaskEditor, middle, moveTo, paintMask, pictureSeen, placeBeside, selectNodes, sizeOf } from "./host/canvas.js";
-import { change } from "./host/changes.js";
-import { setWidget } from "./host/graph.js";
+import { holdChange } from "./host/changes.js";
+import { offerValue, setWidget } from "./host/graph.js";
 import { leftFile, picture, told, uploadInput } from "./server.js";
 import { t } from "./text.js";
 import { showToast } from "./toast.js";
@@ -83,25 +83,28 @@ async function putInput(shown, near) {
   const isLoaded = LOADED.includes(file.type);
   const name = isLoaded ? nameOf(shown) : nameOf({ ...shown, extension: ".png" });
   const image = await uploadInput(isLoaded ? file : await asPng(file), name);
-  const node = change(() => {
-    const added = addNode(LOADER);
-    if (!added) return null;
-    const beside = near?.graph && near.graph === added.graph;
-    moveTo(added, beside ? placeBeside(near, sizeOf(added)) : middle());
-    setWidget(added, "image", image);
-    return added;
-  });
-  if (!node) return null;
-  selectNodes([node]);
-  bringIntoView(node);
-  return node;
+  holdChange()(); // what was changed before stays a step of its own
+  const done = holdChange();
+  try {
+    const node = addNode(LOADER);
+    if (!node) return null;
+    const isBeside = near?.graph && near.graph === node.graph;
+    moveTo(node, isBeside ? placeBeside(near, sizeOf(node)) : middle());
+    offerValue(node, "image", image);
+    setWidget(node, "image", image);
+    selectNodes([node]);
+    bringIntoView(node);
+    // The node grows when it has its picture, which is no further step.
+    await pictureSeen(node);
+    return node;
+  } finally {
+    done();
+  }
 }
 
 async function paintOn(shown, near) {
   const node = await putInput(shown, near);
-  if (!node) return;
-  await pictureSeen(node);
-  await paintMask(node);
+  if (node) await paintMask(node);
 }
 
 async function download(shown) {

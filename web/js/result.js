@@ -3,8 +3,8 @@
 
 import { openDialog } from "./dialog.js";
 import { element } from "./element.js";
-import { lendHeight, mount, passToCanvas } from "./host/elements.js";
-import { classOf, propertyOf, setProperty, titleOf, valueOf, widthOf } from "./host/graph.js";
+import { lendHeight, mount, ownHeight, passToCanvas } from "./host/elements.js";
+import { classOf, hasWidget, neededHeight, propertyOf, setProperty, titleOf, valueOf, widthOf } from "./host/graph.js";
 import { t } from "./text.js";
 import { View, tool } from "./view.js";
 
@@ -71,7 +71,13 @@ class Result {
     const fitting = ((widthOf(this.node) - MARGINS) * height) / width;
     this.height = isHidden ? FOLDED : Math.round(Math.min(MOST, fitting)) + BESIDES;
     this.root.style.minHeight = `${this.height}px`;
-    lendHeight(this.node, this.height + MARGINS);
+    lendHeight(this.node, Math.max(0, this.height + MARGINS - this.slack()));
+  }
+
+  /** What the node has left over, which a prompt would take. */
+  slack() {
+    if (hasWidget(this.node, "prompt")) return 0;
+    return Math.max(0, ownHeight(this.node) - (neededHeight(this.node) - this.height - MARGINS));
   }
 
   /** As large as the page, with the same tools. */

@@ -75,11 +75,13 @@ export function paintMask(node) {
   return runCommand(MASK_EDITOR);
 }
 
-/** Wait until a node shows its picture; for a while. */
+/** Wait until a node shows its picture, and is as high as that takes; for a while. */
 export async function pictureSeen(node) {
   const until = Date.now() + PATIENCE;
-  const isSeen = () => node.imgs?.[0]?.complete || node.previewMediaType === "image";
-  while (!isSeen() && Date.now() < until) await new Promise(requestAnimationFrame);
+  const frame = () => new Promise(requestAnimationFrame);
+  while (!node.imgs?.[0]?.complete && Date.now() < until) await frame();
+  await frame();
+  await frame();
 }
 
 /**

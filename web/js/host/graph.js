@@ -254,6 +254,12 @@ function write({ node, widget }, value) {
   node.graph?.setDirtyCanvas?.(true, true);
 }
 
+/** Let all nodes of this class offer a value in a menu, as they do after an upload of ComfyUI's own. */
+export function offerValue(node, name, value) {
+  const values = widgetOf(node, name)?.options?.values;
+  if (Array.isArray(values) && !values.includes(value)) values.push(value);
+}
+
 /** Let the seed of a node stay as it is after a run. */
 export function keepSeed(node) {
   const control = controlOf(node, widgetOf(node, "seed"));
