@@ -266,13 +266,8 @@ async function release(call) {
 }
 
 function large(call, { number, extension }, urls, close) {
-  const actions = actionsOn({ call: call.id, number, extension, words: call.prompt }).map(({ name, icon, run }) =>
-    tool(name, icon, () => {
-      // It is seen on the canvas.
-      if (["use", "paint"].includes(name)) close();
-      return run();
-    }),
-  );
+  const stored = { call: call.id, number, extension, words: call.prompt };
+  const actions = actionsOn(stored, { leave: close }).map(({ name, icon, run }) => tool(name, icon, run));
   const image = element("img", { alt: t("sidebar.picture", { number }) });
   picture(call.id, number)
     .then((blob) => {

@@ -62,18 +62,22 @@ function nameOf({ call, number, extension = ".png", file = "", words = "" }) {
 
 /**
  * What can be done with a picture, each as {name, icon, run}, in the order in which it is offered; `near` is the node beside
- * which it is put, where it comes from one.
+ * which it is put, where it comes from one. `leave` is called before anything is done that is seen on the canvas.
  *
  * @param {Picture} shown
- * @param {any} [near]
+ * @param {{near?: any, leave?: () => void}} [place]
  */
-export function actionsOn(shown, near) {
+export function actionsOn(shown, { near, leave } = {}) {
+  const onCanvas = (act) => () => {
+    leave?.();
+    return act(shown, near);
+  };
   const actions = [
-    { name: "use", icon: "pi-sign-in", run: () => putInput(shown, near) },
+    { name: "use", icon: "pi-sign-in", run: onCanvas(putInput) },
     { name: "download", icon: "pi-download", run: () => download(shown) },
     { name: "copy", icon: "pi-copy", run: () => copy(shown) },
   ];
-  const mask = { name: "paint", icon: "pi-pencil", run: () => paintOn(shown, near) };
+  const mask = { name: "paint", icon: "pi-pencil", run: onCanvas(paintOn) };
   return hasMaskEditor() ? [...actions.slice(0, 2), mask, ...actions.slice(2)] : actions;
 }
 

@@ -4,7 +4,8 @@
 import { openDialog } from "./dialog.js";
 import { element } from "./element.js";
 import { lendHeight, mount, ownHeight, passToCanvas } from "./host/elements.js";
-import { classOf, hasWidget, neededHeight, propertyOf, setProperty, titleOf, valueOf, widthOf } from "./host/graph.js";
+import { hidePicture, isPictureHidden } from "./host/folding.js";
+import { classOf, hasWidget, neededHeight, titleOf, valueOf, widthOf } from "./host/graph.js";
 import { t } from "./text.js";
 import { View, tool } from "./view.js";
 
@@ -13,7 +14,6 @@ const MOST = 300; // of a picture's height
 const BESIDES = 30; // what stands under it
 const FOLDED = 24; // the button that brings it back
 const MARGINS = 20; // which the canvas keeps free around an element
-const HIDDEN = "lumenfall_picture_hidden";
 
 /** @type {WeakMap<object, Result>} */
 const results = new WeakMap();
@@ -41,12 +41,8 @@ class Result {
     mount(node, "lumenfall_result", this.root, () => this.height + MARGINS, t("picture.result"));
   }
 
-  get isHidden() {
-    return Boolean(propertyOf(this.node, HIDDEN));
-  }
-
   fold(isHidden) {
-    setProperty(this.node, HIDDEN, isHidden || undefined);
+    hidePicture(this.node, isHidden);
     this.refresh(this.shown);
   }
 
@@ -55,7 +51,7 @@ class Result {
   }
 
   refresh(shown) {
-    const { isHidden } = this;
+    const isHidden = isPictureHidden(this.node);
     const words = t("picture.show");
     if (shown !== this.shown) {
       this.shown = shown;
@@ -83,8 +79,8 @@ class Result {
   /** As large as the page, with the same tools. */
   enlarge() {
     const { number } = this.view;
-    const view = new View({ near: this.node, start: this.view.at });
-    openDialog({
+    const view = new View({ near: this.node, leave: () => dialog.close(), start: this.view.at });
+    const dialog = openDialog({
       title: titleOf(this.node) ?? t("picture.result"),
       className: "lumenfall-large",
       onclose: () => view.destroy(),

@@ -23,10 +23,11 @@ export class View {
    * @param {any} [about.near] the node that it is shown on
    * @param {number} [about.start] how much of what it was made of is seen at first, in percent; else half of what the
    *   mask covers
+   * @param {() => void} [about.leave] called before anything is done that is seen on the canvas
    * @param {() => HTMLElement[]} [about.tools] makes further buttons
    */
-  constructor({ near, start, tools = () => [] } = {}) {
-    this.near = near;
+  constructor({ near, leave, start, tools = () => [] } = {}) {
+    this.place = { near, leave };
     this.at = start ?? 50;
     this.isPlaced = start !== undefined;
     this.further = tools;
@@ -113,7 +114,7 @@ export class View {
     this.earlier.setAttribute("aria-label", (this.earlier.title = t("picture.earlier")));
     this.later.setAttribute("aria-label", (this.later.title = t("picture.later")));
     this.tools.setAttribute("aria-label", picture);
-    const buttons = actionsOn(this.current, this.near).map(({ name: action, icon, run }) => tool(action, icon, run));
+    const buttons = actionsOn(this.current, this.place).map(({ name: action, icon, run }) => tool(action, icon, run));
     const toggle = tool("showMask", "pi-eye", () => {
       this.isMasked = !this.isMasked;
       this.refresh();
@@ -150,7 +151,7 @@ export class View {
     this.trouble.hidden = !trouble;
     this.trouble.textContent = trouble;
     this.frame.hidden = Boolean(trouble);
-    this.tools.hidden = Boolean(trouble);
+    if (trouble) this.tools.replaceChildren(...this.further());
   }
 
   turner(icon, by) {
