@@ -148,6 +148,8 @@ def test_nothing_is_cut_on_a_narrow_node(canvas: Canvas) -> None:
     canvas.settle()
     bar = canvas.bar(GENERATE)
     expect(bar.locator(".lumenfall-model")).to_have_text("GPT Image 2")
+    # What stands there once it has been paid, in the language that takes most room for it.
+    canvas.price(GENERATE).evaluate("it => { it.textContent = 'kostenlos, im Speicher' }")
     cut = """root => [...root.querySelectorAll("button, select, output, .lumenfall-status, .lumenfall-tag")]
         .filter(part => part.offsetParent)
         .filter(part => part.scrollWidth > part.clientWidth + 1
