@@ -12,6 +12,7 @@ import { View, tool } from "./view.js";
 // Pixels.
 const MOST = 300; // of a picture's height
 const BESIDES = 30; // what stands under it
+const WORDS = 13_000; // square pixels for words on why there is no picture
 const FOLDED = 24; // the button that brings it back
 const MARGINS = 20; // which the canvas keeps free around an element
 
@@ -34,7 +35,8 @@ class Result {
     this.height = 0;
     // Half of each is a sight where both show the same; variations do not.
     const start = classOf(node) === "LumenfallVariations" ? 0 : undefined;
-    this.view = new View({ near: node, start, tools: () => this.tools() });
+    const ontrouble = () => this.refresh(this.shown);
+    this.view = new View({ near: node, ontrouble, start, tools: () => this.tools() });
     this.unfold = element("button", { class: "lumenfall-more", type: "button", onclick: () => this.fold(false) });
     this.root = element("div", { class: "lumenfall-result" }, this.view.root, this.unfold);
     passToCanvas(this.root);
@@ -64,7 +66,7 @@ class Result {
     this.unfold.hidden = !isHidden;
     this.view.root.hidden = isHidden;
     const { width = 1, height = 1 } = shown[0];
-    const fitting = ((widthOf(this.node) - MARGINS) * height) / width;
+    const fitting = this.view.isTroubled ? WORDS / widthOf(this.node) + 20 : ((widthOf(this.node) - MARGINS) * height) / width;
     this.height = isHidden ? FOLDED : Math.round(Math.min(MOST, fitting)) + BESIDES;
     this.root.style.minHeight = `${this.height}px`;
     lendHeight(this.node, Math.max(0, this.height + MARGINS - this.slack()));

@@ -21,13 +21,15 @@ export class View {
   /**
    * @param {object} about
    * @param {any} [about.near] the node that it is shown on
+   * @param {() => void} [about.ontrouble] called when it begins or ends that there is nothing to be seen
    * @param {number} [about.start] how much of what it was made of is seen at first, in percent; else half of what the
    *   mask covers
    * @param {() => void} [about.leave] called before anything is done that is seen on the canvas
    * @param {() => HTMLElement[]} [about.tools] makes further buttons
    */
-  constructor({ near, leave, start, tools = () => [] } = {}) {
+  constructor({ near, leave, ontrouble, start, tools = () => [] } = {}) {
     this.place = { near, leave };
+    this.ontrouble = ontrouble;
     this.at = start ?? 50;
     this.isPlaced = start !== undefined;
     this.further = tools;
@@ -147,11 +149,18 @@ export class View {
     }
   }
 
+  /** Whether there are words on why there is no picture, and not the picture. */
+  get isTroubled() {
+    return !this.trouble.hidden;
+  }
+
   tell(trouble) {
+    const wasTroubled = this.isTroubled;
     this.trouble.hidden = !trouble;
     this.trouble.textContent = trouble;
     this.frame.hidden = Boolean(trouble);
     if (trouble) this.tools.replaceChildren(...this.further());
+    if (this.isTroubled !== wasTroubled) this.ontrouble?.();
   }
 
   turner(icon, by) {
