@@ -49,7 +49,7 @@ def loaders(canvas: Canvas, count: int) -> list[Any]:
     return [node for node in canvas.saved()["nodes"] if node["type"] == "LoadImage"]
 
 
-def test_a_node_shows_its_pictures_and_is_saved_as_its_user_made_it(canvas: Canvas) -> None:
+def test_a_node_shows_its_pictures_and_is_saved_as_it_was(canvas: Canvas) -> None:
     canvas.open(generate("Two kites, blue & red", seed=next(seeds), n=2))
     canvas.unzoom(60)
     before = node_of(canvas, GENERATE)
@@ -139,7 +139,7 @@ def test_before_and_after_are_compared_by_key_and_pointer_and_the_mask_laid_over
         canvas.page.wait_for_function("id => window.graph.getNodeById(id).serialize().size[1] === 370", arg=INPAINT)
 
 
-def test_nothing_is_cut_on_a_narrow_node(canvas: Canvas) -> None:
+def test_no_text_is_cut_on_a_narrow_node(canvas: Canvas) -> None:
     result = made(canvas)
     canvas.page.evaluate(
         "id => { const node = window.graph.getNodeById(id); node.setSize([220, node.size[1]]) }", GENERATE
