@@ -24,6 +24,7 @@ from .contract.inputs import (
 )
 from .contract.nodes import HIDDEN, PaidNode
 from .contract.outputs import cost_facts, describe
+from .contract.shown import as_they_came, shown_in, to_be_shown
 from .errors import InputError, LumenfallError, sentences, worst_of
 from .pixels import Tile, contact_sheet, encode, fit_to_first, match_channels
 from .purchase.plan import Outputs, Plan, Plans, Results, Terms, added, reported_costs, told_costs
@@ -98,7 +99,13 @@ class ContenderPlan(Plan):
     def finish(self, results: Results) -> Outputs:
         pictures, _ = fit_to_first([match_channels(picture, 3) for picture in results.deliveries[0].pictures])
         report = describe(self.terms.model, results, self.terms.notes, pictures)
-        return {"ui": {"lumenfall": [report]}, "result": (pictures,)}
+        before = None if self.picture is None else self._before
+        shown = as_they_came(results.deliveries[:1], before)
+        return to_be_shown({"ui": {"lumenfall": [report]}, "result": (pictures,)}, shown[:1])
+
+    def _before(self, _: int) -> torch.Tensor:
+        assert self.picture is not None
+        return self.picture
 
 
 @dataclass(frozen=True)
@@ -107,7 +114,7 @@ class Comparison(Plans):
         errors = [outcome for outcome in outcomes if isinstance(outcome, LumenfallError)]
         if len(errors) == len(outcomes):
             raise worst_of(errors)
-        images, tiles, reports, entries = [], [], [], []
+        images, tiles, reports, entries, shown = [], [], [], [], []
         for plan, outcome in zip(self.plans, outcomes, strict=True):
             name = plan.terms.model
             if isinstance(outcome, LumenfallError):
@@ -116,6 +123,7 @@ class Comparison(Plans):
                 continue
             (pictures,), (report,) = outcome["result"], outcome["ui"]["lumenfall"]
             images.append(pictures[:1])
+            shown += [replace(each, name=name) for each in shown_in(outcome)]
             tiles.append(Tile(name, _facts(report), pictures[0]))
             reports.append(report)
             entries.append(report)
@@ -125,7 +133,8 @@ class Comparison(Plans):
             "models": entries,
         }
         written = json.dumps(report, indent=2, ensure_ascii=False)
-        return {"ui": {"lumenfall": [report]}, "result": (images, contact_sheet(tiles), written)}
+        outputs = {"ui": {"lumenfall": [report]}, "result": (images, contact_sheet(tiles), written)}
+        return to_be_shown(outputs, shown)
 
     def summary(self, outputs: Outputs) -> str:
         (report,) = outputs["ui"]["lumenfall"]

@@ -23,6 +23,7 @@ from .contract.inputs import (
 )
 from .contract.nodes import HIDDEN, REPORT_TOOLTIP, PaidNode
 from .contract.outputs import answers, describe, gather, picture_outputs
+from .contract.shown import as_they_came, made_here
 from .errors import InputError
 from .pixels import (
     AUTO,
@@ -159,12 +160,14 @@ class EditPlan(Plan):
         told = [*self.terms.notes, *self.notes]
         if self.fitted is None:
             pictures, mask, notes = gather(results.deliveries, self.terms.transparent)
-            return picture_outputs(pictures, mask, describe(self.terms.model, results, [*told, *notes], pictures))
+            report = describe(self.terms.model, results, [*told, *notes], pictures)
+            return picture_outputs(pictures, mask, report, as_they_came(results.deliveries, lambda _: self.pictures[0]))
         original = with_channels(self.pictures[0][None], self.terms.transparent)
         came, moving = answers(results.deliveries)
         pictures, mask, facts, notes = assemble(original, [Part(0, self.fitted, None)], came, AUTO, True)
         report = describe(self.terms.model, results, [*told, *moving, *notes], pictures)
-        return picture_outputs(pictures, mask, {**report, "inpainted": facts})
+        shown = made_here(pictures, mask, facts, lambda _: self.pictures[0])
+        return picture_outputs(pictures, mask, {**report, "inpainted": facts}, shown)
 
 
 def _read_pictures(image: torch.Tensor, more: dict[str, torch.Tensor | None]) -> list[torch.Tensor]:

@@ -20,6 +20,7 @@ from .contract.inputs import (
 )
 from .contract.nodes import HIDDEN, REPORT_TOOLTIP, PaidNode
 from .contract.outputs import describe, gather, picture_outputs
+from .contract.shown import as_they_came
 from .contract.sizes import MAX_SIDE
 from .purchase.plan import Outputs, Plan, Results
 
@@ -80,4 +81,4 @@ class GeneratePlan(Plan):
     def finish(self, results: Results) -> Outputs:
         images, mask, fitted = gather(results.deliveries, self.terms.transparent)
         report = describe(self.terms.model, results, [*self.terms.notes, *fitted], images)
-        return picture_outputs(images, mask, report)
+        return picture_outputs(images, mask, report, as_they_came(results.deliveries))

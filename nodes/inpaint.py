@@ -24,6 +24,7 @@ from .contract.inputs import (
 )
 from .contract.nodes import HIDDEN, REPORT_TOOLTIP, PaidNode
 from .contract.outputs import answers, describe, gather, picture_outputs
+from .contract.shown import Shown, as_they_came, made_here
 from .contract.sizes import asked_sizes, parse_size, served_sizes
 from .pixels import (
     AUTO,
@@ -255,11 +256,19 @@ class InpaintPlan(Plan):
                 originals, self._sent(results), came, self.feather, self.match_colour
             )
             notes = [*moving, *notes]
+            shown = made_here(pictures, changed, facts, lambda number: self.images[number])
         else:
             pictures, _, notes = gather(results.deliveries, self.terms.transparent)
             changed = torch.ones(pictures.shape[:3])
+            shown = self._as_they_came(results)
         report = describe(self.terms.model, results, [*self.terms.notes, *self.notes, *notes], pictures)
-        return picture_outputs(pictures, changed, {**report, "inpainted": facts})
+        return picture_outputs(pictures, changed, {**report, "inpainted": facts}, shown)
+
+    def _as_they_came(self, results: Results) -> list[Shown]:
+        """A zoomed answer is a crop of what was there before."""
+        if self.region != "whole picture":
+            return as_they_came(results.deliveries)
+        return as_they_came(results.deliveries, lambda number: self.images[number], lambda number: self.masks[number])
 
     def _sent(self, results: Results) -> list[Part]:
         """The parts by the crops that were sent, perhaps by a run that knew other sizes of the model."""

@@ -23,6 +23,7 @@ from .contract.inputs import (
 )
 from .contract.nodes import HIDDEN, REPORT_TOOLTIP, PaidNode
 from .contract.outputs import answers, describe, picture_outputs
+from .contract.shown import made_here
 from .contract.sizes import MAX_SIDE, parse_size, read_size, served_sizes
 from .errors import AnswerError, Charged, InputError
 from .pixels import Borders, Crop, encode, encode_mask, extend, fingerprint_of, new_area, plan_crop
@@ -202,17 +203,25 @@ class OutpaintPlan(Plan):
             parts[delivery.index] = Part(delivery.index, self.weight, crop)
         came, moving = answers(results.deliveries)
         pictures, mask, facts, notes = assemble(self.canvas, parts, came, None, True)
-        pictures, mask, cut = self._without_gaps(pictures, mask)
+        rows, columns, cut = self._without_gaps(mask)
+        pictures, mask = pictures[:, rows, columns], mask[:, rows, columns]
         report = describe(self.terms.model, results, [*self.terms.notes, *moving, *notes, *cut], pictures)
-        return picture_outputs(pictures, mask, {**report, "inpainted": facts})
+        shown = made_here(pictures, mask, facts, lambda number: self._before(number)[rows, columns])
+        return picture_outputs(pictures, mask, {**report, "inpainted": facts}, shown)
 
-    def _without_gaps(self, pictures: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, list[str]]:
-        """The pictures and their masks without the sides that an answer did not show, and a note on those. Raises
-        AnswerError where nothing new is left.
+    def _before(self, number: int) -> torch.Tensor:
+        """An original in its place on the canvas, ``[H, W, 4]``; nothing is around it."""
+        height, width = self.originals.shape[1:3]
+        opacity = 1.0 - new_area(height, width, self.borders, 0)
+        return torch.cat([self.canvas[number, ..., :3], opacity[..., None]], dim=-1)
+
+    def _without_gaps(self, mask: torch.Tensor) -> tuple[slice, slice, list[str]]:
+        """The rows and columns without the sides that an answer did not show, by what was changed, and a note on those.
+        Raises AnswerError where nothing new is left.
         """
         empty = (mask < self.weight - 1e-3).any(dim=0)
         if not empty.any():
-            return pictures, mask, []
+            return slice(None), slice(None), []
         borders, (height, width) = self.borders, self.originals.shape[1:3]
         rows, columns = empty.float().mean(dim=1) > 0.5, empty.float().mean(dim=0) > 0.5
         top, bottom = _outermost(rows, borders.top, borders.top + height)
@@ -227,7 +236,7 @@ class OutpaintPlan(Plan):
         lost = {"left": left, "top": top, "right": mask.shape[2] - right, "bottom": mask.shape[1] - bottom}
         told = ", ".join(f"{pixels} px {side}" for side, pixels in lost.items() if pixels)
         note = f"The answer shows less than was asked for; what it lacks was cut off ({told})."
-        return pictures[:, top:bottom, left:right], mask[:, top:bottom, left:right], [note] if told else []
+        return slice(top, bottom), slice(left, right), [note] if told else []
 
 
 def _outermost(gaps: torch.Tensor, start: int, stop: int) -> tuple[int, int]:

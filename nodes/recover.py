@@ -6,6 +6,7 @@ from typing import Any
 
 from .contract.nodes import HIDDEN, REPORT_TOOLTIP, PictureNode, telling
 from .contract.outputs import describe, gather, picture_outputs
+from .contract.shown import as_they_came, show
 from .purchase.origin import HiddenInputs
 from .purchase.plan import Outputs
 from .purchase.recovery import recover
@@ -42,4 +43,5 @@ class Recover(PictureNode):
             results = await recover(request_id, HiddenInputs(graph, png_info))
             call = results.deliveries[0].call
             images, mask, notes = gather(results.deliveries, call.parameters.get("background") == "transparent")
-            return picture_outputs(images, mask, describe(call.model, results, notes, images))
+            report = describe(call.model, results, notes, images)
+            return await show(picture_outputs(images, mask, report, as_they_came(results.deliveries)))

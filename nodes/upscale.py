@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -13,6 +13,7 @@ from .api import ImageRequest, Model
 from .contract.inputs import Options, model_input, options_input, read_images, read_terms, seed_input
 from .contract.nodes import HIDDEN, REPORT_TOOLTIP, PaidNode
 from .contract.outputs import describe, gather, picture_outputs
+from .contract.shown import as_they_came
 from .errors import InputError
 from .pixels import MAX_PIXELS, as_float, encode, planes, resize
 from .purchase.delivery import Delivery
@@ -115,7 +116,13 @@ class UpscalePlan(Plan):
                 pictures = torch.cat([pictures, opacity[..., None]], dim=-1)
         notes += _sizes(self._colour, self.scale_factor, results.deliveries)
         report = describe(self.terms.model, results, [*notes, *fitted], pictures)
-        return picture_outputs(pictures, mask, report)
+        shown = as_they_came(results.deliveries, lambda number: self.images[number])
+        if self.images.shape[-1] == 4:
+            # With the transparency that no file of the store has.
+            shown = [
+                replace(each, picture=picture, stored=None) for each, picture in zip(shown, pictures, strict=False)
+            ]
+        return picture_outputs(pictures, mask, report, shown)
 
 
 def _read_alpha(images: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor | None:

@@ -24,6 +24,7 @@ from .contract.inputs import (
 )
 from .contract.nodes import HIDDEN, REPORT_TOOLTIP, PaidNode
 from .contract.outputs import describe, gather, picture_outputs
+from .contract.shown import as_they_came
 from .pixels import central_square, encode, fingerprint_of, resize
 from .purchase.plan import Outputs, Plan, Results
 
@@ -138,7 +139,8 @@ class VariationsPlan(Plan):
         pictures, mask, fitted = gather(results.deliveries, self.terms.transparent)
         routes = self._routes({delivery.call.endpoint for delivery in results.deliveries})
         report = describe(self.terms.model, results, [*self.terms.notes, *routes, *fitted], pictures)
-        return picture_outputs(pictures, mask, report)
+        shown = as_they_came(results.deliveries, lambda number: self.images[number])
+        return picture_outputs(pictures, mask, report, shown)
 
     def _routes(self, endpoints: set[str]) -> list[str]:
         """Which way the pictures came; a replayed one may have come another than would be taken now."""

@@ -181,6 +181,7 @@ TESTED_WITH: dict[str, str] = {
     "tests/api/test_requests.py": "api/flavours api/formats",
     "tests/api/test_shapes.py": "api/unnamed",
     "tests/test_edit.py": "pixels/markup",
+    "tests/contract/test_shown.py": "pixels/thumbnails",
     "tests/contract/test_nodes.py": "contract/inputs contract/outputs contract/sizes generate options variations",
     "tests/faults/test_consent.py": "purchase/consent",
     "tests/faults/test_races.py": "spend/locks",

@@ -16,6 +16,7 @@ from ..purchase.outcome import page_of
 from ..purchase.plan import Outputs, Plan, Plans, carry_out
 from ..purchase.session import Session
 from .inputs import check_links
+from .shown import show
 
 HIDDEN = {"graph": "PROMPT", "png_info": "EXTRA_PNGINFO"}
 """The hidden inputs of a node that pays. Not UNIQUE_ID: with it, equal nodes would no longer share ComfyUI's cache."""
@@ -60,7 +61,7 @@ class PaidNode(PictureNode):
         hidden = HiddenInputs(graph, png_info)
         with telling():
             plan = self.plan(**inputs)
-            outputs = _without_key(await carry_out(plan, lambda part: ask(part, hidden)))
+            outputs = _without_key(await show(await carry_out(plan, lambda part: ask(part, hidden))))
             if isinstance(plan, Plans):
                 show_progress(current(), plan.summary(outputs))
             return outputs

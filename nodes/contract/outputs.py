@@ -12,6 +12,7 @@ from ..api import pictures_asked
 from ..pixels import fit_to_first, match_channels, split_alpha
 from ..purchase.delivery import Delivery
 from ..purchase.plan import Outputs, Results, costs_of
+from .shown import Shown, to_be_shown
 
 
 def describe(model: str, results: Results, notes: Sequence[str], images: torch.Tensor) -> dict[str, Any]:
@@ -74,10 +75,12 @@ def cost_facts(costs: Mapping[str, float]) -> dict[str, Any]:
     return {"cost": cost, "currency": currency, **({"costs": dict(costs)} if len(costs) > 1 else {})}
 
 
-def picture_outputs(images: torch.Tensor, mask: torch.Tensor, report: dict[str, Any]) -> Outputs:
-    """The outputs of a picture node, and the report for the browser and the history."""
+def picture_outputs(
+    images: torch.Tensor, mask: torch.Tensor, report: dict[str, Any], shown: Sequence[Shown]
+) -> Outputs:
+    """The outputs of a picture node, the report for the browser and the history, and what is to be shown."""
     text = json.dumps(report, indent=2, ensure_ascii=False)
-    return {"ui": {"lumenfall": [report]}, "result": (images, mask, text)}
+    return to_be_shown({"ui": {"lumenfall": [report]}, "result": (images, mask, text)}, shown)
 
 
 def _sizes(delivery: Delivery) -> list[str]:

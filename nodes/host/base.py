@@ -83,6 +83,10 @@ class Host(ABC):
     def preview(self, picture: Image.Image) -> None:  # noqa: B027
         """Show a picture on the node that is running in this task, until it ends."""
 
+    def shown_dir(self) -> Path | None:
+        """A folder of passing files that the page of whoever started the run can fetch; None where nobody looks."""
+        return None
+
     def running_ids(self) -> Collection[str]:
         """The ids of the runs that are going on, which Stop reaches."""
         return ()

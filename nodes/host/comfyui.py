@@ -66,6 +66,13 @@ class ComfyUI(Host):
         """The way samplers show theirs; ComfyUI finds the node by the task."""
         _module("comfy.utils").ProgressBar(1).update_absolute(0, 1, ("JPEG", picture, PREVIEW_SIDE))
 
+    def shown_dir(self) -> Path | None:
+        """In its temporary folder, which it serves, and empties when it starts."""
+        # Without a client (a bare POST /prompt) no page waits for it.
+        if _module("server").PromptServer.instance.client_id is None:
+            return None
+        return Path(_module("folder_paths").get_temp_directory()) / "lumenfall"
+
     def running_ids(self) -> Collection[str]:
         queue = _module("server").PromptServer.instance.prompt_queue
         # As it puts them there: number, id, graph and more.

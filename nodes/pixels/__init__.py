@@ -38,6 +38,7 @@ from .masks import (
 from .sheet import Tile, contact_sheet
 from .sizes import central_square, fit_to_first, match_channels, resize
 from .stitching import Stitched, composite, stitch
+from .thumbnails import stencil, thumbnail
 from .vectors import INSTALL
 
 __all__ = [
@@ -80,8 +81,10 @@ __all__ = [
     "shape_mask",
     "sniff",
     "split_alpha",
+    "stencil",
     "stitch",
     "strokes",
     "surroundings",
+    "thumbnail",
     "to_uint8",
 ]

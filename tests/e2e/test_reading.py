@@ -34,7 +34,7 @@ FAINT = """() => {
             share *= Number(style.opacity);
             if (colour(style.backgroundColor)[3] === 255) ground = colour(style.backgroundColor);
             // The classic canvas draws the node itself.
-            else if (each.matches(".lumenfall-bar") && !LiteGraph.vueNodesMode)
+            else if (each.matches(".lumenfall-bar, .lumenfall-result") && !LiteGraph.vueNodesMode)
                 ground = colour(LiteGraph.NODE_DEFAULT_BGCOLOR);
         }
         const ink = colour(getComputedStyle(it).color).map((part, at) => part * share + ground[at] * (1 - share));
@@ -64,10 +64,13 @@ def test_every_text_has_a_contrast_of_four_and_a_half(canvas: Canvas, theme: str
         canvas.open(generate(model=ended().models[0].id))
         expect(canvas.page.locator(".lumenfall-toast")).to_be_visible()
         faint["remark"] = canvas.page.evaluate(FAINT)
-        canvas.open(generate("a kite", seed=next(seeds)))
+        canvas.open(generate("a kite", seed=next(seeds), n=2))
         canvas.run()
         canvas.finished(GENERATE)
+        expect(canvas.page.locator(".lumenfall-takes")).to_be_visible()
         faint["done"] = canvas.page.evaluate(FAINT)
+        canvas.page.get_by_role("button", name="Hide the picture").dispatch_event("click")
+        faint["hidden"] = canvas.page.evaluate(FAINT)
         canvas.open(generate("something forbidden", seed=next(seeds)))
         canvas.run()
         canvas.finished(GENERATE, "error")

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { activeNodes, isSettable, nodeAt, setWidget, stateOf, valueOf } from "../../web/js/host/graph.js";
+import { activeNodes, isSettable, nature, nodeAt, setWidget, stateOf, valueOf } from "../../web/js/host/graph.js";
 import { graphOf, node, open, subgraphNode, wire } from "./frontend/graph.js";
 
 const generate = (model = "own") => node("LumenfallGenerate", { model, n: 1 });
@@ -74,4 +74,14 @@ test("a node reads the same only as long as those before it do", () => {
   assert.equal(stateOf(paid), before);
   setWidget(nodeAt(2), "model", "another");
   assert.notEqual(stateOf(paid), before);
+});
+
+test("a picture that comes to a node changes neither what it says nor what it is", () => {
+  const own = generate();
+  open({ 1: own });
+  const before = [stateOf(own), nature(own)];
+  own.widgets.push({ name: "lumenfall_result", value: "", serialize: false, options: { serialize: false } });
+  assert.deepEqual([stateOf(own), nature(own)], before);
+  own.widgets[0].value = "another";
+  assert.notDeepEqual([stateOf(own), nature(own)], before);
 });

@@ -20,6 +20,7 @@ import {
   setWidget,
   valueOf,
   watchInputs,
+  widthOf,
   workflowId,
 } from "./host/graph.js";
 import { findModel } from "./models.js";
@@ -27,11 +28,14 @@ import { OPTIONS, canChoose, chooseContenders, chooseModel, contendersOf, isOurs
 import { IDLE, forget, inherit, recall, together } from "./outcomes.js";
 import { openPicker } from "./picker.js";
 import { quoteOf, wouldRun } from "./quotes.js";
+import { showResult } from "./result.js";
 import { replayText, t, worthText } from "./text.js";
 
 const TALL = 82;
 const MIDDLE = 52;
 const SHORT = 40;
+const ROW = 30;
+const NARROW = 290; // as in bar.css
 const RATIOS = ["1:1", "3:2", "2:3", "4:3", "3:4", "16:9", "9:16"];
 const SIZES = ["1024x1024", "1536x1024", "1024x1536"];
 
@@ -64,7 +68,9 @@ export function refreshBars() {
   const running = [...activeNodes()].filter(({ node }) => isPaid(node));
   for (const [bar, tolds] of said) {
     bar.isNew = false;
-    bar.refresh(bar.latest(tolds), bar.placesAmong(running));
+    const told = bar.latest(tolds);
+    bar.refresh(told, bar.placesAmong(running));
+    showResult(bar.node, told);
   }
 }
 
@@ -112,7 +118,7 @@ class Bar {
     });
     const foot = element("div", { class: "lumenfall-foot" }, this.status, this.more);
     this.root = element("div", { class: "lumenfall-bar", dataset: { state: IDLE.kind } }, foot);
-    mount(node, "lumenfall_bar", this.root, height, t("node.bar"));
+    mount(node, "lumenfall_bar", this.root, () => height + (this.rows(widthOf(node)) - 1) * ROW, t("node.bar"));
   }
 
   /** Show what was last said of the node, as outcomes.js has it; what is to be said before a run, where nothing was. */
@@ -130,6 +136,11 @@ class Bar {
     if (this.seconds.textContent !== seconds) this.seconds.textContent = seconds;
     this.status.title = title ?? shown;
     this.showMore();
+  }
+
+  /** In how many rows its choices stand. */
+  rows(_width) {
+    return 1;
   }
 
   showMore() {
@@ -214,6 +225,10 @@ class PaidBar extends Bar {
     this.price = element("output", { class: "lumenfall-price" });
     this.sizes = hasWidget(node, "size") ? this.sizeMenu() : null;
     this.root.prepend(element("div", { class: "lumenfall-choice" }, this.model, this.sizes, this.price));
+  }
+
+  rows(width) {
+    return width < NARROW ? 2 : 1;
   }
 
   pick() {

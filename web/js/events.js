@@ -3,6 +3,7 @@
 import { closeCard, showCard, watchCards } from "./cards.js";
 import { listen, onQueued } from "./host/frontend.js";
 import { askedOf, nodeAt, places, workflowId } from "./host/graph.js";
+import { endPreview, expectPreview } from "./host/preview.js";
 import { outcomeOf } from "./host/queue.js";
 import { isPaid, slugsOf } from "./nodes.js";
 import { end, finished, keep, outliveReloads, promptsInTheAir, reportOf } from "./outcomes.js";
@@ -119,7 +120,12 @@ function tell({ node: id, prompt_id: promptId }, told) {
 /** Nodes begin to run. */
 function begin({ prompt_id: promptId, nodes = {} }) {
   const run = runs.get(promptId);
-  for (const [id, { state }] of Object.entries(nodes)) if (run && state === "running") closeCard(run.workflow, id);
+  for (const [id, { state }] of Object.entries(nodes)) {
+    if (!run || state !== "running") continue;
+    closeCard(run.workflow, id);
+    const node = run.workflow === workflowId() ? nodeAt(id) : null;
+    if (isPaid(node)) expectPreview(node);
+  }
 }
 
 function noteCached({ prompt_id: promptId, nodes = [] }) {
@@ -158,6 +164,7 @@ function show(detail) {
   if (!report) return;
   const isCached = runOf(detail.prompt_id).cached?.includes(String(detail.node));
   const node = tell(detail, finished(isCached ? { ...report, replayed: true } : report));
+  if (node) endPreview(node, detail.node);
   for (const slug of (node && slugsOf(node)) ?? []) if (slug) noteUse(slug);
 }
 

@@ -3,10 +3,12 @@
 import { Calls } from "./calls.js";
 import { openDialog } from "./dialog.js";
 import { element } from "./element.js";
+import { actionsOn } from "./pictures.js";
 import { DRAGGED, placeCall, recoverCall } from "./restore.js";
 import { giveUp, picture, told } from "./server.js";
 import { ago, money, number, t } from "./text.js";
 import { showToast } from "./toast.js";
+import { tool } from "./view.js";
 
 const THUMBNAIL = 160;
 const TYPING = 250; // milliseconds until what was typed is searched for
@@ -205,7 +207,7 @@ function showCall(call) {
         element(
           "div",
           { class: "lumenfall-pictures" },
-          call.pictures.map(({ number }) => large(call, number, urls)),
+          call.pictures.map((stored) => large(call, stored, urls, close)),
         ),
         call.prompt ? element("p", { class: "lumenfall-prompt", text: call.prompt }) : "",
         element("dl", {}, facts(call)),
@@ -263,7 +265,9 @@ async function release(call) {
   }
 }
 
-function large(call, number, urls) {
+function large(call, { number, extension }, urls, close) {
+  const stored = { call: call.id, number, extension, words: call.prompt };
+  const actions = actionsOn(stored, { leave: close }).map(({ name, icon, run }) => tool(name, icon, run));
   const image = element("img", { alt: t("sidebar.picture", { number }) });
   picture(call.id, number)
     .then((blob) => {
@@ -271,7 +275,7 @@ function large(call, number, urls) {
       image.src = urls.at(-1);
     })
     .catch((error) => image.replaceWith(element("p", { class: "lumenfall-error", text: told(error) })));
-  return image;
+  return element("figure", {}, image, element("div", { class: "lumenfall-tools", role: "group" }, actions));
 }
 
 function facts(call) {

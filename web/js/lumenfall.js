@@ -23,7 +23,7 @@ import { keepOneFree } from "./sockets.js";
 import { onLanguage, readTexts, t } from "./text.js";
 import { openEstimate, showTotal } from "./total.js";
 
-const STYLES = ["base", "bar", "picker", "settings", "sidebar", "toast", "total"];
+const STYLES = ["base", "bar", "picker", "picture", "settings", "sidebar", "toast", "total"];
 
 registerExtension({
   name: "lumenfall.nodes",

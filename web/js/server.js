@@ -45,10 +45,31 @@ export async function picture(callId, number, side) {
   return (await answer(`/calls/${callId}/pictures/${number}${query}`, { headers: HEADERS })).blob();
 }
 
-async function answer(path, options) {
+/** What a run has left for its page, by its name, as a blob; a picture to be looked at where it is `large`. */
+export async function leftFile(name, isLarge = false) {
+  const query = new URLSearchParams({ filename: name, subfolder: "lumenfall", type: "temp" });
+  if (isLarge) query.set("preview", "webp;90");
+  return (await checked(() => fetchRoute(`/view?${query}`))).blob();
+}
+
+/** Put a picture into ComfyUI's folder of inputs; the name by which Load Image knows it. Throws ServerError. */
+export async function uploadInput(blob, name) {
+  const body = new FormData();
+  body.append("image", blob, name);
+  body.append("type", "input");
+  const given = await (await checked(() => fetchRoute("/upload/image", { method: "POST", body }))).json();
+  return given.subfolder ? `${given.subfolder}/${given.name}` : given.name;
+}
+
+function answer(path, options) {
+  return checked(() => fetchRoute(PREFIX + path, options));
+}
+
+/** What `ask` gets, where that is no refusal. Throws ServerError. */
+async function checked(ask) {
   let response;
   try {
-    response = await fetchRoute(PREFIX + path, options);
+    response = await ask();
   } catch (error) {
     throw new ServerError({ message: String(error?.message ?? error) });
   }

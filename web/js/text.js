@@ -97,6 +97,11 @@ export function number(value, decimals) {
   return new Intl.NumberFormat(language, { maximumFractionDigits: decimals }).format(value);
 }
 
+/** A part of a whole, from 0 to 1, in percent. */
+export function percent(share) {
+  return new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: share < 0.1 ? 1 : 0 }).format(share);
+}
+
 /** A moment (seconds since 1970) as people say it: how long ago, or the date. */
 export function ago(moment) {
   if (!Number.isFinite(moment)) return "";

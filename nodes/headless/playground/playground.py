@@ -19,9 +19,13 @@ from .queue import Queue
 class _Host(Headless):
     """One of several that share a queue."""
 
-    def __init__(self, queue: Queue, *arguments: Any, **options: Any) -> None:
+    def __init__(self, queue: Queue, temp: Path, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._queue = queue
+        self._temp = temp
+
+    def shown_dir(self) -> Path:
+        return self._temp / "lumenfall"
 
     def running_ids(self) -> Collection[str]:
         job = self._queue.running
@@ -57,6 +61,7 @@ class Playground:
         """What nodes see around them, in the run ``run_id`` or outside of any."""
         return _Host(
             self.queue,
+            self.folders.of_nodes.temp,
             self.overrides,
             on_progress,
             nodes=self.nodes,

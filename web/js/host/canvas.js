@@ -1,7 +1,11 @@
 // What lies where on the canvas: new nodes, what is selected, what is dropped.
 
-import { createNode, graphCanvas, runCommand, shownGraph } from "./frontend.js";
+import { createNode, graphCanvas, hasCommand, runCommand, shownGraph } from "./frontend.js";
 import { addSocket, hasSocket, hasWidget, nodeBefore } from "./graph.js";
+
+const GAP = 40;
+const TITLE = 30; // above what counts as the node's place
+const PATIENCE = 5000; // milliseconds
 
 /** Put a new node on the graph that is looked at; null where ComfyUI does not know the class. */
 export function addNode(className, title) {
@@ -58,10 +62,49 @@ export function maskPainting(node) {
   return undefined;
 }
 
+const MASK_EDITOR = "Comfy.MaskEditor.OpenMaskEditor";
+
+/** Whether there is a mask editor that can be opened. */
+export function hasMaskEditor() {
+  return hasCommand(MASK_EDITOR);
+}
+
 /** Open the mask editor on the picture of a node. */
 export function paintMask(node) {
   selectNodes([node]);
-  return runCommand("Comfy.MaskEditor.OpenMaskEditor");
+  return runCommand(MASK_EDITOR);
+}
+
+/** Wait until a node shows its picture, and is as high as that takes; for a while. */
+export async function pictureSeen(node) {
+  const until = Date.now() + PATIENCE;
+  const frame = () => new Promise(requestAnimationFrame);
+  while (!node.imgs?.[0]?.complete && Date.now() < until) await frame();
+  await frame();
+  await frame();
+}
+
+/**
+ * Where a node of some size has room on the right of another one, or below that.
+ *
+ * @returns {[number, number]}
+ */
+export function placeBeside(node, [width, height]) {
+  const left = node.pos[0] + node.size[0] + GAP;
+  let top = node.pos[1];
+  const others = node.graph.nodes.map(({ pos, size }) => ({ x: pos[0], y: pos[1], width: size[0], height: size[1] }));
+  const isOver = (other) =>
+    left < other.x + other.width && other.x < left + width && top - TITLE < other.y + other.height && other.y - TITLE < top + height;
+  for (let over = others.find(isOver); over; over = others.find(isOver)) top = over.y + over.height + TITLE + GAP;
+  return [left, top];
+}
+
+/** Let a node be seen, wherever on the graph it is. */
+export function bringIntoView(node) {
+  const { canvas, ds } = graphCanvas();
+  const box = canvas.getBoundingClientRect();
+  const [x, y] = [0, 1].map((axis) => (node.pos[axis] + node.size[axis] / 2 + ds.offset[axis]) * ds.scale);
+  if (x < 0 || y < 0 || x > box.width || y > box.height) graphCanvas().centerOnNode(node);
 }
 
 /**

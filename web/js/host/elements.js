@@ -1,28 +1,37 @@
 // Elements of ours on nodes.
 
 import { onChange } from "./changes.js";
-import { shownGraph } from "./frontend.js";
+import { graphCanvas, isClassic, shownGraph } from "./frontend.js";
+import { neededHeight } from "./graph.js";
 
-const elements = new WeakMap(); // of nodes
-const owners = new WeakMap(); // of elements
+/** Of nodes, by name. @type {WeakMap<object, Map<string, HTMLElement>>} */
+const elements = new WeakMap();
+/** The node and the name of each. @type {WeakMap<object, {node: any, name: string}>} */
+const owners = new WeakMap();
 const MARK = "lumenfall-mounted";
 
 /**
- * Show an element at the foot of a node; it is saved neither with the workflow nor in the prompt. `label` is what it is
- * called where an app shows it.
+ * Show an element at the foot of a node; it is saved neither with the workflow nor in the prompt. `height` gives how high
+ * it is, and `label` is what it is called where an app shows it.
+ *
+ * @param {any} node
+ * @param {string} name
+ * @param {HTMLElement} element
+ * @param {() => number} height
+ * @param {string} label
  */
 export function mount(node, name, element, height, label) {
   onChange(mountAgain);
   element.classList.add(MARK);
-  elements.set(node, element);
-  owners.set(element, node);
+  elements.set(node, (elements.get(node) ?? new Map()).set(name, element));
+  owners.set(element, { node, name });
   const widget = node.addDOMWidget(name, name, element, {
     serialize: false,
     hideOnZoom: false,
     // A row of the properties panel would show its name, and nothing beside it.
     hideInPanel: true,
-    getMinHeight: () => height,
-    getMaxHeight: () => height,
+    getMinHeight: height,
+    getMaxHeight: height,
     getValue: () => "",
     setValue: () => {},
   });
@@ -36,10 +45,54 @@ export function mount(node, name, element, height, label) {
  */
 function mountAgain() {
   for (const element of document.querySelectorAll(`.${MARK}`)) {
-    const node = owners.get(element);
+    const { node, name } = owners.get(element) ?? {};
     if (!node || node.graph?.getNodeById?.(node.id) === node) continue;
     const now = shownGraph().getNodeById(node.id);
-    const heir = now && elements.get(now);
+    const heir = now && elements.get(now)?.get(/** @type {string} */ (name));
     if (heir && !heir.isConnected) element.replaceWith(heir);
   }
+}
+
+/** How much higher nodes are than their users made them. @type {WeakMap<object, number>} */
+const lent = new WeakMap();
+
+/**
+ * Make a node so much higher than its user made it, or no more: what is saved, undone or copied has the user's height. A
+ * node of Nodes 2.0 is as high as what it shows, by itself.
+ */
+export function lendHeight(node, height) {
+  const before = lent.get(node) ?? 0;
+  const wanted = isClassic() ? height : 0;
+  if (before === wanted) return;
+  if (!lent.has(node)) {
+    const serialised = node.onSerialize;
+    node.onSerialize = function (data) {
+      serialised?.call(this, data);
+      data.size = [data.size[0], ownHeight(node)];
+    };
+  }
+  const own = ownHeight(node);
+  lent.set(node, wanted);
+  setOwnHeight(node, own);
+}
+
+/** How high its user made a node. */
+export function ownHeight(node) {
+  return node.size[1] - (lent.get(node) ?? 0);
+}
+
+/** Make a node as high as its user made it, and what it is lent. */
+export function setOwnHeight(node, height) {
+  node.setSize([node.size[0], Math.max(height + (lent.get(node) ?? 0), neededHeight(node))]);
+  graphCanvas().setDirty(true, true);
+}
+
+/** Let the canvas have what is meant for it over an element that covers much of it: the wheel, and the middle button. */
+export function passToCanvas(element) {
+  const canvas = graphCanvas();
+  const isMiddle = (/** @type {PointerEvent} */ { button, buttons }) => button === 1 || (buttons & 4) === 4;
+  element.addEventListener("wheel", (event) => isClassic() && canvas.processMouseWheel(event), { passive: false });
+  element.addEventListener("pointerdown", (event) => isClassic() && isMiddle(event) && canvas.processMouseDown(event));
+  element.addEventListener("pointermove", (event) => isClassic() && isMiddle(event) && canvas.processMouseMove(event));
+  element.addEventListener("pointerup", (event) => isClassic() && isMiddle(event) && canvas.processMouseUp(event));
 }

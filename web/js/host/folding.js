@@ -59,3 +59,17 @@ export function makeRoom(node, height) {
   node.setSize?.([Math.max(node.size[0], 400), node.computeSize()[1] + height]);
   for (const widget of folded) hide(widget, false);
 }
+
+const HIDDEN = "lumenfall_picture_hidden";
+
+/** Whether the pictures of a node are folded away; it is saved with the node. */
+export function isPictureHidden(node) {
+  return Boolean(node.properties?.[HIDDEN]);
+}
+
+export function hidePicture(node, isHidden) {
+  change(() => {
+    if (isHidden) node.properties[HIDDEN] = true;
+    else delete node.properties[HIDDEN];
+  });
+}

@@ -91,6 +91,11 @@ export function runCommand(id) {
   return app.extensionManager.command.execute(id);
 }
 
+/** Whether the frontend has a command, by its id. */
+export function hasCommand(id) {
+  return Boolean(app.extensionManager.command.commands?.some((command) => command.id === id));
+}
+
 /**
  * Keep an element above the Run of App mode, wherever one is shown, and call `placed` then: apps have no place for
  * extensions.
@@ -293,10 +298,14 @@ function wrapQueue() {
   };
 }
 
-/** What is set beside Run: {mode, batchCount}. ComfyUI gives it no command, only a store of its own. */
+/** A store of the frontend's own, for what has neither an event nor a command. */
+export function store(name) {
+  return /** @type {any} */ (app.extensionManager)?._p?._s?.get(name);
+}
+
+/** What is set beside Run: {mode, batchCount}. */
 function queueSettings() {
-  const stores = /** @type {any} */ (app.extensionManager)?._p?._s;
-  return stores?.get("queueSettingsStore");
+  return store("queueSettingsStore");
 }
 
 /** How many runs a press on Run queues. */

@@ -222,8 +222,8 @@ function said(node, counts) {
   const nodes = new Set([node]);
   const words = [];
   for (const each of nodes) {
-    for (const { name, serialize, options } of each.widgets ?? []) {
-      if (serialize === false || options?.serialize === false || !counts(name)) continue;
+    for (const { name, options } of saved(each)) {
+      if (options?.serialize === false || !counts(name)) continue;
       words.push(name, valueOf(each, name));
     }
     for (const { name } of each.inputs ?? []) {
@@ -234,6 +234,11 @@ function said(node, counts) {
     }
   }
   return words;
+}
+
+/** The widgets of a node that are saved: not those that only show what came of it, which come and go. */
+function saved(node) {
+  return (node.widgets ?? []).filter(({ serialize }) => serialize !== false);
 }
 
 /** Set an input as a person would, where its value comes from. A value that a menu does not have is added to it. */
@@ -252,6 +257,12 @@ function write({ node, widget }, value) {
     widget.callback?.(value, graphCanvas(), node);
   }
   node.graph?.setDirtyCanvas?.(true, true);
+}
+
+/** Let all nodes of this class offer a value in a menu, as they do after an upload of ComfyUI's own. */
+export function offerValue(node, name, value) {
+  const values = widgetOf(node, name)?.options?.values;
+  if (Array.isArray(values) && !values.includes(value)) values.push(value);
 }
 
 /** Let the seed of a node stay as it is after a run. */
@@ -285,13 +296,13 @@ export function changesByItself(node, name, path) {
  * changed.
  */
 export function stateOf(node, path) {
-  const own = (node.widgets ?? []).map(({ name }) => valueOf(node, name, path));
+  const own = saved(node).map(({ name }) => valueOf(node, name, path));
   return textOf([own, (node.inputs ?? []).map(({ link }) => link ?? null), said(node, () => true)]);
 }
 
 /** What a node is and says itself, wherever it stands. */
 export function nature(node) {
-  const own = (node.widgets ?? []).filter(({ name }) => isAsked(name)).map(({ name, value }) => [name, value]);
+  const own = saved(node).filter(({ name }) => isAsked(name)).map(({ name, value }) => [name, value]);
   return textOf([classOf(node), titleOf(node), own]);
 }
 
@@ -367,6 +378,10 @@ export function addSocket(node, name, type) {
 
 export function removeSocket(node, name) {
   node.removeInput(slotOf(node, name));
+}
+
+export function widthOf(node) {
+  return node.size[0];
 }
 
 /** How high a node must be for what it shows. */
