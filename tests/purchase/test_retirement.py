@@ -99,7 +99,7 @@ def test_an_end_that_the_server_announced_explains_its_refusal(
 ) -> None:
     tomorrow = (datetime.now(timezone.utc) + timedelta(days=1)).date()
     models = [{"id": "brand-new", "shutdown_date": tomorrow.isoformat()}]
-    refusal = {"message": "The model 'brand-new' does not exist", "code": code}
+    refusal = {"message": "brand-new is no value for model", "code": code}
     with odd_server(answering(models, status, refusal)) as odd, pytest.raises(kind) as caught:
         at(odd, tmp_path)("LumenfallGenerate", **CAT, model="brand-new")
     assert caught.value.hint.startswith(f"brand-new ends on {tomorrow}.")
