@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 
+from ..errors import Charged, ConnectionFailed
 from .credentials import Server
 from .long_texts import in_utf8
 from .proxies import PEER
@@ -117,9 +118,10 @@ async def exchange(
     """Send a request and take in what comes: for at most ``deadline`` seconds, beside what the upload takes, and
     ``limit`` bytes. ``tell`` hears how the upload goes on.
 
-    Raises NotSent for a fault of the network before the body was begun; httpx.HTTPError, OSError or
-    asyncio.TimeoutError from then on until the headers have arrived. Whatever goes wrong later is named in the
-    reply's ``broken``. The server's key is cut out of the reply, unless that is a picture.
+    Raises NotSent for a fault of the network before the body was begun; ConnectionFailed where at least a piece of it
+    was never handed over; httpx.HTTPError, OSError or asyncio.TimeoutError from then on until the headers have arrived.
+    Whatever goes wrong later is named in the reply's ``broken``. The server's key is cut out of the reply, unless that
+    is a picture.
     """
     arrival = _Arrival()
     broken = None
@@ -134,8 +136,8 @@ async def exchange(
         if arrival.response is None:
             if _is_of_the_network(error) and not (sent and sent.is_begun):
                 raise NotSent(cause(error)) from error
-            if isinstance(error, httpx.NetworkError) and sent and sent.count < sent.size >= LARGE:
-                raise type(error)(_closed_early(sent.count, sent.size)) from error
+            if _is_of_the_network(error) and sent and sent.count + PIECE < sent.size:
+                raise _cut_short(sent.count, sent.size) from error
             raise
         broken = _reason(error, deadline, limit)
     response = arrival.response
@@ -178,9 +180,14 @@ def _reason(error: Exception, deadline: float, limit: int) -> str:
     return f"the connection broke ({cause(error)})"
 
 
-def _closed_early(sent: int, size: int) -> str:
-    """What a server does that answers and closes without taking in all: of its answer nothing is left then."""
-    return f"closed after {sent / 1e6:.1f} of {size / 1e6:.1f} MB, as by a server that refuses the key or size"
+def _cut_short(sent: int, size: int) -> ConnectionFailed:
+    """A server that answers and closes without taking in all does so too: of its answer nothing is left then."""
+    return ConnectionFailed(
+        f"The upload ended after {sent / 1e6:.2f} of {size / 1e6:.2f} MB. Nobody can work on a part of a request.",
+        hint="A server that refuses the key, or requests as large as this one, closes the connection like that. Check "
+        "the key, send smaller pictures, or run it again.",
+        charged=Charged.NO,
+    )
 
 
 def cause(error: BaseException) -> str:

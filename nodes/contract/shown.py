@@ -161,12 +161,15 @@ def _keep(folder: Path, content: bytes, extension: str) -> str:
 
 
 def _make_room(folder: Path) -> None:
-    files = [(path, path.stat()) for path in folder.iterdir()]
-    files.sort(key=lambda file: file[1].st_mtime)
-    excess = sum(stat.st_size for _, stat in files) - MOST_BYTES
-    for path, stat in files:
+    files = []
+    for path in folder.iterdir():
+        # Another node may be at it too.
+        with contextlib.suppress(OSError):
+            files.append((path.stat().st_mtime, path.stat().st_size, path))
+    excess = sum(size for _, size, _ in files) - MOST_BYTES
+    for _, size, path in sorted(files):
         if excess <= 0:
             return
         with contextlib.suppress(OSError):
             path.unlink()
-        excess -= stat.st_size
+        excess -= size
