@@ -12,7 +12,7 @@ from PIL import Image
 
 from nodes.host import Host, Quiet
 
-SILENT = {"progress", "failure", "preview"}
+SILENT = {"progress", "failure", "preview", "shown_dir"}
 ASKED = {name for name, _ in inspect.getmembers(Host, inspect.isfunction) if not name.startswith("_")} - SILENT
 
 
@@ -45,7 +45,7 @@ def test_nothing_is_shown() -> None:
     quiet.progress("sending")
     quiet.failure({}, None)
     quiet.preview(Image.new("RGB", (1, 1)))
-    assert not loud.called
+    assert quiet.shown_dir() is None and not loud.called
 
 
 @pytest.mark.parametrize("name", sorted(ASKED))
