@@ -86,7 +86,7 @@ def told(*claims: str, never: str = "") -> Callable[[World], Outcome]:
     def run(world: World) -> Outcome:
         outcome = world.run()
         text = " ".join((outcome.text, *outcome.notes))
-        assert all(claim in text for claim in claims), text
+        assert all(claim in text for claim in claims), outcome
         assert not never or never not in text
         return outcome
 
