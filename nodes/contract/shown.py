@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import hashlib
 import logging
@@ -16,6 +15,7 @@ import torch
 from ..host import Host, current
 from ..host.files import create
 from ..pixels import encode, stencil, thumbnail
+from ..purchase import background
 from ..purchase.delivery import NO_PICTURE, Delivery
 from ..purchase.plan import Outputs
 
@@ -110,7 +110,7 @@ async def show(outputs: Outputs) -> Outputs:
     if not shown or folder is None:
         return rest
     try:
-        written = await asyncio.to_thread(_write_all, folder, shown)
+        written = await background.in_thread(_write_all, folder, shown)
     except Exception:
         log.debug("The result could not be shown", exc_info=True)
         return rest

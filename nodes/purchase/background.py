@@ -103,6 +103,13 @@ async def run(work: Coroutine[Any, Any, T], *, is_free: bool = False) -> T:
     return future.result()
 
 
+async def in_thread(work: Callable[..., T], *args: Any) -> T:
+    """What ``work`` of ``args`` gives, as by asyncio.to_thread, but also while the process ends: asyncio's own threads
+    are gone by then. The end does not wait for it.
+    """
+    return await run(asyncio.to_thread(work, *args), is_free=True)
+
+
 def is_busy() -> bool:
     """Whether something runs that is to be waited for."""
     return bool(_paid)

@@ -19,6 +19,7 @@ import torch
 from ..api import ImageRequest, Model
 from ..errors import Charged, LumenfallError, sentences, worst_of
 from ..settings import OnFailure
+from . import background
 from .delivery import Delivery
 
 TooLarge = Literal["refuse", "scale down"]
@@ -170,11 +171,11 @@ async def carry_out(plan: Plan | Plans, answer: Callable[[Plan], Awaitable[Resul
     # Pasting large pictures takes a while; in a thread it does not hold up other nodes.
     if isinstance(plan, Plan):
         results = await answer(plan)
-        return await asyncio.to_thread(plan.finish, results)
+        return await background.in_thread(plan.finish, results)
     outcomes: list[Outputs | LumenfallError] = []
     for outcome in await asyncio.gather(*(carry_out(each, answer) for each in plan.plans), return_exceptions=True):
         # Anything else, such as the host's interruption, ends them all.
         if isinstance(outcome, BaseException) and not isinstance(outcome, LumenfallError):
             raise outcome
         outcomes.append(outcome)
-    return await asyncio.to_thread(plan.combine, outcomes)
+    return await background.in_thread(plan.combine, outcomes)

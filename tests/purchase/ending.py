@@ -1,11 +1,13 @@
 """A process that ends as ComfyUI does: its server runs in the main thread, prompts in a daemon thread.
 
-Runs the prompts of the command line, each the inputs of a Generate Image, one after another.
+Runs the prompts of the command line, each the inputs of a Generate Image, one after another. With ``--slow`` its end
+takes until all of them are over.
 """
 
 from __future__ import annotations
 
 import asyncio
+import atexit
 import importlib
 import json
 import sys
@@ -50,7 +52,13 @@ module("server", PromptServer=PromptServer)
 module("folder_paths", get_user_directory=lambda: "user")
 module("comfy_execution.utils", get_executing_context=lambda: None)
 module("comfy.model_management", processing_interrupted=lambda: False, InterruptProcessingException=Interrupt)
-threading.Thread(target=work, args=(sys.argv[1:],), daemon=True).start()
+prompts = sys.argv[1:]
+if is_slow := prompts[0] == "--slow":
+    del prompts[0]
+worker = threading.Thread(target=work, args=(prompts,), daemon=True)
+if is_slow:
+    atexit.register(worker.join)  # runs after the pack has waited
+worker.start()
 try:
     loop.run_until_complete(asyncio.Event().wait())
 except KeyboardInterrupt:

@@ -36,11 +36,11 @@ def gate(sandbox: Sandbox) -> Iterator[Gate]:
 
 
 @contextlib.contextmanager
-def host(place: Path, sandbox: Sandbox) -> Iterator[subprocess.Popen[str]]:
+def host(place: Path, sandbox: Sandbox, *options: str) -> Iterator[subprocess.Popen[str]]:
     """One that has two pictures to buy, one after the other."""
     environ = {**os.environ, "LUMENFALL_BASE_URL": sandbox.base_url}
     prompts = [json.dumps({**INPUTS, "seed": seed}) for seed in (1, 2)]
-    command = [sys.executable, str(Path(__file__).with_name("ending.py")), *prompts]
+    command = [sys.executable, str(Path(__file__).with_name("ending.py")), *options, *prompts]
     with subprocess.Popen(command, cwd=place, env=environ, stderr=subprocess.PIPE, text=True) as process:
         try:
             yield process
@@ -66,6 +66,19 @@ def test_a_host_that_ends_waits_for_the_call_and_sends_no_other(
         _, err = process.communicate(timeout=LONGEST)
     # As it ends without us.
     assert (process.returncode, err if "Traceback" in err else "") == (code, "")
+    assert (call(tmp_path), len(sandbox.bill)) == (State.DONE, 1)
+
+
+def test_the_node_that_is_answered_while_a_slow_host_ends_is_finished(
+    tmp_path: Path, sandbox: Sandbox, gate: Gate
+) -> None:
+    with host(tmp_path, sandbox, "--slow") as process:
+        gate.wait()
+        process.send_signal(signal.SIGINT)
+        says(process, WAITS)
+        gate.open()
+        _, err = process.communicate(timeout=LONGEST)
+    assert (process.returncode, "Traceback" in err, err.count("interrupted")) == (0, False, 1), err
     assert (call(tmp_path), len(sandbox.bill)) == (State.DONE, 1)
 
 
