@@ -37,6 +37,7 @@ def is_loopback_host(host: str) -> bool:
     return address is not None and (address.is_loopback or address.is_unspecified)
 
 
+@lru_cache(_KEPT)
 def address_of(host: str) -> Address | None:
     """The address that ``host`` spells, an IPv4-mapped one as the IPv4 that it is; None for a name."""
     try:

@@ -29,7 +29,7 @@ from ..api import (
     write_request,
 )
 from ..pixels import fingerprint
-from ..spend import Call, Journal, KeyLock, former_key, request_key
+from ..spend import Call, Journal, KeyLock, former_keys, request_key
 from .plan import Plan
 
 
@@ -153,7 +153,9 @@ def _former_keys(
 ) -> Iterator[str]:
     """The prompt was hashed as it was typed, and the path of the address as it was written."""
     spelled = one_spelling(typed.prompt or ""), one_spelling(typed.question.get("prompt") or "")
-    requests = [typed, _respelled(typed, one_spelling)]
+    requests = [typed]
+    if spelled != (typed.prompt or "", typed.question.get("prompt") or ""):
+        requests.append(_respelled(typed, one_spelling))
     if any("\n" in text for text in spelled):
         requests.append(_respelled(typed, lambda text: one_spelling(text).replace("\n", "\r\n")))
     for request in requests:
@@ -194,8 +196,8 @@ def _keys_of_0_1(
         parameters = {**seed, **request.parameters, **back}
         body.update({field: value for field, value in parameters.items() if fields is None or field in fields})
         written = body if endpoint == "generations" else form_fields(body)
-        for address in spellings(server.base_url):
-            yield former_key(address, f"images/{endpoint}", written, request.seed, digests, mask)
+        addresses = spellings(server.base_url)
+        yield from former_keys(addresses, f"images/{endpoint}", written, request.seed, digests, mask)
 
 
 class Skipped(Exception):

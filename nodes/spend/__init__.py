@@ -5,7 +5,7 @@ from .calls import NANOS, Call, Caller, State, Stored, clock, nanos
 from .cleaning import GIGABYTE, Cleaned, clean, remove, stored_size
 from .files import Files
 from .journal import LINK_LIFE, LONGEST_LINK_LIFE, Journal
-from .key import former_key, request_key
+from .key import former_keys, request_key
 from .ledger import (
     By,
     Experience,
@@ -62,7 +62,7 @@ __all__ = [
     "dearest",
     "entries",
     "experiences",
-    "former_key",
+    "former_keys",
     "in_the_air",
     "kept",
     "kept_count",

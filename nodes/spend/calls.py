@@ -179,6 +179,8 @@ def _storable(value: Any) -> Any:
     null characters.
     """
     if isinstance(value, str):
+        if value.isascii() and "\0" not in value:
+            return value
         return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").replace("\0", "")
     if isinstance(value, Mapping):
         return {name: _storable(inside) for name, inside in value.items()}

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import StoreError
 from . import sums
+from .turns import Turns
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -20,6 +23,9 @@ log = logging.getLogger(__name__)
 
 BUSY_TIMEOUT = 10.0
 """Seconds to wait for another process that writes."""
+
+_AT_ONCE = 0.1
+"""Seconds of them that are not worth a statement."""
 
 FIRST_WITH_SUMS = "0005"
 """The first migration from which on the sums are those of the calls, whoever enters them."""
@@ -51,6 +57,7 @@ class Database:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.is_postgresql = engine.dialect.name == "postgresql"
+        self._turns = Turns(engine)
         self.inode: int | None = None
         self.has_caught_up = False
         """Whether all has been entered that it had missed when it was opened."""
@@ -73,13 +80,13 @@ class Database:
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Connection]:
-        """A transaction that no other writer can overlap, committed durably when the block ends.
+        """A transaction that no other writer can overlap, committed durably when the block has ended.
 
         Raises StoreError where the database cannot be used.
         """
         from sqlalchemy import text
 
-        with self._connections(), self.engine.execution_options(lumenfall_writes=True).begin() as connection:
+        with self._connections(), self.engine.begin() if self.is_postgresql else self._turns.write() as connection:
             if self.is_postgresql:
                 connection.execute(text(f"SELECT pg_advisory_xact_lock({_WRITERS})"))
             yield connection
@@ -99,16 +106,17 @@ def open_database(folder: Path, url: str | None, fill: Fill) -> Database:
     """The database at ``url``, else ``folder/spend.db``, with its tables.
 
     A damaged SQLite file is put aside and a new one begun. New tables appear to others together with what ``fill``
-    enters, or not at all. Raises StoreError.
+    enters, or not at all. Raises StoreError, and OSError for a folder that cannot be made.
     """
     path = folder / "spend.db"
-    name = url or str(path.resolve())
+    name = url or _resolved(path)
     with _opening:
         known = _opened.get(name)
         if known and (url or _inode(path) == known.inode):
             return known
         if known:
             _opened.pop(name, known).close()
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with explained():
             database = Database(_engine(url)) if url else _open_file(path)
             with _closed_on_failure(database):
@@ -116,6 +124,12 @@ def open_database(folder: Path, url: str | None, fill: Fill) -> Database:
         database.inode = None if url else _inode(path)
         _opened[name] = database
         return database
+
+
+@cache
+def _resolved(path: Path) -> str:
+    """What it leads to, once for a process: where another file comes to lie there, its inode tells."""
+    return str(path.resolve())
 
 
 def _inode(path: Path) -> int | None:
@@ -177,8 +191,18 @@ def _engine(target: str | Path) -> Engine:
 
     @sa.event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        writes = connection.get_execution_options().get("lumenfall_writes")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        waited = connection.get_execution_options().get("lumenfall_waited")
+        if waited is None:
+            connection.exec_driver_sql("BEGIN")
+        elif waited < _AT_ONCE:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        else:
+            # For its turn, for which another process may have been waited too.
+            connection.exec_driver_sql(f"PRAGMA busy_timeout = {max(0.0, BUSY_TIMEOUT - waited) * 1000:.0f}")
+            try:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            finally:
+                connection.exec_driver_sql(f"PRAGMA busy_timeout = {BUSY_TIMEOUT * 1000:.0f}")
 
     return engine
 
@@ -275,6 +299,11 @@ def explained() -> Iterator[None]:
             code="STORE_INCOMPLETE",
             hint="Run pip install sqlalchemy alembic filelock in ComfyUI's Python.",
         ) from error
+
+
+if hasattr(os, "register_at_fork"):
+    # What its parent's threads were at is not finished in a forked child.
+    os.register_at_fork(after_in_child=_opened.clear)
 
 
 def _forget_files() -> None:

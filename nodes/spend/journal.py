@@ -103,7 +103,6 @@ class Journal:
 
     def _database(self) -> Database:
         try:
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             return open_database(self.folder, self._url, self._fill)
         except OSError as error:
             raise self._unwritable(error.strerror or str(error)) from error

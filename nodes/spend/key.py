@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 _CARRIAGE = frozenset({"response_format", "stream", "partial_images", "user", "safety_identifier"})
@@ -46,24 +46,32 @@ def request_key(
     )
 
 
-def former_key(
-    server: str, endpoint: str, fields: Mapping[str, Any], seed: int, pictures: Sequence[str], mask: str | None
-) -> str:
-    """The key by which version 0.1 of this pack entered a request, over its ``fields`` on the wire."""
-    return _digest(
-        version=1,
-        server=server,
-        endpoint=endpoint,
-        fields=dict(fields),
-        seed=seed,
-        pictures=list(pictures),
-        mask=mask,
-    )
+def former_keys(
+    servers: Iterable[str],
+    endpoint: str,
+    fields: Mapping[str, Any],
+    seed: int,
+    pictures: Sequence[str],
+    mask: str | None,
+) -> Iterator[str]:
+    """The keys by which version 0.1 of this pack entered a request, over its ``fields`` on the wire, one for each
+    spelling of its server's address.
+    """
+    # Sorted by name, the address comes last but one: what stands before it is hashed once for all.
+    rest = {"endpoint": endpoint, "fields": dict(fields), "mask": mask, "pictures": list(pictures), "seed": seed}
+    beginning = hashlib.sha256(f'{_text(rest)[:-1]},"server":'.encode())
+    for server in servers:
+        whole = beginning.copy()
+        whole.update(f'{_text(server)},"version":1}}'.encode())
+        yield whole.hexdigest()
 
 
 def _digest(**content: Any) -> str:
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_text(content).encode()).hexdigest()
+
+
+def _text(content: Any) -> str:
+    return json.dumps(content, sort_keys=True, separators=(",", ":"))
 
 
 def _plain(value: Any) -> Any:

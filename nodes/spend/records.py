@@ -34,9 +34,8 @@ class Records:
 
     def prepare(self, call: Call) -> None:
         """Write down a call that is not sent yet; it counts for nothing until it is confirmed."""
-        self._open.mkdir(parents=True, exist_ok=True)
         _in_hand[call.id] = os.getpid()
-        write_durably(self._prepared(call), _content(call))
+        self._keep(self._prepared(call), _content(call))
 
     def confirm(self, call: Call) -> None:
         """Let the record of :meth:`prepare` count. Needs no room on the disk."""
@@ -45,27 +44,35 @@ class Records:
 
     def write(self, call: Call) -> None:
         """Write down how far ``call`` has come, durably."""
-        self._open.mkdir(parents=True, exist_ok=True)
-        write_durably(self._record(call), _content(call))
+        self._keep(self._record(call), _content(call))
 
     def archive(self, call: Call) -> None:
         """Put away the record of a finished call. Best effort: where it stays does no harm."""
         self.let_go(call)
-        finished = self._finished(call)
+        record, finished = self._record(call), self._finished(call)
         with contextlib.suppress(OSError):
-            finished.parent.mkdir(parents=True, exist_ok=True)
-            self._record(call).replace(finished)
+            try:
+                record.replace(finished)
+            except FileNotFoundError:
+                finished.parent.mkdir(parents=True, exist_ok=True)
+                record.replace(finished)
 
     def remove(self, call: Call) -> None:
         """Forget a call that cost nothing."""
         self.let_go(call)
-        for path in (self._finished(call), *self._open.glob(f"{call.id}.*")):
+        for path in (self._finished(call), *self._of(call)):
             with contextlib.suppress(OSError):
                 path.unlink()
 
     def keep_answer(self, call: Call, body: bytes) -> None:
-        self._open.mkdir(parents=True, exist_ok=True)
-        write_durably(self._answer(call), body)
+        self._keep(self._answer(call), body)
+
+    def _keep(self, path: Path, content: bytes) -> None:
+        try:
+            write_durably(path, content)
+        except FileNotFoundError:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_durably(path, content)
 
     def answer(self, call: Call) -> bytes:
         """The raw answer. Raises OSError where it is gone, or was never here."""
@@ -111,10 +118,18 @@ class Records:
 
     def tidy(self, call: Call) -> None:
         """Each picture is a file: remove the raw answer and what is left of downloads."""
-        for path in self._open.glob(f"{call.id}.*"):
+        for path in self._of(call):
             if path.suffix != ".json":
                 with contextlib.suppress(OSError):
                     path.unlink()
+
+    def _of(self, call: Call) -> list[Path]:
+        """What is there of an unfinished call. A list of names: a pattern takes many times as long."""
+        folder = self._open
+        try:
+            return [folder / name for name in os.listdir(folder) if name.startswith(f"{call.id}.")]
+        except OSError:
+            return []
 
     def let_go(self, call: Call) -> None:
         """From now on its record says what the database may have missed."""
@@ -132,9 +147,14 @@ class Records:
             yield from self._read(folder)
 
     def _read(self, folder: Path, leave_out: Container[str] = ()) -> Iterator[Call]:
-        for path in sorted(folder.glob("*.json")):
-            if path.stem in leave_out:
+        try:
+            names = sorted(name for name in os.listdir(folder) if name.endswith(".json"))
+        except OSError:
+            return
+        for name in names:
+            if name.removesuffix(".json") in leave_out:
                 continue
+            path = folder / name
             try:
                 yield Call.from_dict(json.loads(read_file(path)))
             except FileNotFoundError:

@@ -1,0 +1,138 @@
+"""Writers of one process take turns at its SQLite file, and those that queue share a transaction: what takes long is to
+bring it onto the disk, which is no longer for several. Left to itself, SQLite polls, and writes them one by one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ..errors import StoreError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
+
+MOST = 16
+"""Writers that share a transaction: the first one waits for the last."""
+
+
+class Turns:
+    """Of those who write by ``engine``."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._turn = threading.Lock()
+        self._counting = threading.Lock()
+        self._queued = 0
+        self._shared: _Shared | None = None
+        """Has not been committed: whoever queues at the moment does it."""
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction, alone or with others, committed durably when the block has ended. Where the block raises, what
+        it has written is gone, and what others have written stays. Raises SQLAlchemyError.
+        """
+        with self._taken() as waited:
+            shared = self._shared or self._begun(waited)
+            try:
+                with shared.part():
+                    yield shared.connection
+            finally:
+                if shared.is_over or not self._queued or shared.size >= MOST:
+                    self._shared = None
+                    shared.end()
+        shared.wait()
+
+    @contextlib.contextmanager
+    def _taken(self) -> Iterator[float]:
+        """One's turn, and how many seconds it was waited for."""
+        started = time.monotonic()
+        self._count(1)
+        try:
+            # For good: others may have left it to whoever queues to commit what they have written.
+            self._turn.acquire()
+        finally:
+            self._count(-1)
+        try:
+            yield time.monotonic() - started
+        finally:
+            self._turn.release()
+
+    def _count(self, change: int) -> None:
+        with self._counting:
+            self._queued += change
+
+    def _begun(self, waited: float) -> _Shared:
+        connection = self._engine.connect().execution_options(lumenfall_waited=waited)
+        try:
+            connection.begin()
+        except BaseException:
+            connection.close()
+            raise
+        self._shared = _Shared(connection)
+        return self._shared
+
+
+class _Shared:
+    """A transaction that several write in, one after the other."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.size = 0
+        self.is_over = False
+        """Whether nothing of it is left to be committed."""
+        self._ended = threading.Event()
+        self._error: Exception | None = None
+
+    @contextlib.contextmanager
+    def part(self) -> Iterator[None]:
+        """What one of them writes, all or nothing."""
+        self.size += 1
+        try:
+            # Of the first one there is nothing else to keep.
+            with contextlib.nullcontext() if self.size == 1 else self.connection.begin_nested():
+                yield
+        except BaseException as error:
+            # SQLite itself takes all back where the disk is full.
+            self.is_over = self.size == 1 or not self._is_open()
+            if self.is_over:
+                self._error = _lost(error)
+            raise
+
+    def end(self) -> None:
+        """Commit it. Never raises: :meth:`wait` does."""
+        try:
+            if not self.is_over:
+                if not self._is_open():
+                    raise _lost()
+                self.connection.commit()
+        except Exception as error:
+            self._error = error
+        except BaseException as error:
+            self._error = _lost(error)
+            raise
+        finally:
+            with contextlib.suppress(Exception):
+                self.connection.close()
+            self._ended.set()
+
+    def wait(self) -> None:
+        """Until it is on the disk. Raises what kept it from there."""
+        self._ended.wait()
+        if self._error is not None:
+            raise self._error
+
+    def _is_open(self) -> bool:
+        return bool(self.connection.connection.dbapi_connection.in_transaction)  # type: ignore[union-attr]
+
+
+def _lost(error: BaseException | None = None) -> Exception:
+    """What those are told who wrote beside one who met ``error``."""
+    import sqlalchemy as sa
+
+    if isinstance(error, sa.exc.SQLAlchemyError):
+        return error
+    return StoreError("The journal of paid calls took back what was just written.", code="STORE_UNUSABLE")
