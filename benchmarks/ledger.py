@@ -103,7 +103,7 @@ def purchase(journal: Journal) -> Callable[[], None]:
         for state in (State.ANSWERED, State.DOWNLOADED, State.DONE):
             journal.settle(replace(paid, state=state))
         lock.release()
-        journal.delivered([paid])
+        journal.mark_delivered([paid])
         clean(journal, 1000.0, "run-now")
 
     return buy
