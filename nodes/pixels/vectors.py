@@ -36,11 +36,13 @@ INSTALL = "Run pip install resvg-py in ComfyUI's Python, and start ComfyUI again
 NO_RENDERER = "NO_SVG_RENDERER"
 
 _LOOKED_AT = 2**14
+# Each piece has one end only, and a name one beginning: what may be read in several ways is tried in all of them.
 _BEGINNING = re.compile(
-    rb"(\xef\xbb\xbf)?\s*(<\?xml[^>]*>\s*|<!--.*?-->\s*|<!DOCTYPE\s+svg[^>[]*(\[.*?\]\s*)?>\s*)*<svg[\s>/]", re.DOTALL
+    rb"(\xef\xbb\xbf)?\s*(<\?xml[^>]*>\s*|<!--([^-]|-(?!->))*-->\s*"
+    rb"|<!DOCTYPE\s+svg[^>[]*(\[([^\]]|\](?!\s*>))*\]\s*)?>\s*)*<svg[\s>/]"
 )
 # Of the alphabet of names, with any prefix: an address that is neither inside the file nor in itself.
-_OUTSIDE = re.compile(r"""([\w.-]*:?href\s*=\s*)("(?!#|data:)[^"]*"|'(?!#|data:)[^']*')""")
+_OUTSIDE = re.compile(r"""(?<![\w.-])([\w.-]*:?href\s*=\s*)("(?!#|data:)[^"]*"|'(?!#|data:)[^']*')""")
 _LENGTH = re.compile(r"\s*([0-9]*\.?[0-9]+(?:[eE][+-]?\d+)?)\s*(px)?\s*")
 
 

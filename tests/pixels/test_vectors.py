@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -31,6 +33,23 @@ def svg(attributes: str = 'width="20" height="10"', content: str = RED) -> bytes
 )
 def test_an_svg_is_told_by_its_beginning(start: bytes, is_picture: bool) -> None:
     assert (sniff(start + svg()) is ImageFormat.SVG) is is_picture
+
+
+READ = """
+from nodes.pixels.vectors import draw, is_svg
+for unit in (b"<!---->", b"<?xml?>", b"<!DOCTYPE svg[]>", b"<!DOCTYPE svg[ ] ", b"<!-- - "):
+    assert not is_svg(unit * 2000 + b"x")
+start = b"<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'>"
+draw(start + b"<path d='M0 0" + b"l1.5-1.5" * 40000 + b"'/></svg>")
+draw(start + b"<image href='data:image/png;base64," + b"A" * 400000 + b"'/></svg>")
+"""
+
+
+def test_reading_one_takes_no_longer_than_it_is_long() -> None:
+    """A pattern that tries everything would stand still with the whole process: hence one of its own, that can be
+    ended.
+    """
+    subprocess.run([sys.executable, "-c", READ], cwd=Path(__file__).parents[2], check=True, timeout=60)
 
 
 @pytest.mark.parametrize(
