@@ -182,7 +182,7 @@ TESTED_WITH: dict[str, str] = {
     "tests/api/test_requests.py": "api/flavours api/formats",
     "tests/api/test_shapes.py": "api/unnamed",
     "tests/test_edit.py": "pixels/markup",
-    "tests/test_get_svg.py": "headless/core_nodes/vectors purchase/originals",
+    "tests/test_get_svg.py": "purchase/originals",
     "tests/contract/test_shown.py": "pixels/thumbnails",
     "tests/contract/test_nodes.py": "contract/inputs contract/outputs contract/sizes generate options variations",
     "tests/faults/test_consent.py": "purchase/consent",

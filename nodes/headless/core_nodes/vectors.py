@@ -12,11 +12,13 @@ from ..folders import Folders
 from .prefixes import objection
 from .saving import save, texts
 
-# What may stand before it, and the root's tag: an attribute may hold a ">".
+# What may stand before it, and the root's tag: an attribute may hold a ">". Nothing can be read in two ways.
 _ROOT = re.compile(
-    r"""\ufeff?(?:\s|<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^>[]*(?:\[.*?\]\s*)?>)*<svg\b(?:[^>"'/]|/(?!>)|"[^"]*"|'[^']*')*>""",
-    re.DOTALL,
+    r"\ufeff?(?:\s|<\?(?:[^?]|\?(?!>))*\?>|<!--(?:[^-]|-(?!->))*-->"
+    r"|<!DOCTYPE[^>[]*(?:\[(?:[^\]]|\](?!\s*>))*\]\s*)?>)*"
+    r"""<svg\b(?:[^>"'/]|/(?!>)|"[^"]*"|'[^']*')*>"""
 )
+_LOOKED_AT = 2**16
 
 
 class SaveSVGNode:
@@ -58,7 +60,7 @@ def _with_metadata(content: bytes, said: dict[str, Any]) -> bytes:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise InputError("SaveSVGNode: the SVG is not written in UTF-8.") from error
-    root = _ROOT.match(text)
+    root = _ROOT.match(text[:_LOOKED_AT])
     if not said or root is None:
         return content
     # Of JSON it is the same text, and it must not end the section here.
