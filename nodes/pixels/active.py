@@ -43,7 +43,8 @@ def objection(data: bytes) -> str | None:
 
     parser.StartElementHandler = begin
     parser.XmlDeclHandler = _look_at_declaration
-    parser.EntityDeclHandler = _refuse_entity
+    # A few of them stand for a file without end; and the attributes may be handlers.
+    parser.EntityDeclHandler = parser.AttlistDeclHandler = _refuse_declaration
     parser.ProcessingInstructionHandler = _look_at_instruction
     try:
         parser.Parse(data, True)
@@ -62,7 +63,7 @@ def _look_at(name: str, attributes: dict[str, str]) -> None:
             raise _Objection(f"holds a script ({attribute})")
         if attribute.partition(":")[0] == "xmlns" and value.strip() == XHTML:
             raise _Objection("holds HTML")
-        if "javascript:" in _IGNORED.sub("", value).lower():
+        if ":" in value and "javascript:" in _IGNORED.sub("", value).lower():
             raise _Objection("holds a script (a javascript: link)")
 
 
@@ -71,8 +72,8 @@ def _look_at_declaration(_: str, encoding: str | None, __: int) -> None:
         raise _Objection(f"declares the encoding {encoding}, and ComfyUI reads UTF-8")
 
 
-def _refuse_entity(*_: object) -> None:
-    raise _Objection("declares entities")
+def _refuse_declaration(*_: object) -> None:
+    raise _Objection("declares entities or attributes of its own")
 
 
 def _look_at_instruction(target: str, _: str) -> None:

@@ -125,10 +125,11 @@ def _look_at(data: bytes) -> tuple[int, int]:
         depth -= 1
 
     def refuse(*_: object) -> None:
-        raise _not_drawn("it declares entities")
+        raise _not_drawn("it declares entities or attributes of its own")
 
     parser = expat.ParserCreate()
-    parser.StartElementHandler, parser.EndElementHandler, parser.EntityDeclHandler = begin, end, refuse
+    parser.StartElementHandler, parser.EndElementHandler = begin, end
+    parser.EntityDeclHandler = parser.AttlistDeclHandler = refuse
     parser.Parse(data, True)
     box = re.split(r"[\s,]+", root.get("viewBox", "").strip())
     width, height = (_pixels(root.get(name)) for name in ("width", "height"))
