@@ -60,7 +60,7 @@ def _look_at(name: str, attributes: dict[str, str]) -> None:
         raise _Objection("holds a script")
     for attribute, value in attributes.items():
         if _HANDLER.fullmatch(_local(attribute)):
-            raise _Objection(f"holds a script ({attribute})")
+            raise _Objection(f"holds a script ({attribute[:40]})")
         if attribute.partition(":")[0] == "xmlns" and value.strip() == XHTML:
             raise _Objection("holds HTML")
         if ":" in value and "javascript:" in _IGNORED.sub("", value).lower():
@@ -69,7 +69,7 @@ def _look_at(name: str, attributes: dict[str, str]) -> None:
 
 def _look_at_declaration(_: str, encoding: str | None, __: int) -> None:
     if encoding is not None and encoding.lower() not in _ENCODINGS:
-        raise _Objection(f"declares the encoding {encoding}, and ComfyUI reads UTF-8")
+        raise _Objection(f"declares the encoding {encoding[:40]}, and ComfyUI reads UTF-8")
 
 
 def _refuse_declaration(*_: object) -> None:
