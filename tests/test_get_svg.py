@@ -6,7 +6,9 @@ import asyncio
 import hashlib
 import json
 import re
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +21,7 @@ from nodes.headless.folders import Folders
 from nodes.headless.host import Headless
 from nodes.headless.sandbox import Sandbox
 from nodes.host import use
+from nodes.host.comfyui import ComfyUI
 from nodes.spend import Journal
 from nodes.table import NODE_CLASS_MAPPINGS
 from tests.conftest import Nodes
@@ -123,6 +126,36 @@ def test_a_host_without_such_a_type_says_where_the_file_is(nodes: Nodes, monkeyp
     monkeypatch.setattr(type(nodes.host), "svg_class", lambda _: None)
     error = refused(nodes, report)
     assert error.code == "NO_SVG_TYPE" and "Update ComfyUI" in error.hint and next(iter(paid(nodes))) in error.hint
+
+
+class Theirs:
+    """As ComfyUI has it."""
+
+    @staticmethod
+    def combine_all(_: Any) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("in_api", "beside_save_svg", "taken"),
+    [
+        (Theirs, None, Theirs),
+        (Any, Theirs, Theirs),  # 0.3.64
+        (None, Theirs, Theirs),
+        (Any, None, None),
+        (None, None, None),
+    ],
+)
+def test_comfyuis_own_class_is_taken_where_it_has_one(
+    monkeypatch: pytest.MonkeyPatch, in_api: Any, beside_save_svg: Any, taken: Any
+) -> None:
+    save = type("SaveSVGNode", (), {"__module__": "/comfy_extras/nodes_images"})
+    nodes = SimpleNamespace(NODE_CLASS_MAPPINGS={"SaveSVGNode": save} if beside_save_svg else {})
+    monkeypatch.setitem(sys.modules, "server", SimpleNamespace(nodes=nodes))  # type: ignore[arg-type]
+    api = SimpleNamespace(io=SimpleNamespace(**({"SVG": SimpleNamespace(Type=in_api)} if in_api else {})))
+    monkeypatch.setitem(sys.modules, "comfy_api.latest", api)  # type: ignore[arg-type]
+    images = SimpleNamespace(SVG=beside_save_svg)
+    monkeypatch.setitem(sys.modules, save.__module__, images)  # type: ignore[arg-type]
+    assert ComfyUI().svg_class() is taken
 
 
 def test_save_svg_writes_it_without_comfyui_too(nodes: Nodes, tmp_path: Path) -> None:
