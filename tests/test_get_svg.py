@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from nodes.errors import LumenfallError
+from nodes.errors import DecoderFault, LumenfallError
 from nodes.headless.checks import build
 from nodes.headless.core_nodes import table
 from nodes.headless.executor import execute
@@ -22,6 +22,7 @@ from nodes.headless.host import Headless
 from nodes.headless.sandbox import Sandbox
 from nodes.host import use
 from nodes.host.comfyui import ComfyUI
+from nodes.pixels import vectors
 from nodes.spend import Journal
 from nodes.table import NODE_CLASS_MAPPINGS
 from tests.conftest import Nodes
@@ -95,11 +96,15 @@ def test_a_text_that_names_no_picture_is_told(nodes: Nodes, text: str) -> None:
     assert refused(nodes, text).code == "NO_SVG"
 
 
-def test_the_name_that_an_error_tells_will_do(nodes: Nodes) -> None:
-    """As of a picture that could not be drawn."""
-    content = b'<svg xmlns="http://www.w3.org/2000/svg">' + b"<g>" * 50 + b"</g>" * 50 + b"</svg>"
-    name = kept(nodes, content)
-    assert got(nodes, f"What came is kept in the pack's private folder: {name}.") == [content]
+def test_a_picture_that_cannot_be_drawn_is_had_by_the_name_in_the_error(
+    nodes: Nodes, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes = Nodes(Headless({"LUMENFALL_BASE_URL": sandbox.gateway_url}))
+    monkeypatch.setattr(vectors, "MAX_DEPTH", 1)
+    with pytest.raises(DecoderFault, match="nested") as caught:
+        made(nodes, options={})
+    assert "Get SVG" in caught.value.hint
+    assert got(nodes, str(caught.value)) == list(paid(nodes).values())
 
 
 def test_a_file_that_is_gone_or_changed_is_told(nodes: Nodes) -> None:

@@ -98,7 +98,7 @@ def _not_drawn(reason: str) -> DecoderFault:
     return DecoderFault(
         f"The vector picture (SVG) came whole, but cannot be drawn here: {reason}.",
         code="SVG_NOT_DRAWN",
-        hint="Open its file with another program.",
+        hint="Open its file with another program, or write its name into Get SVG.",
     )
 
 
