@@ -43,6 +43,8 @@ _BEGINNING = re.compile(
 )
 # Of the alphabet of names, with any prefix: an address that is neither inside the file nor in itself.
 _OUTSIDE = re.compile(r"""(?<![\w.-])([\w.-]*:?href\s*=\s*)("(?!#|data:)[^"]*"|'(?!#|data:)[^']*')""")
+# Bytes that stand for characters, all that are marks of XML among them as in ASCII.
+_LATIN = re.compile(rb"""<\?xml[^>]*\sencoding\s*=\s*["'](iso-8859-1|windows-1252)["']""", re.IGNORECASE)
 _LENGTH = re.compile(r"\s*([0-9]*\.?[0-9]+(?:[eE][+-]?\d+)?)\s*(px)?\s*")
 
 
@@ -56,7 +58,7 @@ def damage(data: bytes) -> str | None:
     if not data.rstrip(b"\0 \t\r\n").endswith((b"</svg>", b"/>", b"-->")):
         return "its end is missing"
     try:
-        data.decode("utf-8-sig")
+        _text(data)
         _look_at(data)
     except DecoderFault:
         return None  # whole, though not drawn
@@ -80,7 +82,7 @@ def draw(data: bytes) -> bytes:
             code=NO_RENDERER,
             hint=f"{INSTALL}. Then run again: the picture is paid for, and comes for nothing.",
         )
-    text = _OUTSIDE.sub(r'\1""', data.decode("utf-8-sig"))
+    text = _OUTSIDE.sub(r'\1""', _text(data))
     side = min(MOST_SIDE, max(LEAST_SIDE, *_look_at(data)))
     import resvg_py
 
@@ -92,6 +94,16 @@ def draw(data: bytes) -> bytes:
         return _on_a_large_stack(render)
     except ValueError as error:
         raise _not_drawn(str(error)) from error
+
+
+def _text(data: bytes) -> str:
+    """Raises UnicodeDecodeError."""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        if not _LATIN.match(data):
+            raise
+        return data.decode("latin-1")
 
 
 def _not_drawn(reason: str) -> DecoderFault:

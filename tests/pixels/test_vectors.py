@@ -75,6 +75,13 @@ def test_colour_and_transparency_are_those_of_the_file() -> None:
     assert drawn[10, 1000, 3] == 0
 
 
+@pytest.mark.parametrize("encoding", ["UTF-8", "utf-8-sig", "ISO-8859-1", "windows-1252"])
+def test_it_is_read_in_the_encoding_that_it_declares(encoding: str) -> None:
+    declared = f'<?xml version="1.0" encoding="{encoding.removesuffix("-sig")}"?>'
+    text = declared + svg('width="20" height="10"', f"<desc>B\u00e4r</desc>{RED}").decode()
+    assert decode(text.encode(encoding))[0, 5, 5, 0] == 1
+
+
 def test_no_file_of_this_machine_is_drawn(tmp_path: Path) -> None:
     secret = tmp_path / "secret.png"
     Image.new("RGB", (8, 8), "red").save(secret)
