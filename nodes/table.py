@@ -4,6 +4,7 @@ from .compare import Compare
 from .edit import Edit
 from .estimate import Estimate
 from .generate import Generate
+from .get_svg import GetSVG
 from .inpaint import Inpaint
 from .options import RequestOptions
 from .outpaint import Outpaint
@@ -23,6 +24,7 @@ NODE_CLASS_MAPPINGS = {
     "LumenfallOptions": RequestOptions,
     "LumenfallEstimate": Estimate,
     "LumenfallRecover": Recover,
+    "LumenfallGetSVG": GetSVG,
 }
 
 NODE_DISPLAY_NAME_MAPPINGS = {
@@ -36,6 +38,7 @@ NODE_DISPLAY_NAME_MAPPINGS = {
     "LumenfallOptions": "Request Options",
     "LumenfallEstimate": "Estimate Cost",
     "LumenfallRecover": "Recover Images",
+    "LumenfallGetSVG": "Get SVG",
 }
 
 # Before the first graph is queued: ComfyUI builds what its PNGs will say when it takes a graph.

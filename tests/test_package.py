@@ -44,10 +44,11 @@ ROOMS: dict[str, set[str]] = {
     "options": {"contract", "errors", "purchase", "settings"},
     "recover": {"contract", "purchase"},
     "estimate": {"host", "pricing"},
+    "get_svg": {"contract", "errors", "host", "pixels", "purchase"},
     "routes": {"api", "contract", "errors", "host", "pricing", "purchase", "settings", "spend"},
     "table": {
         *("generate", "inpaint", "variations", "edit", "outpaint", "upscale", "compare", "options", "recover"),
-        *("estimate", "purchase"),
+        *("estimate", "get_svg", "purchase"),
     },
     "headless": {"api", "errors", "graph", "host", "pricing", "purchase", "routes", "settings", "spend", "table"},
 }
@@ -181,6 +182,7 @@ TESTED_WITH: dict[str, str] = {
     "tests/api/test_requests.py": "api/flavours api/formats",
     "tests/api/test_shapes.py": "api/unnamed",
     "tests/test_edit.py": "pixels/markup",
+    "tests/test_get_svg.py": "purchase/originals",
     "tests/contract/test_shown.py": "pixels/thumbnails",
     "tests/contract/test_nodes.py": "contract/inputs contract/outputs contract/sizes generate options variations",
     "tests/faults/test_consent.py": "purchase/consent",
@@ -302,6 +304,7 @@ def test_it_loads_as_comfyui_loads_it_and_does_nothing_yet(tmp_path: Path) -> No
         "Edit",
         "Estimate",
         "Generate",
+        "GetSVG",
         "Inpaint",
         "Options",
         "Outpaint",

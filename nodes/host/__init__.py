@@ -10,10 +10,11 @@ import sys
 from collections.abc import Iterator
 from contextvars import ContextVar
 
-from .base import Bare, Batch, Host, Interrupted, Place, Prepare, show_failure, show_preview, show_progress
+from .base import SVG, Bare, Batch, Host, Interrupted, Place, Prepare, show_failure, show_preview, show_progress
 from .quiet import Quiet
 
 __all__ = [
+    "SVG",
     "Bare",
     "Batch",
     "Host",

@@ -7,6 +7,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +51,13 @@ class Place:
     workflow: str | None = None
     sends_again: bool = False
     batch: Batch | None = None
+
+
+@dataclass
+class SVG:
+    """Vector pictures on their way from node to node, in the shape of ComfyUI's own class: a file each."""
+
+    data: list[BytesIO]
 
 
 class Host(ABC):
@@ -107,6 +115,10 @@ class Host(ABC):
     def node_classes(self) -> Mapping[str, type[Any]]:
         """Class id -> class of all nodes that the graphs of this host may hold."""
         return {}
+
+    def svg_class(self) -> Callable[[list[BytesIO]], Any] | None:
+        """What its nodes take as SVG, made of the files; None where they know no such type."""
+        return SVG
 
     def free_nodes(self) -> Mapping[str, type[Any]]:
         """Class id -> class of the host's own nodes that may be run at any time: they cost, write and show nothing."""

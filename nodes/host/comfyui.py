@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Collection, Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,15 @@ class ComfyUI(Host):
         # As its server imported it: a pack may have put a module of its own into sys.modules under this name.
         table: Mapping[str, type[Any]] = _module("server").nodes.NODE_CLASS_MAPPINGS
         return table
+
+    def svg_class(self) -> Callable[[list[BytesIO]], Any] | None:
+        """Of its API, where that has one (0.3.64 says Any there), else of the module of its Save SVG."""
+        api = getattr(sys.modules.get("comfy_api.latest"), "io", None)
+        kind = getattr(getattr(api, "SVG", None), "Type", None)
+        if hasattr(kind, "combine_all"):
+            return kind
+        node = self.node_classes().get("SaveSVGNode")
+        return getattr(sys.modules.get(getattr(node, "__module__", "")), "SVG", None)
 
     def free_nodes(self) -> Mapping[str, type[Any]]:
         """ComfyUI's loaders of pictures, as long as they keep the V1 contract (V3's have a schema)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,9 @@ class Quiet(Host):
 
     def node_classes(self) -> Mapping[str, type[Any]]:
         return self._whole.node_classes()
+
+    def svg_class(self) -> Callable[[list[BytesIO]], Any] | None:
+        return self._whole.svg_class()
 
     def free_nodes(self) -> Mapping[str, type[Any]]:
         return self._whole.free_nodes()

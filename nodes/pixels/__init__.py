@@ -4,6 +4,7 @@ Shapes are ComfyUI's: IMAGE is float32 ``[B, H, W, C]`` in 0..1 with 1, 3 or 4 c
 ``[B, H, W]`` in 0..1 where 1 means *change this*.
 """
 
+from .active import objection
 from .canvas import Borders, extend, new_area
 from .codec import (
     MAX_PIXELS,
@@ -74,6 +75,7 @@ __all__ = [
     "islands",
     "match_channels",
     "new_area",
+    "objection",
     "plan_crop",
     "planes",
     "readable",

@@ -36,11 +36,15 @@ INSTALL = "Run pip install resvg-py in ComfyUI's Python, and start ComfyUI again
 NO_RENDERER = "NO_SVG_RENDERER"
 
 _LOOKED_AT = 2**14
+# Each piece has one end only, and a name one beginning: what may be read in several ways is tried in all of them.
 _BEGINNING = re.compile(
-    rb"(\xef\xbb\xbf)?\s*(<\?xml[^>]*>\s*|<!--.*?-->\s*|<!DOCTYPE\s+svg[^>[]*(\[.*?\]\s*)?>\s*)*<svg[\s>/]", re.DOTALL
+    rb"(\xef\xbb\xbf)?\s*(<\?xml[^>]*>\s*|<!--([^-]|-(?!->))*-->\s*"
+    rb"|<!DOCTYPE\s+svg[^>[]*(\[([^\]]|\](?!\s*>))*\]\s*)?>\s*)*<svg[\s>/]"
 )
 # Of the alphabet of names, with any prefix: an address that is neither inside the file nor in itself.
-_OUTSIDE = re.compile(r"""([\w.-]*:?href\s*=\s*)("(?!#|data:)[^"]*"|'(?!#|data:)[^']*')""")
+_OUTSIDE = re.compile(r"""(?<![\w.-])([\w.-]*:?href\s*=\s*)("(?!#|data:)[^"]*"|'(?!#|data:)[^']*')""")
+# Bytes that stand for characters, all that are marks of XML among them as in ASCII.
+_LATIN = re.compile(rb"""<\?xml[^>]*\sencoding\s*=\s*["'](iso-8859-1|windows-1252)["']""", re.IGNORECASE)
 _LENGTH = re.compile(r"\s*([0-9]*\.?[0-9]+(?:[eE][+-]?\d+)?)\s*(px)?\s*")
 
 
@@ -54,7 +58,7 @@ def damage(data: bytes) -> str | None:
     if not data.rstrip(b"\0 \t\r\n").endswith((b"</svg>", b"/>", b"-->")):
         return "its end is missing"
     try:
-        data.decode("utf-8-sig")
+        _text(data)
         _look_at(data)
     except DecoderFault:
         return None  # whole, though not drawn
@@ -78,7 +82,7 @@ def draw(data: bytes) -> bytes:
             code=NO_RENDERER,
             hint=f"{INSTALL}. Then run again: the picture is paid for, and comes for nothing.",
         )
-    text = _OUTSIDE.sub(r'\1""', data.decode("utf-8-sig"))
+    text = _OUTSIDE.sub(r'\1""', _text(data))
     side = min(MOST_SIDE, max(LEAST_SIDE, *_look_at(data)))
     import resvg_py
 
@@ -92,11 +96,21 @@ def draw(data: bytes) -> bytes:
         raise _not_drawn(str(error)) from error
 
 
+def _text(data: bytes) -> str:
+    """Raises UnicodeDecodeError."""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        if not _LATIN.match(data):
+            raise
+        return data.decode("latin-1")
+
+
 def _not_drawn(reason: str) -> DecoderFault:
     return DecoderFault(
         f"The vector picture (SVG) came whole, but cannot be drawn here: {reason}.",
         code="SVG_NOT_DRAWN",
-        hint="Open its file with another program.",
+        hint="Open its file with another program, or write its name into Get SVG.",
     )
 
 
@@ -123,10 +137,11 @@ def _look_at(data: bytes) -> tuple[int, int]:
         depth -= 1
 
     def refuse(*_: object) -> None:
-        raise _not_drawn("it declares entities")
+        raise _not_drawn("it declares entities or attributes of its own")
 
     parser = expat.ParserCreate()
-    parser.StartElementHandler, parser.EndElementHandler, parser.EntityDeclHandler = begin, end, refuse
+    parser.StartElementHandler, parser.EndElementHandler = begin, end
+    parser.EntityDeclHandler = parser.AttlistDeclHandler = refuse
     parser.Parse(data, True)
     box = re.split(r"[\s,]+", root.get("viewBox", "").strip())
     width, height = (_pixels(root.get(name)) for name in ("width", "height"))

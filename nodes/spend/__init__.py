@@ -3,7 +3,7 @@
 from .budget import MAX_COST, PERIODS, Counted, Limits, spent_in_batch, unconverted
 from .calls import NANOS, Call, Caller, State, Stored, clock, nanos
 from .cleaning import GIGABYTE, Cleaned, clean, remove, stored_size
-from .files import Files
+from .files import LARGEST, Files
 from .journal import LINK_LIFE, LONGEST_LINK_LIFE, Journal
 from .key import former_keys, request_key
 from .ledger import (
@@ -36,6 +36,7 @@ from .locks import KeyLock
 
 __all__ = [
     "GIGABYTE",
+    "LARGEST",
     "LINK_LIFE",
     "LONGEST_LINK_LIFE",
     "MAX_COST",

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import io
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 
@@ -11,6 +17,10 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page
 
+from nodes.headless.core_nodes import table
+from nodes.headless.folders import Folders
+from nodes.host import SVG
+from nodes.table import NODE_CLASS_MAPPINGS
 from tests.comfyui.conftest import EXAMPLES, ComfyUI
 from tests.templates import api, ui
 
@@ -129,3 +139,31 @@ def test_the_sockets_of_edit_appear_as_they_are_used(page: Page) -> None:
     assert prompt["3"]["inputs"]["image_3"] == ["2", 0] and prompt["3"]["inputs"]["n"] == 1
     page.evaluate(f"() => {{ {node}; node.disconnectInput({slot}) }}")
     page.wait_for_function(f"{shown}.join() === 'image,image_2,image_3'")
+
+
+def test_a_vector_picture_is_saved_as_svg(comfyui: ComfyUI, tmp_path: Path) -> None:
+    """As it was paid for, but for what Save SVG says in it of the run."""
+    python = os.environ.get("COMFYUI_PYTHON", sys.executable)
+    if subprocess.run([python, "-c", "import resvg_py"], capture_output=True).returncode:
+        pytest.skip("nothing draws SVG there: install resvg-py for it")
+    inputs = {"model": "recraft-v4-svg", "prompt": "a fox", "size": "64x64", "n": 1, "seed": 0}
+    declared = NODE_CLASS_MAPPINGS["LumenfallOptions"].INPUT_TYPES()["required"]
+    chosen = {**{name: spec[1]["default"] for name, spec in declared.items()}, "output_format": "svg"}
+    entry = comfyui.run(
+        {
+            "1": {"class_type": "LumenfallOptions", "inputs": chosen},
+            "2": {"class_type": "LumenfallGenerate", "inputs": {**inputs, "options": ["1", 0]}},
+            "3": {"class_type": "LumenfallGetSVG", "inputs": {"report": ["2", 2]}},
+            "4": {"class_type": "SaveSVGNode", "inputs": {"svg": ["3", 0], "filename_prefix": "fox"}},
+        }
+    )
+    assert entry["status"]["status_str"] == "success", entry["status"]["messages"]
+    (saved,) = comfyui.pictures(entry)
+    (paid,) = (comfyui.base / "user" / "__lumenfall" / "store").rglob("*.svg")
+    metadata = re.search(rb"\n  <metadata>\s+<!\[CDATA\[(.*)\]\]>\s+</metadata>\s+(?=<image)", saved, re.DOTALL)
+    assert metadata and saved.replace(metadata[0], b"") == paid.read_bytes()
+    # Ours says it in the same way.
+    said = json.loads(metadata[1])
+    node = table(Folders(tmp_path, tmp_path, tmp_path))["SaveSVGNode"]()
+    (ours,) = node.save_svg(SVG([io.BytesIO(paid.read_bytes())]), "fox", said.pop("prompt"), said)["ui"]["images"]
+    assert (tmp_path / ours["filename"]).read_bytes() == saved

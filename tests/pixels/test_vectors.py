@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -33,6 +35,23 @@ def test_an_svg_is_told_by_its_beginning(start: bytes, is_picture: bool) -> None
     assert (sniff(start + svg()) is ImageFormat.SVG) is is_picture
 
 
+READ = """
+from nodes.pixels.vectors import draw, is_svg
+for unit in (b"<!---->", b"<?xml?>", b"<!DOCTYPE svg[]>", b"<!DOCTYPE svg[ ] ", b"<!-- - "):
+    assert not is_svg(unit * 2000 + b"x")
+start = b"<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'>"
+draw(start + b"<path d='M0 0" + b"l1.5-1.5" * 40000 + b"'/></svg>")
+draw(start + b"<image href='data:image/png;base64," + b"A" * 400000 + b"'/></svg>")
+"""
+
+
+def test_reading_one_takes_no_longer_than_it_is_long() -> None:
+    """A pattern that tries everything would stand still with the whole process: hence one of its own, that can be
+    ended.
+    """
+    subprocess.run([sys.executable, "-c", READ], cwd=Path(__file__).parents[2], check=True, timeout=60)
+
+
 @pytest.mark.parametrize(
     ("attributes", "size"),
     [
@@ -54,6 +73,13 @@ def test_colour_and_transparency_are_those_of_the_file() -> None:
     drawn = decode(svg('width="1024" height="1024"', '<rect width="512" height="1024" fill="#336699"/>'))[0]
     assert torch.equal((drawn[10, 10] * 255).round(), torch.tensor([0x33, 0x66, 0x99, 255.0]))
     assert drawn[10, 1000, 3] == 0
+
+
+@pytest.mark.parametrize("encoding", ["UTF-8", "utf-8-sig", "ISO-8859-1", "windows-1252"])
+def test_it_is_read_in_the_encoding_that_it_declares(encoding: str) -> None:
+    declared = f'<?xml version="1.0" encoding="{encoding.removesuffix("-sig")}"?>'
+    text = declared + svg('width="20" height="10"', f"<desc>B\u00e4r</desc>{RED}").decode()
+    assert decode(text.encode(encoding))[0, 5, 5, 0] == 1
 
 
 def test_no_file_of_this_machine_is_drawn(tmp_path: Path) -> None:

@@ -20,13 +20,13 @@ Exit codes:
 
 CORE_NODES = """\b
 Beside the nodes of this pack it knows these of ComfyUI:
-  LoadImage LoadImageMask SaveImage SaveImageAdvanced SaveText PreviewImage
-  PreviewAny ImageCompare ImageScale ImageScaleBy ImageScaleToTotalPixels
-  GetImageSize EmptyImage ImageBatch BatchImagesNode ImageStitch
-  JoinImageWithAlpha SplitImageWithAlpha ImageCompositeMasked InvertMask
-  ImageToMask MaskToImage SolidMask GrowMask PrimitiveString
-  PrimitiveStringMultiline PrimitiveInt PrimitiveFloat PrimitiveBoolean
-  StringConcatenate"""
+  LoadImage LoadImageMask SaveImage SaveImageAdvanced SaveSVGNode
+  SaveText PreviewImage PreviewAny ImageCompare ImageScale ImageScaleBy
+  ImageScaleToTotalPixels GetImageSize EmptyImage ImageBatch
+  BatchImagesNode ImageStitch JoinImageWithAlpha SplitImageWithAlpha
+  ImageCompositeMasked InvertMask ImageToMask MaskToImage SolidMask
+  GrowMask PrimitiveString PrimitiveStringMultiline PrimitiveInt
+  PrimitiveFloat PrimitiveBoolean StringConcatenate"""
 
 
 WorkflowFile = Annotated[

@@ -26,12 +26,14 @@ from .texts import (
     SaveText,
     StringConcatenate,
 )
+from .vectors import SaveSVGNode
 
 CORE_TITLES = {
     "LoadImage": "Load Image",
     "LoadImageMask": "Load Image (as Mask)",
     "SaveImage": "Save Image",
     "SaveImageAdvanced": "Save Image (Advanced)",
+    "SaveSVGNode": "Save SVG",
     "SaveText": "Save Text",
     "PreviewImage": "Preview Image",
     "ImageScale": "Upscale Image",
@@ -67,7 +69,10 @@ def table(folders: Folders) -> dict[str, type[Any]]:
     """Class id -> node class; those that touch files are bound to ``folders``."""
     bound = [
         type(node.__name__, (node,), {"folders": folders})
-        for node in (LoadImage, LoadImageMask, SaveImage, SaveImageAdvanced, SaveText, PreviewImage, ImageCompare)
+        for node in (
+            *(LoadImage, LoadImageMask, SaveImage, SaveImageAdvanced, SaveSVGNode, SaveText),
+            *(PreviewImage, ImageCompare),
+        )
     ]
     pure = [
         *(ImageScale, ImageScaleBy, ImageScaleToTotalPixels, GetImageSize, EmptyImage),

@@ -37,7 +37,7 @@ class Files:
             raise web.HTTPNotFound
         channel = query.get("channel", "")
         if "preview" not in query and channel not in ("rgb", "a"):
-            return _as_it_is(path)
+            return _as_it_is(path, request.headers.get("Sec-Fetch-Dest"))
         try:
             body, kind = await asyncio.to_thread(_encoded, path, query.get("preview"), channel)
         except (UnidentifiedImageError, OSError):
@@ -113,12 +113,16 @@ def _write(path: Path, content: bytes, overwrite: bool) -> str:
     return path.name
 
 
-def _as_it_is(path: Path) -> web.FileResponse:
+def _as_it_is(path: Path, place: str | None) -> web.FileResponse:
+    """``place`` is where the browser puts it, by its own word."""
     kind = mimetypes.guess_type(path.name)[0] or ""
     headers = {"X-Content-Type-Options": "nosniff"}
     # Whatever else lies there, such as a page or an SVG with a script, must not run as a part of this server.
     if not kind.startswith("image/") or kind == "image/svg+xml":
-        headers |= {"Content-Type": "application/octet-stream", "Content-Disposition": "attachment"}
+        headers |= {"Vary": "Sec-Fetch-Dest", "Cache-Control": "no-store"}
+        # In an <img> none of it runs.
+        if kind != "image/svg+xml" or place != "image":
+            headers |= {"Content-Type": "application/octet-stream", "Content-Disposition": "attachment"}
     return web.FileResponse(path, headers=headers)
 
 

@@ -63,6 +63,7 @@ def test_ids_input_names_and_orders_are_comfyuis(tmp_path: Path) -> None:
         "SolidMask": (["value", "width", "height"], ("MASK",)),
         "GrowMask": (["mask", "expand", "tapered_corners"], ("MASK",)),
         "SaveImageAdvanced": (["images", "filename_prefix", "format", *OF_FORMAT], ("IMAGE",)),
+        "SaveSVGNode": (["svg", "filename_prefix"], ("SVG",)),
         "SaveText": (["text", "filename_prefix", "format"], ("STRING",)),
         "ImageCompare": ([], ()),
         "PreviewAny": (["source"], ("STRING",)),

@@ -84,5 +84,5 @@ def test_long_tensors_leave_the_way_they_are_printed_alone(tmp_path: Path) -> No
 
 def test_an_estimate_may_run_what_writes_nothing(tmp_path: Path) -> None:
     nodes = table(Folders(tmp_path, tmp_path, tmp_path))
-    kept = {"SaveImage", "SaveImageAdvanced", "SaveText", "PreviewImage", "ImageCompare"}
+    kept = {"SaveImage", "SaveImageAdvanced", "SaveSVGNode", "SaveText", "PreviewImage", "ImageCompare"}
     assert nodes.keys() - free(nodes).keys() == kept

@@ -98,6 +98,22 @@ def test_active_content_is_never_shown(http: httpx.Client, playground: Playgroun
     assert http.get("/api/view", params={"filename": "a.html", "preview": "webp"}).status_code == 415
 
 
+def test_an_svg_is_shown_within_a_page(http: httpx.Client, playground: Playground) -> None:
+    """As Save SVG's result on its node: there a browser runs no scripts. That answer must not serve for the file opened
+    by itself.
+    """
+    (playground.folders.of_nodes.output / "b.svg").write_text("<svg/>")
+    (playground.folders.of_nodes.output / "b.html").write_text("<p>")
+    within = {"Sec-Fetch-Dest": "image"}
+    headers = http.get("/api/view", params={"filename": "b.svg"}, headers=within).headers
+    assert headers["content-type"] == "image/svg+xml" and "content-disposition" not in headers
+    assert headers["vary"] == "Sec-Fetch-Dest" and headers["cache-control"] == "no-store"
+    for name, dest in (("b.svg", "document"), ("b.svg", "iframe"), ("b.html", "image")):
+        answer = http.get("/api/view", params={"filename": name}, headers={"Sec-Fetch-Dest": dest})
+        assert answer.headers["content-type"] == "application/octet-stream"
+        assert answer.headers["vary"] == "Sec-Fetch-Dest"
+
+
 @pytest.mark.parametrize(
     "form", [{"subfolder": "../../up"}, {"type": "user"}, {"subfolder": "/tmp"}, {"name": "../../up.png"}]
 )
