@@ -7,6 +7,7 @@ place among the values but is no input; the choice of a dynamic combo brings inp
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -269,6 +270,8 @@ def text_of(value: Any) -> str:
 
 
 def _number(value: float) -> str:
+    if not math.isfinite(value):  # which JSON has not, and Python reads
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if value == 0 or 1e-6 <= abs(value) < 1e21:
         return format(Decimal(repr(value)).normalize(), "f").removeprefix("-" if value == 0 else "")
     mantissa, _, exponent = repr(value).partition("e")

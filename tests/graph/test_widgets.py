@@ -100,6 +100,8 @@ def test_of_an_unknown_class_the_file_tells_the_names() -> None:
         ([1, "a"], "1,a"),
         (-0.0, "0"),
         (-2.5e-06, "-0.0000025"),
+        (float("-inf"), "-Infinity"),
+        (float("nan"), "NaN"),
     ],
 )
 def test_a_value_is_written_into_a_text_as_the_browser_does_it(value: Any, text: str) -> None:
