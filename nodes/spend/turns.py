@@ -19,6 +19,10 @@ MOST = 16
 """Writers that share a transaction: the first one waits for the last."""
 
 
+_MOMENT = 0.2
+"""Seconds."""
+
+
 class Turns:
     """Of those who write by ``engine``."""
 
@@ -42,9 +46,16 @@ class Turns:
                     yield shared.connection
             finally:
                 if shared.is_over or not self._queued or shared.size >= MOST:
-                    self._shared = None
-                    shared.end()
-        shared.wait()
+                    self._end(shared)
+        while not shared.has_ended():
+            # Whoever it was left to may have been interrupted in the queue.
+            with self._turn:
+                if self._shared is shared and not self._queued:
+                    self._end(shared)
+
+    def _end(self, shared: _Shared) -> None:
+        self._shared = None
+        shared.end()
 
     @contextlib.contextmanager
     def _taken(self) -> Iterator[float]:
@@ -103,7 +114,7 @@ class _Shared:
             raise
 
     def end(self) -> None:
-        """Commit it. Never raises: :meth:`wait` does."""
+        """Commit it. Never raises for a failure: :meth:`has_ended` does."""
         try:
             if not self.is_over:
                 if not self._is_open():
@@ -119,11 +130,13 @@ class _Shared:
                 self.connection.close()
             self._ended.set()
 
-    def wait(self) -> None:
-        """Until it is on the disk. Raises what kept it from there."""
-        self._ended.wait()
+    def has_ended(self) -> bool:
+        """Whether it is on the disk, after a moment at most. Raises what kept it from there."""
+        if not self._ended.wait(_MOMENT):
+            return False
         if self._error is not None:
             raise self._error
+        return True
 
     def _is_open(self) -> bool:
         return bool(self.connection.connection.dbapi_connection.in_transaction)  # type: ignore[union-attr]

@@ -158,6 +158,20 @@ def test_nor_is_it_committed_as_if_it_were_there(book: Book) -> None:
     assert not book.names()
 
 
+def test_who_is_interrupted_in_the_queue_leaves_nobody_waiting(book: Book) -> None:
+    """Ctrl-C meets the main thread while it waits for its turn."""
+    book.turns._count(1)
+    writer = threading.Thread(target=book.add, args=("a",))
+    writer.start()
+    deadline = time.monotonic() + LONGEST
+    while book.turns._shared is None and time.monotonic() < deadline:
+        time.sleep(0.001)
+    assert not book.names()
+    book.turns._count(-1)
+    writer.join(LONGEST)
+    assert not writer.is_alive() and book.names() == {"a"}
+
+
 @settings(max_examples=15, deadline=None)
 @given(st.randoms(use_true_random=False), st.integers(1, 12), st.integers(20, 60))
 def test_what_was_said_to_be_written_is_there_and_nothing_else(
