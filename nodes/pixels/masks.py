@@ -39,6 +39,11 @@ def fit_mask(
     count, height, width = images.shape[:3]
     if mask.ndim < 2 or 0 in mask.shape:
         raise InputError(f"A MASK must be batch x height x width, not {' x '.join(map(str, mask.shape))}.")
+    if mask.ndim == 4 and mask.shape[1] > 1 and mask.shape[-1] in (3, 4):
+        raise InputError(
+            f"The mask is a picture, {' x '.join(map(str, mask.shape))}.",
+            hint="Make a mask of one of its channels: Convert Image to Mask.",
+        )
     mask = as_float(planes(mask)).nan_to_num(nan=0.0).clamp(0.0, 1.0)
     if mask.shape[1:] == (64, 64) and not mask.any() and (height, width) != (64, 64):
         raise InputError(

@@ -95,6 +95,13 @@ def test_what_is_no_mask_is_refused(shape: tuple[int, ...]) -> None:
         fit_mask(torch.zeros(shape), images())
 
 
+@pytest.mark.parametrize("channels", [3, 4])
+def test_a_picture_as_a_mask_is_named(channels: int) -> None:
+    with pytest.raises(InputError, match=f"is a picture, 1 x 8 x 6 x {channels}") as caught:
+        fit_mask(torch.ones(1, 8, 6, channels), torch.zeros(1, 8, 6, 3))
+    assert caught.value.hint and "Convert Image to Mask" in caught.value.hint
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float64, torch.bool])
 def test_masks_of_any_dtype_become_float32_in_0_to_1(dtype: torch.dtype) -> None:
     fitted, _ = fit_mask(torch.ones(1, 96, 128, dtype=dtype) * 1, images())
