@@ -328,6 +328,8 @@ export function stopRunningAlone() {
 
 /** Queue a prompt, given as {output, workflow}. */
 export async function queue(prompt) {
+  // Newer frontends take the last error from the nodes when a prompt of the tab begins, and do not know whose this one is.
+  if (prompt.workflow?.id === rootGraph()?.id) store("executionError")?.clearExecutionStartErrors?.();
   await api.queuePrompt(0, prompt);
   // As ComfyUI's own Run says it: what is queued next is another command.
   /** @type {any} */ (api).dispatchEvent(new CustomEvent("promptQueued", { detail: { number: 0, batchCount: 1 } }));
