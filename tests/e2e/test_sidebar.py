@@ -43,6 +43,18 @@ def test_its_numbers_are_the_ledgers(canvas: Canvas, sidebar: Locator) -> None:
     canvas.shoot("sidebar")
 
 
+def test_its_head_fits_into_a_narrow_one(sidebar: Locator) -> None:
+    assert sidebar.evaluate(
+        """root => {
+            root.style.width = "210px";
+            const head = root.querySelector("header");
+            const fits = head.scrollWidth <= head.clientWidth;
+            root.style.width = "";
+            return fits;
+        }"""
+    )
+
+
 COVERING = """() => window.graph.nodes.some(one => window.graph.nodes.some(other => one !== other && [0, 1].every(
     axis => one.pos[axis] < other.pos[axis] + other.size[axis] && other.pos[axis] < one.pos[axis] + one.size[axis])))"""
 """Whether a node lies on another one."""
