@@ -57,6 +57,7 @@ def test_what_is_wrong_before_the_run_is_told_on_the_node_and_on_a_card(canvas: 
     canvas.shoot(f"card-refused-{canvas.kind}")
     canvas.set_widget(GENERATE, "prompt", "a fox")
     expect(card).to_have_count(0)
+    expect(canvas.status(GENERATE)).to_have_text("")
 
 
 def test_a_key_that_is_refused_is_mended_from_the_card(canvas: Canvas) -> None:

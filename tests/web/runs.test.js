@@ -90,6 +90,7 @@ test("what a node's own check refuses is told on it and on a card, until the nod
   setWidget(nodeAt(1), "model", "other");
   await settled();
   assert.deepEqual(cards(), []);
+  assert.equal(told(1), "");
 
   // Others of the same prompt may run.
   const some = api.queuePrompt(0, { workflow: { id: "test" } });

@@ -78,7 +78,7 @@ function refuse(id, errors, { workflow = workflowId(), tab, asked }) {
   if (!own || !isPaid(node)) return;
   const message = String(own.details).replace(/^\w+ - /, "");
   const error = { code: own.extra_info?.code ?? "INVALID_INPUT", message, charged: "not charged" };
-  keep(workflow, id, { kind: "error", text: message, tab, asked: asked?.get(id) });
+  keep(workflow, id, { kind: "error", text: message, tab, asked: asked?.get(id), isRefused: true });
   showCard({ node: id, error }, workflow, asked?.get(id));
 }
 
