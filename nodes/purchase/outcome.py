@@ -295,7 +295,7 @@ def page_of(server: str, request_id: str | None) -> str | None:
 
 def unresolved(call: Call) -> LumenfallError:
     """The error for ``call``, which is not sent again, and whose pictures never came."""
-    reason = f" ({call.error})" if call.error else ""
+    reason = f": {call.error.rstrip('.')}" if call.error else ""
     return Unresolved(
         f"An equal request was sent at {clock(call.sent_at)}, and no pictures of it came{reason}. "
         "Nothing was sent now.",

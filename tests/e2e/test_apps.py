@@ -29,9 +29,9 @@ def open_app(canvas: Canvas, workflow: dict[str, Any]) -> Locator:
     return run
 
 
-def an_app(**fields: Any) -> dict[str, Any]:
+def an_app(*further: str, **fields: Any) -> dict[str, Any]:
     graph = generate(seed=next(seeds), **fields)
-    inputs = [[GENERATE, "prompt"], [GENERATE, "n"]]
+    inputs = [[GENERATE, name] for name in ("prompt", "n", *further)]
     return {**graph, "extra": {"linearMode": True, "linearData": {"inputs": inputs, "outputs": [SAVE]}}}
 
 
@@ -60,6 +60,15 @@ def test_the_picker_is_reached_from_an_app(page: Canvas) -> None:
     expect(ours).to_contain_text("FLUX.2 klein")
     expect(ours).to_contain_text("\u2248 $0.005")
     assert page.widget(GENERATE, "model") == "flux.2-klein-4b"
+
+
+def test_what_an_app_asks_for_can_be_said_also_where_nodes_fold_it_away(page: Canvas) -> None:
+    open_app(page, an_app("size"))
+    size = page.page.get_by_test_id("app-mode-widget-item").nth(2).get_by_role("textbox")
+    expect(size).to_have_value("256x256")
+    size.fill("512x512")
+    size.blur()
+    assert page.prompt()[str(GENERATE)]["inputs"]["size"] == "512x512"
 
 
 def test_an_app_asks_before_a_dear_run(page: Canvas) -> None:

@@ -45,6 +45,21 @@ def test_a_mask_that_is_empty_is_painted_from_the_card_which_lies_below_the_edit
     expect(editor).to_be_hidden()
 
 
+def test_what_is_wrong_before_the_run_is_told_on_the_node_and_on_a_card(canvas: Canvas) -> None:
+    canvas.open(generate(prompt="", seed=next(seeds)))
+    canvas.run()
+    canvas.finished(GENERATE, "error")
+    expect(canvas.status(GENERATE)).to_contain_text("The prompt is empty.")
+    canvas.close_host_error()
+    card = canvas.page.locator(".lumenfall-toast.error")
+    expect(card).to_contain_text("The prompt is empty. Describe the picture to make.")
+    expect(card).to_contain_text("not charged")
+    canvas.shoot(f"card-refused-{canvas.kind}")
+    canvas.set_widget(GENERATE, "prompt", "a fox")
+    expect(card).to_have_count(0)
+    expect(canvas.status(GENERATE)).to_have_text("")
+
+
 def test_a_key_that_is_refused_is_mended_from_the_card(canvas: Canvas) -> None:
     canvas.site.configure(api_key="lmnfl_e2e00002.not-the-key-of-this-server")
     canvas.open(generate(seed=next(seeds)))

@@ -21,6 +21,8 @@ def test_it_searches_filters_and_picks_by_keyboard(canvas: Canvas) -> None:
     canvas.open(generate())
     picker = open_picker(canvas, GENERATE)
     canvas.shoot("picker")
+    filters, order = (picker.locator(name).bounding_box() for name in (".lumenfall-chips", "select"))
+    assert filters is not None and order is not None and order["x"] - filters["x"] - filters["width"] >= 8
     picker.get_by_role("searchbox").press_sequentially("flux pro")
     expect(picker.get_by_role("listbox").get_by_role("option").first).to_contain_text("flux.2-pro")
     canvas.page.keyboard.press("ArrowDown")

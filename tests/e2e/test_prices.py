@@ -55,6 +55,15 @@ def test_only_what_leads_to_an_output_is_in_the_total(canvas: Canvas) -> None:
     expect(total(canvas)).to_be_hidden()
 
 
+def test_what_is_added_without_an_output_stays_out_of_the_total(canvas: Canvas) -> None:
+    with canvas.page.expect_response("**/lumenfall/estimate"):
+        canvas.open(generate(seed=next(seeds)))
+    canvas.page.evaluate("() => { window.graph.add(window.LiteGraph.createNode('LumenfallGenerate')) }")
+    # Until the graph has been read.
+    expect(total(canvas)).to_have_text("\u2248 $0.106")
+    expect(total(canvas)).to_have_text("\u2248 $0.053")
+
+
 HOLDER = "() => window.graph.nodes.find(node => node.subgraph).id"
 
 

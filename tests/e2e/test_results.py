@@ -135,6 +135,10 @@ def test_before_and_after_are_compared_by_key_and_pointer_and_the_mask_laid_over
     expect(toggle).to_have_attribute("aria-pressed", "true")
     canvas.page.wait_for_function("() => document.querySelector('.lumenfall-mask').style.getPropertyValue('--mask')")
     canvas.shoot("result")
+    result.get_by_role("button", name="Enlarge").click()
+    expect(canvas.page.get_by_role("dialog").get_by_text("Mask: 7.1% of the picture")).to_be_visible()
+    canvas.shoot("result-large")
+    canvas.page.keyboard.press("Escape")
     # What ComfyUI shows of the mask during the run is gone, and so is the room that it took.
     shown = "id => window.graph.getNodeById(id).widgets.some(widget => widget.name.startsWith('$$'))"
     canvas.page.wait_for_function(f"id => !({shown})(id)", arg=INPAINT)

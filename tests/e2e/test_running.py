@@ -86,6 +86,7 @@ def test_what_is_lost_is_sent_again_from_its_card_as_it_was(canvas: Canvas) -> N
     card.get_by_role("button", name="Send it again all the same").click()
     canvas.finished(GENERATE)
     expect(card).to_have_count(0)
+    assert canvas.page.evaluate("() => !window.app.lastExecutionError"), "ComfyUI's red frame stays"
     paid = [one for one in canvas.site.sandbox.requests[before:] if one.endpoint.startswith("images/")]
     paid = [one for one in paid if not one.is_dry_run]
     assert len(paid) == 2 and paid[0].fields == paid[1].fields

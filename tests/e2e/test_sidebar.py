@@ -43,6 +43,23 @@ def test_its_numbers_are_the_ledgers(canvas: Canvas, sidebar: Locator) -> None:
     canvas.shoot("sidebar")
 
 
+def test_its_head_fits_into_a_narrow_one(sidebar: Locator) -> None:
+    assert sidebar.evaluate(
+        """root => {
+            root.style.width = "210px";
+            const head = root.querySelector("header");
+            const fits = head.scrollWidth <= head.clientWidth;
+            root.style.width = "";
+            return fits;
+        }"""
+    )
+
+
+COVERING = """() => window.graph.nodes.some(one => window.graph.nodes.some(other => one !== other && [0, 1].every(
+    axis => one.pos[axis] < other.pos[axis] + other.size[axis] && other.pos[axis] < one.pos[axis] + one.size[axis])))"""
+"""Whether a node lies on another one."""
+
+
 def test_a_call_of_the_history_comes_back_as_its_node(canvas: Canvas, sidebar: Locator) -> None:
     entry = sidebar.get_by_role("button", name="a green kite").first
     expect(entry.locator("img").first).to_be_visible()
@@ -52,6 +69,7 @@ def test_a_call_of_the_history_comes_back_as_its_node(canvas: Canvas, sidebar: L
     canvas.shoot("call")
     dialog.get_by_role("button", name="Add node to canvas").click()
     canvas.page.wait_for_function("() => window.graph.nodes.length === 3")
+    assert not canvas.page.evaluate(COVERING)
     before, after = (node["inputs"] for node in canvas.prompt().values() if node["class_type"] == "LumenfallGenerate")
     assert before == after
     canvas.page.keyboard.press("Control+z")
@@ -62,6 +80,20 @@ def test_a_call_of_the_history_comes_back_as_its_node(canvas: Canvas, sidebar: L
         before,
         after,
     ]
+
+
+def test_nothing_of_its_pictures_is_cut_in_a_low_window(canvas: Canvas, sidebar: Locator) -> None:
+    size = canvas.page.viewport_size
+    assert size is not None
+    canvas.page.set_viewport_size({**size, "height": 560})
+    sidebar.get_by_role("button", name="a green kite").first.click()
+    dialog = canvas.page.get_by_role("dialog")
+    expect(dialog.locator("img").first).to_be_visible()
+    canvas.page.wait_for_function("() => document.querySelector('.lumenfall-pictures img').naturalHeight > 0")
+    canvas.shoot("call-low")
+    assert dialog.locator(".lumenfall-pictures").evaluate("row => row.scrollHeight <= row.clientHeight")
+    canvas.page.keyboard.press("Escape")
+    canvas.page.set_viewport_size(size)
 
 
 def test_a_call_is_dropped_on_the_canvas(canvas: Canvas, sidebar: Locator) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,7 @@ def test_equal_pictures_of_a_batch_are_not_sent_again(impatient: World) -> None:
     host = Headless({**impatient.env, "LUMENFALL_REPLAY": "off"})
     outcome = attempt(host, "LumenfallVariations", inputs)
     assert outcome.error and "An equal request was sent at" in outcome.text
+    assert re.search(r"no pictures of it came: [^.(]+\. Nothing was sent now\.", outcome.text)
     assert len(impatient.orders) == 1
 
 

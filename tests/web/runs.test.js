@@ -6,18 +6,19 @@ import { before, beforeEach, test } from "node:test";
 import { addBar, refreshBars } from "../../web/js/bar.js";
 import { hearRuns } from "../../web/js/events.js";
 import { changed, onChange } from "../../web/js/host/changes.js";
-import { nodeAt } from "../../web/js/host/graph.js";
+import { nodeAt, setWidget } from "../../web/js/host/graph.js";
 import { recall } from "../../web/js/outcomes.js";
 import { readTexts } from "../../web/js/text.js";
 import { answers, api, tell } from "./frontend/api.js";
 import { app } from "./frontend/app.js";
 import { graphOf, node, open, subgraphNode } from "./frontend/graph.js";
 
-/** How the server answers what is sent. */
+/** How the server answers what is sent, and how it refuses it. */
 let answer;
+let refuse;
 
 before(async () => {
-  api.queuePrompt = () => new Promise((resolve) => (answer = resolve));
+  api.queuePrompt = () => new Promise((resolve, reject) => ([answer, refuse] = [resolve, reject]));
   hearRuns();
   onChange(refreshBars);
   await readTexts();
@@ -72,6 +73,47 @@ test("what is told of a prompt before its id is known is said in the workflow th
   answer({});
   await refused;
   assert.equal(recall("1").text, "$0.25");
+});
+
+test("what a node's own check refuses is told on it and on a card, until the node says something else", async () => {
+  const cards = () => [...document.querySelectorAll(".lumenfall-toast")].map((card) => card.textContent);
+  const against = (details, extra) => [{ type: "custom_validation_failed", details, extra_info: extra }];
+  await settled();
+  const refused = api.queuePrompt(0, { workflow: { id: "test" } });
+  await turn();
+  const errors = against("model - model is empty: pick one", { input_name: "model" });
+  refuse(Object.assign(new Error("Prompt failed"), { response: { node_errors: { 1: { errors } } } }));
+  await assert.rejects(refused);
+  await settled();
+  assert.equal(told(1), "model is empty: pick one");
+  assert.match(cards().join(), /INVALID_INPUT.*errors\.notCharged/);
+  setWidget(nodeAt(1), "model", "other");
+  await settled();
+  assert.deepEqual(cards(), []);
+  assert.equal(told(1), "");
+
+  // Others of the same prompt may run.
+  const some = api.queuePrompt(0, { workflow: { id: "test" } });
+  await turn();
+  answer({ prompt_id: id, node_errors: { 1: { errors: against("The prompt is empty.", { code: "EMPTY" }) } } });
+  await some;
+  await settled();
+  assert.match(cards().join(), /The prompt is empty\..*EMPTY/);
+  tell("lumenfall.progress", { node: "1", prompt_id: `${id}-next`, text: "waiting" });
+  assert.deepEqual(cards(), []);
+});
+
+test("the picture that ComfyUI shows of a running node goes, also where ComfyUI has forgotten it by then", async () => {
+  await settled();
+  tell("progress_state", { prompt_id: id, nodes: { 1: { state: "running" } } });
+  nodeAt(1).widgets.push({ name: "$$canvas-image-preview", onRemove() {} });
+  nodeAt(1).size[1] += 220;
+  tell("executed", { node: "1", prompt_id: id, ...report(0.5) });
+  await settled();
+  assert.deepEqual(
+    nodeAt(1).widgets.filter(({ name }) => name.startsWith("$$")),
+    [],
+  );
 });
 
 test("what a node cost goes along into a subgraph and out of it, and with no copy", async () => {

@@ -68,6 +68,10 @@ function keyOf(workflow, id) {
 /**
  * Show the card of an error, as the event lumenfall.error has it, of a node in a workflow; `asked` is what the run asked of
  * the node.
+ *
+ * @param {{node: string, prompt_id?: string, error: any, link?: string | null}} detail
+ * @param {string} workflow
+ * @param {string} [asked]
  */
 export function showCard({ node: id, prompt_id: promptId, error, link }, workflow, asked) {
   const find = () => (workflow === workflowId() ? nodeAt(id) : null);

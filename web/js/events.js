@@ -49,8 +49,9 @@ const early = new Map();
  *
  * @param {Promise<string | undefined>} sent
  * @param {import("./host/frontend.js").Origin} origin
+ * @param {Promise<import("./host/frontend.js").Objections>} objections
  */
-async function expect(sent, origin) {
+async function expect(sent, origin, objections) {
   const run = { ...origin, asked: askedNow() };
   sending += 1;
   const promptId = await sent;
@@ -61,6 +62,24 @@ async function expect(sent, origin) {
     early.delete(id);
     for (const tellIt of told) tellIt();
   }
+  for (const [id, { errors = [] }] of Object.entries(await objections)) refuse(id, errors, run);
+}
+
+/**
+ * Tell what a node's own check has against it: ComfyUI tells only that it has something. The rest ComfyUI says itself.
+ *
+ * @param {string} id
+ * @param {any[]} errors
+ * @param {Run} run
+ */
+function refuse(id, errors, { workflow = workflowId(), tab, asked }) {
+  const own = errors.find(({ type }) => type === "custom_validation_failed");
+  const node = workflow === workflowId() ? nodeAt(id) : null;
+  if (!own || !isPaid(node)) return;
+  const message = String(own.details).replace(/^\w+ - /, "");
+  const error = { code: own.extra_info?.code ?? "INVALID_INPUT", message, charged: "not charged" };
+  keep(workflow, id, { kind: "error", text: message, tab, asked: asked?.get(id), isRefused: true });
+  showCard({ node: id, error }, workflow, asked?.get(id));
 }
 
 /**

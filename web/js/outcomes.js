@@ -9,10 +9,10 @@ import { money, t } from "./text.js";
 /**
  * `kind` is idle, running, stopped, done, replayed or error; `title` says more; `costs` are what it cost, by currency,
  * undefined where that is not known; `report` is what text and title say, in whatever language; `tab` is the one that the
- * run was started from, after a reload its `path`; `asked` is what it asked of the node.
+ * run was started from, after a reload its `path`; `asked` is what it asked of the node; `isRefused`: ComfyUI did not run it.
  *
  * @typedef {{kind: string, text: string, title?: string, costs?: Record<string, number>, report?: object,
- *   promptId?: string, tab?: object, path?: string, asked?: string, at: number}} Told
+ *   promptId?: string, tab?: object, path?: string, asked?: string, isRefused?: boolean, at: number}} Told
  */
 
 /** @type {Told} */

@@ -120,7 +120,7 @@ class Picker {
       this.search,
       element(
         "div",
-        { class: "lumenfall-tools" },
+        { class: "lumenfall-narrowing" },
         element("div", { class: "lumenfall-chips", role: "group", "aria-label": t("picker.filters") }, chips),
         this.orderMenu(),
       ),

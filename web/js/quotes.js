@@ -56,7 +56,13 @@ async function rest() {
     rested = now;
     changed();
     wait(LONGER);
-  } else if (!rested.isAsked && !isAsking && paid.length <= MOST) {
+    return;
+  }
+  // What leads to no output comes and goes without changing what would run.
+  const isNews = now.states.size !== rested.states.size || [...now.states.keys()].some((id) => !rested?.states.has(id));
+  rested.states = now.states;
+  if (isNews) changed();
+  if (!rested.isAsked && !isAsking && paid.length <= MOST) {
     if (Date.now() < soonest) wait(soonest - Date.now());
     else await ask(rested, now.part);
   }

@@ -1,6 +1,6 @@
 // A call of the history, back on the canvas: the node that asked with what led to it, or its pictures.
 
-import { addNode, link, middle, moveTo, onDrop, selectNodes, sizeOf } from "./host/canvas.js";
+import { addNode, bringIntoView, link, middle, moveClear, moveTo, onDrop, selectNodes, sizeOf } from "./host/canvas.js";
 import { change } from "./host/changes.js";
 import { keepSeed, setWidget } from "./host/graph.js";
 import { get, told } from "./server.js";
@@ -20,26 +20,39 @@ export function takeDrops(find) {
   });
 }
 
-/** Put the node that asked on the canvas, with its inputs; where it was not kept, one that recovers the pictures. */
-export async function placeCall(call, place = middle()) {
+/**
+ * Put the node that asked on the canvas, with its inputs; where it was not kept, one that recovers the pictures. Without a
+ * place it stands where there is room.
+ */
+export async function placeCall(call, place) {
   if (!call.has_graph) return recoverCall(call, place);
   try {
     const { graph, node } = await get(`/calls/${call.id}/graph`);
-    selectNodes(change(() => build(graph, node, place)));
+    show(change(() => cleared(build(graph, node, place ?? middle()), place)));
   } catch (error) {
     showToast({ kind: "error", title: t("sidebar.notPlaced"), text: told(error) });
   }
 }
 
 /** Put a Recover Images node for the call on the canvas. */
-export function recoverCall(call, place = middle()) {
-  const node = change(() => {
+export function recoverCall(call, place) {
+  const nodes = change(() => {
     const added = addNode(RECOVER);
-    moveTo(added, place);
+    moveTo(added, place ?? middle());
     setWidget(added, "request_id", call.request_id ?? call.id);
-    return added;
+    return cleared([added], place);
   });
-  selectNodes([node]);
+  show(nodes);
+}
+
+function cleared(nodes, place) {
+  if (!place && nodes.length) moveClear(nodes);
+  return nodes;
+}
+
+function show(nodes) {
+  selectNodes(nodes);
+  if (nodes.length) bringIntoView(nodes.at(-1));
 }
 
 function build(graph, last, [x, y]) {

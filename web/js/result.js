@@ -82,6 +82,7 @@ class Result {
   enlarge() {
     const { number } = this.view;
     const view = new View({ near: this.node, leave: () => dialog.close(), start: this.view.at });
+    view.isMasked = this.view.isMasked;
     const dialog = openDialog({
       title: titleOf(this.node) ?? t("picture.result"),
       className: "lumenfall-large",

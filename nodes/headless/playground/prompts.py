@@ -20,6 +20,20 @@ from .run import Run
 SIGNED_IN = ("auth_token_comfy_org", "api_key_comfy_org")
 """What the browser sends of an account at Comfy.org. Nothing here needs it, so it is not kept."""
 
+EXPLAINED = frozenset(
+    {
+        "bad_linked_input",
+        "dependency_cycle",
+        "invalid_input_type",
+        "required_input_missing",
+        "return_type_mismatch",
+        "value_bigger_than_max",
+        "value_not_in_list",
+        "value_smaller_than_min",
+    }
+)
+"""What the frontend has sentences for. It calls any other type an error that it does not recognize."""
+
 
 class Prompts:
     def __init__(self, playground: Playground) -> None:
@@ -202,4 +216,7 @@ def _refusal(error: WorkflowError) -> dict[str, Any]:
 def _node_error(problem: Problem) -> dict[str, Any]:
     extra = {"input_name": problem.input} if problem.input else {}
     details = f"{problem.input} - {problem.message}" if problem.input else problem.message
-    return {"type": problem.code, "message": "Value not valid", "details": details, "extra_info": extra}
+    kind = problem.code if problem.code in EXPLAINED else "custom_validation_failed"
+    if kind != problem.code:
+        extra["code"] = problem.code.upper()
+    return {"type": kind, "message": "Value not valid", "details": details, "extra_info": extra}

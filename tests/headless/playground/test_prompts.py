@@ -203,6 +203,14 @@ def test_a_wrong_input_is_told_at_its_node(http: httpx.Client) -> None:
     assert http.get("/api/queue").json() == {"queue_running": [], "queue_pending": []}
 
 
+def test_what_a_node_itself_refuses_is_of_a_kind_that_the_frontend_knows(http: httpx.Client) -> None:
+    prompt = generate()
+    prompt["1"]["inputs"]["prompt"] = ""
+    (error,) = http.post("/api/prompt", json={"prompt": prompt}).json()["node_errors"]["1"]["errors"]
+    assert error["type"] == "custom_validation_failed" and error["extra_info"] == {"code": "INVALID_INPUT"}
+    assert error["details"].startswith("The prompt is empty.")
+
+
 def test_an_unknown_node_points_to_comfyui(http: httpx.Client) -> None:
     sampler: dict[str, Any] = {"class_type": "KSampler", "inputs": {}, "_meta": {"title": "My sampler"}}
     graph = {**generate(), "9": sampler}

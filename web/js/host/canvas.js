@@ -90,13 +90,32 @@ export async function pictureSeen(node) {
  * @returns {[number, number]}
  */
 export function placeBeside(node, [width, height]) {
-  const left = node.pos[0] + node.size[0] + GAP;
-  let top = node.pos[1];
-  const others = node.graph.nodes.map(({ pos, size }) => ({ x: pos[0], y: pos[1], width: size[0], height: size[1] }));
+  const box = { x: node.pos[0] + node.size[0] + GAP, y: node.pos[1], width, height };
+  return [box.x, clearTop(box, node.graph.nodes)];
+}
+
+/** Move nodes down together, as far as it takes for them to cover no other node. */
+export function moveClear(nodes) {
+  const boxes = nodes.map(boxOf);
+  const [x, y] = [Math.min(...boxes.map((box) => box.x)), Math.min(...boxes.map((box) => box.y))];
+  const width = Math.max(...boxes.map((box) => box.x + box.width)) - x;
+  const height = Math.max(...boxes.map((box) => box.y + box.height)) - y;
+  const others = shownGraph().nodes.filter((node) => !nodes.includes(node));
+  const by = clearTop({ x, y, width, height }, others) - y;
+  for (const node of nodes) moveTo(node, [node.pos[0], node.pos[1] + by]);
+}
+
+function boxOf({ pos, size }) {
+  return { x: pos[0], y: pos[1], width: size[0], height: size[1] };
+}
+
+/** Where a box has its top that is moved down until it covers no node. */
+function clearTop({ x, y, width, height }, nodes) {
+  const others = nodes.map(boxOf);
   const isOver = (other) =>
-    left < other.x + other.width && other.x < left + width && top - TITLE < other.y + other.height && other.y - TITLE < top + height;
-  for (let over = others.find(isOver); over; over = others.find(isOver)) top = over.y + over.height + TITLE + GAP;
-  return [left, top];
+    x < other.x + other.width && other.x < x + width && y - TITLE < other.y + other.height && other.y - TITLE < y + height;
+  for (let over = others.find(isOver); over; over = others.find(isOver)) y = over.y + over.height + TITLE + GAP;
+  return y;
 }
 
 /** Let a node be seen, wherever on the graph it is. */

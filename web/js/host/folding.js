@@ -2,17 +2,34 @@
 // leaves gaps in its place, so it is hidden there, and the button is ours.
 
 import { change } from "./changes.js";
-import { graphCanvas, isClassic } from "./frontend.js";
+import { graphCanvas, isClassic, rootGraph } from "./frontend.js";
 import { grow, isLinked, neededHeight } from "./graph.js";
 
-/** Fold away the widgets of these names, and those that the node's class declares as advanced; not what is linked. */
+/** What is folded away where nothing asks for it. @type {WeakSet<object>} */
+const rare = new WeakSet();
+
+/**
+ * Fold away the widgets of these names, and those that the node's class declares as advanced; not what is linked, nor what
+ * the workflow shows as an app, where ComfyUI would leave an empty place for it.
+ */
 export function foldAway(node, names) {
+  const inApp = shownInApp(node);
   for (const widget of node.widgets ?? []) {
     const options = (widget.options ??= {});
-    if (names.includes(widget.name)) options.advanced = true;
-    if (!options.advanced) continue;
-    hide(widget, isClassic() && !isUnfolded(node) && !isLinked(node, widget.name));
+    if (options.advanced || names.includes(widget.name)) rare.add(widget);
+    if (!rare.has(widget)) continue;
+    const isShown = inApp.has(widget.name);
+    if (Boolean(options.advanced) === isShown) options.advanced = !isShown;
+    hide(widget, isClassic() && !isShown && !isUnfolded(node) && !isLinked(node, widget.name));
   }
+}
+
+/** The names of a node's widgets that were chosen for the app that its workflow is. */
+function shownInApp(node) {
+  const graph = rootGraph();
+  /** @type {any} */
+  const { inputs = [] } = (node.graph === graph && graph?.extra?.linearData) || {};
+  return new Set(inputs.filter(([id]) => String(id) === String(node.id)).map(([, name]) => name));
 }
 
 function hide(widget, isHidden) {

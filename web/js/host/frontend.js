@@ -227,7 +227,8 @@ export function changesSeedsBefore() {
 /** @type {(run: Run) => Promise<string | null>} */
 let whyNot = async () => null;
 /** @typedef {{workflow?: string, tab?: object}} Origin */
-/** @type {Set<(sent: Promise<string | undefined>, origin: Origin) => void>} */
+/** What ComfyUI has against nodes of a prompt, by their ids. @typedef {Record<string, {errors?: any[]}>} Objections */
+/** @type {Set<(sent: Promise<string | undefined>, origin: Origin, objections: Promise<Objections>) => void>} */
 const hearers = new Set();
 let isWrapped = false;
 
@@ -243,9 +244,9 @@ export function guardQueue(guard) {
 
 /**
  * Call `listener` with each prompt that this page sends: what becomes its id, undefined where it is refused; the id of its
- * workflow, and the tab that is open.
+ * workflow, and the tab that is open; what becomes of it that ComfyUI refuses, all of it or some of its nodes.
  *
- * @param {(sent: Promise<string | undefined>, origin: Origin) => void} listener
+ * @param {(sent: Promise<string | undefined>, origin: Origin, objections: Promise<Objections>) => void} listener
  */
 export function onQueued(listener) {
   hearers.add(listener);
@@ -293,7 +294,11 @@ function wrapQueue() {
       (answer) => answer?.prompt_id,
       () => undefined,
     );
-    for (const hear of hearers) hear(sent, { workflow: workflow?.id, tab: openWorkflow() });
+    const objections = answered.then(
+      (answer) => answer?.node_errors ?? {},
+      (error) => error?.response?.node_errors ?? {},
+    );
+    for (const hear of hearers) hear(sent, { workflow: workflow?.id, tab: openWorkflow() }, objections);
     return answered;
   };
 }
@@ -323,6 +328,8 @@ export function stopRunningAlone() {
 
 /** Queue a prompt, given as {output, workflow}. */
 export async function queue(prompt) {
+  // Newer frontends take the last error from the nodes when a prompt of the tab begins, and do not know whose this one is.
+  if (prompt.workflow?.id === rootGraph()?.id) store("executionError")?.clearExecutionStartErrors?.();
   await api.queuePrompt(0, prompt);
   // As ComfyUI's own Run says it: what is queued next is another command.
   /** @type {any} */ (api).dispatchEvent(new CustomEvent("promptQueued", { detail: { number: 0, batchCount: 1 } }));

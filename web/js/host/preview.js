@@ -23,7 +23,8 @@ export async function endPreview(node, id) {
   const previews = store("nodeOutput");
   const isThere = Boolean(previews?.getNodePreviews?.(node));
   previews?.revokePreviewsByExecutionId?.(id);
-  if (!isThere || !isClassic()) return;
+  // ComfyUI may have forgotten it by itself and drawn it all the same.
+  if (!isClassic() || (!isThere && previewOn(node) < 0)) return;
   // It is drawn when it has been decoded, which may be later than this.
   for (let frame = 0; frame < MOST && previewOn(node) < 0; frame++) await new Promise(requestAnimationFrame);
   const at = previewOn(node);
