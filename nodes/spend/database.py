@@ -301,9 +301,15 @@ def explained() -> Iterator[None]:
         ) from error
 
 
+def _begin_in_child() -> None:
+    """What its parent's threads were at is not finished in a forked child."""
+    global _opening
+    _opening = threading.Lock()
+    _opened.clear()
+
+
 if hasattr(os, "register_at_fork"):
-    # What its parent's threads were at is not finished in a forked child.
-    os.register_at_fork(after_in_child=_opened.clear)
+    os.register_at_fork(after_in_child=_begin_in_child)
 
 
 def _forget_files() -> None:
