@@ -99,14 +99,14 @@ class Database:
 
 
 Fill = Callable[["Connection"], None]
-"""Enters what is known already into new tables."""
+"""Enters what is known already."""
 
 
-def open_database(folder: Path, url: str | None, fill: Fill) -> Database:
+def open_database(folder: Path, url: str | None, fill: Fill, complete: Fill) -> Database:
     """The database at ``url``, else ``folder/spend.db``, with its tables.
 
     A damaged SQLite file is put aside and a new one begun. New tables appear to others together with what ``fill``
-    enters, or not at all. Raises StoreError, and OSError for a folder that cannot be made.
+    enters, or not at all, and a file that was there with what ``complete`` enters, should it be an older one. Raises StoreError, and OSError for a folder that cannot be made.
     """
     path = folder / "spend.db"
     name = url or _resolved(path)
@@ -120,7 +120,7 @@ def open_database(folder: Path, url: str | None, fill: Fill) -> Database:
         with explained():
             database = Database(_engine(url)) if url else _open_file(path)
             with _closed_on_failure(database):
-                _upgrade(database, fill)
+                _upgrade(database, fill, complete)
         database.inode = None if url else _inode(path)
         _opened[name] = database
         return database
@@ -226,7 +226,7 @@ def _put_aside(path: Path) -> None:
             part.replace(path.with_name(f"spend-damaged-{stamp}.db{suffix}"))
 
 
-def _upgrade(database: Database, fill: Fill) -> None:
+def _upgrade(database: Database, fill: Fill, complete: Fill) -> None:
     """Bring the tables to REVISION. Alembic takes a while to import, so it is only asked where there is something to
     do.
     """
@@ -243,6 +243,8 @@ def _upgrade(database: Database, fill: Fill) -> None:
             # A program of an older version, whose files were replaced while it ran, migrates and knows nothing of sums.
             if sums.are_missing(connection):
                 sums.fill(connection)
+            if not database.is_postgresql:
+                complete(connection)
             return
         if not sa.inspect(connection).get_table_names() and not database.is_postgresql:
             for statement in SCHEMA.read_text(encoding="utf-8").split("\n\n"):

@@ -143,8 +143,14 @@ class Records:
         yield from self._read(self._open, {call_id for call_id, pid in [*_in_hand.items()] if pid == os.getpid()})
 
     def all(self) -> Iterator[Call]:
+        yield from self.finished()
+        yield from self.unfinished()
+
+    def finished(self, leave_out: Container[str] = ()) -> Iterator[Call]:
+        """Those that were put away, but for some ids."""
         for folder in sorted(self.root.glob("*")):
-            yield from self._read(folder)
+            if folder != self._open:
+                yield from self._read(folder, leave_out)
 
     def _read(self, folder: Path, leave_out: Container[str] = ()) -> Iterator[Call]:
         try:

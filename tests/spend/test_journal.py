@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from nodes.errors import BudgetExceeded, Charged, StoreError
-from nodes.spend import Call, Caller, Journal, Limits, State, database, nanos
+from nodes.spend import Call, Caller, Journal, Limits, State, database, entries, nanos
 from nodes.spend.rows import enter
 
 KEY = "ab" * 32
@@ -50,6 +50,27 @@ def test_a_call_is_found_again_in_every_state(journal: Journal, reopened: Callab
     assert reopened().equal(KEY)[0] == call
     assert reopened().find(call.id[:8]) == call
     assert journal.files.get(call.pictures[0]) == b"picture"
+
+
+@pytest.mark.parametrize("is_open", [False, True], ids=["between two runs", "while it is open"])
+def test_an_older_database_in_its_place_learns_what_was_finished_since(
+    journal: Journal, reopened: Callable[[], Journal], is_open: bool
+) -> None:
+    """A backup of the database, but not of the folder, or the database of another folder."""
+    in_the_air = begun(journal)
+    path = journal.folder / "spend.db"
+    backup = sqlite3.connect(path.with_name("backup.db"))
+    with contextlib.closing(sqlite3.connect(path)) as connection, contextlib.closing(backup):
+        connection.backup(backup)
+    finished = [done(journal, in_the_air), done(journal, begun(journal, "cd" * 32), b"another")]
+    journal = journal if is_open else reopened()
+    for part in journal.folder.glob("spend.db-*"):
+        part.unlink()
+    path.with_name("backup.db").replace(path)
+    for call in finished:
+        (known,) = journal.equal(call.key)
+        assert (known.state, known.cost, known.pictures) == (State.DONE, call.cost, call.pictures)
+    assert sum(entry.cost or 0 for entry in entries(journal, None)) == nanos(0.08)
 
 
 def test_a_refused_call_leaves_nothing_behind(journal: Journal) -> None:
