@@ -106,7 +106,8 @@ def open_database(folder: Path, url: str | None, fill: Fill, complete: Fill) -> 
     """The database at ``url``, else ``folder/spend.db``, with its tables.
 
     A damaged SQLite file is put aside and a new one begun. New tables appear to others together with what ``fill``
-    enters, or not at all, and a file that was there with what ``complete`` enters, should it be an older one. Raises StoreError, and OSError for a folder that cannot be made.
+    enters, or not at all, and a file that was there with what ``complete`` enters, should it be an older one. Raises
+    StoreError, and OSError for a folder that cannot be made.
     """
     path = folder / "spend.db"
     name = url or _resolved(path)

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 MOST = 16
 """Writers that share a transaction: the first one waits for the last."""
 
+LEFT_AFTER = 1.0
+"""Seconds after which who waits for the others looks whether one is left to commit it."""
+
 
 class Turns:
     """Of those who write by ``engine``."""
@@ -44,22 +47,30 @@ class Turns:
                 if shared.is_over or not self._queued or shared.size >= MOST:
                     self._shared = None
                     shared.end()
-        shared.wait()
+        while not shared.wait(LEFT_AFTER):
+            self._end_where_left(shared)
 
     @contextlib.contextmanager
     def _taken(self) -> Iterator[float]:
         """One's turn, and how many seconds it was waited for."""
-        started = time.monotonic()
+        started, is_queued = time.monotonic(), True
         self._count(1)
         try:
             # For good: others may have left it to whoever queues to commit what they have written.
-            self._turn.acquire()
+            with self._turn:
+                is_queued = False
+                self._count(-1)
+                yield time.monotonic() - started
         finally:
-            self._count(-1)
-        try:
-            yield time.monotonic() - started
-        finally:
-            self._turn.release()
+            if is_queued:
+                self._count(-1)
+
+    def _end_where_left(self, shared: _Shared) -> None:
+        """Who queued for it has gone: Ctrl-C takes the main thread out of the queue."""
+        with self._turn:
+            if self._shared is shared and not self._queued:
+                self._shared = None
+                shared.end()
 
     def _count(self, change: int) -> None:
         with self._counting:
@@ -119,11 +130,12 @@ class _Shared:
                 self.connection.close()
             self._ended.set()
 
-    def wait(self) -> None:
-        """Until it is on the disk. Raises what kept it from there."""
-        self._ended.wait()
+    def wait(self, seconds: float) -> bool:
+        """Until it is on the disk, at most so long; whether it is. Raises what kept it from there."""
+        has_ended = self._ended.wait(seconds)
         if self._error is not None:
             raise self._error
+        return has_ended
 
     def _is_open(self) -> bool:
         return bool(self.connection.connection.dbapi_connection.in_transaction)  # type: ignore[union-attr]
