@@ -25,7 +25,7 @@ BUSY_TIMEOUT = 10.0
 """Seconds to wait for another process that writes."""
 
 _AT_ONCE = 0.1
-"""Seconds of them that are not worth a statement."""
+"""Seconds of them that are not worth a statement, and that are always there."""
 
 FIRST_WITH_SUMS = "0005"
 """The first migration from which on the sums are those of the calls, whoever enters them."""
@@ -198,8 +198,9 @@ def _engine(target: str | Path) -> Engine:
         elif waited < _AT_ONCE:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         else:
-            # For its turn, for which another process may have been waited too.
-            connection.exec_driver_sql(f"PRAGMA busy_timeout = {max(0.0, BUSY_TIMEOUT - waited) * 1000:.0f}")
+            # For its turn, for which another process may have been waited too; and a moment for who is just writing.
+            left = max(_AT_ONCE, BUSY_TIMEOUT - waited)
+            connection.exec_driver_sql(f"PRAGMA busy_timeout = {left * 1000:.0f}")
             try:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             finally:

@@ -5,6 +5,7 @@ bring it onto the disk, which is no longer for several. Left to itself, SQLite p
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
 
 MOST = 16
 """Writers that share a transaction: the first one waits for the last."""
+
+FORGOTTEN_AFTER = 10.0
+"""Seconds after which somebody who waits for another process waits for it anew. Until then all have one patience: with
+one for each, whoever holds the file would hold up for minutes what many have to write.
+"""
 
 LEFT_AFTER = 1.0
 """Seconds after which who waits for the others looks whether one is left to commit it."""
@@ -32,6 +38,10 @@ class Turns:
         self._queued = 0
         self._shared: _Shared | None = None
         """Has not been committed: whoever queues at the moment does it."""
+        self._held_since = 0.0
+        """When the first one began to wait of those who waited in vain."""
+        self._refused_at = -math.inf
+        """When the last one of them gave up."""
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Connection]:
@@ -77,12 +87,17 @@ class Turns:
             self._queued += change
 
     def _begun(self, waited: float) -> _Shared:
-        connection = self._engine.connect().execution_options(lumenfall_waited=waited)
+        now = time.monotonic()
+        if now - self._refused_at > FORGOTTEN_AFTER:
+            self._held_since = now - waited
+        connection = self._engine.connect().execution_options(lumenfall_waited=now - self._held_since)
         try:
             connection.begin()
         except BaseException:
             connection.close()
+            self._refused_at = time.monotonic()
             raise
+        self._refused_at = -math.inf
         self._shared = _Shared(connection)
         return self._shared
 

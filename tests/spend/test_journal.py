@@ -8,8 +8,10 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from nodes.errors import BudgetExceeded, Charged, StoreError
 from nodes.spend import Call, Caller, Journal, Limits, State, database, entries, nanos
@@ -71,6 +73,28 @@ def test_an_older_database_in_its_place_learns_what_was_finished_since(
         (known,) = journal.equal(call.key)
         assert (known.state, known.cost, known.pictures) == (State.DONE, call.cost, call.pictures)
     assert sum(entry.cost or 0 for entry in entries(journal, None)) == nanos(0.08)
+
+
+def test_who_comes_after_another_has_waited_in_vain_waits_no_more(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What all rows of a run have to write would take minutes, one patience after the other."""
+    monkeypatch.setattr(database, "BUSY_TIMEOUT", 0.5)
+    call = begun(journal)
+    patience: list[float] = []
+
+    @sa.event.listens_for(journal.open().engine, "before_cursor_execute")
+    def note(connection: sa.Connection, cursor: Any, statement: str, *_: Any) -> None:
+        if statement == "BEGIN IMMEDIATE":
+            patience.append(cursor.execute("PRAGMA busy_timeout").fetchone()[0])
+
+    with held_by_another(journal):
+        for _ in range(3):
+            journal.settle(call)
+        assert patience == [500, 100, 100]
+    for _ in range(2):
+        journal.settle(call)
+    assert patience[3:] == [100, 500]
 
 
 def test_a_refused_call_leaves_nothing_behind(journal: Journal) -> None:
