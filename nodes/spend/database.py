@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import StoreError
 from . import sums
-from .turns import Turns
+from .turns import FORGOTTEN_AFTER, Turns
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
 log = logging.getLogger(__name__)
+
+BUSY = "STORE_BUSY"
 
 BUSY_TIMEOUT = 10.0
 """Seconds to wait for another process that writes."""
@@ -118,13 +120,50 @@ def open_database(folder: Path, url: str | None, fill: Fill, complete: Fill) -> 
         if known:
             _opened.pop(name, known).close()
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with explained():
+        with _one_patience(name):
+            if name in _refused and not url and path.is_file():
+                _check_free(path)
             database = Database(_engine(url)) if url else _open_file(path)
             with _closed_on_failure(database):
                 _upgrade(database, fill, complete)
         database.inode = None if url else _inode(path)
         _opened[name] = database
         return database
+
+
+_refused: dict[str, float] = {}
+"""When it was last waited in vain for a process that held it, by the name of the database."""
+
+
+@contextlib.contextmanager
+def _one_patience(name: str) -> Iterator[None]:
+    """For all who open it, one after the other, while another process holds it."""
+    if time.monotonic() - _refused.get(name, 0.0) > FORGOTTEN_AFTER:
+        _refused.pop(name, None)
+    try:
+        with explained():
+            yield
+    except StoreError as error:
+        if error.code == BUSY:
+            _refused[name] = time.monotonic()
+        raise
+    _refused.pop(name, None)
+
+
+def _check_free(path: Path) -> None:
+    """Raise OperationalError where another process holds the file, almost at once."""
+    import sqlite3
+
+    import sqlalchemy as sa
+
+    with contextlib.closing(sqlite3.connect(path, timeout=_AT_ONCE, isolation_level=None)) as connection:
+        try:
+            connection.execute("BEGIN IMMEDIATE").close()
+        except sqlite3.OperationalError as error:
+            if "locked" in str(error):
+                raise sa.exc.OperationalError("BEGIN IMMEDIATE", None, error) from error
+        except sqlite3.DatabaseError:
+            pass  # which is seen to when it is opened
 
 
 @cache
@@ -330,7 +369,7 @@ def _is_of_a_driver(error: BaseException | None) -> bool:
 def _unusable(error: Exception, *, busy: bool) -> StoreError:
     cause = next(iter(str(getattr(error, "orig", None) or error).splitlines()), type(error).__name__)
     if busy or "locked" in cause:
-        code, hint = "STORE_BUSY", "Another program holds the database; try again."
+        code, hint = BUSY, "Another program holds the database; try again."
     elif "malformed" in cause or "not a database" in cause:
         _forget_files()  # so that the next opening looks at the file, and mends it
         code, hint = "STORE_DAMAGED", "Run again: the database is then written anew from the records beside it."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -95,6 +96,30 @@ def test_who_comes_after_another_has_waited_in_vain_waits_no_more(
     for _ in range(2):
         journal.settle(call)
     assert patience[3:] == [100, 500]
+
+
+def test_nor_does_who_opens_it_next(
+    journal: Journal, reopened: Callable[[], Journal], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = begun(journal)
+    closed = reopened()
+    with held_by_another(journal):
+        monkeypatch.setattr(database, "BUSY_TIMEOUT", 0.05)
+        with pytest.raises(StoreError):
+            closed.open()
+        monkeypatch.setattr(database, "BUSY_TIMEOUT", 60.0)
+        told: list[StoreError] = []
+
+        def open_too() -> None:
+            with pytest.raises(StoreError) as caught:
+                closed.open()
+            told.append(caught.value)
+
+        thread = threading.Thread(target=open_too)
+        thread.start()
+        thread.join(20)
+        assert [error.code for error in told] == ["STORE_BUSY"]
+    assert closed.equal(KEY) == [call]
 
 
 def test_a_refused_call_leaves_nothing_behind(journal: Journal) -> None:
