@@ -71,8 +71,8 @@ class Journal:
         probe = self.folder / f".writable-{secrets.token_hex(4)}"
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            for folder in (self.records.root, self.files.root):
-                folder.mkdir(parents=True, exist_ok=True)
+            self.records.make_folder()
+            self.files.root.mkdir(parents=True, exist_ok=True)
             if time.monotonic() - _tried.get(self.folder, -math.inf) > TRIED_FOR:
                 probe.write_bytes(bytes(2**20))
                 probe.unlink()

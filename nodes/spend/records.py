@@ -32,6 +32,10 @@ class Records:
     def _open(self) -> Path:
         return self.root / "open"
 
+    def make_folder(self) -> None:
+        """Where the first record will be written. Raises OSError."""
+        self._open.mkdir(parents=True, exist_ok=True)
+
     def prepare(self, call: Call) -> None:
         """Write down a call that is not sent yet; it counts for nothing until it is confirmed."""
         _in_hand[call.id] = os.getpid()
