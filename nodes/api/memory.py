@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from types import TracebackType
 
@@ -14,6 +15,16 @@ _POLL = 0.05
 
 _lock = threading.Lock()
 _held = 0
+
+
+def _begin_in_child() -> None:
+    """The downloads of its parent do not end in a forked child."""
+    global _lock, _held
+    _lock, _held = threading.Lock(), 0
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_in_child)
 
 
 class Share:

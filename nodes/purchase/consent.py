@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import threading
 import time
 from collections.abc import Iterable
@@ -44,6 +45,16 @@ MAX_KNOWN_RUNS = 1000
 _latest: dict[str, str | None] = {}
 """By what was started, as it was when that was first heard of."""
 _beginning = threading.Lock()
+
+
+def _begin_in_child() -> None:
+    """A thread of its parent may have held the lock, and is not there to give it back."""
+    global _beginning
+    _beginning = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_in_child)
 
 
 def consent(journal: Journal, place: Place) -> Consent:

@@ -14,18 +14,20 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import StoreError
 from . import sums
-from .turns import Turns
+from .turns import FORGOTTEN_AFTER, Turns
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
 log = logging.getLogger(__name__)
 
+BUSY = "STORE_BUSY"
+
 BUSY_TIMEOUT = 10.0
 """Seconds to wait for another process that writes."""
 
 _AT_ONCE = 0.1
-"""Seconds of them that are not worth a statement."""
+"""Seconds of them that are not worth a statement, and that are always there."""
 
 FIRST_WITH_SUMS = "0005"
 """The first migration from which on the sums are those of the calls, whoever enters them."""
@@ -99,14 +101,15 @@ class Database:
 
 
 Fill = Callable[["Connection"], None]
-"""Enters what is known already into new tables."""
+"""Enters what is known already."""
 
 
-def open_database(folder: Path, url: str | None, fill: Fill) -> Database:
+def open_database(folder: Path, url: str | None, fill: Fill, complete: Fill) -> Database:
     """The database at ``url``, else ``folder/spend.db``, with its tables.
 
     A damaged SQLite file is put aside and a new one begun. New tables appear to others together with what ``fill``
-    enters, or not at all. Raises StoreError, and OSError for a folder that cannot be made.
+    enters, or not at all, and a file that was there with what ``complete`` enters, should it be an older one. Raises
+    StoreError, and OSError for a folder that cannot be made.
     """
     path = folder / "spend.db"
     name = url or _resolved(path)
@@ -117,13 +120,50 @@ def open_database(folder: Path, url: str | None, fill: Fill) -> Database:
         if known:
             _opened.pop(name, known).close()
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with explained():
+        with _one_patience(name):
+            if name in _refused and not url and path.is_file():
+                _check_free(path)
             database = Database(_engine(url)) if url else _open_file(path)
             with _closed_on_failure(database):
-                _upgrade(database, fill)
+                _upgrade(database, fill, complete)
         database.inode = None if url else _inode(path)
         _opened[name] = database
         return database
+
+
+_refused: dict[str, float] = {}
+"""When it was last waited in vain for a process that held it, by the name of the database."""
+
+
+@contextlib.contextmanager
+def _one_patience(name: str) -> Iterator[None]:
+    """For all who open it, one after the other, while another process holds it."""
+    if time.monotonic() - _refused.get(name, 0.0) > FORGOTTEN_AFTER:
+        _refused.pop(name, None)
+    try:
+        with explained():
+            yield
+    except StoreError as error:
+        if error.code == BUSY:
+            _refused[name] = time.monotonic()
+        raise
+    _refused.pop(name, None)
+
+
+def _check_free(path: Path) -> None:
+    """Raise OperationalError where another process holds the file, almost at once."""
+    import sqlite3
+
+    import sqlalchemy as sa
+
+    with contextlib.closing(sqlite3.connect(path, timeout=_AT_ONCE, isolation_level=None)) as connection:
+        try:
+            connection.execute("BEGIN IMMEDIATE").close()
+        except sqlite3.OperationalError as error:
+            if "locked" in str(error):
+                raise sa.exc.OperationalError("BEGIN IMMEDIATE", None, error) from error
+        except sqlite3.DatabaseError:
+            pass  # which is seen to when it is opened
 
 
 @cache
@@ -197,8 +237,9 @@ def _engine(target: str | Path) -> Engine:
         elif waited < _AT_ONCE:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         else:
-            # For its turn, for which another process may have been waited too.
-            connection.exec_driver_sql(f"PRAGMA busy_timeout = {max(0.0, BUSY_TIMEOUT - waited) * 1000:.0f}")
+            # For its turn, for which another process may have been waited too; and a moment for who is just writing.
+            left = max(_AT_ONCE, BUSY_TIMEOUT - waited)
+            connection.exec_driver_sql(f"PRAGMA busy_timeout = {left * 1000:.0f}")
             try:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             finally:
@@ -226,7 +267,7 @@ def _put_aside(path: Path) -> None:
             part.replace(path.with_name(f"spend-damaged-{stamp}.db{suffix}"))
 
 
-def _upgrade(database: Database, fill: Fill) -> None:
+def _upgrade(database: Database, fill: Fill, complete: Fill) -> None:
     """Bring the tables to REVISION. Alembic takes a while to import, so it is only asked where there is something to
     do.
     """
@@ -243,6 +284,8 @@ def _upgrade(database: Database, fill: Fill) -> None:
             # A program of an older version, whose files were replaced while it ran, migrates and knows nothing of sums.
             if sums.are_missing(connection):
                 sums.fill(connection)
+            if not database.is_postgresql:
+                complete(connection)
             return
         if not sa.inspect(connection).get_table_names() and not database.is_postgresql:
             for statement in SCHEMA.read_text(encoding="utf-8").split("\n\n"):
@@ -301,9 +344,15 @@ def explained() -> Iterator[None]:
         ) from error
 
 
+def _begin_in_child() -> None:
+    """What its parent's threads were at is not finished in a forked child."""
+    global _opening
+    _opening = threading.Lock()
+    _opened.clear()
+
+
 if hasattr(os, "register_at_fork"):
-    # What its parent's threads were at is not finished in a forked child.
-    os.register_at_fork(after_in_child=_opened.clear)
+    os.register_at_fork(after_in_child=_begin_in_child)
 
 
 def _forget_files() -> None:
@@ -320,7 +369,7 @@ def _is_of_a_driver(error: BaseException | None) -> bool:
 def _unusable(error: Exception, *, busy: bool) -> StoreError:
     cause = next(iter(str(getattr(error, "orig", None) or error).splitlines()), type(error).__name__)
     if busy or "locked" in cause:
-        code, hint = "STORE_BUSY", "Another program holds the database; try again."
+        code, hint = BUSY, "Another program holds the database; try again."
     elif "malformed" in cause or "not a database" in cause:
         _forget_files()  # so that the next opening looks at the file, and mends it
         code, hint = "STORE_DAMAGED", "Run again: the database is then written anew from the records beside it."

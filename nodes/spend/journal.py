@@ -26,7 +26,7 @@ from .database import Database, open_database
 from .files import Files
 from .locks import KeyLock, key_lock
 from .records import Records
-from .rows import behind, enter, is_shared, read_calls
+from .rows import behind, enter, is_shared, known_finished, read_calls
 from .sums import QUARTER, are_behind, follow, unpriced_since
 
 if TYPE_CHECKING:
@@ -71,8 +71,8 @@ class Journal:
         probe = self.folder / f".writable-{secrets.token_hex(4)}"
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            for folder in (self.records.root, self.files.root):
-                folder.mkdir(parents=True, exist_ok=True)
+            self.records.make_folder()
+            self.files.root.mkdir(parents=True, exist_ok=True)
             if time.monotonic() - _tried.get(self.folder, -math.inf) > TRIED_FOR:
                 probe.write_bytes(bytes(2**20))
                 probe.unlink()
@@ -103,7 +103,7 @@ class Journal:
 
     def _database(self) -> Database:
         try:
-            return open_database(self.folder, self._url, self._fill)
+            return open_database(self.folder, self._url, self._fill, self._enter_finished)
         except OSError as error:
             raise self._unwritable(error.strerror or str(error)) from error
 
@@ -111,18 +111,27 @@ class Journal:
         """Enter every record into a new database, and the limits. Who had handed the pictures on is not known any
         more; those of long ago must not be kept for ever as never delivered.
         """
+        self._enter_known(connection, self.records.finished())
+
+    def _enter_finished(self, connection: Connection) -> None:
+        """Enter what was finished here, into a database that does not know it: a backup, or that of another folder, was
+        put in its place. Otherwise a record is put away only when the database has it.
+        """
+        finished = list(self.records.finished(known_finished(connection)))
+        if finished:
+            log.warning("The spend database lacked what the records beside it have: it was entered")
+            follow(connection)
+            self._enter_known(connection, finished)
+
+    def _enter_known(self, connection: Connection, finished: Iterable[Call]) -> None:
         try:
             share_limits(connection, json.loads(self._limits.read_bytes()))
         except FileNotFoundError:
             pass
         except (OSError, ValueError, TypeError, AttributeError):
             log.warning("%s cannot be read", self._limits.name)
-        unfinished = {call.id for call in self.records.unfinished()}
-        calls = sorted(self.records.all(), key=lambda call: call.sent_at)
-        _enter_each(
-            connection,
-            [call if call.id in unfinished else replace(call, delivered_at=call.used_at) for call in calls],
-        )
+        calls = [replace(call, delivered_at=call.used_at) for call in finished]
+        _enter_each(connection, sorted([*calls, *self.records.unfinished()], key=lambda call: call.sent_at))
 
     def _put_away(self, call: Call) -> None:
         """The database knows that ``call`` is finished."""

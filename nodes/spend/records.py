@@ -32,6 +32,10 @@ class Records:
     def _open(self) -> Path:
         return self.root / "open"
 
+    def make_folder(self) -> None:
+        """Where the first record will be written. Raises OSError."""
+        self._open.mkdir(parents=True, exist_ok=True)
+
     def prepare(self, call: Call) -> None:
         """Write down a call that is not sent yet; it counts for nothing until it is confirmed."""
         _in_hand[call.id] = os.getpid()
@@ -143,8 +147,14 @@ class Records:
         yield from self._read(self._open, {call_id for call_id, pid in [*_in_hand.items()] if pid == os.getpid()})
 
     def all(self) -> Iterator[Call]:
+        yield from self.finished()
+        yield from self.unfinished()
+
+    def finished(self, leave_out: Container[str] = ()) -> Iterator[Call]:
+        """Those that were put away, but for some ids."""
         for folder in sorted(self.root.glob("*")):
-            yield from self._read(folder)
+            if folder != self._open:
+                yield from self._read(folder, leave_out)
 
     def _read(self, folder: Path, leave_out: Container[str] = ()) -> Iterator[Call]:
         try:

@@ -5,6 +5,7 @@ bring it onto the disk, which is no longer for several. Left to itself, SQLite p
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 import time
 from collections.abc import Iterator
@@ -18,9 +19,13 @@ if TYPE_CHECKING:
 MOST = 16
 """Writers that share a transaction: the first one waits for the last."""
 
+FORGOTTEN_AFTER = 10.0
+"""Seconds after which somebody who waits for another process waits for it anew. Until then all have one patience: with
+one for each, whoever holds the file would hold up for minutes what many have to write.
+"""
 
-_MOMENT = 0.2
-"""Seconds."""
+LEFT_AFTER = 1.0
+"""Seconds after which who waits for the others looks whether one is left to commit it."""
 
 
 class Turns:
@@ -33,6 +38,10 @@ class Turns:
         self._queued = 0
         self._shared: _Shared | None = None
         """Has not been committed: whoever queues at the moment does it."""
+        self._held_since = 0.0
+        """When the first one began to wait of those who waited in vain."""
+        self._refused_at = -math.inf
+        """When the last one of them gave up."""
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Connection]:
@@ -46,43 +55,49 @@ class Turns:
                     yield shared.connection
             finally:
                 if shared.is_over or not self._queued or shared.size >= MOST:
-                    self._end(shared)
-        while not shared.has_ended():
-            # Whoever it was left to may have been interrupted in the queue.
-            with self._turn:
-                if self._shared is shared and not self._queued:
-                    self._end(shared)
-
-    def _end(self, shared: _Shared) -> None:
-        self._shared = None
-        shared.end()
+                    self._shared = None
+                    shared.end()
+        while not shared.wait(LEFT_AFTER):
+            self._end_where_left(shared)
 
     @contextlib.contextmanager
     def _taken(self) -> Iterator[float]:
         """One's turn, and how many seconds it was waited for."""
-        started = time.monotonic()
+        started, is_queued = time.monotonic(), True
         self._count(1)
         try:
             # For good: others may have left it to whoever queues to commit what they have written.
-            self._turn.acquire()
+            with self._turn:
+                is_queued = False
+                self._count(-1)
+                yield time.monotonic() - started
         finally:
-            self._count(-1)
-        try:
-            yield time.monotonic() - started
-        finally:
-            self._turn.release()
+            if is_queued:
+                self._count(-1)
+
+    def _end_where_left(self, shared: _Shared) -> None:
+        """Who queued for it has gone: Ctrl-C takes the main thread out of the queue."""
+        with self._turn:
+            if self._shared is shared and not self._queued:
+                self._shared = None
+                shared.end()
 
     def _count(self, change: int) -> None:
         with self._counting:
             self._queued += change
 
     def _begun(self, waited: float) -> _Shared:
-        connection = self._engine.connect().execution_options(lumenfall_waited=waited)
+        now = time.monotonic()
+        if now - self._refused_at > FORGOTTEN_AFTER:
+            self._held_since = now - waited
+        connection = self._engine.connect().execution_options(lumenfall_waited=now - self._held_since)
         try:
             connection.begin()
         except BaseException:
             connection.close()
+            self._refused_at = time.monotonic()
             raise
+        self._refused_at = -math.inf
         self._shared = _Shared(connection)
         return self._shared
 
@@ -114,7 +129,7 @@ class _Shared:
             raise
 
     def end(self) -> None:
-        """Commit it. Never raises for a failure: :meth:`has_ended` does."""
+        """Commit it. Never raises for a failure: :meth:`wait` does."""
         try:
             if not self.is_over:
                 if not self._is_open():
@@ -130,13 +145,12 @@ class _Shared:
                 self.connection.close()
             self._ended.set()
 
-    def has_ended(self) -> bool:
-        """Whether it is on the disk, after a moment at most. Raises what kept it from there."""
-        if not self._ended.wait(_MOMENT):
-            return False
+    def wait(self, seconds: float) -> bool:
+        """Until it is on the disk, at most so long; whether it is. Raises what kept it from there."""
+        has_ended = self._ended.wait(seconds)
         if self._error is not None:
             raise self._error
-        return True
+        return has_ended
 
     def _is_open(self) -> bool:
         return bool(self.connection.connection.dbapi_connection.in_transaction)  # type: ignore[union-attr]

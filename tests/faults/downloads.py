@@ -87,7 +87,7 @@ def _with_clock(seconds: float, **settings: Any) -> Callable[[World], Outcome]:
 
 
 def _refused_all_along(world: World) -> Outcome:
-    """However often it is tried: one try more than usual was seen now and then."""
+    """However often it is tried: what looks after earlier calls (recovery) tries it once, should it come first."""
     world.sandbox.fail_next(f"download-404:{3 * NEVER}")
     outcome = told("it is free", never="change the seed")(world)
     assert len(world.sandbox.faults) in (2 * NEVER, 2 * NEVER - 1)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from nodes.errors import BudgetExceeded, Charged, StoreError
-from nodes.spend import Call, Caller, Journal, Limits, State, database, nanos
+from nodes.spend import Call, Caller, Journal, Limits, State, database, entries, nanos
 from nodes.spend.rows import enter
 
 KEY = "ab" * 32
@@ -50,6 +53,73 @@ def test_a_call_is_found_again_in_every_state(journal: Journal, reopened: Callab
     assert reopened().equal(KEY)[0] == call
     assert reopened().find(call.id[:8]) == call
     assert journal.files.get(call.pictures[0]) == b"picture"
+
+
+@pytest.mark.parametrize("is_open", [False, True], ids=["between two runs", "while it is open"])
+def test_an_older_database_in_its_place_learns_what_was_finished_since(
+    journal: Journal, reopened: Callable[[], Journal], is_open: bool
+) -> None:
+    """A backup of the database, but not of the folder, or the database of another folder."""
+    in_the_air = begun(journal)
+    path = journal.folder / "spend.db"
+    backup = sqlite3.connect(path.with_name("backup.db"))
+    with contextlib.closing(sqlite3.connect(path)) as connection, contextlib.closing(backup):
+        connection.backup(backup)
+    finished = [done(journal, in_the_air), done(journal, begun(journal, "cd" * 32), b"another")]
+    journal = journal if is_open else reopened()
+    for part in journal.folder.glob("spend.db-*"):
+        part.unlink()
+    path.with_name("backup.db").replace(path)
+    for call in finished:
+        (known,) = journal.equal(call.key)
+        assert (known.state, known.cost, known.pictures) == (State.DONE, call.cost, call.pictures)
+    assert sum(entry.cost or 0 for entry in entries(journal, None)) == nanos(0.08)
+
+
+def test_who_comes_after_another_has_waited_in_vain_waits_no_more(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What all rows of a run have to write would take minutes, one patience after the other."""
+    monkeypatch.setattr(database, "BUSY_TIMEOUT", 0.5)
+    call = begun(journal)
+    patience: list[float] = []
+
+    @sa.event.listens_for(journal.open().engine, "before_cursor_execute")
+    def note(connection: sa.Connection, cursor: Any, statement: str, *_: Any) -> None:
+        if statement == "BEGIN IMMEDIATE":
+            patience.append(cursor.execute("PRAGMA busy_timeout").fetchone()[0])
+
+    with held_by_another(journal):
+        for _ in range(3):
+            journal.settle(call)
+        assert patience == [500, 100, 100]
+    for _ in range(2):
+        journal.settle(call)
+    assert patience[3:] == [100, 500]
+
+
+def test_nor_does_who_opens_it_next(
+    journal: Journal, reopened: Callable[[], Journal], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = begun(journal)
+    closed = reopened()
+    with held_by_another(journal):
+        monkeypatch.setattr(database, "BUSY_TIMEOUT", 0.05)
+        with pytest.raises(StoreError):
+            closed.open()
+        monkeypatch.setattr(database, "BUSY_TIMEOUT", 60.0)
+        told: list[StoreError] = []
+
+        def open_too() -> None:
+            with pytest.raises(StoreError) as caught:
+                closed.open()
+            told.append(caught.value)
+
+        thread = threading.Thread(target=open_too)
+        thread.start()
+        thread.join(20)
+        assert [error.code for error in told] == ["STORE_BUSY"]
+    assert closed.equal(KEY) == [call]
 
 
 def test_a_refused_call_leaves_nothing_behind(journal: Journal) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -71,6 +73,12 @@ class Held(Exception):
     pass
 
 
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + LONGEST
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.001)
+
+
 def together(book: Book, writers: list[Callable[[], None]]) -> list[BaseException | None]:
     """What each of them met, all of which queue while a first one writes, and what that one met."""
     met: list[BaseException | None] = [None] * (len(writers) + 1)
@@ -88,13 +96,10 @@ def together(book: Book, writers: list[Callable[[], None]]) -> list[BaseExceptio
     everybody = [*writers, lambda: book.add("first", hold)]
     threads = [threading.Thread(target=run, args=each) for each in enumerate(everybody)]
     threads[-1].start()
-    deadline = time.monotonic() + LONGEST
-    while not book.turns._turn.locked() and time.monotonic() < deadline:
-        time.sleep(0.001)
+    wait_for(book.turns._turn.locked)
     for thread in threads[:-1]:
         thread.start()
-    while book.turns._queued < len(writers) and time.monotonic() < deadline:
-        time.sleep(0.001)
+    wait_for(lambda: book.turns._queued == len(writers))
     gate.set()
     for thread in threads:
         thread.join(LONGEST)
@@ -120,6 +125,37 @@ def test_nobody_waits_for_more_than_a_few(book: Book, monkeypatch: pytest.Monkey
     names = [str(number) for number in range(9)]
     together(book, [lambda name=name: book.add(name) for name in names])  # type: ignore[misc]
     assert book.names() == {"first", *names} and book.commits == 3
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="its signals interrupt no waiting")
+def test_who_is_interrupted_while_it_queues_leaves_nobody_waiting(book: Book) -> None:
+    """As the main thread is by Ctrl-C, at the very moment at which its turn comes."""
+    gate = threading.Event()
+
+    def hold() -> None:
+        gate.wait(LONGEST)
+
+    def interrupt() -> None:
+        wait_for(lambda: book.turns._queued > 0)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+
+    def meanwhile(number: int, frame: FrameType | None) -> None:
+        gate.set()
+        wait_for(lambda: not book.turns._turn.locked())
+        raise KeyboardInterrupt
+
+    first = threading.Thread(target=lambda: book.add("first", hold), daemon=True)
+    before = signal.signal(signal.SIGUSR1, meanwhile)
+    try:
+        first.start()
+        wait_for(book.turns._turn.locked)
+        threading.Thread(target=interrupt).start()
+        with pytest.raises(KeyboardInterrupt):
+            book.add("second")
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    first.join(LONGEST / 8)
+    assert not first.is_alive() and book.names() == {"first"}
 
 
 def fail() -> None:
@@ -156,20 +192,6 @@ def test_nor_is_it_committed_as_if_it_were_there(book: Book) -> None:
     with pytest.raises(StoreError, match="took back"):
         book.add("a", end_it)
     assert not book.names()
-
-
-def test_who_is_interrupted_in_the_queue_leaves_nobody_waiting(book: Book) -> None:
-    """Ctrl-C meets the main thread while it waits for its turn."""
-    book.turns._count(1)
-    writer = threading.Thread(target=book.add, args=("a",))
-    writer.start()
-    deadline = time.monotonic() + LONGEST
-    while book.turns._shared is None and time.monotonic() < deadline:
-        time.sleep(0.001)
-    assert not book.names()
-    book.turns._count(-1)
-    writer.join(LONGEST)
-    assert not writer.is_alive() and book.names() == {"a"}
 
 
 @settings(max_examples=15, deadline=None)
