@@ -44,6 +44,10 @@ class State(str, Enum):
     """Done once; its pictures were removed to make room."""
 
 
+OPEN = (State.SENT, State.ANSWERED, State.DOWNLOADED)
+"""States in which something is still to be done for a call."""
+
+
 @dataclass(frozen=True)
 class Stored:
     """One picture of a call, a file of the store."""
@@ -130,7 +134,7 @@ class Call:
     @property
     def is_open(self) -> bool:
         """Whether something is still to be done for it."""
-        return self.state in (State.SENT, State.ANSWERED, State.DOWNLOADED)
+        return self.state in OPEN
 
     @property
     def is_whole(self) -> bool:

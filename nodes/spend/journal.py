@@ -26,7 +26,7 @@ from .database import Database, open_database
 from .files import Files
 from .locks import KeyLock, key_lock
 from .records import Records
-from .rows import behind, enter, is_shared, known_finished, read_calls
+from .rows import behind, enter, is_finished, is_shared, known_finished, read_calls
 from .sums import QUARTER, are_behind, follow, unpriced_since
 
 if TYPE_CHECKING:
@@ -117,7 +117,13 @@ class Journal:
         """Enter what was finished here, into a database that does not know it: a backup, or that of another folder, was
         put in its place. Otherwise a record is put away only when the database has it.
         """
-        finished = list(self.records.finished(known_finished(connection)))
+        last = self.records.last()
+        if last is not None and is_finished(connection, last):
+            return
+        known = known_finished(connection)
+        finished = list(self.records.finished(known))
+        for call_id in [*known, *(call.id for call in finished)][:1]:
+            self.records.note_last(call_id)
         if finished:
             log.warning("The spend database lacked what the records beside it have: it was entered")
             follow(connection)

@@ -21,6 +21,9 @@ from .calls import Call
 
 log = logging.getLogger(__name__)
 
+LAST = "last"
+"""The file in ``calls`` that names what was put away last."""
+
 
 @dataclass(frozen=True)
 class Records:
@@ -60,6 +63,19 @@ class Records:
             except FileNotFoundError:
                 finished.parent.mkdir(parents=True, exist_ok=True)
                 record.replace(finished)
+            self.note_last(call.id)
+
+    def note_last(self, call_id: str) -> None:
+        """Of what was put away, this came last: a database that knows it is not an older one. Best effort."""
+        with contextlib.suppress(OSError):
+            (self.root / LAST).write_text(call_id)
+
+    def last(self) -> str | None:
+        """The id of what was put away last; None where nobody knows."""
+        try:
+            return (self.root / LAST).read_text()
+        except (OSError, ValueError):
+            return None
 
     def remove(self, call: Call) -> None:
         """Forget a call that cost nothing."""

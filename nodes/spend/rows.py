@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
-from .calls import Call, State, this_machine
+from .calls import OPEN, Call, State, this_machine
 from .sums import book, follow, followed, shares
 
 if TYPE_CHECKING:
@@ -50,9 +50,19 @@ def known_finished(connection: Connection) -> set[str]:
     from .tables import calls
 
     # Two queries, each of which an index answers alone.
-    is_open = calls.c.state.in_([State.SENT.value, State.ANSWERED.value, State.DOWNLOADED.value])
+    is_open = calls.c.state.in_([state.value for state in OPEN])
     ids = set(connection.execute(sa.select(calls.c.id)).scalars())
     return ids.difference(connection.execute(sa.select(calls.c.id).where(is_open)).scalars())
+
+
+def is_finished(connection: Connection, call_id: str) -> bool:
+    """Whether the call is known, and nothing is to be done for it any more."""
+    import sqlalchemy as sa
+
+    from .tables import calls
+
+    state = connection.execute(sa.select(calls.c.state).where(calls.c.id == call_id)).scalar()
+    return state is not None and State(state) not in OPEN
 
 
 def enter(connection: Connection, call: Call) -> None:

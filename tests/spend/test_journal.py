@@ -76,6 +76,16 @@ def test_an_older_database_in_its_place_learns_what_was_finished_since(
     assert sum(entry.cost or 0 for entry in entries(journal, None)) == nanos(0.08)
 
 
+def test_a_database_that_knows_what_came_last_is_not_compared(
+    journal: Journal, reopened: Callable[[], Journal], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There may be a million records."""
+    call = done(journal, begun(journal))
+    closed = reopened()
+    monkeypatch.setattr("nodes.spend.records.Records.finished", lambda *_: pytest.fail("all were read"))
+    assert closed.equal(KEY) == [call]
+
+
 def test_who_comes_after_another_has_waited_in_vain_waits_no_more(
     journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
