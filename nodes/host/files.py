@@ -24,6 +24,15 @@ def write_durably(path: Path, content: bytes, mode: int = 0o666) -> None:
         sync_folder(path.parent)
 
 
+def write_hint(path: Path, content: bytes) -> None:
+    """Write ``path``, over what is there, whenever the system gets to it: what the end of the machine may lose, and
+    nobody misses. Raises OSError.
+    """
+    partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
+    with _written(partial, content, durably=False):
+        partial.replace(path)
+
+
 def create(path: Path, content: bytes) -> bool:
     """Write ``path`` where that name is free; whether it was. Of two that want it at the same time one gets it.
 
@@ -103,14 +112,15 @@ def _tidy(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _written(partial: Path, content: bytes, mode: int = 0o666) -> Iterator[None]:
+def _written(partial: Path, content: bytes, mode: int = 0o666, *, durably: bool = True) -> Iterator[None]:
     """``partial`` exists inside the block only."""
     try:
         handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
         with os.fdopen(handle, "wb") as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+            if durably:
+                file.flush()
+                os.fsync(file.fileno())
         yield
     finally:
         with contextlib.suppress(OSError):

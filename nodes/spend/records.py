@@ -16,7 +16,7 @@ from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..host.files import read_file, sync_folder, write_durably
+from ..host.files import read_file, sync_folder, write_durably, write_hint
 from .calls import Call
 
 log = logging.getLogger(__name__)
@@ -68,12 +68,12 @@ class Records:
     def note_last(self, call_id: str) -> None:
         """Of what was put away, this came last: a database that knows it is not an older one. Best effort."""
         with contextlib.suppress(OSError):
-            (self.root / LAST).write_text(call_id)
+            write_hint(self.root / LAST, call_id.encode())
 
     def last(self) -> str | None:
         """The id of what was put away last; None where nobody knows."""
         try:
-            return (self.root / LAST).read_text()
+            return read_file(self.root / LAST).decode()
         except (OSError, ValueError):
             return None
 
