@@ -144,6 +144,7 @@ def test_a_call_that_was_killed_between_its_last_two_steps_is_finished(nodes: No
         from nodes.spend.tables import calls
 
         connection.execute(calls.update().values(state="downloaded", facts=dict(left.facts)))
+    journal.records._finished(call).unlink()
     journal.records.write(left)
     assert restarted(nodes)("LumenfallGenerate", **SMALL).report["replayed"]
     found = journal.find(call.id)
