@@ -9,6 +9,7 @@ import io
 import json
 import os
 import re
+import re
 import signal
 import subprocess
 import sys
@@ -86,8 +87,9 @@ class Child:
         self.pid = int(self._lines.readline())
 
     def says(self, text: str) -> None:
-        """Wait until it does."""
-        assert any(line.strip() == text for line in self._lines), f"it never said {text!r}"
+        """Wait until it does, with the seconds behind it or not."""
+        said = re.compile(re.escape(text) + r"( \(\d+ s\))?")
+        assert any(said.fullmatch(line.strip()) for line in self._lines), f"it never said {text!r}"
 
     def kill(self) -> None:
         with contextlib.suppress(ProcessLookupError):
