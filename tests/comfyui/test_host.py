@@ -43,7 +43,7 @@ def test_every_node_loads_and_nothing_is_warned_of(comfyui: ComfyUI) -> None:
     listed = comfyui.json("/object_info")
     # Either would put Run behind a sign-in to Comfy's own account.
     mine = [described for name, described in listed.items() if name.startswith("Lumenfall")]
-    assert len(mine) == 10 and not any(described.get("api_node") for described in mine)
+    assert len(mine) == 11 and not any(described.get("api_node") for described in mine)
     assert {described["category"] for described in mine} == {"Lumenfall"}
     for name, node in NODE_CLASS_MAPPINGS.items():
         assert listed[name]["output"] == list(node.RETURN_TYPES)
