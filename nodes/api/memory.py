@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 from types import TracebackType
+
+from ..host.forking import in_child
 
 MOST_HELD = 768 * 2**20
 """Bytes; three of the largest files. Whoever comes later waits."""
@@ -17,14 +18,11 @@ _lock = threading.Lock()
 _held = 0
 
 
+@in_child
 def _begin_in_child() -> None:
     """The downloads of its parent do not end in a forked child."""
     global _lock, _held
     _lock, _held = threading.Lock(), 0
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_in_child)
 
 
 class Share:

@@ -12,12 +12,12 @@ import atexit
 import concurrent.futures
 import contextlib
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+from ..host.forking import in_child
 from .daemon_threads import DaemonThreads
 
 log = logging.getLogger(__name__)
@@ -49,14 +49,10 @@ _paid: set[concurrent.futures.Future[Any]] = set()
 _closing = False
 
 
+@in_child
 def _begin_in_child() -> None:
-    """A thread of its parent may have held the lock, and is not there to give it back."""
     global _starting
     _starting = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_in_child)
 
 
 def start(work: Coroutine[Any, Any, T], *, is_free: bool = False) -> concurrent.futures.Future[T]:

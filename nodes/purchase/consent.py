@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import threading
 import time
 from collections.abc import Iterable
@@ -14,6 +13,7 @@ from dataclasses import dataclass, replace
 from ..api import Client
 from ..errors import InputError, LumenfallError, StoreError
 from ..host import Host, Place
+from ..host.forking import in_child
 from ..settings import Settings
 from ..spend import Call, Journal, State
 from .delivery import fetch
@@ -47,14 +47,10 @@ _latest: dict[str, str | None] = {}
 _beginning = threading.Lock()
 
 
+@in_child
 def _begin_in_child() -> None:
-    """A thread of its parent may have held the lock, and is not there to give it back."""
     global _beginning
     _beginning = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_in_child)
 
 
 def consent(journal: Journal, place: Place) -> Consent:

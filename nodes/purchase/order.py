@@ -188,6 +188,7 @@ def _keys_of_0_1(
         ways.append((endpoint, prompt, [picture]))
     returns: tuple[Mapping[str, Any], ...] = ({}, {"response_format": "url"}, {"response_format": "b64_json"})
     seeds: tuple[Mapping[str, Any], ...] = ({"seed": request.seed}, {})
+    addresses = spellings(server.base_url)
     for (endpoint, prompt, digests), back, seed in product(ways, returns, seeds):
         fields = _OPENAI_FIELDS if server.flavour is OPENAI else None
         if endpoint == "variations":
@@ -196,7 +197,6 @@ def _keys_of_0_1(
         parameters = {**seed, **request.parameters, **back}
         body.update({field: value for field, value in parameters.items() if fields is None or field in fields})
         written = body if endpoint == "generations" else form_fields(body)
-        addresses = spellings(server.base_url)
         yield from former_keys(addresses, f"images/{endpoint}", written, request.seed, digests, mask)
 
 

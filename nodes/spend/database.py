@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import StoreError
+from ..host.forking import in_child
 from . import sums
 from .turns import FORGOTTEN_AFTER, Turns
 
@@ -344,15 +344,12 @@ def explained() -> Iterator[None]:
         ) from error
 
 
+@in_child
 def _begin_in_child() -> None:
     """What its parent's threads were at is not finished in a forked child."""
     global _opening
     _opening = threading.Lock()
     _opened.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_in_child)
 
 
 def _forget_files() -> None:

@@ -122,8 +122,9 @@ class Journal:
             return
         known = known_finished(connection)
         finished = list(self.records.finished(known))
-        for call_id in [*known, *(call.id for call in finished)][:1]:
-            self.records.note_last(call_id)
+        noted = next(iter(known), None) or next((call.id for call in finished), None)
+        if noted is not None:
+            self.records.note_last(noted)
         if finished:
             log.warning("The spend database lacked what the records beside it have: it was entered")
             follow(connection)

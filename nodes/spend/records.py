@@ -162,10 +162,6 @@ class Records:
         """Those that are unfinished, without those that this process is at work on: the database follows them."""
         yield from self._read(self._open, {call_id for call_id, pid in [*_in_hand.items()] if pid == os.getpid()})
 
-    def all(self) -> Iterator[Call]:
-        yield from self.finished()
-        yield from self.unfinished()
-
     def finished(self, leave_out: Container[str] = ()) -> Iterator[Call]:
         """Those that were put away, but for some ids."""
         for folder in sorted(self.root.glob("*")):

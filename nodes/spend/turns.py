@@ -55,8 +55,7 @@ class Turns:
                     yield shared.connection
             finally:
                 if shared.is_over or not self._queued or shared.size >= MOST:
-                    self._shared = None
-                    shared.end()
+                    self._end(shared)
         while not shared.wait(LEFT_AFTER):
             self._end_where_left(shared)
 
@@ -79,8 +78,11 @@ class Turns:
         """Who queued for it has gone: Ctrl-C takes the main thread out of the queue."""
         with self._turn:
             if self._shared is shared and not self._queued:
-                self._shared = None
-                shared.end()
+                self._end(shared)
+
+    def _end(self, shared: _Shared) -> None:
+        self._shared = None
+        shared.end()
 
     def _count(self, change: int) -> None:
         with self._counting:

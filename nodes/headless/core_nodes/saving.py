@@ -69,10 +69,14 @@ def save(
     return written
 
 
+def facts(prompt: Any, extra: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What a file says of the run that made it, by name, where nobody finds the key."""
+    return without_keys({**({} if prompt is None else {"prompt": prompt}), **(extra or {})})
+
+
 def texts(prompt: Any, extra: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
-    """What a picture says of the run that made it, name and JSON, where nobody finds the key."""
-    facts = {**({} if prompt is None else {"prompt": prompt}), **(extra or {})}
-    for name, value in without_keys(facts).items():
+    """:func:`facts`, each as its name and JSON."""
+    for name, value in facts(prompt, extra).items():
         yield name, json.dumps(value)
 
 

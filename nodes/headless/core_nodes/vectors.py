@@ -10,7 +10,7 @@ from ...errors import InputError
 from ...host import SVG
 from ..folders import Folders
 from .prefixes import objection
-from .saving import save, texts
+from .saving import facts, save
 
 # What may stand before it, and the root's tag: an attribute may hold a ">". Nothing can be read in two ways.
 _ROOT = re.compile(
@@ -46,7 +46,7 @@ class SaveSVGNode:
     def save_svg(
         self, svg: SVG, filename_prefix: str = "svg/ComfyUI", prompt: Any = None, extra_pnginfo: Any = None
     ) -> dict[str, Any]:
-        said = {name: json.loads(value) for name, value in texts(prompt, extra_pnginfo)}
+        said = facts(prompt, extra_pnginfo)
         contents = (_with_metadata(file.getvalue(), said) for file in svg.data)
         written = save(self.folders.output, filename_prefix, contents, "_.svg", extra_pnginfo)
         return {"ui": {"images": [{**image, "type": "output"} for image in written]}, "result": (svg,)}
