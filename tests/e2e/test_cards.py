@@ -90,6 +90,7 @@ def test_a_model_that_is_unknown_is_chosen_anew_from_the_card(canvas: Canvas) ->
     canvas.page.keyboard.press("Enter")
     assert canvas.widget(GENERATE, "model") == "gpt-image-2"
     expect(card).to_have_count(0)
+    expect(canvas.status(GENERATE)).to_have_text("")
 
 
 def test_what_a_card_says_is_copied(page: Canvas) -> None:

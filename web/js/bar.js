@@ -123,8 +123,8 @@ class Bar {
 
   /** Show what was last said of the node, as outcomes.js has it; what is to be said before a run, where nothing was. */
   refresh(told = IDLE) {
-    // What was refused before it ran is said until it is mended.
-    const isMended = told.isRefused && isPaid(this.node) && told.asked !== askedOf(this.node);
+    // What cost nothing is said until it is mended.
+    const isMended = told.isFree && isPaid(this.node) && told.asked !== askedOf(this.node);
     const { kind, text, title, asked } = isMended ? IDLE : told;
     const remarks = kind === "running" ? [] : this.remarks();
     // What has run is not remarked on, until what was asked has been changed and would be paid anew.

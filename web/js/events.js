@@ -78,7 +78,7 @@ function refuse(id, errors, { workflow = workflowId(), tab, asked }) {
   if (!own || !isPaid(node)) return;
   const message = String(own.details).replace(/^\w+ - /, "");
   const error = { code: own.extra_info?.code ?? "INVALID_INPUT", message, charged: "not charged" };
-  keep(workflow, id, { kind: "error", text: message, tab, asked: asked?.get(id), isRefused: true });
+  keep(workflow, id, { kind: "error", text: message, tab, asked: asked?.get(id), isFree: true });
   showCard({ node: id, error }, workflow, asked?.get(id));
 }
 
@@ -188,7 +188,8 @@ function show(detail) {
 }
 
 function fail(detail) {
-  tell(detail, { kind: "error", text: detail.error.message });
+  const { message: text, charged, call } = detail.error;
+  tell(detail, { kind: "error", text, isFree: charged === "not charged" && !call });
   const { workflow = workflowId(), asked } = runOf(detail.prompt_id);
   showCard(detail, workflow, asked?.get(detail.node));
 }

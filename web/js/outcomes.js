@@ -9,10 +9,11 @@ import { money, t } from "./text.js";
 /**
  * `kind` is idle, running, stopped, done, replayed or error; `title` says more; `costs` are what it cost, by currency,
  * undefined where that is not known; `report` is what text and title say, in whatever language; `tab` is the one that the
- * run was started from, after a reload its `path`; `asked` is what it asked of the node; `isRefused`: ComfyUI did not run it.
+ * run was started from, after a reload its `path`; `asked` is what it asked of the node; `isFree`: it failed, and nothing
+ * was charged.
  *
  * @typedef {{kind: string, text: string, title?: string, costs?: Record<string, number>, report?: object,
- *   promptId?: string, tab?: object, path?: string, asked?: string, isRefused?: boolean, at: number}} Told
+ *   promptId?: string, tab?: object, path?: string, asked?: string, isFree?: boolean, at: number}} Told
  */
 
 /** @type {Told} */
