@@ -142,6 +142,10 @@ def draw(curves: dict[str, tuple[tuple[int, ...], list[float], list[float]]], pl
     for panel, (kind, (counts, seconds, megabytes)) in zip(panels.flat, curves.items(), strict=True):
         panel.loglog(counts, seconds, "o-", color="#2f6fde")
         panel.set_title(f"{kind}: time ~ n^{exponent(counts, seconds):.2f}", fontsize=10)
+        panel.set_xticks(counts, [_short(count) for count in counts])
+        panel.minorticks_off()
+        # The same for all, so that what is flat looks flat.
+        panel.set_ylim(0.005, 20)
         panel.set_ylabel("seconds", color="#2f6fde")
         beside = panel.twinx()
         beside.loglog(counts, megabytes, "s--", color="#9a9a9a", markersize=4)
@@ -150,6 +154,12 @@ def draw(curves: dict[str, tuple[tuple[int, ...], list[float], list[float]]], pl
         panel.grid(visible=True, which="major", alpha=0.3)
     figure.savefig(plot, dpi=110)
     print(f"\nDrawn in {plot}")
+
+
+def _short(count: int) -> str:
+    if count < 10_000:
+        return str(count)
+    return f"{count / 10**6:.3g} M" if count >= 10**6 else f"{count / 1000:.0f} k"
 
 
 if __name__ == "__main__":

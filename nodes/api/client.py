@@ -9,6 +9,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -16,14 +17,7 @@ from typing import Any
 import httpx
 import tenacity
 
-from ..errors import (
-    AnswerError,
-    Charged,
-    ConnectionFailed,
-    DownloadError,
-    InputError,
-    LumenfallError,
-)
+from ..errors import AnswerError, Charged, ConnectionFailed, DownloadError, InputError, LumenfallError
 from . import downloads, quiet_logs, request_log
 from .base_urls import is_web_page, names_version, no_api
 from .certificates import VARIABLES, certificate_advice, certificates, is_of_certificates
@@ -107,12 +101,12 @@ class Client:
         # Uncompressed, what has arrived of a broken answer can be read, and a download be continued at any byte.
         plain = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
         authorized = {**plain, "Authorization": f"Bearer {server.api_key}"} if server.api_key else plain
-        compressed = {**authorized, "Accept-Encoding": "gzip, deflate"}
+        self._compressed = {**authorized, "Accept-Encoding": "gzip, deflate"}
         # Paid calls never go over a kept connection, which the server may close just as the body leaves.
         fresh = httpx.Limits(max_keepalive_connections=0)
         # Redirects are never followed: they could carry the key, or a paid body, to another machine.
         try:
-            tls = certificates()
+            tls = self._tls = certificates()
         except (OSError, ValueError) as error:
             raise InputError(
                 f"The certificate settings of the environment cannot be used ({error}).",
@@ -121,15 +115,11 @@ class Client:
             ) from error
         self._proxies = proxies = Proxies()
         proxies.check(server.base_url, tls)
-
-        def transport(limits: httpx.Limits = _KEPT) -> Transport:
-            return Transport(proxies, tls, limits)
-
         # With a transport of its own, httpx does not read the proxies of the environment.
         self._guarded = Guarded(server, proxies, tls, _KEPT)
         self._media = httpx.AsyncClient(headers=plain, timeout=MEDIA_TIMEOUT, transport=self._guarded)
-        self._api = httpx.AsyncClient(headers=compressed, timeout=FREE_TIMEOUT, transport=transport())
-        self._paid = httpx.AsyncClient(headers=authorized, timeout=TIMEOUT, transport=transport(fresh))
+        self._paid = httpx.AsyncClient(headers=authorized, timeout=TIMEOUT, transport=Transport(proxies, tls, fresh))
+        self._clients = [self._media, self._paid]
 
     async def __aenter__(self) -> Client:
         quiet_logs.ours.set(True)
@@ -139,9 +129,16 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         quiet_logs.ours.set(False)
-        await self._api.aclose()
-        await self._paid.aclose()
-        await self._media.aclose()
+        for client in self._clients:
+            await client.aclose()
+
+    @cached_property
+    def _api(self) -> httpx.AsyncClient:
+        """For what is free. Many purchases ask for nothing of that kind."""
+        transport = Transport(self._proxies, self._tls, _KEPT)
+        client = httpx.AsyncClient(headers=self._compressed, timeout=FREE_TIMEOUT, transport=transport)
+        self._clients.append(client)
+        return client
 
     async def send(
         self,

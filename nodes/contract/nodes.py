@@ -14,7 +14,7 @@ from ..purchase.ask import ask
 from ..purchase.origin import HiddenInputs
 from ..purchase.outcome import page_of
 from ..purchase.plan import Outputs, Plan, Plans, carry_out
-from ..purchase.session import Session
+from ..purchase.session import session_of
 from .inputs import check_links
 from .shown import show
 
@@ -105,14 +105,14 @@ def telling() -> Iterator[None]:
 
 def _clear(error: LumenfallError, host: Host) -> LumenfallError:
     """``error`` without the key, should it speak of an input into which somebody pasted it."""
-    session = Session(host)
+    session = session_of(host)
     message, hint = session.without_key([error.message, error.hint])
     return error if (message, hint) == (error.message, error.hint) else error.replaced(message=message, hint=hint)
 
 
 def _without_key(outputs: Outputs) -> Outputs:
     """``outputs`` whose texts are without the key: reports are shown, saved and sent around."""
-    session = Session(current())
+    session = session_of(current())
     result = tuple(session.without_key(each) if isinstance(each, str) else each for each in outputs["result"])
     return {**outputs, "ui": session.without_key(outputs["ui"]), "result": result}
 
@@ -120,6 +120,6 @@ def _without_key(outputs: Outputs) -> Outputs:
 def _page(host: Host, request_id: str | None) -> str | None:
     """Where the user can look a failed request up."""
     try:
-        return page_of(Session(host).base_url, request_id)
+        return page_of(session_of(host).base_url, request_id)
     except LumenfallError:
         return None

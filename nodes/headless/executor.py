@@ -22,7 +22,7 @@ from ..graph.links import Link
 from ..host import Interrupted, use
 from ..purchase import consent
 from ..purchase.plan import added, reported_costs
-from ..purchase.session import Session
+from ..purchase.session import session_of
 from ..purchase.slots import most
 from .checks import Graph
 from .host import Headless, running_node
@@ -107,7 +107,7 @@ SPARE = 2
 def _most_running(host: Headless) -> int:
     """How many nodes may run at once: the more there are, the more of their pictures are in memory."""
     try:
-        return most(Session(host).settings) + SPARE
+        return most(session_of(host).settings) + SPARE
     except LumenfallError:
         return SPARE  # what is wrong is told by the node that needs it
 

@@ -6,7 +6,6 @@ import os
 import uuid
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..host import Bare, Batch, Place
@@ -101,11 +100,15 @@ class Headless(Bare):
 
 
 class RowHost(Headless):
-    """Its environment is that of its beginning: to decode all of it for each question would be a good part of a row."""
+    """That of one row. All rows have one environment, that of their beginning: to decode it for each question would be
+    a good part of a row.
+    """
+
+    is_of_one_run = True
+
+    def __init__(self, environ: Mapping[str, str], **others: Any) -> None:
+        super().__init__(**others)
+        self._environ = environ
 
     def environ(self) -> Mapping[str, str]:
         return self._environ
-
-    @cached_property
-    def _environ(self) -> Mapping[str, str]:
-        return super().environ()

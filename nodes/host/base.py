@@ -63,6 +63,9 @@ class SVG:
 class Host(ABC):
     """Where the nodes run. As it stands here nobody watches, nobody presses Stop, and there are no other nodes."""
 
+    is_of_one_run = False
+    """Whether it is there for one run only: what it is set to need not be read twice."""
+
     @abstractmethod
     def environ(self) -> Mapping[str, str]:
         """The environment variables that settings are read from."""

@@ -43,7 +43,7 @@ from .outcome import surprise
 from .plan import Plan, Results
 from .receipts import hand_out_receipts
 from .recovery import look_after
-from .session import Session
+from .session import session_of
 from .slots import most, slots
 
 log = logging.getLogger(__name__)
@@ -97,7 +97,7 @@ class _Purchase:
         self._errors: dict[int, LumenfallError] = {}
         self._checkout: Checkout | None = None
         self._looking_after: Future[bool] | None = None
-        session = Session(host)
+        session = session_of(host)
         self._server, self._journal, self._settings = session.server, session.journal, session.settings
         self._catalogue = session.catalogue
         self._keeps_going = (plan.terms.on_failure or self._settings.on_failure) == "keep"

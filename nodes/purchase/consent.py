@@ -20,7 +20,7 @@ from .delivery import fetch
 from .origin import run_of, start_of
 from .outcome import UNRESOLVED, is_given_up, resolve
 from .replay import is_here
-from .session import Session
+from .session import Session, session_of
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ def begin(host: Host) -> None:
     wrong here is told by the node that needs it.
     """
     with contextlib.suppress(LumenfallError):
-        session, place = Session(host), host.place()
+        session, place = session_of(host), host.place()
         if is_given(place, session.settings):
             consent(session.journal, place)
 

@@ -11,7 +11,7 @@ from ..errors import LumenfallError
 from ..graph.links import signature
 from ..spend import Call
 from .origin import HiddenInputs
-from .session import Session
+from .session import session_of
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ def prepare_receipts() -> None:
 
 def as_set(receipts: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """What of ``receipts`` the settings let a picture carry. Raises InputError for settings that cannot be used."""
-    chosen = Session(host.current()).settings.receipts
+    chosen = session_of(host.current()).settings.receipts
     if chosen == "off":
         return []
     return [reduced(each) for each in receipts] if chosen == "cost" else receipts

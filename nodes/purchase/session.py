@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cached_property
 from typing import TypeVar
+from weakref import WeakKeyDictionary
 
 from ..api import (
     Catalogue,
@@ -92,6 +93,19 @@ class Session:
         return Journal(self.data_dir, self.settings.database)
 
 
+_kept: WeakKeyDictionary[Host, Session] = WeakKeyDictionary()
+
+
+def session_of(host: Host) -> Session:
+    """A session of its own for each use, but for a host that is there for one run: that has one."""
+    if not host.is_of_one_run:
+        return Session(host)
+    session = _kept.get(host)
+    if session is None:
+        session = _kept[host] = Session(host)
+    return session
+
+
 def limits_of(settings: Settings, batch: Batch | None = None) -> Limits:
     """The limits that ``settings`` set, and that of ``batch``, with the rates by which other currencies count."""
     limits = Limits(**dict(settings.limits), rates=settings.rates)
@@ -105,7 +119,7 @@ def model_names(*modes: Mode) -> list[str]:
     whose menu fails would vanish from ComfyUI; the settings are complained of when it runs.
     """
     try:
-        known = Session(current()).catalogue.known()
+        known = session_of(current()).catalogue.known()
     except (LumenfallError, ValueError):
         known = bundled()
     return known.names(*modes) or known.names("generate", "edit", "upscale", "variations")

@@ -101,6 +101,12 @@ class Journal:
                 self._put_away(call)
         return database
 
+    def _open_for_calls(self) -> Database:
+        """As :meth:`open`; the sums may be behind, which :meth:`begin` sees to."""
+        database = self._database()
+        is_whole = database.has_caught_up and next(self.records.left_behind(), None) is None
+        return database if is_whole else self.open()
+
     def _database(self) -> Database:
         try:
             return open_database(self.folder, self._url, self._fill, self._enter_finished)
@@ -152,7 +158,7 @@ class Journal:
     def lock(self, *keys: str) -> KeyLock:
         """The lock of ``keys``, to be held from looking one up until its call is finished. Raises StoreError."""
         try:
-            return key_lock(self.open(), self.folder / "locks", *keys)
+            return key_lock(self._open_for_calls(), self.folder / "locks", *keys)
         except OSError as error:
             raise self._unwritable(error.strerror or str(error)) from error
 

@@ -80,11 +80,13 @@ def enter(connection: Connection, call: Call) -> None:
     elif _ORDER.index(State(row["state"])) > _ORDER.index(call.state):
         return
     else:
-        follow(connection, call.id)
+        if row["is_outdated"]:
+            follow(connection, call.id)
         changed = {name: value for name, value in columns.items() if name != "delivered_at"}
         connection.execute(do.update, {**changed, **of_call})
         followed(connection, call.id)
-        connection.execute(do.drop_pictures, of_call)
+        if row["stored"]:
+            connection.execute(do.drop_pictures, of_call)
     if call.pictures:
         connection.execute(do.insert_pictures, [{"call_id": call.id, **asdict(each)} for each in call.pictures])
     before = {} if row is None else shares({**row}, row["stored"])
@@ -107,12 +109,13 @@ class _Statements:
 def _statements() -> _Statements:
     import sqlalchemy as sa
 
-    from .tables import calls, further_keys, pictures
+    from .tables import calls, further_keys, outdated, pictures
 
     of_call: Any = sa.bindparam("of_call")
     stored = sa.select(sa.func.count()).where(pictures.c.call_id == of_call).scalar_subquery()
+    is_outdated = sa.exists().where(outdated.c.call_id == of_call)
     return _Statements(
-        sa.select(*_slim(), stored.label("stored")).where(calls.c.id == of_call),
+        sa.select(*_slim(), stored.label("stored"), is_outdated.label("is_outdated")).where(calls.c.id == of_call),
         sa.insert(calls),
         sa.insert(further_keys),
         sa.update(calls).where(calls.c.id == of_call),

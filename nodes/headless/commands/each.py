@@ -28,7 +28,7 @@ import typer
 from ...errors import InputError
 from ...host import use
 from .. import signals
-from ..host import RowHost
+from ..host import Headless, RowHost
 from .environment import environment
 from .options import DONE, FAILED
 
@@ -75,7 +75,7 @@ def run_each(name: str, content: Content, each: Each, clear: Clear) -> tuple[Sum
         overrides = stack.enter_context(environment(each.in_sandbox, each.output_folder))
         temp = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lumenfall-rows-")))
         table, folders = _table(content, each, temp)
-        host = RowHost(overrides)
+        host = RowHost(Headless(overrides).environ())
         with signals.held():
             jobs = asyncio.run(_checked(table, each.rows, host))
         if each.dry_run:
@@ -182,7 +182,7 @@ def _price(
     from ..rows.reporting import is_to_run
 
     outcomes = read_outcomes(each.output_folder)
-    host = RowHost(overrides, workflow=name, nodes=table.nodes, free_nodes=free(table.nodes))
+    host = RowHost(Headless(overrides).environ(), workflow=name, nodes=table.nodes, free_nodes=free(table.nodes))
     made: dict[int, Estimate] = {}
 
     def tell(job: Job, estimate: Estimate) -> None:

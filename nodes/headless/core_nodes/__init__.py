@@ -5,7 +5,7 @@ Matches ComfyUI 0.33 (its ``nodes.py`` and ``comfy_extras``).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from ...table import NODE_DISPLAY_NAME_MAPPINGS
@@ -65,23 +65,26 @@ TITLES = {**CORE_TITLES, **NODE_DISPLAY_NAME_MAPPINGS}
 """What people see of each class, those of this pack too."""
 
 
-def table(folders: Folders) -> dict[str, type[Any]]:
-    """Class id -> node class; those that touch files are bound to ``folders``."""
-    bound = [
-        type(node.__name__, (node,), {"folders": folders})
-        for node in (
-            *(LoadImage, LoadImageMask, SaveImage, SaveImageAdvanced, SaveSVGNode, SaveText),
-            *(PreviewImage, ImageCompare),
-        )
-    ]
-    pure = [
-        *(ImageScale, ImageScaleBy, ImageScaleToTotalPixels, GetImageSize, EmptyImage),
-        *(ImageBatch, BatchImagesNode, ImageStitch),
-        *(JoinImageWithAlpha, SplitImageWithAlpha, ImageCompositeMasked),
-        *(InvertMask, ImageToMask, MaskToImage, SolidMask, GrowMask),
-        *(PrimitiveString, PrimitiveStringMultiline, PrimitiveInt, PrimitiveFloat, PrimitiveBoolean),
-        *(StringConcatenate, PreviewAny),
-    ]
+_WITH_FILES = (
+    *(LoadImage, LoadImageMask, SaveImage, SaveImageAdvanced, SaveSVGNode, SaveText),
+    *(PreviewImage, ImageCompare),
+)
+_PURE = (
+    *(ImageScale, ImageScaleBy, ImageScaleToTotalPixels, GetImageSize, EmptyImage),
+    *(ImageBatch, BatchImagesNode, ImageStitch),
+    *(JoinImageWithAlpha, SplitImageWithAlpha, ImageCompositeMasked),
+    *(InvertMask, ImageToMask, MaskToImage, SolidMask, GrowMask),
+    *(PrimitiveString, PrimitiveStringMultiline, PrimitiveInt, PrimitiveFloat, PrimitiveBoolean),
+    *(StringConcatenate, PreviewAny),
+)
+
+
+def table(folders: Folders, wanted: Collection[str] | None = None) -> dict[str, type[Any]]:
+    """Class id -> node class, of all or of those ``wanted``; those that touch files are bound to ``folders``."""
+    with_files, pure = (
+        [node for node in nodes if wanted is None or node.__name__ in wanted] for nodes in (_WITH_FILES, _PURE)
+    )
+    bound = [type(node.__name__, (node,), {"folders": folders}) for node in with_files]
     return {node.__name__: node for node in (*bound, *pure)}
 
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from ...errors import InputError, sentences
 from ...host import Bare, current
-from ...purchase.session import Session
+from ...purchase.session import session_of
 from ..folders import destination, filled
 
 T = TypeVar("T")
@@ -65,7 +65,7 @@ def without_keys(content: T) -> T:
     """``content`` without the key of this run, nor that of whoever runs it."""
     # A run on the sandbox has no key, but whoever tries it has one.
     for host in (current(), Bare()):
-        content = Session(host).without_key(content)
+        content = session_of(host).without_key(content)
     return content
 
 

@@ -35,6 +35,9 @@ from ..host import Headless, RowHost
 from .checking import Job, Table
 from .record import FILES, Outcome, Record
 
+SHARE_BETWEEN = 8
+"""Of so many rows one may run beyond those that have a request in the air: it is being begun, or saved."""
+
 HOPELESS = (AuthenticationFailed, CredentialError, InsufficientBalance, StoreError)
 """What every further row would meet too."""
 
@@ -61,6 +64,7 @@ class Rows:
     _stopped: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
+        self._environ = Headless(self.overrides).environ()
         elsewhere = 0.0 if self.max_cost is None else max(0.0, self.paid - self._booked())
         self._batch = Batch(self.record.batch_id, secrets.token_hex(4), self.max_cost, elsewhere)
 
@@ -91,7 +95,7 @@ class Rows:
 
         # It belongs to the thread, and those that run at the same time would leave it in any order.
         with torch.inference_mode():
-            workers = [asyncio.ensure_future(work()) for _ in range(at_once)]
+            workers = [asyncio.ensure_future(work()) for _ in range(at_once + at_once // SHARE_BETWEEN)]
             try:
                 await asyncio.gather(*workers)
             except OSError as error:
@@ -104,11 +108,12 @@ class Rows:
     async def _one(self, job: Job) -> None:
         is_first = job.key not in self.record.outcomes
         place = self.record.begin(job.key)
-        core = table(replace(self.folders, output=place / FILES, temp=place / "temp"))
+        wanted = {node.class_type for node in job.graph.nodes.values()}
+        core = table(replace(self.folders, output=place / FILES, temp=place / "temp"), wanted)
         nodes = {**core, **NODE_CLASS_MAPPINGS}
         run_id = f"{self._batch.id}{job.key}{self._batch.start}"
         host = RowHost(
-            self.overrides,
+            self._environ,
             workflow=self.workflow,
             nodes=nodes,
             free_nodes=free(core),
