@@ -105,6 +105,7 @@ class RowHost(Headless):
     """
 
     is_of_one_run = True
+    poll_seconds = 0.5  # whoever stops all rows waits for what is in the air anyway
 
     def __init__(self, environ: Mapping[str, str], **others: Any) -> None:
         super().__init__(**others)

@@ -66,6 +66,9 @@ class Host(ABC):
     is_of_one_run = False
     """Whether it is there for one run only: what it is set to need not be read twice."""
 
+    poll_seconds = 0.1
+    """How often Stop is looked for; ComfyUI only sets a flag."""
+
     @abstractmethod
     def environ(self) -> Mapping[str, str]:
         """The environment variables that settings are read from."""

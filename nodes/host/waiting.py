@@ -12,9 +12,6 @@ from . import Host, show_progress
 
 T = TypeVar("T")
 
-POLL_SECONDS = 0.1
-"""How often Stop is looked for; ComfyUI only sets a flag."""
-
 
 async def wait(work: Coroutine[Any, Any, T], host: Host, doing: Callable[[], str]) -> T:
     """The result of ``work``; meanwhile ``doing()`` is shown when it changes, and with the seconds once a second.
@@ -31,7 +28,7 @@ async def wait(work: Coroutine[Any, Any, T], host: Host, doing: Callable[[], str
     said = ""
     try:
         while True:
-            await asyncio.wait({task}, timeout=POLL_SECONDS)
+            await asyncio.wait({task}, timeout=host.poll_seconds)
             if task.done():
                 return task.result()
             if host.interrupted():
