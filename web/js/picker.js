@@ -72,6 +72,7 @@ class Picker {
   /** @type {HTMLElement} */ source;
   /** @type {HTMLButtonElement} */ refresh;
   /** The rows that can be picked. @type {HTMLElement[]} */ pickable;
+  /** What the rows were made of. @type {string} */ listed;
 
   /** @param {Parameters<typeof openPicker>[0]} choice */
   constructor({ nodeClass, current, contenders, onpick }) {
@@ -201,7 +202,9 @@ class Picker {
   }
 
   list() {
-    const { recent, usable, unusable } = this.found();
+    const found = this.found();
+    const { recent, usable, unusable } = found;
+    this.listed = JSON.stringify(found);
     const typed = this.search.value.trim();
     const isFound = recent.length + usable.length > 0;
     const isSlug = /^[!-~]+$/.test(typed) && (/[./-]/.test(typed) || !isFound) && findModel(typed)?.id !== typed;
@@ -225,6 +228,8 @@ class Picker {
 
   /** The same with what is known by now; the row that Enter picks stays. */
   listAnew() {
+    // A row that is just being pressed would miss its click.
+    if (JSON.stringify(this.found()) === this.listed) return this.tellSource();
     const slug = this.pickable[this.active]?.dataset.slug;
     this.list();
     const again = this.pickable.findIndex((row) => row.dataset.slug === slug);
