@@ -119,9 +119,13 @@ def opened(browser: Browser, sites: dict[str, Site]) -> Iterator[dict[str, Canva
         canvas.page.context.close()
 
 
+def choose_canvas(site: Site, kind: str) -> None:
+    site.post("/settings/Comfy.VueNodes.Enabled", kind.endswith("nodes2"))
+
+
 def open_page(browser: Browser, site: Site, kind: str) -> Canvas:
     site.configure()
-    site.post("/settings/Comfy.VueNodes.Enabled", kind.endswith("nodes2"))
+    choose_canvas(site, kind)
     context = browser.new_context(viewport={"width": 1600, "height": 950}, locale="en-GB")
     # What was fetched is looked at; a real ComfyUI's page fetches more than the browser remembers of itself.
     context.add_init_script("performance.setResourceTimingBufferSize(5000)")
@@ -174,6 +178,8 @@ def refresh(canvas: Canvas) -> None:
     """Begin a test."""
     site = canvas.site
     site.configure()
+    # The other canvas' page has chosen its own meanwhile, and this one may be loaded anew.
+    choose_canvas(site, canvas.kind)
     site.sandbox.latency = 0.0
     site.sandbox.faults.clear()
     canvas.complaints.clear()
