@@ -17,6 +17,7 @@ RUNS = (
     ("Importing the pack", "importing.py"),
     ("A picture out and back", "pixels.py"),
     ("A purchase and a replay, against a bare client", "journal.py"),
+    ("A node's own time", "own_time.py"),
     ("Many calls in the journal", "ledger.py", "1000", "100000"),
     ("Many paid nodes in a graph", "executing.py", "60"),
     ("Many rows", "rows.py", "300"),
