@@ -130,6 +130,7 @@ class Comparison(Plans):
         report = {
             **cost_facts(added(map(reported_costs, reports))),
             "count": len(images),
+            "replayed": not errors and all(each["replayed"] for each in reports),
             "models": entries,
         }
         written = json.dumps(report, indent=2, ensure_ascii=False)

@@ -53,10 +53,12 @@ def test_a_picture_is_edited_by_all(host: Headless, sandbox: Sandbox) -> None:
 
 
 def test_the_same_comparison_again_costs_nothing(host: Headless, sandbox: Sandbox) -> None:
-    compare(host)
+    models = {"more_models": "flux.2-pro"}
+    _, _, report = compare(host, **models)
     billed = sandbox.billed
-    _, _, report = compare(host)
-    assert sandbox.billed == billed and report["cost"] == 0
+    assert not report["replayed"]
+    _, _, report = compare(host, **models)
+    assert sandbox.billed == billed and report["cost"] == 0 and report["replayed"]
 
 
 def test_when_all_fail_the_node_fails(host: Headless) -> None:

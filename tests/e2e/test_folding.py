@@ -94,3 +94,14 @@ def test_a_value_that_cannot_matter_is_greyed_out_and_kept(canvas: Canvas) -> No
     canvas.set_widget(INPAINT, "region", "zoom to mask")
     canvas.page.wait_for_function(f"() => !({disabled})('context')")
     assert canvas.widget(INPAINT, "context") == 0.5
+
+
+def test_what_is_said_of_a_run_has_room_on_a_new_node(canvas: Canvas) -> None:
+    width = canvas.page.evaluate(
+        """() => {
+            const node = window.LiteGraph.createNode("LumenfallEstimate");
+            window.app.canvas.graph.add(node);
+            return node.size[0];
+        }"""
+    )
+    assert width >= 220

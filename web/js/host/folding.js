@@ -77,6 +77,11 @@ export function makeRoom(node, height) {
   for (const widget of folded) hide(widget, false);
 }
 
+/** Make a new node at least so wide. */
+export function makeWide(node, width) {
+  if (node.size[0] < width) node.setSize?.([width, node.size[1]]);
+}
+
 const HIDDEN = "lumenfall_picture_hidden";
 
 /** Whether the pictures of a node are folded away; it is saved with the node. */
