@@ -28,6 +28,7 @@ LumenfallError              a RuntimeError: message, hint, code, request id, cha
 from __future__ import annotations
 
 import traceback
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any, TypeVar
@@ -142,8 +143,16 @@ _WORST_FIRST = (Charged.YES, Charged.UNKNOWN, Charged.NO)
 def worst_of(errors: Sequence[LumenfallError]) -> LumenfallError:
     """The error that may have cost most, the earliest of equals; its hint tells of the others."""
     worst = min(errors, key=lambda error: _WORST_FIRST.index(error.charged))
-    others = [f"Another request failed too: {error.message} {error.hint}" for error in errors if error is not worst]
-    return worst.replaced(hint=sentences(worst.hint, *others)) if others else worst
+    others = Counter(
+        sentences(error.message, error.hint if error.hint != worst.hint else "")
+        for error in errors
+        if error is not worst
+    )
+    told = [
+        f"{'Another request' if count == 1 else f'{count} other requests'} failed too: {text}"
+        for text, count in others.items()
+    ]
+    return worst.replaced(hint=sentences(worst.hint, *told)) if told else worst
 
 
 class InputError(LumenfallError):

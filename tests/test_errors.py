@@ -43,6 +43,14 @@ def test_the_error_that_may_have_cost_most_speaks_for_all_and_leaves_them_as_the
     assert (free.hint, costly.hint) == ("Mend it.", "")
 
 
+def test_what_several_have_in_common_is_said_once() -> None:
+    hint = "The same inputs are not sent again by themselves."
+    worst = LumenfallError("Sent before.", hint=hint, charged=Charged.UNKNOWN)
+    others = [LumenfallError("Refused.", hint=each) for each in (hint, hint, "Mend it.")]
+    told = "2 other requests failed too: Refused. Another request failed too: Refused. Mend it."
+    assert worst_of([worst, *others]).hint == f"{hint} {told}"
+
+
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, LumenfallError)]
 
 

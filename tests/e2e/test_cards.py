@@ -60,6 +60,26 @@ def test_what_is_wrong_before_the_run_is_told_on_the_node_and_on_a_card(canvas: 
     expect(canvas.status(GENERATE)).to_have_text("")
 
 
+def test_a_card_that_has_much_to_say_leaves_the_canvas_to_be_seen_and_can_be_read_whole(page: Canvas) -> None:
+    page.site.sandbox.fail_next("status-500")
+    page.open(generate(seed=next(seeds)))
+    page.run()
+    page.finished(GENERATE, "error")
+    page.close_host_error()
+    card = page.page.locator(".lumenfall-toast.error")
+    expect(card).to_contain_text("may have been charged")
+    box = card.bounding_box()
+    assert box is not None and box["height"] < 260
+    text = card.locator(".lumenfall-told")
+    assert text.evaluate("it => it.scrollHeight > it.clientHeight")
+    text.hover()
+    page.page.mouse.wheel(0, 2000)
+    page.page.wait_for_function(
+        "it => it.scrollTop + it.clientHeight >= it.scrollHeight - 1", arg=text.element_handle()
+    )
+    page.shoot("card-long")
+
+
 def test_a_key_that_is_refused_is_mended_from_the_card(canvas: Canvas) -> None:
     canvas.site.configure(api_key="lmnfl_e2e00002.not-the-key-of-this-server")
     canvas.open(generate(seed=next(seeds)))

@@ -50,7 +50,7 @@ export function showToast({ kind = "info", title, text, facts = [], link, action
         onclick: close,
       }),
     ),
-    element("p", { text }),
+    element("p", { class: "lumenfall-told", text }),
     facts.length
       ? element(
           "p",
