@@ -61,13 +61,13 @@ def test_what_is_wrong_before_the_run_is_told_on_the_node_and_on_a_card(canvas: 
 
 
 def test_a_card_that_has_much_to_say_leaves_the_canvas_to_be_seen_and_can_be_read_whole(page: Canvas) -> None:
-    page.site.sandbox.fail_next("status-500")
+    page.site.sandbox.fail_next("text-success")
     page.open(generate(seed=next(seeds)))
     page.run()
     page.finished(GENERATE, "error")
     page.close_host_error()
     card = page.page.locator(".lumenfall-toast.error")
-    expect(card).to_contain_text("may have been charged")
+    expect(card).to_contain_text("charged a second time")
     box = card.bounding_box()
     assert box is not None and box["height"] < 260
     text = card.locator(".lumenfall-told")
