@@ -22,6 +22,7 @@ RUNS = (
     ("Many paid nodes in a graph", "executing.py", "60"),
     ("Many rows", "rows.py", "300"),
     ("Large graphs on the command line", "large_graphs.py"),
+    ("In the browser", "browser.py"),
 )
 
 

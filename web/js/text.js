@@ -62,8 +62,19 @@ function written(write, asItCame) {
   try {
     return write();
   } catch {
-    return asItCame;
+    return asItCame();
   }
+}
+
+/** Made once for each language and format: to make one takes longer than all else that a price needs. */
+const numberFormats = new Map();
+
+/** @param {Intl.NumberFormatOptions} options @returns {Intl.NumberFormat} */
+function numberFormat(options) {
+  const key = JSON.stringify([language, options]);
+  const made = numberFormats.get(key) ?? new Intl.NumberFormat(language, options);
+  numberFormats.set(key, made);
+  return made;
 }
 
 /** An amount for people: as many decimals as it takes to tell prices of pictures apart. */
@@ -77,7 +88,10 @@ export function money(amount, currency = "USD") {
     maximumFractionDigits: decimals,
   };
   // A server may count in what is no currency.
-  return written(() => new Intl.NumberFormat(language, format).format(amount), `${number(amount, decimals)} ${currency}`);
+  return written(
+    () => numberFormat(format).format(amount),
+    () => `${number(amount, decimals)} ${currency}`,
+  );
 }
 
 /** What something would cost, as it stands beside it: never less than nothing known. */
@@ -94,12 +108,12 @@ export function replayText({ count, replayed }) {
 
 /** A number as the page's language writes it. */
 export function number(value, decimals) {
-  return new Intl.NumberFormat(language, { maximumFractionDigits: decimals }).format(value);
+  return numberFormat({ maximumFractionDigits: decimals }).format(value);
 }
 
 /** A part of a whole, from 0 to 1, in percent. */
 export function percent(share) {
-  return new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: share < 0.1 ? 1 : 0 }).format(share);
+  return numberFormat({ style: "percent", maximumFractionDigits: share < 0.1 ? 1 : 0 }).format(share);
 }
 
 /** A moment (seconds since 1970) as people say it: how long ago, or the date. */
@@ -125,5 +139,5 @@ export function date(day) {
 
 /** @param {Intl.DateTimeFormatOptions} style */
 function dayAs(style, date) {
-  return written(() => new Intl.DateTimeFormat(language, style).format(new Date(`${date}T00:00:00`)), String(date));
+  return written(() => new Intl.DateTimeFormat(language, style).format(new Date(`${date}T00:00:00`)), () => String(date));
 }
