@@ -65,6 +65,15 @@ def test_what_was_installed_without_extras_says_what_to_install(distributions: P
         assert not ended.stdout or "lumenfall[headless]" in str(json.loads(ended.stdout))
 
 
+def test_what_texts_say_to_install_can_be_typed_into_any_shell() -> None:
+    """cmd takes no single quotes, and zsh reads a bare [extra] as a pattern of file names."""
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "web" / "docs").rglob("*.md")]
+    for path in (*pages, *(ROOT / "nodes").rglob("*.py"), *(ROOT / "locales").rglob("*.json")):
+        for words in re.findall(r"pip install(.*)", path.read_text(encoding="utf-8")):
+            for before, package in re.findall(r"(\S?)(?<![\w.-])([\w.-]+\[\w+\])", words):
+                assert before == '"', f"{path.name}: {before}{package}"
+
+
 # What the registry's archive has beside what ComfyUI loads. A new folder or kind of file needs a word here.
 SHIPPED = {"nodes", "web", "locales", "subgraphs", "example_workflows", "docs", "__init__.py"}
 KINDS = {".py", ".js", ".css", ".json", ".md", ".txt", ".toml", ".sql", ".png", ".jpg", ".svg", ".in"}
