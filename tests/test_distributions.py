@@ -93,6 +93,15 @@ def test_nothing_is_shipped_that_is_not_the_packs() -> None:
     assert [path for path in shipped if path.suffix not in KINDS and path.name not in NAMES] == []
 
 
+def test_a_release_is_made_by_nobody_elses_code() -> None:
+    """It has the registry's key; and an action that checks out once more deletes what was built to be released."""
+    workflows = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / ".github" / "workflows").glob("*.yml")}
+    used = {action for text in workflows.values() for action in re.findall(r"uses: (\S+)@", text)}
+    assert used == {"actions/checkout", "actions/setup-python"}
+    assert workflows["publish.yml"].count("actions/checkout") == 1
+    assert workflows["publish.yml"].index("gh release create") < workflows["publish.yml"].index("node publish")
+
+
 def test_the_readme_is_in_the_order_that_a_newcomer_reads() -> None:
     """A picture, two commands, what it is for, what it costs and promises, how to install it; and it counts right."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
