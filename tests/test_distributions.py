@@ -65,6 +65,15 @@ def test_what_was_installed_without_extras_says_what_to_install(distributions: P
         assert not ended.stdout or "lumenfall[headless]" in str(json.loads(ended.stdout))
 
 
+def test_what_texts_say_to_install_can_be_typed_into_any_shell() -> None:
+    """cmd takes no single quotes, and zsh reads a bare [extra] as a pattern of file names."""
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "web" / "docs").rglob("*.md")]
+    for path in (*pages, *(ROOT / "nodes").rglob("*.py"), *(ROOT / "locales").rglob("*.json")):
+        for words in re.findall(r"pip install(.*)", path.read_text(encoding="utf-8")):
+            for before, package in re.findall(r"(\S?)(?<![\w.-])([\w.-]+\[\w+\])", words):
+                assert before == '"', f"{path.name}: {before}{package}"
+
+
 # What the registry's archive has beside what ComfyUI loads. A new folder or kind of file needs a word here.
 SHIPPED = {"nodes", "web", "locales", "subgraphs", "example_workflows", "docs", "__init__.py"}
 KINDS = {".py", ".js", ".css", ".json", ".md", ".txt", ".toml", ".sql", ".png", ".jpg", ".svg", ".in"}
@@ -82,6 +91,15 @@ def test_nothing_is_shipped_that_is_not_the_packs() -> None:
     shipped = [Path(name) for _, _, name in entries if not name.startswith(left_out)]
     assert {path.parts[0] for path in shipped if len(path.parts) > 1} | {"__init__.py"} == SHIPPED
     assert [path for path in shipped if path.suffix not in KINDS and path.name not in NAMES] == []
+
+
+def test_a_release_is_made_by_nobody_elses_code() -> None:
+    """It has the registry's key; and an action that checks out once more deletes what was built to be released."""
+    workflows = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / ".github" / "workflows").glob("*.yml")}
+    used = {action for text in workflows.values() for action in re.findall(r"uses: (\S+)@", text)}
+    assert used == {"actions/checkout", "actions/setup-python"}
+    assert workflows["publish.yml"].count("actions/checkout") == 1
+    assert workflows["publish.yml"].index("gh release create") < workflows["publish.yml"].index("node publish")
 
 
 def test_the_readme_is_in_the_order_that_a_newcomer_reads() -> None:

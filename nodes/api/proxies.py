@@ -68,7 +68,7 @@ class Proxies:
             return httpx.AsyncHTTPTransport(verify=tls, limits=limits, proxy=proxy)
         except ImportError:
             problem = "is a SOCKS proxy, which needs another package"
-            change = "Run `pip install httpx[socks]` in ComfyUI's Python and start it again"
+            change = 'Run `pip install "httpx[socks]"` in ComfyUI\'s Python and start it again'
         except (httpx.InvalidURL, ValueError):
             # Never the value, nor what the library says of it: a password may stand in it.
             problem, change = "is not the address of a proxy", "Make it look like http://proxy.example.com:3128"

@@ -51,7 +51,7 @@ def _require_packages() -> None:
         if lacking:
             raise OldDependency(
                 f"The command line needs more than the nodes do: {', '.join(lacking)}.",
-                hint="Run pip install 'lumenfall[headless]' (without a GPU, first set "
+                hint='Run pip install "lumenfall[headless]" (without a GPU, first set '
                 "PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu: it saves gigabytes).",
             )
     except OldDependency as error:

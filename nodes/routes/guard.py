@@ -90,7 +90,11 @@ def why_no_changes(visit: Visit, environ: Mapping[str, str]) -> str | None:
     is_here = _is_loopback(visit.peer) and not any(_PROXYING.fullmatch(name) for name in visit.headers)
     if is_here:
         return None
-    return f"Only the machine that ComfyUI runs on may change anything here, unless {REMOTE_VARIABLE}=on is set there."
+    # Not by an address of its own either: some containers give theirs to whoever comes in from outside.
+    return (
+        "Only the machine that ComfyUI runs on may change anything here, and there only a page that was opened by "
+        f"localhost or 127.0.0.1, unless {REMOTE_VARIABLE}=on is set there."
+    )
 
 
 def _name(host: str) -> str | None:

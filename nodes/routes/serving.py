@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CredentialError, InputError, LumenfallError
-from ..host import Host, current
+from ..host import Host, current, folder_name
 from .guard import Needs, Visit, refusal, why_no_changes
 
 if TYPE_CHECKING:
@@ -56,6 +56,15 @@ def install_in_comfyui() -> None:
     server = getattr(getattr(sys.modules.get("server"), "PromptServer", None), "instance", None)
     if server is None:
         return
+    folder = Path(__file__).parents[2].name
+    hidden = folder_name.hidden_by(folder)
+    if hidden is not None:
+        log.warning(
+            "Lumenfall: of a pack in a folder called %s ComfyUI's page gets no %s. Rename the folder: letters, digits, "
+            "- and _ will do, such as comfyui-lumenfall. Then start ComfyUI again.",
+            folder,
+            hidden,
+        )
     for route in server.routes:
         if getattr(route, "path", None) == "/lumenfall/models":
             folders = " and ".join(

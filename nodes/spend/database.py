@@ -334,8 +334,8 @@ def explained() -> Iterator[None]:
             raise StoreError(
                 f"LUMENFALL_DATABASE needs the package {error.name}, which is not installed.",
                 code="STORE_INCOMPLETE",
-                hint="Run pip install 'psycopg[binary]' in the Python that runs this, ComfyUI's or the command line's, "
-                "and begin the address with postgresql+psycopg:// .",
+                hint='Run pip install "psycopg[binary]" in the Python that runs this, '
+                "ComfyUI's or the command line's, and begin the address with postgresql+psycopg:// .",
             ) from error
         raise StoreError(
             f"The journal of paid calls needs {error.name}, which ComfyUI installs.",

@@ -538,7 +538,7 @@ def test_a_password_in_no_proxy_is_not_shown(value: str, monkeypatch: pytest.Mon
 @pytest.mark.parametrize("spelling", ["socks5", "socks5h", "socks", "SOCKS5", "Socks5H"])
 def test_socks_is_understood_in_every_spelling(spelling: str, monkeypatch: pytest.MonkeyPatch) -> None:
     through(monkeypatch, f"{spelling}://user:hunter2@127.0.0.1:1", "ALL_PROXY")
-    with pytest.raises(InputError, match=r"pip install httpx\[socks\]") as caught:
+    with pytest.raises(InputError, match=r'pip install "httpx\[socks\]"') as caught:
         send(Server(SERVER, KEY))
     assert "hunter2" not in str(caught.value)
 

@@ -114,6 +114,14 @@ def test_other_machines_may_look_but_not_change_unless_allowed(peer: str | None,
     assert code("POST", peer, allowed, **headers, **{"content_type": "application/json"}) is None
 
 
+def test_who_sits_there_and_came_by_the_networks_address_is_told_how_to_come() -> None:
+    """The server sees its own address then, which some containers give to everybody outside too."""
+    address = "192.168.1.20"
+    sent = {**PAGE, "host": address, "origin": f"http://{address}", "content-type": "application/json"}
+    found = refusal(Visit("POST", sent, address), {}, Needs.OWN_MACHINE)
+    assert found is not None and "by localhost or 127.0.0.1" in found.message
+
+
 @pytest.mark.parametrize("peer", ["127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1"])
 def test_this_machine_is_known_under_all_its_addresses(peer: str) -> None:
     assert code("POST", peer, content_type="application/json") is None

@@ -22,7 +22,7 @@ from nodes.contract.nodes import PaidNode
 from nodes.errors import Charged
 from nodes.headless.commands.estimate import estimate_file
 from nodes.headless.sandbox import Sandbox
-from nodes.routes import MAX_BODY, install, install_in_comfyui
+from nodes.routes import MAX_BODY, install, install_in_comfyui, serving
 from nodes.spend import Call, State
 from nodes.table import NODE_CLASS_MAPPINGS
 from tests.routes.page import GENERATE, GRAPH, HEADERS, KEY, OTHER, Routes
@@ -223,10 +223,23 @@ def test_a_second_copy_of_the_pack_says_which_two_there_are(
     monkeypatch.setitem(sys.modules, "server", server)
     install_in_comfyui()
     once = len(table)
-    assert once > 0 and not caplog.messages
+    assert once > 0 and "installed twice" not in caplog.text
     install_in_comfyui()
     root = str(Path(__file__).parents[2])
     assert len(table) == once and f"installed twice: {root} and {root}." in caplog.text
+
+
+def test_the_log_says_what_to_call_the_folder(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    """ComfyUI loads the nodes from any, and serves what belongs to them to its page from some only."""
+    server = SimpleNamespace(PromptServer=SimpleNamespace(instance=SimpleNamespace(routes=web.RouteTableDef())))
+    monkeypatch.setitem(sys.modules, "server", server)
+    for name, told in (("comfyui-lumenfall", 0), ("my nodes", 1)):
+        monkeypatch.setattr(serving, "__file__", str(tmp_path / name / "nodes" / "routes" / "serving.py"))
+        install_in_comfyui()
+        assert caplog.text.count("Rename the folder") == told
+    assert "a folder called my nodes ComfyUI's page gets no prices, sidebar, settings" in caplog.text
 
 
 def test_security_names_each_route() -> None:

@@ -64,7 +64,7 @@ def find_frontend(chosen: Path | None) -> Path:
         if spec is None or spec.origin is None:
             raise InputError(
                 "ComfyUI's frontend is not installed.",
-                hint="Install it with pip install 'lumenfall[playground]', or name a folder with --frontend.",
+                hint='Install it with pip install "lumenfall[playground]", or name a folder with --frontend.',
             )
         folder = Path(spec.origin).parent / "static"
     if not (folder / "index.html").is_file():
@@ -72,7 +72,7 @@ def find_frontend(chosen: Path | None) -> Path:
     if not (PACK_ROOT / "web").is_dir():
         raise InputError(
             "The playground needs the pack's web folder, which is not installed.",
-            hint="Run it from a clone of the repository: pip install -e '.[playground]'.",
+            hint='Run it from a clone of the repository: pip install -e ".[playground]".',
         )
     return folder.resolve()
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +79,24 @@ def test_a_server_that_takes_dry_runs_for_orders_is_sent_one_by_all_processes(
         assert len(sandbox.bill) == billed
         assert ("took it for the order" in out + err) == (seed == 1)
     assert code == 0 and "dry run" not in out
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no modes")
+def test_the_folder_that_an_estimate_makes_is_private_and_holds_what_security_names(
+    lumenfall: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A price is the first that many ask for, and a server that takes a dry run for the order is noted there."""
+    folder = tmp_path / "data"
+    monkeypatch.setenv("LUMENFALL_DATA_DIR", str(folder))
+    monkeypatch.setattr("nodes.headless.sandbox.log.Received.is_dry_run", property(lambda _: False))
+    monkeypatch.setattr("nodes.purchase.charged_dry_runs._marked", set())
+    lumenfall("estimate", twin("generate"))
+    table = (ROOT / "SECURITY.md").read_text(encoding="utf-8").partition("## Routes")[0]
+    named = {name.rstrip("/") for name in re.findall(r"`([^`]+)`", table)}
+    made = {path.name for path in folder.iterdir()}
+    assert "spend.db" in made and "no-dry-runs" in made
+    assert [name for name in made if not any(fnmatch(name, pattern) for pattern in named)] == []
+    assert folder.stat().st_mode & 0o777 == 0o700
 
 
 def test_it_writes_nothing_beside_the_workflow(lumenfall: Command, tmp_path: Path) -> None:
