@@ -369,6 +369,12 @@ def _unusable(error: Exception, *, busy: bool) -> StoreError:
     elif "malformed" in cause or "not a database" in cause:
         _doubt_files()
         code, hint = damage.DAMAGED, "Run again: the database is then written anew from the records beside it."
+    elif "too many connections" in cause or "connection slots" in cause:
+        code = BUSY
+        hint = (
+            "Let the database server take more connections, one for each request in the air and some for writing; or "
+            "run fewer at once (--jobs)."
+        )
     elif _is_of_a_driver(getattr(error, "orig", None)):
         code = "STORE_UNUSABLE"
         hint = "Start the database server, or correct its address: LUMENFALL_DATABASE, or database in settings.json."

@@ -147,7 +147,10 @@ class Journal:
 
     def _enter_known(self, connection: Connection, finished: Iterable[Call]) -> None:
         try:
-            share_limits(connection, json.loads(self._limits.read_bytes()))
+            known = json.loads(self._limits.read_bytes())
+            # Elsewhere others may have set theirs since.
+            others = shared_limits(connection) if self._url else {}
+            share_limits(connection, {name: min(limit, others.get(name, limit)) for name, limit in known.items()})
         except FileNotFoundError:
             pass
         except (OSError, ValueError, TypeError, AttributeError):
