@@ -115,7 +115,7 @@ def open_database(folder: Path, url: str | None, fill: Fill, complete: Fill) -> 
     name = url or _resolved(path)
     with _opening:
         known = _opened.get(name)
-        if known and (url or _inode(path) == known.inode):
+        if known and (url or _is_still(path, known.inode)):
             return known
         if known:
             _opened.pop(name, known).close()
@@ -124,7 +124,8 @@ def open_database(folder: Path, url: str | None, fill: Fill, complete: Fill) -> 
             if name in _refused and not url and path.is_file():
                 _check_free(path)
             database = _brought_up(url, path, fill, complete)
-        database.inode = None if url else _inode(path)
+        with contextlib.suppress(OSError):
+            database.inode = None if url else _inode(path)
         _opened[name] = database
         return database
 
@@ -170,12 +171,21 @@ def _resolved(path: Path) -> str:
     return str(path.resolve())
 
 
-def _inode(path: Path) -> int | None:
+def _inode(path: Path) -> int:
     """Tells the file from another of the same name, which a process may put there that found this one damaged."""
+    return path.stat().st_ino
+
+
+def _is_still(path: Path, inode: int | None) -> bool:
+    """Whether the file is the one that was opened. So it is where nobody can look any more, as in a folder that was
+    given to another user: what is open can still be written, and nothing else.
+    """
     try:
-        return path.stat().st_ino
+        return _inode(path) == inode
+    except (FileNotFoundError, NotADirectoryError):
+        return False
     except OSError:
-        return None
+        return True
 
 
 def _brought_up(url: str | None, path: Path, fill: Fill, complete: Fill) -> Database:
