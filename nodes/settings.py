@@ -256,7 +256,10 @@ def _read_file(path: Path) -> dict[str, Any]:
         found = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_Object)
     except (FileNotFoundError, NotADirectoryError):
         return {}
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise _unreadable(path, reason, hint="Make it readable for the user that runs this.") from None
+    except ValueError as error:
         raise _unreadable(path, type(error).__name__) from None
     if not isinstance(found, _Object):
         raise _unreadable(path, "no object")
@@ -272,9 +275,9 @@ def _read_file(path: Path) -> dict[str, Any]:
     return found
 
 
-def _unreadable(path: Path, reason: str) -> InputError:
+def _unreadable(path: Path, reason: str, *, hint: str = "It must be a JSON object, saved as UTF-8.") -> InputError:
     return InputError(
         f"{path.name} in {path.parent.name} cannot be read ({reason}).",
         code="SETTINGS",
-        hint="It must be a JSON object, saved as UTF-8.",
+        hint=hint,
     )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import StoreError
 from ..host.forking import in_child
-from . import sums
+from . import damage, sums
 from .turns import FORGOTTEN_AFTER, Turns
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def open_database(folder: Path, url: str | None, fill: Fill, complete: Fill) -> 
     name = url or _resolved(path)
     with _opening:
         known = _opened.get(name)
-        if known and (url or _inode(path) == known.inode):
+        if known and (url or _is_still(path, known.inode)):
             return known
         if known:
             _opened.pop(name, known).close()
@@ -123,10 +123,9 @@ def open_database(folder: Path, url: str | None, fill: Fill, complete: Fill) -> 
         with _one_patience(name):
             if name in _refused and not url and path.is_file():
                 _check_free(path)
-            database = Database(_engine(url)) if url else _open_file(path)
-            with _closed_on_failure(database):
-                _upgrade(database, fill, complete)
-        database.inode = None if url else _inode(path)
+            database = _brought_up(url, path, fill, complete)
+        with contextlib.suppress(OSError):
+            database.inode = None if url else _inode(path)
         _opened[name] = database
         return database
 
@@ -172,12 +171,37 @@ def _resolved(path: Path) -> str:
     return str(path.resolve())
 
 
-def _inode(path: Path) -> int | None:
+def _inode(path: Path) -> int:
     """Tells the file from another of the same name, which a process may put there that found this one damaged."""
+    return path.stat().st_ino
+
+
+def _is_still(path: Path, inode: int | None) -> bool:
+    """Whether the file is the one that was opened. So it is where nobody can look any more, as in a folder that was
+    given to another user: what is open can still be written, and nothing else.
+    """
     try:
-        return path.stat().st_ino
+        return _inode(path) == inode
+    except (FileNotFoundError, NotADirectoryError):
+        return False
     except OSError:
-        return None
+        return True
+
+
+def _brought_up(url: str | None, path: Path, fill: Fill, complete: Fill) -> Database:
+    def bring_up() -> Database:
+        database = Database(_engine(url)) if url else _open_file(path)
+        with _closed_on_failure(database):
+            _upgrade(database, fill, complete)
+        return database
+
+    try:
+        return bring_up()
+    except StoreError as error:
+        if url or error.code != damage.DAMAGED:
+            raise
+        damage.suspect(path)
+        return bring_up()
 
 
 def _open_file(path: Path) -> Database:
@@ -187,13 +211,14 @@ def _open_file(path: Path) -> Database:
     with FileLock(path.with_suffix(".lock"), timeout=BUSY_TIMEOUT):
         database = Database(_engine(path))
         try:
-            with _closed_on_failure(database):
-                _check(database)
+            with _closed_on_failure(database), database.engine.connect() as connection:
+                damage.check(connection, path)
         except sa.exc.OperationalError:
             raise  # busy or read-only, not damaged
         except sa.exc.DatabaseError:
-            _put_aside(path)
+            damage.put_aside(path)
             database = Database(_engine(path))
+        damage.clear(path)
         return database
 
 
@@ -248,25 +273,6 @@ def _engine(target: str | Path) -> Engine:
     return engine
 
 
-def _check(database: Database) -> None:
-    """Raise DatabaseError for a damaged file."""
-    import sqlalchemy as sa
-
-    with database.engine.connect() as connection:
-        found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
-    if found != "ok":
-        raise sa.exc.DatabaseError(str(found), None, Exception("damaged"))
-
-
-def _put_aside(path: Path) -> None:
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    log.warning("The spend database was damaged: put aside, and written anew from the records beside it")
-    for suffix in ("", "-wal", "-shm"):
-        part = path.with_name(path.name + suffix)
-        if part.exists():
-            part.replace(path.with_name(f"spend-damaged-{stamp}.db{suffix}"))
-
-
 def _upgrade(database: Database, fill: Fill, complete: Fill) -> None:
     """Bring the tables to REVISION. Alembic takes a while to import, so it is only asked where there is something to
     do.
@@ -284,8 +290,7 @@ def _upgrade(database: Database, fill: Fill, complete: Fill) -> None:
             # A program of an older version, whose files were replaced while it ran, migrates and knows nothing of sums.
             if sums.are_missing(connection):
                 sums.fill(connection)
-            if not database.is_postgresql:
-                complete(connection)
+            complete(connection)
             return
         if not sa.inspect(connection).get_table_names() and not database.is_postgresql:
             for statement in SCHEMA.read_text(encoding="utf-8").split("\n\n"):
@@ -352,9 +357,11 @@ def _begin_in_child() -> None:
     _opened.clear()
 
 
-def _forget_files() -> None:
+def _doubt_files() -> None:
+    """Let the next opening look at the files as a whole."""
     for name, database in list(_opened.items()):
         if not database.is_postgresql:
+            damage.suspect(Path(name))
             _opened.pop(name, database).close()
 
 
@@ -365,11 +372,19 @@ def _is_of_a_driver(error: BaseException | None) -> bool:
 
 def _unusable(error: Exception, *, busy: bool) -> StoreError:
     cause = next(iter(str(getattr(error, "orig", None) or error).splitlines()), type(error).__name__)
+    if "disk I/O error" in cause:
+        _doubt_files()  # another file under its name may be the cause
     if busy or "locked" in cause:
         code, hint = BUSY, "Another program holds the database; try again."
     elif "malformed" in cause or "not a database" in cause:
-        _forget_files()  # so that the next opening looks at the file, and mends it
-        code, hint = "STORE_DAMAGED", "Run again: the database is then written anew from the records beside it."
+        _doubt_files()
+        code, hint = damage.DAMAGED, "Run again: the database is then written anew from the records beside it."
+    elif "too many connections" in cause or "connection slots" in cause:
+        code = BUSY
+        hint = (
+            "Let the database server take more connections, one for each request in the air and some for writing; or "
+            "run fewer at once (--jobs)."
+        )
     elif _is_of_a_driver(getattr(error, "orig", None)):
         code = "STORE_UNUSABLE"
         hint = "Start the database server, or correct its address: LUMENFALL_DATABASE, or database in settings.json."

@@ -22,11 +22,12 @@ from ..errors import Charged, LumenfallError, StoreError
 from ..host.files import write_durably
 from .budget import Limits, require, share_limits, shared_limits
 from .calls import Call, Caller, State, Stored
+from .damage import DAMAGED, require_whole
 from .database import Database, open_database
 from .files import Files
 from .locks import KeyLock, key_lock
 from .records import Records
-from .rows import behind, enter, is_finished, is_shared, known_finished, read_calls
+from .rows import are_finished, behind, enter, is_shared, known_finished, read_calls
 from .sums import QUARTER, are_behind, follow, unpriced_since
 
 if TYPE_CHECKING:
@@ -85,15 +86,27 @@ class Journal:
 
     def open(self) -> Database:
         """The database, after entering what it had missed. Raises StoreError."""
+        try:
+            return self._opened()
+        except StoreError as error:
+            if error.code != DAMAGED:
+                raise
+            return self._opened()  # it was put aside, or is when it is opened
+
+    def _opened(self) -> Database:
         database = self._database()
         # Those that this process is at work on are read when it begins: then it is another one that was.
         records = list(self.records.left_behind() if database.has_caught_up else self.records.unfinished())
+        newest = self.records.newest()
         with database.read() as connection:
+            is_older = not are_finished(connection, newest)
             missed = behind(connection, records)
             sums_are_behind = are_behind(connection)
-        if missed or sums_are_behind:
+        if missed or sums_are_behind or is_older:
             with database.write() as connection:
                 follow(connection)
+                if is_older:
+                    self._enter_finished(connection)
                 _enter_each(connection, missed)
         database.has_caught_up = True
         for call in records:
@@ -123,22 +136,27 @@ class Journal:
         """Enter what was finished here, into a database that does not know it: a backup, or that of another folder, was
         put in its place. Otherwise a record is put away only when the database has it.
         """
-        last = self.records.last()
-        if last is not None and is_finished(connection, last):
+        newest = self.records.newest()
+        if newest and are_finished(connection, newest):
             return
+        if newest:
+            # Laid over the one that was in use, it may be neither.
+            require_whole(connection)
         known = known_finished(connection)
         finished = list(self.records.finished(known))
-        noted = next(iter(known), None) or next((call.id for call in finished), None)
-        if noted is not None:
-            self.records.note_last(noted)
         if finished:
             log.warning("The spend database lacked what the records beside it have: it was entered")
             follow(connection)
             self._enter_known(connection, finished)
+            known = known_finished(connection)
+        self.records.keep_newest(known, known)
 
     def _enter_known(self, connection: Connection, finished: Iterable[Call]) -> None:
         try:
-            share_limits(connection, json.loads(self._limits.read_bytes()))
+            known = json.loads(self._limits.read_bytes())
+            # Elsewhere others may have set theirs since.
+            others = shared_limits(connection) if self._url else {}
+            share_limits(connection, {name: min(limit, others.get(name, limit)) for name, limit in known.items()})
         except FileNotFoundError:
             pass
         except (OSError, ValueError, TypeError, AttributeError):

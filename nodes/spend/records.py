@@ -11,18 +11,26 @@ import contextlib
 import json
 import logging
 import os
+import re
 import time
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..host.files import read_file, sync_folder, write_durably, write_hint
+from ..host.files import read_file, sync_folder, write_durably
 from .calls import Call
 
 log = logging.getLogger(__name__)
 
-LAST = "last"
-"""The file in ``calls`` that names what was put away last."""
+NEWEST = "newest"
+"""The folder in ``calls`` whose empty files are named after what was put away last, one for each process that did so. A
+backup that is laid over it brings its own, and takes none away.
+"""
+
+_ID = re.compile(r"[0-9a-f]{32}")
+
+_noted: dict[Path, str] = {}
+"""What this process has put away last, by the root of the records."""
 
 
 @dataclass(frozen=True)
@@ -63,19 +71,42 @@ class Records:
             except FileNotFoundError:
                 finished.parent.mkdir(parents=True, exist_ok=True)
                 record.replace(finished)
-            self.note_last(call.id)
+            self._note(call.id)
 
-    def note_last(self, call_id: str) -> None:
-        """Of what was put away, this came last: a database that knows it is not an older one. Best effort."""
-        with contextlib.suppress(OSError):
-            write_hint(self.root / LAST, call_id.encode())
-
-    def last(self) -> str | None:
-        """The id of what was put away last; None where nobody knows."""
+    def _note(self, call_id: str) -> None:
+        """Of what was put away, this is the newest: a database that does not know it is an older one, or another."""
+        folder = self.root / NEWEST
         try:
-            return read_file(self.root / LAST).decode()
-        except (OSError, ValueError):
-            return None
+            (folder / call_id).touch()
+        except FileNotFoundError:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / call_id).touch()
+        before = _noted.get(self.root)
+        _noted[self.root] = call_id
+        if before not in (None, call_id):
+            (folder / str(before)).unlink(missing_ok=True)
+
+    def newest(self) -> list[str]:
+        """The ids of what was put away last, the newest first; none where nobody knows."""
+        times: dict[str, int] = {}
+        with contextlib.suppress(OSError), os.scandir(self.root / NEWEST) as entries:
+            for entry in entries:
+                with contextlib.suppress(OSError):
+                    times |= {entry.name: entry.stat().st_mtime_ns} if _ID.fullmatch(entry.name) else {}
+        return sorted(times, key=lambda name: -times[name])
+
+    def keep_newest(self, known: Container[str], otherwise: Iterable[str]) -> None:
+        """Let one of what was put away be the newest, which the database has ``known``, ``otherwise`` the first of
+        these. Best effort.
+        """
+        noted = self.newest()
+        kept = next((name for name in noted if name in known), None)
+        with contextlib.suppress(OSError):
+            if kept is None and (kept := next(iter(otherwise), None)):
+                self._note(kept)
+            for name in noted:
+                if name != kept:
+                    (self.root / NEWEST / name).unlink(missing_ok=True)
 
     def remove(self, call: Call) -> None:
         """Forget a call that cost nothing."""

@@ -55,14 +55,17 @@ def known_finished(connection: Connection) -> set[str]:
     return ids.difference(connection.execute(sa.select(calls.c.id).where(is_open)).scalars())
 
 
-def is_finished(connection: Connection, call_id: str) -> bool:
-    """Whether the call is known, and nothing is to be done for it any more."""
+def are_finished(connection: Connection, call_ids: Sequence[str]) -> bool:
+    """Whether all these calls are known, and nothing is to be done for them any more."""
     import sqlalchemy as sa
 
     from .tables import calls
 
-    state = connection.execute(sa.select(calls.c.state).where(calls.c.id == call_id)).scalar()
-    return state is not None and State(state) not in OPEN
+    if not call_ids:
+        return True
+    is_open = calls.c.state.in_([state.value for state in OPEN])
+    query = sa.select(sa.func.count()).select_from(calls).where(calls.c.id.in_(call_ids), ~is_open)
+    return bool(connection.execute(query).scalar() == len(call_ids))
 
 
 def enter(connection: Connection, call: Call) -> None:

@@ -20,6 +20,8 @@ from tests.faults.test_races import in_air, in_line, right
 from tests.faults.world import World, forget
 from tests.spend.test_sums import check, settled_as_before
 
+TABLES = ("calls", "pictures", "further_keys", "sums", "limits", "outdated")
+
 psycopg = pytest.importorskip("psycopg", reason="PostgreSQL's driver is not installed")
 
 
@@ -180,6 +182,31 @@ def test_a_database_that_was_emptied_is_written_anew(shared: World) -> None:
     sql(shared, "DROP SCHEMA public CASCADE; CREATE SCHEMA public")
     replayed().check(shared.run(), right(shared))
     assert shared.bills == len(shared.orders) == 1
+    shared.check_ledger()
+
+
+@pytest.mark.parametrize("is_open", [False, True], ids=["between two runs", "while it is open"])
+def test_an_older_copy_in_its_place_learns_what_was_bought_since(shared: World, is_open: bool) -> None:
+    """After a failover, or a dump that was restored."""
+    pictures = [shared.run(seed=1).pictures]
+    sql(shared, "CREATE SCHEMA older")
+    for table in TABLES:
+        sql(shared, f"CREATE TABLE older.{table} AS TABLE {table}")
+    Journal(shared.folder, shared.env["LUMENFALL_DATABASE"]).share_limits({"month": 0.08})
+    pictures.append(shared.run(seed=2).pictures)
+    engine = sa.create_engine(shared.env["LUMENFALL_DATABASE"])
+    with engine.begin() as connection:
+        for table in reversed(TABLES):
+            connection.exec_driver_sql(f"DELETE FROM {table}")
+        for table in TABLES:
+            connection.exec_driver_sql(f"INSERT INTO {table} OVERRIDING SYSTEM VALUE SELECT * FROM older.{table}")
+    engine.dispose()
+    if not is_open:
+        forget()
+    for seed, painted in enumerate(pictures, start=1):
+        replayed().check(shared.run_here(seed=seed), painted)
+    TOO_DEAR.check(shared.run_here(seed=3), ())
+    assert shared.bills == len(shared.orders) == 2
     shared.check_ledger()
 
 

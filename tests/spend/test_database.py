@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import os
 import sqlite3
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from nodes.errors import StoreError
-from nodes.spend import Journal, database
+from nodes.spend import Journal, State, database
 from tests.spend.test_journal import KEY, begun, done, held_by_another
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="counts what Linux shows in /proc")
@@ -104,6 +106,29 @@ def test_a_file_in_its_place_is_opened_instead_of_it(journal: Journal) -> None:
         assert journal.equal(KEY)[0]
         assert len(held(journal.folder)) <= len(once)
     assert not [name for name in held(journal.folder) if name.endswith("(deleted)")]
+
+
+def test_a_file_at_which_nobody_can_look_any_more_is_written_as_long_as_it_is_open(
+    journal: Journal, reopened: Callable[[], Journal], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its folder was given to another user while a paid call was in the air."""
+    call = replace(begun(journal), state=State.ANSWERED, facts={"links": ["http://server/picture"]})
+    path, stat = journal.folder / "spend.db", Path.stat
+
+    def refuse(self: Path, **options: bool) -> os.stat_result:
+        if self == path:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return stat(self, **options)
+
+    def refuse_to_write(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "stat", refuse)
+        patch.setattr("nodes.spend.records.write_durably", refuse_to_write)
+        patch.setattr("nodes.spend.database._engine", lambda _: pytest.fail("it was opened anew"))
+        journal.settle(call)
+    assert reopened().equal(KEY)[0].state is State.ANSWERED
 
 
 def test_a_damaged_file_is_let_go_of(journal: Journal) -> None:

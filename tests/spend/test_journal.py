@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -73,6 +74,24 @@ def test_an_older_database_in_its_place_learns_what_was_finished_since(
     for call in finished:
         (known,) = journal.equal(call.key)
         assert (known.state, known.cost, known.pictures) == (State.DONE, call.cost, call.pictures)
+    assert sum(entry.cost or 0 for entry in entries(journal, None)) == nanos(0.08)
+
+
+@pytest.mark.parametrize("is_open", [False, True], ids=["between two runs", "while it is open"])
+def test_nor_is_anything_forgotten_where_a_backup_of_all_is_laid_over_the_folder(
+    journal: Journal, reopened: Callable[[], Journal], tmp_path: Path, is_open: bool
+) -> None:
+    """What came since stays, beside a database that has not heard of it."""
+    known = done(journal, begun(journal))
+    reopened()
+    shutil.copytree(journal.folder, tmp_path / "backup")
+    finished = [known, done(journal, begun(journal, "cd" * 32), b"another")]
+    journal = journal if is_open else reopened()
+    shutil.copytree(tmp_path / "backup", journal.folder, dirs_exist_ok=True)
+    journal.open()
+    for call in finished:
+        (found,) = journal.equal(call.key)
+        assert (found.state, found.cost, found.pictures) == (State.DONE, call.cost, call.pictures)
     assert sum(entry.cost or 0 for entry in entries(journal, None)) == nanos(0.08)
 
 

@@ -1,0 +1,87 @@
+"""A damaged SQLite file: how it is told, and put aside, so that it is written anew from the records beside it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+log = logging.getLogger(__name__)
+
+DAMAGED = "STORE_DAMAGED"
+
+_suspects: set[Path] = set()
+"""Those that this process has met damage in, should the disk take no mark of it."""
+
+
+def suspect(path: Path) -> None:
+    """Damage was met in ``path``, which may be of a kind that is seen only where all of it is compared."""
+    _suspects.add(path)
+    with contextlib.suppress(OSError):
+        _mark(path).touch()
+
+
+def clear(path: Path) -> None:
+    """``path`` was looked at as a whole, or put aside."""
+    _suspects.discard(path)
+    with contextlib.suppress(OSError):
+        _mark(path).unlink(missing_ok=True)
+
+
+def _mark(path: Path) -> Path:
+    """Beside it, since the next process is to know."""
+    return path.with_suffix(".suspect")
+
+
+def check(connection: Connection, path: Path) -> None:
+    """Raise DatabaseError for a damaged file. Whether all indexes fit their tables is compared only where there is a
+    reason, as it takes several times as long; of those by which a purchase is found the entries are counted.
+    """
+    if path in _suspects or _mark(path).exists():
+        _require(connection, "integrity_check")
+        return
+    _require(connection, "quick_check")
+    for table, index in _FIND_PURCHASES:
+        if connection.exec_driver_sql("SELECT 1 FROM sqlite_master WHERE name = ?", (index,)).scalar():
+            # Of *, SQLite counts in whatever index is the smallest.
+            count = f'SELECT count("key") FROM {table}'
+            rows, entries = (
+                connection.exec_driver_sql(f"{count} {way}").scalar() for way in ("NOT INDEXED", f"INDEXED BY {index}")
+            )
+            if rows != entries:
+                raise _malformed(f"wrong number of entries in {index}")
+
+
+def require_whole(connection: Connection) -> None:
+    """Raise DatabaseError for a SQLite file that is damaged in any way."""
+    if connection.dialect.name == "sqlite":
+        _require(connection, "integrity_check")
+
+
+_FIND_PURCHASES = (("calls", "calls_by_key"), ("further_keys", "further_keys_by_key"))
+
+
+def _require(connection: Connection, kind: str) -> None:
+    found = connection.exec_driver_sql(f"PRAGMA {kind}(1)").scalar()
+    if found != "ok":
+        raise _malformed(str(found))
+
+
+def _malformed(what: str) -> Exception:
+    import sqlalchemy as sa
+
+    return sa.exc.DatabaseError(what, None, Exception("malformed"))
+
+
+def put_aside(path: Path) -> None:
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    log.warning("The spend database was damaged: put aside, and written anew from the records beside it")
+    for suffix in ("", "-wal", "-shm"):
+        part = path.with_name(path.name + suffix)
+        if part.exists():
+            part.replace(path.with_name(f"spend-damaged-{stamp}.db{suffix}"))

@@ -1,0 +1,87 @@
+"""Damage that is seen only where indexes are compared with their tables: what was bought would not be found again, or
+nothing could be bought any more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from nodes.errors import StoreError
+from nodes.spend import Journal, State, entries
+from nodes.spend.database import explained
+from tests.spend.conftest import forget_databases
+from tests.spend.test_journal import KEY, begun, done
+
+OTHER = "cd" * 32
+
+
+def finished_with_an_older(index: str, journal: Journal) -> None:
+    """Two calls, of which ``index`` knows one: as where an older copy was laid over a database in use."""
+    path = journal.folder / "spend.db"
+    done(journal, begun(journal))
+    place, page = _page(path, index)
+    done(journal, begun(journal, OTHER), b"another")
+    _page(path, index)
+    with path.open("r+b") as file:
+        file.seek(place)
+        file.write(page)
+
+
+def _page(path: Path, index: str) -> tuple[int, bytes]:
+    """Where the first page of ``index`` lies in the file, and its content."""
+    forget_databases()
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+        (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", [index]).fetchone()
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+    with path.open("rb") as file:
+        file.seek((root - 1) * size)
+        return (root - 1) * size, file.read(size)
+
+
+@pytest.mark.parametrize("index", ["calls_by_key", "sqlite_autoindex_calls_1"])
+def test_what_an_index_has_forgotten_is_found_all_the_same(
+    journal: Journal, reopened: Callable[[], Journal], index: str
+) -> None:
+    finished_with_an_older(index, journal)
+    opened = reopened()
+    opened.open()
+    assert [call.state for key in (KEY, OTHER) for call in opened.equal(key)] == [State.DONE, State.DONE]
+    assert len(list(entries(opened))) == 2
+
+
+@pytest.mark.parametrize("is_writable", [True, False])
+def test_who_has_met_damage_lets_the_next_one_look_at_all_of_the_file(
+    journal: Journal, reopened: Callable[[], Journal], monkeypatch: pytest.MonkeyPatch, is_writable: bool
+) -> None:
+    finished_with_an_older("calls_by_delivery", journal)
+    opened = reopened()
+    opened.open()
+    if not is_writable:
+        monkeypatch.setattr(Path, "touch", refuse)
+    with pytest.raises(StoreError, match="malformed"), explained():
+        raise sqlite3_malformed()
+    if is_writable:
+        monkeypatch.setattr("nodes.spend.damage._suspects", set())  # which is another process
+        opened = reopened()
+    assert [call.state for key in (KEY, OTHER) for call in opened.equal(key)] == [State.DONE, State.DONE]
+    (aside,) = journal.folder.glob("spend-damaged-*.db")
+    opened = reopened()
+    opened.open()
+    assert list(journal.folder.glob("spend-damaged-*.db")) == [aside]
+    assert not list(journal.folder.glob("*.suspect"))
+
+
+def refuse(*_: object) -> None:
+    raise OSError(errno.EROFS, "Read-only file system")
+
+
+def sqlite3_malformed() -> Exception:
+    return sa.exc.DatabaseError("SELECT", None, sqlite3.DatabaseError("database disk image is malformed"))
