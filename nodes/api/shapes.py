@@ -86,12 +86,15 @@ def is_picture_file(text: str) -> bool:
 _SAMPLE = 2048
 """Letters of base64, a multiple of four: an SVG file may begin with an XML declaration and comments."""
 
+_BEGINNING = 2**14
+"""Bytes of a file that are looked at."""
+
 
 def is_svg_text(text: str) -> bool:
     """Whether a text is an SVG file, as it is, or in a data URL without base64."""
     if is_data_url(text) and "image/svg" in text[:100].lower():
         return ";base64" not in text[:100].lower().partition(",")[0]
-    return _begins_as_svg(text[:_SAMPLE].encode("utf-8", "replace"))
+    return _begins_as_svg(text[:_BEGINNING].encode("utf-8", "replace"))
 
 
 def svg_of(text: str) -> bytes:
@@ -100,9 +103,21 @@ def svg_of(text: str) -> bytes:
     return unquote_to_bytes(whole.partition(",")[2]) if is_data_url(whole) else whole.encode("utf-8")
 
 
+_SVG = re.compile(rb"<([\w.-]+:)?svg[\s>/]")
+_PROLOGUES = (b"<?xml", b"<!--", b"<!DOCTYPE svg")
+_WIDE = (b"\xff\xfe<\0", b"\xfe\xff\0<", b"<\0", b"\0<")
+"""As XML in UTF-16 begins."""
+
+
 def _begins_as_svg(body: bytes) -> bool:
-    start = body[:_SAMPLE].lstrip(b"\xef\xbb\xbf \t\r\n")
-    return start.startswith(b"<svg") or (start.startswith((b"<?xml", b"<!--", b"<!DOCTYPE svg")) and b"<svg" in start)
+    start = body[:_BEGINNING]
+    # Of wide characters all that are marks of XML are those of ASCII, beside a zero.
+    start = start.replace(b"\0", b"").lstrip(b"\xff\xfe") if start.startswith(_WIDE) else start
+    start = start.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if _SVG.match(start):
+        return True
+    # A page may hold drawings, too.
+    return start.startswith(_PROLOGUES) and _SVG.search(start) is not None and b"<html" not in start.lower()
 
 
 def without_blanks(body: bytes) -> bytes:
