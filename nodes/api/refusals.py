@@ -240,12 +240,18 @@ def _describe(headers: Mapping[str, str], body: bytes, content: Any) -> str:
     is_answer = isinstance(content, (Mapping, list)) and ("data" in content or _LINK.search(text))
     if text in ("", "{}") or is_answer:
         return "no explanation"
+    return web_page(headers, body) or _shorten(text)
+
+
+def web_page(headers: Mapping[str, str], body: bytes) -> str | None:
+    """What is to be said of a body that is a web page; None where it is none."""
+    text = body[:20_000].decode("utf-8", "replace")
     title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
     if title:
         return f"a web page titled {_shorten(title.group(1))!r}, which usually comes from a proxy in between"
     if "html" in headers.get("content-type", ""):
         return "a web page, which usually comes from a proxy in between"
-    return _shorten(text)
+    return None
 
 
 # Links to pictures need no key, and messages are shown, logged and shared.

@@ -149,11 +149,32 @@ def read_shape(body: bytes) -> Shaped | None:
 
 
 def _from_json(body: bytes) -> Shaped | None:
-    content = _json(body) if body else None
+    content = unfolded(_json(body)) if body else None
     listed = entries(content)
     if isinstance(content, dict):
         return Shaped(content if listed is None else {**content, "data": listed})
     return None if listed is None else Shaped({"data": listed})
+
+
+def unfolded(content: Any) -> Any:
+    """What a text says that is JSON itself, as an answer, or a part of one, is by gateways that pack it twice."""
+    if not isinstance(content, str) or content[:1] not in ("{", "["):
+        return content
+    text = content.whole() if isinstance(content, LongText) else content
+    found = _json(text.encode("utf-8", "replace"))
+    return found if isinstance(found, (dict, list)) else content
+
+
+def bare_text(body: bytes) -> str | None:
+    """The picture that a body is without any JSON: its base64, data URL or address. None where it is none."""
+    start = body[:_SAMPLE].decode("utf-8", "replace").strip()
+    if (
+        start.startswith(("{", "[", "<"))
+        or not is_picture_text(start)
+        or (is_address(start) and len(start.split()) > 1)
+    ):
+        return None
+    return body.decode("utf-8", "replace").strip()
 
 
 _COMMENTS = re.compile(rb"\s*(:[^\r\n]*[\r\n]+\s*)+")
