@@ -127,10 +127,11 @@ def read_answer(
             prompts.append(prompt[:MAX_PROMPT])
     beyond = len(answer.data or []) - looked_at
     refusal = find_refusal(content)
-    if not pictures and not refusal and 200 <= status < 300:
+    # Success has words, too.
+    if not pictures and not (refusal and content.get("error")) and 200 <= status < 300:
         unnamed = [entry for entry in unnamed_entries(content)[:MAX_ENTRIES] if _is_usable(entry)]
         if unnamed:
-            pictures, unusable = [_picture(entry) for entry in unnamed[:most]], []
+            pictures, unusable, refusal = [_picture(entry) for entry in unnamed[:most]], [], None
             looked_at, beyond = len(pictures), len(unnamed) - len(pictures)
     notes += unusable[:1]
     if len(unusable) > 1:
