@@ -11,7 +11,14 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ..errors import ApiError, AuthenticationFailed, ContentPolicyViolation, InsufficientBalance, ModelUnavailable
+from ..errors import (
+    ApiError,
+    AuthenticationFailed,
+    ContentPolicyViolation,
+    InsufficientBalance,
+    ModelUnavailable,
+    NotFound,
+)
 
 
 @dataclass(frozen=True)
@@ -62,8 +69,10 @@ _KNOWN = (
         InsufficientBalance,
         "Waiting does not help: the account has no credit left, or has reached its monthly limit. Look at billing and "
         "limits in the account of your provider; a subscription to its chat does not pay for its API.",
-        "insufficient_quota billing_not_active",
-        r"exceeded your current quota",
+        "insufficient_quota billing_not_active insufficient_user_quota Arrearage",
+        r"exceeded your current quota|exhausted balance|(balance|quota|credits?) (is |are )?(insufficient|not enough"
+        r"|used up|exhausted)|insufficient (balance|credits?|funds)|used all available credits"
+        r"|monthly spending limit",
     ),
     _advice(
         "MODEL_NOT_ALLOWED",
@@ -81,8 +90,38 @@ _KNOWN = (
         "The server knows no model of this name, or, at Azure, no deployment. Write it as the server's list has it "
         "(lumenfall models), at Azure as the deployment is called.",
         "DeploymentNotFound model_not_available",
-        r"invalid model name|not a valid model\b|no such model|unknown model\b"
+        r"invalid model name|not a valid model\b|model identifier is invalid|no such model|unknown model\b"
         r"|\bmodel [`'\"]?[\w./:@-]+[`'\"]? (does not exist|(is |was )?not found)",
+    ),
+    _advice(
+        "NO_ROUTE_TO_MODEL",
+        ModelUnavailable,
+        "The gateway has providers of this model, but your settings there allow none of them. At OpenRouter they are "
+        "under Settings > Privacy, and the list of allowed providers. Or choose another model.",
+        "",
+        r"no endpoints found matching your|no allowed providers are available",
+    ),
+    _advice(
+        "BASE_URL",
+        NotFound,
+        "The base URL is Azure's older one. The one that needs no api-version ends in /openai/v1: "
+        "https://NAME.openai.azure.com/openai/v1.",
+        "",
+        r"api-version query parameter|missing required query parameter: api-version",
+    ),
+    _advice(
+        "BASE_URL",
+        NotFound,
+        "The base URL has to begin with https://.",
+        "",
+        r"plain HTTP request was sent to HTTPS port|client sent an HTTP request to an HTTPS server",
+    ),
+    _advice(
+        "INVALID_API_KEY",
+        AuthenticationFailed,
+        AuthenticationFailed.default_hint,
+        "",
+        r"api key (is )?(not valid|invalid|expired)|invalid api key|api key was reported as leaked",
     ),
     _advice(
         "KEY_NOT_ALLOWED",
@@ -112,7 +151,9 @@ _KNOWN = (
         ContentPolicyViolation,
         ContentPolicyViolation.default_hint,
         "",
-        r"\bContentPolicyViolationError\b|rejected (by|as a result of) (our|the)[\w' ]* (safety system|content policy)",
+        r"\bContentPolicyViolationError\b|\bNSFW content\b|was flagged (for|as|by)\b|flagged by (a|our|the) content"
+        r"|rejected by content moderation|inappropriate content"
+        r"|rejected (by|as a result of) (our|the)[\w' ]* (safety system|content policy)",
     ),
 )
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from ..errors import CredentialError, InputError
 from ..settings import SETTINGS_FILE
 from .addresses import PORTS, address_of, is_loopback, is_own
-from .base_urls import DEFAULT_BASE_URL, read_base_url
+from .base_urls import DEFAULT_BASE_URL, QUOTES, read_base_url
 from .flavours import Flavour, flavour_of
 
 T = TypeVar("T")
@@ -84,6 +84,13 @@ class Server:
         if address is not None and is_own(address):
             return None
         return f"The API key travels in clear to {parts.hostname}: the base URL begins with http://, not https://."
+
+    def owns(self, url: str) -> bool:
+        """Whether ``url`` is of the origin that the key is bound to."""
+        try:
+            return _origin_of(url) == _origin_of(self.base_url)
+        except ValueError:
+            return False
 
     @property
     def native_url(self) -> str:
@@ -230,12 +237,18 @@ def configured_base_url(environ: Mapping[str, str], data_dir: Path) -> str:
 
 def _sources(environ: Mapping[str, str], data_dir: Path) -> Iterator[_Source]:
     """Read one after the other, so that a damaged login does not matter beside a key that was found before it."""
-    yield _Source("the environment", environ.get(BASE_URL_VARIABLE), environ.get(KEY_VARIABLE, "").strip())
+    yield _Source("the environment", environ.get(BASE_URL_VARIABLE), _pasted(environ.get(KEY_VARIABLE, "")))
     settings = _read_json(data_dir / SETTINGS_FILE)
-    yield _Source("the settings file", settings.get("base_url"), settings.get("api_key"))
+    yield _Source("the settings file", settings.get("base_url"), _pasted(settings.get("api_key", "")) or None)
     folder = environ.get("LUMENFALL_CONFIG_DIR")
     login = _read_json(Path(folder or "~/.lumenfall") / "credentials.json")
     yield _Source("the login of Lumenfall's command line", None, login.get("api_key"))
+
+
+def _pasted(key: str) -> str:
+    """``key`` without what comes along as it is copied: quotes, as in a file for Docker, and the word of its header."""
+    bare = key.strip().strip(QUOTES).strip()
+    return re.sub(r"^(Authorization:\s*)?Bearer\s+", "", bare, flags=re.IGNORECASE)
 
 
 def _read_json(path: Path) -> dict[str, str]:
@@ -265,5 +278,9 @@ def _checked_key(source: _Source) -> str:
 
 def _origin(base_url: str) -> tuple[str, str | None, int | None]:
     """Scheme, host and port: what a key is bound to. Raises InputError."""
-    parts = urlsplit(read_base_url(base_url))
+    return _origin_of(read_base_url(base_url))
+
+
+def _origin_of(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
     return parts.scheme, parts.hostname, parts.port or PORTS.get(parts.scheme)

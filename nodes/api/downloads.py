@@ -1,7 +1,8 @@
 """Fetching finished pictures by their address, going on where an earlier try ended.
 
 The addresses come from an answer, so they are treated as somebody else's text: http(s) only, no private machine (which
-is for :class:`Guarded`, the transport), few redirects, bounded bytes, and never the API key.
+is for :class:`Guarded`, the transport), few redirects, bounded bytes, and no API key, unless the server itself, at the
+very origin that the key is bound to, refuses its own link without it.
 """
 
 from __future__ import annotations
@@ -46,7 +47,11 @@ _sleep = asyncio.sleep
 _ATTEMPTS = 4
 _backoff = tenacity.wait_exponential(multiplier=0.2, max=4.0) + tenacity.wait_random(0.0, 0.2)
 _REDIRECTS = (301, 302, 303, 307, 308)
-_REFUSED = (403, 404)
+_REFUSED = (202, 403, 404)
+"""202 where the picture is not made yet."""
+
+_LOCKED = (401, 403)
+_KEY = "Authorization"
 _WHOLE = (200, 201, 203)
 """203 where a proxy has changed something (RFC 9110)."""
 _PAST_CACHES = {"Cache-Control": "no-cache", "Pragma": "no-cache"}
@@ -96,7 +101,7 @@ async def download(
     try:
         while True:
             try:
-                await _persistently(client, url, partial, meter, _PAST_CACHES if past_caches else {})
+                await _persistently(client, server, url, partial, meter, _PAST_CACHES if past_caches else {})
                 with contextlib.ExitStack() as stack:
                     return await _unpacked(partial, share or stack.enter_context(Share()))
             except DownloadError as error:
@@ -127,7 +132,8 @@ async def _unpacked(partial: Partial, share: Share) -> bytes:
 def _joined(server: Server, url: str) -> str:
     """A link that names no server, or no folder, is meant below the base URL. Raises DownloadError."""
     try:
-        address = httpx.URL(f"{server.base_url}/").join(url.strip())
+        # Browsers leave the ends of lines out of one, too (WHATWG's URL, section 4.4).
+        address = httpx.URL(f"{server.base_url}/").join(re.sub(r"[\t\r\n]", "", url.strip().strip("<>")))
     except httpx.InvalidURL:
         raise DownloadError("The address of the finished picture is not a web address.") from None
     return str(address)
@@ -145,7 +151,7 @@ async def _sat_out(seconds: float, patient: Callable[[], bool]) -> bool:
 
 
 async def _persistently(
-    client: httpx.AsyncClient, url: str, partial: Partial, meter: Meter, headers: Mapping[str, str]
+    client: httpx.AsyncClient, server: Server, url: str, partial: Partial, meter: Meter, headers: Mapping[str, str]
 ) -> None:
     try:
         async for attempt in tenacity.AsyncRetrying(
@@ -155,7 +161,7 @@ async def _persistently(
             reraise=True,
         ):
             with attempt:
-                await _in_time(client, url, partial, meter, headers)
+                await _in_time(client, server, url, partial, meter, headers)
                 return
     except _Transient as error:
         raise DownloadError(
@@ -166,17 +172,19 @@ async def _persistently(
 
 
 async def _in_time(
-    client: httpx.AsyncClient, url: str, partial: Partial, meter: Meter, headers: Mapping[str, str]
+    client: httpx.AsyncClient, server: Server, url: str, partial: Partial, meter: Meter, headers: Mapping[str, str]
 ) -> None:
     try:
-        await asyncio.wait_for(_fetch(client, url, partial, meter, headers), DEADLINE)
+        await asyncio.wait_for(_fetch(client, server, url, partial, meter, headers), DEADLINE)
     except asyncio.TimeoutError:
         raise _Transient(f"it took longer than {DEADLINE:.4g} s") from None
 
 
 async def _fetch(
-    client: httpx.AsyncClient, url: str, partial: Partial, meter: Meter, headers: Mapping[str, str]
+    client: httpx.AsyncClient, server: Server, url: str, partial: Partial, meter: Meter, headers: Mapping[str, str]
 ) -> None:
+    # Neither twice, nor for a link that others have led to.
+    key = server.api_key if server.owns(url) else None
     for _ in range(MAX_REDIRECTS + 1):
         _check_scheme(url)
         try:
@@ -184,6 +192,10 @@ async def _fetch(
             async with client.stream("GET", url, headers=asked, follow_redirects=False) as response:
                 if response.status_code in _REDIRECTS and "location" in response.headers:
                     url = str(response.url.join(response.headers["location"]))
+                    headers, key = {name: value for name, value in headers.items() if name != _KEY}, None
+                    continue
+                if response.status_code in _LOCKED and key:
+                    headers, key = {**headers, _KEY: f"Bearer {key}"}, None
                     continue
                 await _take_in(response, partial, meter)
                 return
@@ -225,6 +237,8 @@ async def _take_in(response: httpx.Response, partial: Partial, meter: Meter) -> 
             return
         partial.start_over()
         raise _Transient("its beginning on disk is not of the same file")
+    if status == 206 and start is None and not partial.content:
+        start = 0  # it was not asked for a part
     if status == 206 and (start != _resume_at(partial) or (partial.etag and etag != partial.etag)):
         partial.start_over()
         raise _Transient("another part came than was asked for")

@@ -223,6 +223,9 @@ _WINDOW_BITS = {"gzip": (31,), "x-gzip": (31,), "deflate": (15, -15)}
 _PIECE = 2**14
 """Bytes that are undone at once; zlib makes at most a thousand times as many of them."""
 
+_MOST_MEMBERS = 1000
+"""Of gzip, which may come in several, one behind the other (RFC 1952, section 2.2)."""
+
 
 def unpack(packed: bytes, encoding: str, limit: int) -> tuple[bytes, str | None]:
     """``packed`` without its Content-Encoding, and why that is not the whole content (None: it is). Paid requests ask
@@ -258,7 +261,8 @@ def _inflate(packed: bytes, name: str, limit: int) -> tuple[bytes, str | None]:
 def _decompressed(packed: bytes, bits: int, limit: int) -> tuple[bytes, str | None]:
     unpacker = zlib.decompressobj(bits)
     content = io.BytesIO()
-    for start in range(0, len(packed), _PIECE):
+    start = members = 0
+    while start < len(packed):
         piece = packed[start : start + _PIECE]
         before = unpacker.copy()
         try:
@@ -268,9 +272,13 @@ def _decompressed(packed: bytes, bits: int, limit: int) -> tuple[bytes, str | No
             return content.getvalue(), "is damaged"
         if content.tell() > limit:
             return content.getvalue(), f"hides more than {limit // 2**20} MiB"
+        start += len(piece)
         if unpacker.eof:
-            has_more = unpacker.unused_data or start + _PIECE < len(packed)
-            return content.getvalue(), "ends too early" if has_more and bits < 0 else None
+            start -= len(unpacker.unused_data)
+            members += 1
+            if not packed.startswith(_GZIP, start) or members == _MOST_MEMBERS:
+                return content.getvalue(), "ends too early" if start < len(packed) and bits < 0 else None
+            unpacker = zlib.decompressobj(bits)
     return content.getvalue(), "is cut off"
 
 

@@ -13,6 +13,7 @@ import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 LONG = 2**16
 """Bytes of a text that is left where it lies."""
@@ -178,6 +179,8 @@ def in_utf8(body: bytes) -> bytes:
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _PLAIN = bytes.maketrans(b"-_", b"+/")
 _SPACE = b" \t\r\n\v\f"
+_AROUND = b"'\"`"
+_PRINTED = re.compile(rb"^(\xef\xbb\xbf|\xe2\x80\x8b)*(b?['\"`])?(base64,)?")
 
 
 def is_data_url(text: str) -> bool:
@@ -190,7 +193,7 @@ def decode_base64(text: str) -> bytes:
     if is_data_url(text):
         pieces = _after_comma(pieces)
     content, rest, is_over = io.BytesIO(), b"", False
-    for piece in pieces:
+    for piece in _plain_letters(pieces):
         letters = piece.translate(_PLAIN, _SPACE)
         bare = letters.rstrip(b"=")
         if (bare and is_over) or bare.translate(None, _ALPHABET):
@@ -202,6 +205,23 @@ def decode_base64(text: str) -> bytes:
         rest = rest[whole:]
     content.write(binascii.a2b_base64(rest + b"=" * (-len(rest) % 4)))
     return content.getvalue()
+
+
+def _plain_letters(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Without the escapes of an address, and the quotes around what was printed, as Python prints bytes."""
+    start, rest = True, b""
+    for piece in pieces:
+        piece = rest + piece
+        rest = b""
+        if start:
+            piece = _PRINTED.sub(b"", piece)
+            start = False
+        if b"%" in piece:
+            place = piece.find(b"%", max(0, len(piece) - 2))
+            piece, rest = (piece, b"") if place < 0 else (piece[:place], piece[place:])
+            piece = unquote_to_bytes(piece)
+        yield piece.rstrip(_AROUND) if piece.endswith((b"'", b'"')) else piece
+    yield rest
 
 
 def _after_comma(pieces: Iterator[bytes]) -> Iterator[bytes]:

@@ -6,10 +6,12 @@ decide, then the status; never the ``type``, in which the vendor's own pages dis
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from ..errors import (
     ApiError,
@@ -116,8 +118,10 @@ def find_refusal(body: Any) -> Refusal | None:
     """The error in a decoded JSON body, or None.
 
     Known shapes: ``{"error": {"message", "code"}}``, ``{"error": {"error_code"}}``, ``{"error": "text"}``, flat
-    ``{"error_code", "message"}`` and ``{"detail": ...}``.
+    ``{"error_code", "message"}``, ``{"detail": ...}``, ``{"errors": [...]}``, and a list of one of them (Google).
     """
+    if isinstance(body, list) and len(body) == 1:
+        body = body[0]
     if not isinstance(body, Mapping):
         return None
     refusal = _find(body)
@@ -133,8 +137,14 @@ def _find(body: Mapping[str, Any]) -> Refusal | None:
         return Refusal(message, _code(error) or _code(body), _names(error))
     if body.get("error_code"):
         return Refusal(str(body.get("message") or body.get("error_message") or "no message"), _code(body))
-    if "data" not in body and (body.get("detail") or body.get("message")):
-        return Refusal(_detail(body.get("detail")) or str(body.get("message")), _code(body))
+    title = body.get("title") if isinstance(body.get("status"), int) else None  # RFC 9457
+    said = body.get("message") or body.get("msg") or title
+    if body.get("data") is None and (body.get("detail") or said):
+        return Refusal(_detail(body.get("detail")) or str(said), _code(body) or _type(body.get("detail")))
+    complaints = body.get("errors")
+    if isinstance(complaints, list) and complaints and isinstance(complaints[0], Mapping):
+        first = complaints[0]
+        return Refusal(str(first.get("message") or first.get("detail") or first.get("title")), _code(first))
     return None
 
 
@@ -179,11 +189,13 @@ def error_for(status: int, headers: Mapping[str, str], body: bytes, content: Any
     who = "proxy" if by_proxy else "server"
     hint = None
     if 300 <= status < 400:
-        hint = "Redirects are not followed: set the base URL to where it leads."
+        hint = f"Redirects are not followed: set the base URL to where it leads{_target(headers)}."
+    elif status == 511:
+        hint = "The network wants a login first: open a page in a browser on this machine, and then run again."
     elif by_proxy:
         hint = PROXY_ADVICE
-    elif code in NOT_BEGUN:
-        hint = RateLimited.default_hint
+    elif code in NOT_BEGUN or kind is RateLimited:
+        hint = _pause(headers)
     elif advice:
         hint = advice.hint
         code = code if advice is FORBIDDEN and code else advice.code
@@ -197,6 +209,32 @@ def error_for(status: int, headers: Mapping[str, str], body: bytes, content: Any
         cost=cost,
         currency=metadata.cost_currency,
     )
+
+
+def _pause(headers: Mapping[str, str]) -> str:
+    """How long to wait, where the server says that, and it is long."""
+    seconds = headers.get("retry-after", "").strip()
+    if not re.fullmatch(r"\d{1,6}", seconds) or int(seconds) <= 60:
+        return RateLimited.default_hint
+    return f"The server asks to wait for {math.ceil(int(seconds) / 60)} minutes; then queue again."
+
+
+def _target(headers: Mapping[str, str]) -> str:
+    """Where a redirect leads, without what may be secret in it, and without the path of the endpoint."""
+    try:
+        parts = urlsplit(headers.get("location", ""))
+        where = parts.hostname and f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}"
+    except ValueError:
+        return ""
+    path = re.sub(r"/images/(generations|edits|variations)/?$", "", parts.path)
+    return f" ({where or ''}{path[:100]})" if (where or path) and path.isprintable() else ""
+
+
+def _type(detail: Any) -> str | None:
+    """What one of FastAPI's complaints is called, where that is a code that is known (fal)."""
+    entries = detail if isinstance(detail, list) else []
+    types = [str(entry.get("type")) for entry in entries if isinstance(entry, Mapping)]
+    return next((name for name in types if name.upper() in _BY_CODE), None)
 
 
 def _detail(detail: Any) -> str:
@@ -240,12 +278,18 @@ def _describe(headers: Mapping[str, str], body: bytes, content: Any) -> str:
     is_answer = isinstance(content, (Mapping, list)) and ("data" in content or _LINK.search(text))
     if text in ("", "{}") or is_answer:
         return "no explanation"
+    return web_page(headers, body) or _shorten(text)
+
+
+def web_page(headers: Mapping[str, str], body: bytes) -> str | None:
+    """What is to be said of a body that is a web page; None where it is none."""
+    text = body[:20_000].decode("utf-8", "replace")
     title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
     if title:
         return f"a web page titled {_shorten(title.group(1))!r}, which usually comes from a proxy in between"
     if "html" in headers.get("content-type", ""):
         return "a web page, which usually comes from a proxy in between"
-    return _shorten(text)
+    return None
 
 
 # Links to pictures need no key, and messages are shown, logged and shared.

@@ -14,11 +14,14 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, FiniteFloat, ValidationError, WrapValidator
 
 from ..errors import AnswerError, Charged, ConnectionFailed, DryRunCharged
+from .downloads import MAX_BYTES
+from .exchange import packing, unpack
 from .long_texts import TooMuch, decode_base64
 from .metadata import MAX_NAME, Text, or_none, read_metadata, request_id
-from .refusals import error_for, find_refusal
+from .refusals import error_for, find_refusal, web_page
 from .salvage import LISTS, TOO_MUCH, complete_members, has_too_many_parts, read_json
 from .shapes import (
+    bare_text,
     begins_as_picture,
     inside,
     is_address,
@@ -124,10 +127,11 @@ def read_answer(
             prompts.append(prompt[:MAX_PROMPT])
     beyond = len(answer.data or []) - looked_at
     refusal = find_refusal(content)
-    if not pictures and not refusal and 200 <= status < 300:
+    # Success has words, too.
+    if not pictures and not (refusal and content.get("error")) and 200 <= status < 300:
         unnamed = [entry for entry in unnamed_entries(content)[:MAX_ENTRIES] if _is_usable(entry)]
         if unnamed:
-            pictures, unusable = [_picture(entry) for entry in unnamed[:most]], []
+            pictures, unusable, refusal = [_picture(entry) for entry in unnamed[:most]], [], None
             looked_at, beyond = len(pictures), len(unnamed) - len(pictures)
     notes += unusable[:1]
     if len(unusable) > 1:
@@ -291,6 +295,9 @@ def _decode_or_salvage(headers: Mapping[str, str], body: bytes, broken: str | No
         cause = error
     if shaped and (shaped.is_whole or not (broken or shaped.content["data"])):
         return shaped.content, []
+    bare = None if shaped else bare_text(body)
+    if bare:
+        return {"data": [bare]}, [f"The answer did not arrive as it should ({broken})."] if broken else []
     content = shaped.content if shaped else complete_members(body)
     saved = content.get("data")
     if isinstance(saved, list) and saved:
@@ -320,7 +327,9 @@ def _decode_json(headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
 
 
 def _unreadable(headers: Mapping[str, str], body: bytes, cause: Exception | None) -> AnswerError:
-    what = "cut-off or broken JSON" if body[:10_000].lstrip()[:1] in (b"{", b"[") else "no JSON"
+    what = (
+        "cut-off or broken JSON" if body[:10_000].lstrip()[:1] in (b"{", b"[") else web_page(headers, body) or "no JSON"
+    )
     what = f"JSON of {TOO_MUCH}" if isinstance(cause, TooMuch) else what
     error = AnswerError(
         f"The server reported success with {what} ({len(body):,} bytes).",
@@ -343,13 +352,19 @@ def _picture(entry: Any) -> Picture:
         return Picture(svg_of(text), address)
     if text:
         try:
-            return Picture(decode_base64(text), address)
+            return Picture(_unpacked(decode_base64(text)), address)
         except binascii.Error:
             if not address:
                 raise
     if address:
         return Picture(url=address)
     raise ValueError("it has neither url nor b64_json")
+
+
+def _unpacked(content: bytes) -> bytes:
+    """``content`` without the gzip in which some write vector pictures (SVGZ)."""
+    unpacked, fault = unpack(content, packing("", content), MAX_BYTES)
+    return content if fault else unpacked
 
 
 def _reason(error: Exception) -> str:

@@ -86,12 +86,15 @@ def is_picture_file(text: str) -> bool:
 _SAMPLE = 2048
 """Letters of base64, a multiple of four: an SVG file may begin with an XML declaration and comments."""
 
+_BEGINNING = 2**14
+"""Bytes of a file that are looked at."""
+
 
 def is_svg_text(text: str) -> bool:
     """Whether a text is an SVG file, as it is, or in a data URL without base64."""
     if is_data_url(text) and "image/svg" in text[:100].lower():
         return ";base64" not in text[:100].lower().partition(",")[0]
-    return _begins_as_svg(text[:_SAMPLE].encode("utf-8", "replace"))
+    return _begins_as_svg(text[:_BEGINNING].encode("utf-8", "replace"))
 
 
 def svg_of(text: str) -> bytes:
@@ -100,9 +103,21 @@ def svg_of(text: str) -> bytes:
     return unquote_to_bytes(whole.partition(",")[2]) if is_data_url(whole) else whole.encode("utf-8")
 
 
+_SVG = re.compile(rb"<([\w.-]+:)?svg[\s>/]")
+_PROLOGUES = (b"<?xml", b"<!--", b"<!DOCTYPE svg")
+_WIDE = (b"\xff\xfe<\0", b"\xfe\xff\0<", b"<\0", b"\0<")
+"""As XML in UTF-16 begins."""
+
+
 def _begins_as_svg(body: bytes) -> bool:
-    start = body[:_SAMPLE].lstrip(b"\xef\xbb\xbf \t\r\n")
-    return start.startswith(b"<svg") or (start.startswith((b"<?xml", b"<!--", b"<!DOCTYPE svg")) and b"<svg" in start)
+    start = body[:_BEGINNING]
+    # Of wide characters all that are marks of XML are those of ASCII, beside a zero.
+    start = start.replace(b"\0", b"").lstrip(b"\xff\xfe") if start.startswith(_WIDE) else start
+    start = start.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if _SVG.match(start):
+        return True
+    # A page may hold drawings, too.
+    return start.startswith(_PROLOGUES) and _SVG.search(start) is not None and b"<html" not in start.lower()
 
 
 def without_blanks(body: bytes) -> bytes:
@@ -134,11 +149,32 @@ def read_shape(body: bytes) -> Shaped | None:
 
 
 def _from_json(body: bytes) -> Shaped | None:
-    content = _json(body) if body else None
+    content = unfolded(_json(body)) if body else None
     listed = entries(content)
     if isinstance(content, dict):
         return Shaped(content if listed is None else {**content, "data": listed})
     return None if listed is None else Shaped({"data": listed})
+
+
+def unfolded(content: Any) -> Any:
+    """What a text says that is JSON itself, as an answer, or a part of one, is by gateways that pack it twice."""
+    if not isinstance(content, str) or content[:1] not in ("{", "["):
+        return content
+    text = content.whole() if isinstance(content, LongText) else content
+    found = _json(text.encode("utf-8", "replace"))
+    return found if isinstance(found, (dict, list)) else content
+
+
+def bare_text(body: bytes) -> str | None:
+    """The picture that a body is without any JSON: its base64, data URL or address. None where it is none."""
+    start = body[:_SAMPLE].decode("utf-8", "replace").strip()
+    if (
+        start.startswith(("{", "[", "<"))
+        or not is_picture_text(start)
+        or (is_address(start) and len(start.split()) > 1)
+    ):
+        return None
+    return body.decode("utf-8", "replace").strip()
 
 
 _COMMENTS = re.compile(rb"\s*(:[^\r\n]*[\r\n]+\s*)+")

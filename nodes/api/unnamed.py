@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .long_texts import LongText, is_data_url
-from .shapes import is_address, is_picture_file
+from .shapes import is_address, is_picture_file, unfolded
 
 _MOST = 10_000
 """Parts of an answer that are looked at."""
@@ -56,6 +56,7 @@ def _entries(content: Any) -> Iterator[dict[str, str]]:
             seen.add(id(part))
             members = list(part.items()) if isinstance(part, Mapping) else [(around, value) for value in part]
             members = [(str(name), value) for name, value in members[:_MOST] if not _NOT_MADE.search(str(name))]
+            members = [(name, unfolded(value)) for name, value in members]
             if isinstance(part, Mapping):
                 # The texts of one object tell of one picture: its file, its address, or both.
                 texts = [(f"{around}.{name}", value) for name, value in members if isinstance(value, str)]

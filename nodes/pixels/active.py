@@ -30,8 +30,11 @@ def objection(data: bytes) -> str | None:
     ComfyUI's nodes read it as UTF-8, a browser in the encoding that it declares.
     """
     try:
-        data.decode("utf-8")
+        # A zero is in no XML but UTF-16, of which all that is ASCII passes for UTF-8 with zeros.
+        is_utf_8 = "\0" not in data.decode("utf-8")
     except UnicodeDecodeError:
+        is_utf_8 = False
+    if not is_utf_8:
         return "is not written in UTF-8, in which ComfyUI reads it"
     parser = expat.ParserCreate()
 

@@ -2,7 +2,8 @@
 
 It has wheels for Windows, macOS and Linux, needs no library of the system, and fetches nothing from a network. What it
 does not guard against is looked at before: sizes and layers for which there is no memory, elements inside each other by
-the hundred, and pictures of this machine's disk.
+the hundred, and pictures of this machine's disk. Nor does anything else in this process go on while it draws, the
+host's server among it: how long it would take is tried out on small drawings first.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import threading
+import time
 from collections.abc import Callable
 from xml.parsers import expat
 
@@ -28,6 +30,20 @@ MAX_LAYERS = 100
 
 _LAYERS = frozenset({"use", "mask", "pattern", "clipPath", "filter", "marker", "symbol"})
 
+MOST_SECONDS = 10.0
+"""Of drawing: as long everything stands still, Stop too."""
+
+_TRIED = (128, 64, 32, 16, 8, 4, 2)
+"""Parts of the side that are drawn to see how long the next one takes: the first ones take next to nothing."""
+
+_PIXELS, _MOST_GROWN = 4.0, 16.0
+"""How many times as long it takes: there are four times as many pixels, and filters look at the neighbours of each."""
+
+_MEASURABLE = 0.02
+"""Seconds below which nothing is told of how it grows."""
+
+_clock: Callable[[], float] = time.thread_time
+
 _STACK = 64 * 2**20
 """Bytes. With the 512 KiB that some systems give a thread, a depth of 30 was too much."""
 
@@ -39,8 +55,11 @@ _LOOKED_AT = 2**14
 # Each piece has one end only, and a name one beginning: what may be read in several ways is tried in all of them.
 _BEGINNING = re.compile(
     rb"(\xef\xbb\xbf)?\s*(<\?xml[^>]*>\s*|<!--([^-]|-(?!->))*-->\s*"
-    rb"|<!DOCTYPE\s+svg[^>[]*(\[([^\]]|\](?!\s*>))*\]\s*)?>\s*)*<svg[\s>/]"
+    rb"|<!DOCTYPE\s+[\w:.-]*svg[^>[]*(\[([^\]]|\](?!\s*>))*\]\s*)?>\s*)*<([\w.-]+:)?svg[\s>/]"
 )
+_END = re.compile(rb"(</([\w.-]+:)?svg\s*>|/>|-->)\Z")
+_WIDE = (b"\xff\xfe", b"\xfe\xff", b"<\0", b"\0<")
+"""As texts in UTF-16 begin, with a mark that says so or with the first sign of XML."""
 # Of the alphabet of names, with any prefix: an address that is neither inside the file nor in itself.
 _OUTSIDE = re.compile(r"""(?<![\w.-])([\w.-]*:?href\s*=\s*)("(?!#|data:)[^"]*"|'(?!#|data:)[^']*')""")
 # Bytes that stand for characters, all that are marks of XML among them as in ASCII.
@@ -50,14 +69,16 @@ _LENGTH = re.compile(r"\s*([0-9]*\.?[0-9]+(?:[eE][+-]?\d+)?)\s*(px)?\s*")
 
 def is_svg(data: bytes) -> bool:
     """Whether ``data`` begins as an SVG file does."""
-    return _BEGINNING.match(data[:_LOOKED_AT]) is not None
+    start = data[:_LOOKED_AT]
+    return _BEGINNING.match(_in_utf8(start, "replace") if start.startswith(_WIDE) else start) is not None
 
 
 def damage(data: bytes) -> str | None:
     """What is wrong with an SVG file, in a few words; None where nothing is."""
-    if not data.rstrip(b"\0 \t\r\n").endswith((b"</svg>", b"/>", b"-->")):
-        return "its end is missing"
     try:
+        end = _in_utf8(data) if data.startswith(_WIDE) else data
+        if not _END.search(end[-_LOOKED_AT:].rstrip(b"\0 \t\r\n")):
+            return "its end is missing"
         _text(data)
         _look_at(data)
     except DecoderFault:
@@ -87,17 +108,47 @@ def draw(data: bytes) -> bytes:
     import resvg_py
 
     # Both sides: it fits the picture into them, however long the one and short the other is.
-    def render() -> bytes:
-        return bytes(resvg_py.svg_to_bytes(svg_string=text, width=side, height=side, dpi=96.0))
+    def render(size: int, skip_system_fonts: bool = False) -> bytes:
+        return bytes(
+            resvg_py.svg_to_bytes(
+                svg_string=text, width=size, height=size, dpi=96.0, skip_system_fonts=skip_system_fonts
+            )
+        )
+
+    def render_in_time() -> bytes:
+        # Whoever looks for the fonts each time takes longer over that than over the drawing.
+        _check_time(side, lambda size: render(size, skip_system_fonts=True))
+        return render(side)
 
     try:
-        return _on_a_large_stack(render)
+        return _on_a_large_stack(render_in_time)
     except ValueError as error:
         raise _not_drawn(str(error)) from error
 
 
+def _check_time(side: int, render: Callable[[int], bytes]) -> None:
+    """Raise DecoderFault where the picture would take too long, by what smaller ones take, and how that grows."""
+    before = 0.0
+    for part in _TRIED:
+        began = _clock()
+        render(max(1, side // part))
+        took = _clock() - began
+        grown = took / before if before > _MEASURABLE else _PIXELS
+        before = took
+        if took * min(max(grown, _PIXELS), _MOST_GROWN) > MOST_SECONDS:
+            raise _not_drawn(f"it would take longer than {MOST_SECONDS:.0f} s, and keep ComfyUI from all else")
+
+
+def _in_utf8(wide: bytes, errors: str = "strict") -> bytes:
+    """Raises UnicodeDecodeError."""
+    encoding = "utf-16-be" if wide[:2] in (b"\xfe\xff", b"\0<") else "utf-16-le"
+    return wide.decode(encoding, errors).removeprefix("\ufeff").encode("utf-8", "replace")
+
+
 def _text(data: bytes) -> str:
     """Raises UnicodeDecodeError."""
+    if data.startswith(_WIDE):
+        return _in_utf8(data).decode("utf-8")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -106,11 +157,12 @@ def _text(data: bytes) -> str:
         return data.decode("latin-1")
 
 
-def _not_drawn(reason: str) -> DecoderFault:
+def _not_drawn(reason: str, *, or_handed_on: bool = True) -> DecoderFault:
+    other = ", or write its name into Get SVG" if or_handed_on else ""
     return DecoderFault(
         f"The vector picture (SVG) came whole, but cannot be drawn here: {reason}.",
         code="SVG_NOT_DRAWN",
-        hint="Open its file with another program, or write its name into Get SVG.",
+        hint=f"Open its file with another program{other}.",
     )
 
 
@@ -137,7 +189,7 @@ def _look_at(data: bytes) -> tuple[int, int]:
         depth -= 1
 
     def refuse(*_: object) -> None:
-        raise _not_drawn("it declares entities or attributes of its own")
+        raise _not_drawn("it declares entities or attributes of its own", or_handed_on=False)  # by Get SVG neither
 
     parser = expat.ParserCreate()
     parser.StartElementHandler, parser.EndElementHandler = begin, end
@@ -174,6 +226,6 @@ def _on_a_large_stack(render: Callable[[], bytes]) -> bytes:
     (found,) = outcome
     if isinstance(found, bytes):
         return found
-    if isinstance(found, ValueError):
+    if isinstance(found, (ValueError, DecoderFault)):
         raise found
     raise RuntimeError(f"resvg failed ({type(found).__name__}: {found})") from found

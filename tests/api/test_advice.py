@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nodes import errors
-from nodes.api import Reply, error_for
+from nodes.api import Picture, Reply, error_for, read_answer
 from nodes.api.retries import refused_for_now
 from nodes.errors import ApiError, AuthenticationFailed, Charged, InsufficientBalance, ModelUnavailable
 
@@ -72,6 +72,80 @@ def test_a_refusal_is_told_by_what_it_says(
     told = error_for(status, {}, body({"error": content}))
     assert (type(told), told.code, told.charged) == (kind, code, Charged.NO)
     assert says in told.hint and "mistyped" not in told.hint
+
+
+FLAGGED = {"loc": ["body", "prompt"], "msg": "It was stopped.", "type": "content_policy_violation"}
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "kind", "says"),
+    [
+        (
+            403,
+            {"code": 30001, "message": "Sorry, your account balance is insufficient", "data": None},
+            EMPTY,
+            "balance",
+        ),
+        (403, {"detail": "User is locked. Reason: Exhausted balance."}, EMPTY, "billing"),
+        (403, {"code": "no permission", "error": "Your team has used all available credits."}, EMPTY, "billing"),
+        (403, {"error": error("user quota is not enough", "insufficient_user_quota")}, EMPTY, "billing"),
+        (
+            402,
+            {"title": "Insufficient credit", "detail": "You have insufficient credit.", "status": 402},
+            EMPTY,
+            "billing",
+        ),
+        (422, {"detail": [FLAGGED]}, BLOCKED, "Rephrase"),
+        (422, {"error": error("NSFW content detected")}, BLOCKED, "Rephrase"),
+        (403, {"error": error('Your input was flagged for "violence".')}, BLOCKED, "Rephrase"),
+        (400, {"code": "x", "error": "Generated image rejected by content moderation."}, BLOCKED, "Rephrase"),
+        (404, {"error": error("No endpoints found matching your data policy.")}, UNAVAILABLE, "Privacy"),
+        (400, [{"error": error("API key not valid. Please pass a valid API key.")}], DENIED, "Check the API key"),
+        (403, {"error": error("Your API key was reported as leaked.")}, DENIED, "Check the API key"),
+        (400, {"error": error("api-version query parameter is required")}, errors.NotFound, "/openai/v1"),
+        (400, {"errors": [{"title": "Bad", "detail": "prompt too long"}]}, errors.InvalidRequest, "prompt too long."),
+        (422, {"type": "about:blank", "title": "n must be 1", "status": 422}, errors.InvalidRequest, "n must be 1."),
+    ],
+)
+def test_each_gateway_has_its_own_way_to_say_it(status: int, content: Any, kind: type[ApiError], says: str) -> None:
+    refusal = error_for(status, {}, body(content))
+    assert type(refusal) is kind and refusal.charged is Charged.NO and says in f"{refusal.message} {refusal.hint}"
+
+
+def test_a_web_server_that_wants_https_says_so_on_a_page() -> None:
+    page = b"<html><head><title>400 The plain HTTP request was sent to HTTPS port</title></head></html>"
+    assert "https://" in error_for(400, {"content-type": "text/html"}, page).hint
+
+
+def test_a_network_that_wants_a_login_is_no_fault_of_the_server() -> None:
+    assert "login" in error_for(511, {}, b"<title>Welcome</title>").hint
+
+
+@pytest.mark.parametrize(
+    ("location", "told"),
+    [
+        ("https://api.example.com/v1/images/generations?key=secret", "(https://api.example.com/v1)"),
+        ("http://u:secret@10.0.0.1:8080/login", "(http://10.0.0.1:8080/login)"),
+        ("/v2/images/edits", "(/v2)"),
+        ("http://[", ""),
+        ("", ""),
+    ],
+)
+def test_a_redirect_says_where_it_leads_and_nothing_secret(location: str, told: str) -> None:
+    hint = error_for(307, {"location": location}, b"").hint
+    assert told in hint and "secret" not in hint and ("(" in hint) is bool(told)
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"), [("3600", "60 minutes"), ("61", "2 minutes"), ("5", "a little"), ("x", "a little")]
+)
+def test_a_long_pause_is_told(asked: str, told: str) -> None:
+    assert told in error_for(429, {"retry-after": asked}, b"{}").hint
+
+
+def test_words_of_success_hide_no_picture() -> None:
+    answer = read_answer(200, {}, body({"code": 0, "msg": "ok", "data": None, "made": {"picture_url": "https://m/1"}}))
+    assert (answer.pictures, answer.notes) == ((Picture(url="https://m/1"),), ())
 
 
 @pytest.mark.parametrize("content", [error(QUOTA, "insufficient_quota"), error(BUDGET, "429")])

@@ -183,3 +183,14 @@ def test_a_key_that_travels_in_clear_is_warned_of_once(
     for _ in range(2):
         Client(Server(base_url, key))
     assert [SECRET in record.message for record in caplog.records if "in clear" in record.message] == [False] * warned
+
+
+@pytest.mark.parametrize(
+    "pasted", ['"{}"', "'{}'", " {}\n", "Bearer {}", "Authorization: bearer {}", "\u200b{}\u2060", '"Bearer {}"']
+)
+def test_a_key_is_read_however_it_was_copied(pasted: str, tmp_path: Path) -> None:
+    environ = {"LUMENFALL_BASE_URL": "https://api.example.com/v1", "LUMENFALL_API_KEY": pasted.format("sk-abc")}
+    assert resolve_server(environ, tmp_path).api_key == "sk-abc"
+    del environ["LUMENFALL_API_KEY"], environ["LUMENFALL_BASE_URL"]
+    (tmp_path / "settings.json").write_text(json.dumps({"api_key": pasted.format("sk-abc")}), encoding="utf-8")
+    assert resolve_server(environ, tmp_path).api_key == "sk-abc"

@@ -14,7 +14,7 @@ from nodes.api import Server, downloads, read_answer
 from nodes.api.downloads import Partial
 from nodes.errors import Charged, DownloadError
 from nodes.headless.sandbox import Sandbox
-from tests.api.conftest import Answer, odd_server, send, using
+from tests.api.conftest import Answer, OddServer, odd_server, send, using
 
 KEY = "lmnfl_id.secret"
 LUMENFALL = Server("https://api.lumenfall.ai/openai/v1", KEY)
@@ -272,6 +272,69 @@ def test_a_picture_that_comes_compressed_is_unpacked(tmp_path: Path, headers: di
     with odd_server(lambda _: (200, headers, gzip.compress(b"picture"))) as odd:
         assert fetch(Server(f"{odd.url}/v1"), "/1.png", tmp_path / "1.part") == b"picture"
         assert odd.seen[0][2]["accept-encoding"] == "identity"
+
+
+# Whom a link may tell the key
+
+
+def keys(odd: OddServer) -> list[str | None]:
+    return [headers.get("authorization") for _, _, headers in odd.seen]
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_link_of_the_server_itself_gets_the_key_where_it_is_refused_without(tmp_path: Path, status: int) -> None:
+    def answer(_: str) -> Answer:
+        return (200, {}, b"picture") if keys(odd)[-1] else (status, {}, b"who are you?")
+
+    with odd_server(answer) as odd:
+        assert fetch(Server(f"{odd.url}/v1", KEY), "/files/1.png", tmp_path / "1.part") == b"picture"
+        assert keys(odd) == [None, f"Bearer {KEY}"]
+
+
+def test_a_key_that_is_refused_is_not_tried_again(tmp_path: Path) -> None:
+    with odd_server(lambda _: (401, {}, b"no")) as odd:
+        with pytest.raises(DownloadError, match="401"):
+            fetch(Server(f"{odd.url}/v1", KEY), "/files/1.png", tmp_path / "1.part")
+        assert keys(odd) == [None, f"Bearer {KEY}"]
+
+
+@pytest.mark.parametrize("is_led_on", [False, True])
+def test_nobody_else_gets_it_and_no_link_that_others_lead_to(tmp_path: Path, is_led_on: bool) -> None:
+    with odd_server(lambda _: (401, {}, b"who are you?")) as other:
+
+        def answer(path: str) -> Answer:
+            if path == "/v1/1.png" and keys(odd)[-1] is None:
+                return 401, {}, b"who are you?"
+            return 302, {"location": "/2.png" if path == "/v1/1.png" else f"{other.url}/3.png"}, b""
+
+        with odd_server(answer) as odd:
+            link = "1.png" if is_led_on else f"{other.url}/1.png"
+            with pytest.raises(DownloadError, match="401"):
+                fetch(Server(f"{odd.url}/v1", KEY), link, tmp_path / "1.part")
+            assert keys(odd) == ([None, f"Bearer {KEY}", None] if is_led_on else [])
+            assert keys(other) == [None]
+
+
+def test_a_picture_that_is_not_made_yet_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Clock(monkeypatch)
+
+    def answer(_: str) -> Answer:
+        return (202, {}, b"soon") if len(odd.seen) < 3 else (200, {}, b"picture")
+
+    with odd_server(answer) as odd:
+        got = using(Server(odd.url), lambda opened: opened.download("/1", tmp_path / "1.part", patient=lambda: True))
+        assert got == b"picture" and len(odd.seen) == 3
+
+
+def test_a_part_that_is_the_whole_is_taken(tmp_path: Path) -> None:
+    with odd_server(lambda _: (206, {}, b"picture")) as odd:
+        assert fetch(Server(odd.url), "/1.png", tmp_path / "1.part") == b"picture"
+
+
+@pytest.mark.parametrize("link", ["/files/\n  1.png", "</files/1.png>"])
+def test_what_a_link_was_written_with_is_left_out(tmp_path: Path, link: str) -> None:
+    with odd_server(lambda path: (200, {}, b"picture") if path == "/files/1.png" else (400, {}, b"")) as odd:
+        assert fetch(Server(odd.url), link.replace(" ", ""), tmp_path / "1.part") == b"picture"
 
 
 # Where a link may lead

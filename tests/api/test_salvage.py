@@ -79,6 +79,8 @@ def test_paid_answers_are_asked_for_uncompressed() -> None:
     ("encoding", "packed"),
     [
         ("gzip", GZIP),
+        ("gzip", gzip.compress(JSON[:9]) + gzip.compress(JSON[9:])),
+        ("", gzip.compress(JSON[:9]) + gzip.compress(JSON[9:])),
         ("x-gzip", GZIP),
         ("GZIP", GZIP + b"\0\0"),
         ("deflate", ZLIB),

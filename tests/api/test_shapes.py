@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 from typing import Any
 from urllib.parse import quote
@@ -63,6 +64,76 @@ LINKED = Picture(url="https://media/1")
 def test_a_picture_is_read_wherever_a_gateway_puts_it(content: Any, picture: Picture) -> None:
     answer = read_answer(200, {}, body(content))
     assert (answer.pictures, answer.entries, answer.beyond, answer.notes) == ((picture,), 1, 0, ())
+
+
+ESCAPED = PNG.replace("+", "%2B").replace("/", "%2F").replace("=", "%3D")
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        f"data:image/png;base64,{ESCAPED}",
+        ESCAPED,
+        repr(PNG.encode()),
+        f'"{PNG}"',
+        f"base64,{PNG}",
+        f"\u200b{PNG}",
+        gzip.compress(MADE.content or b""),
+    ],
+)
+def test_base64_is_read_however_it_was_put_into_a_text(written: str | bytes) -> None:
+    text = base64.b64encode(written).decode() if isinstance(written, bytes) else written
+    assert read_answer(200, {}, body({"data": [{"b64_json": text}]})).pictures == (MADE,)
+
+
+@pytest.mark.parametrize("size", [64, 3_000_000])
+def test_escapes_in_base64_are_read_over_the_ends_of_pieces(size: int) -> None:
+    picture = b"\x89PNG\r\n\x1a\n" + b"\xfb\xff" * size
+    text = "data:image/png;base64," + base64.b64encode(picture).decode().replace("/", "%2F").replace("=", "%3D")
+    assert read_answer(200, {}, body({"data": [{"url": text}]})).pictures == (Picture(content=picture),)
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        body(json.dumps({"data": [{"b64_json": PNG}]})),
+        body({"data": json.dumps([{"b64_json": PNG}])}),
+        body({"statusCode": 200, "body": json.dumps({"data": [{"b64_json": PNG}]})}),
+        PNG.encode(),
+        f"data:image/png;base64,{PNG}\n".encode(),
+    ],
+)
+def test_an_answer_is_read_that_was_packed_twice_or_not_at_all(packed: bytes) -> None:
+    answer = read_answer(200, {}, packed)
+    assert (answer.pictures, answer.notes) == ((MADE,), ())
+
+
+@pytest.mark.parametrize("text", [b"https://docs.example.com is where to look", b"OK", b"bm90IGEgcGljdHVyZQ=="])
+def test_a_text_that_is_no_picture_is_none(text: bytes) -> None:
+    with pytest.raises(LumenfallError, match="no JSON"):
+        read_answer(200, {}, text)
+
+
+SVG = '<svg xmlns="http://www.w3.org/2000/svg"/>'
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        ("\ufeff" + SVG).encode("utf-16-le"),
+        SVG.encode("utf-16-be"),
+        f"<!--{'x' * 9000}-->{SVG}".encode(),
+        b'<s:svg xmlns:s="http://www.w3.org/2000/svg"/>',
+    ],
+)
+def test_a_vector_picture_is_an_answer_as_it_is(file: bytes) -> None:
+    assert read_answer(200, {}, file).pictures == (Picture(content=file),)
+
+
+def test_a_page_that_holds_a_drawing_is_no_picture_and_is_named() -> None:
+    page = f"<!-- a page --><html><head><title>Welcome to the hotel</title></head>{SVG}</html>".encode()
+    with pytest.raises(LumenfallError, match="a web page titled 'Welcome to the hotel'"):
+        read_answer(200, {"content-type": "text/html"}, page)
 
 
 def test_of_a_flood_without_names_no_more_is_taken_than_may_be_wanted() -> None:

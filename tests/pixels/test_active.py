@@ -90,3 +90,9 @@ def test_a_file_without_end_is_not_waited_for(declared: str, content: str) -> No
 )
 def test_what_save_svg_could_not_read_is_not_either(content: bytes, reason: str) -> None:
     assert reason in (objection(content) or "")
+
+
+@pytest.mark.parametrize("mark", ["\ufeff", ""])
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_is_not_what_comfyui_reads(encoding: str, mark: str) -> None:
+    assert "UTF-8" in str(objection((mark + svg().decode()).encode(encoding)))

@@ -7,11 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import resvg_py
 import torch
 from PIL import Image
 
 from nodes.errors import AnswerError, DecoderFault
-from nodes.pixels import decode, sniff, vectors
+from nodes.pixels import active, decode, sniff, vectors
 from nodes.pixels.codec import ImageFormat
 
 NAMESPACE = 'xmlns="http://www.w3.org/2000/svg"'
@@ -27,6 +28,7 @@ def svg(attributes: str = 'width="20" height="10"', content: str = RED) -> bytes
     [
         (b"", True),
         (b'\xef\xbb\xbf<?xml version="1.0"?>\n<!-- Generator: -->\n<!DOCTYPE svg PUBLIC "-//W3C//DTD">\n', True),
+        (b"<!--" + b"x" * 9000 + b"-->", True),
         (b"<!DOCTYPE html><html><body>", False),
         (b"Sorry: ", False),
     ],
@@ -82,6 +84,56 @@ def test_it_is_read_in_the_encoding_that_it_declares(encoding: str) -> None:
     assert decode(text.encode(encoding))[0, 5, 5, 0] == 1
 
 
+@pytest.mark.parametrize(("encoding", "mark"), [("utf-16-le", "\ufeff"), ("utf-16-be", "\ufeff"), ("utf-16-le", "")])
+@pytest.mark.parametrize("declared", ["", '<?xml version="1.0" encoding="UTF-16"?>'])
+def test_nor_does_utf_16_keep_it_from_being_drawn(encoding: str, mark: str, declared: str) -> None:
+    content = (mark + declared + svg().decode()).encode(encoding)
+    assert sniff(content) is ImageFormat.SVG and decode(content)[0, 5, 5, 0] == 1
+    with pytest.raises(AnswerError, match="damaged or incomplete"):
+        decode(content[:-12])
+
+
+def test_its_elements_may_have_a_prefix() -> None:
+    content = svg().replace(b"<", b"<s:").replace(b"<s:/", b"</s:").replace(b"xmlns", b"xmlns:s")
+    assert decode(content)[0, 5, 5, 0] == 1
+
+
+def test_what_would_keep_the_host_from_all_else_is_not_drawn_in_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[int] = []
+    draw = resvg_py.svg_to_bytes
+    monkeypatch.setattr(resvg_py, "svg_to_bytes", lambda **given: drawn.append(given["width"]) or draw(**given))
+    moments = iter(range(100))  # a second each, however small
+    monkeypatch.setattr(vectors, "_clock", lambda: float(next(moments)))
+    monkeypatch.setattr(vectors, "MOST_SECONDS", 3.0)
+    with pytest.raises(DecoderFault, match="longer than 3 s") as caught:
+        decode(svg())
+    assert caught.value.code == "SVG_NOT_DRAWN" and drawn == [8]
+    monkeypatch.setattr(vectors, "MOST_SECONDS", 5.0)
+    assert decode(svg()).shape[2] == drawn[-1] == 1024
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        svg(
+            content='<filter id="f"><feTurbulence baseFrequency="9" numOctaves="2000"/></filter>'
+            '<rect width="20" height="10" filter="url(#f)"/>'
+        ),
+        svg(
+            content='<filter id="f"><feMorphology operator="dilate" radius="99"/></filter>'
+            '<rect width="20" height="10" filter="url(#f)"/>'
+        ),
+        svg(content='<g opacity=".9"><rect width="20" height="10"/></g>' * 20_000),
+    ],
+)
+def test_a_small_file_that_takes_minutes_is_told_by_small_drawings(
+    content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vectors, "MOST_SECONDS", 0.5)
+    with pytest.raises(DecoderFault, match="longer than"):
+        decode(content)
+
+
 def test_no_file_of_this_machine_is_drawn(tmp_path: Path) -> None:
     secret = tmp_path / "secret.png"
     Image.new("RGB", (8, 8), "red").save(secret)
@@ -108,6 +160,8 @@ def test_what_is_whole_but_not_drawn_is_no_damage(content: bytes) -> None:
     with pytest.raises(DecoderFault) as caught:
         decode(content)
     assert caught.value.code == "SVG_NOT_DRAWN"
+    # Get SVG is named where it helps.
+    assert ("Get SVG" in caught.value.hint) is (active.objection(content) is None)
 
 
 @pytest.mark.parametrize(
