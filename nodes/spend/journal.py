@@ -27,7 +27,7 @@ from .database import Database, open_database
 from .files import Files
 from .locks import KeyLock, key_lock
 from .records import Records
-from .rows import are_finished, behind, enter, is_shared, known_finished, read_calls
+from .rows import are_finished, behind, enter, enter_each, is_shared, known_finished, read_calls
 from .sums import QUARTER, are_behind, follow, unpriced_since
 
 if TYPE_CHECKING:
@@ -107,18 +107,12 @@ class Journal:
                 follow(connection)
                 if is_older:
                     self._enter_finished(connection)
-                _enter_each(connection, missed)
+                enter_each(connection, missed)
         database.has_caught_up = True
         for call in records:
             if not call.is_open:
                 self._put_away(call)
         return database
-
-    def _open_for_calls(self) -> Database:
-        """As :meth:`open`; the sums may be behind, which :meth:`begin` sees to."""
-        database = self._database()
-        is_whole = database.has_caught_up and next(self.records.left_behind(), None) is None
-        return database if is_whole else self.open()
 
     def _database(self) -> Database:
         try:
@@ -138,6 +132,7 @@ class Journal:
         """
         newest = self.records.newest()
         if newest and are_finished(connection, newest):
+            self.records.keep_newest(newest, ())  # each process has left one
             return
         if newest:
             # Laid over the one that was in use, it may be neither.
@@ -162,7 +157,7 @@ class Journal:
         except (OSError, ValueError, TypeError, AttributeError):
             log.warning("%s cannot be read", self._limits.name)
         calls = [replace(call, delivered_at=call.used_at) for call in finished]
-        _enter_each(connection, sorted([*calls, *self.records.unfinished()], key=lambda call: call.sent_at))
+        enter_each(connection, sorted([*calls, *self.records.unfinished()], key=lambda call: call.sent_at))
 
     def _put_away(self, call: Call) -> None:
         """The database knows that ``call`` is finished."""
@@ -176,7 +171,7 @@ class Journal:
     def lock(self, *keys: str) -> KeyLock:
         """The lock of ``keys``, to be held from looking one up until its call is finished. Raises StoreError."""
         try:
-            return key_lock(self._open_for_calls(), self.folder / "locks", *keys)
+            return key_lock(self.open(), self.folder / "locks", *keys)
         except OSError as error:
             raise self._unwritable(error.strerror or str(error)) from error
 
@@ -393,14 +388,3 @@ def _deliver() -> Update:
     now: Any = sa.bindparam("now", type_=sa.Float)
     values = {"delivered_at": sa.func.coalesce(calls.c.delivered_at, now), "used_at": now}
     return sa.update(calls).where(calls.c.id == sa.bindparam("of_call")).values(values)
-
-
-def _enter_each(connection: Connection, calls: Iterable[Call]) -> None:
-    """Enter what can be entered: one odd record must not stand in the way of the others."""
-    for call in calls:
-        try:
-            with connection.begin_nested():
-                enter(connection, call)
-        except Exception as error:
-            # Its text would be the statement, with all that was asked for.
-            log.warning("The record of call %s cannot be entered (%s)", call.id, type(error).__name__)

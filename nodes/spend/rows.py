@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection, Select
 
     from .database import Database
+
+log = logging.getLogger(__name__)
 
 _ORDER = list(State)
 
@@ -57,15 +60,20 @@ def known_finished(connection: Connection) -> set[str]:
 
 def are_finished(connection: Connection, call_ids: Sequence[str]) -> bool:
     """Whether all these calls are known, and nothing is to be done for them any more."""
+    if not call_ids:
+        return True
+    return bool(connection.execute(_finished(), {"call_ids": call_ids}).scalar() == len(call_ids))
+
+
+@cache
+def _finished() -> Any:
     import sqlalchemy as sa
 
     from .tables import calls
 
-    if not call_ids:
-        return True
     is_open = calls.c.state.in_([state.value for state in OPEN])
-    query = sa.select(sa.func.count()).select_from(calls).where(calls.c.id.in_(call_ids), ~is_open)
-    return bool(connection.execute(query).scalar() == len(call_ids))
+    call_ids: Any = sa.bindparam("call_ids", expanding=True)
+    return sa.select(sa.func.count()).select_from(calls).where(calls.c.id.in_(call_ids), ~is_open)
 
 
 def enter(connection: Connection, call: Call) -> None:
@@ -94,6 +102,17 @@ def enter(connection: Connection, call: Call) -> None:
         connection.execute(do.insert_pictures, [{"call_id": call.id, **asdict(each)} for each in call.pictures])
     before = {} if row is None else shares({**row}, row["stored"])
     book(connection, before, shares(columns, len(call.pictures)))
+
+
+def enter_each(connection: Connection, calls: Iterable[Call]) -> None:
+    """Enter what can be entered: one odd record must not stand in the way of the others."""
+    for call in calls:
+        try:
+            with connection.begin_nested():
+                enter(connection, call)
+        except Exception as error:
+            # Its text would be the statement, with all that was asked for.
+            log.warning("The record of call %s cannot be entered (%s)", call.id, type(error).__name__)
 
 
 @dataclass(frozen=True)

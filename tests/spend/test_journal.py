@@ -16,7 +16,7 @@ import pytest
 import sqlalchemy as sa
 
 from nodes.errors import BudgetExceeded, Charged, StoreError
-from nodes.spend import Call, Caller, Journal, Limits, State, database, entries, nanos
+from nodes.spend import Call, Caller, Journal, Limits, State, database, entries, nanos, records
 from nodes.spend.rows import enter
 
 KEY = "ab" * 32
@@ -93,6 +93,16 @@ def test_nor_is_anything_forgotten_where_a_backup_of_all_is_laid_over_the_folder
         (found,) = journal.equal(call.key)
         assert (found.state, found.cost, found.pictures) == (State.DONE, call.cost, call.pictures)
     assert sum(entry.cost or 0 for entry in entries(journal, None)) == nanos(0.08)
+
+
+def test_what_processes_have_put_away_last_does_not_add_up(
+    journal: Journal, reopened: Callable[[], Journal], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        call = done(journal, begun(journal, f"{number:064}"), bytes([number]))
+        monkeypatch.setattr(records, "_noted", {})  # as in the next process
+        reopened().open()
+    assert journal.records.newest() == [call.id]
 
 
 def test_a_database_that_knows_what_came_last_is_not_compared(
