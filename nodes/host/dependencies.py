@@ -30,13 +30,22 @@ MINIMUMS = {
 torch is ComfyUI's.
 """
 
+PYTHON = (3, 10)
+"""ComfyUI installs packs without looking at what pyproject.toml says of it, and ran on 3.9 when 0.3.64 was new."""
+
 ABSENT = "(not installed)"
 
 _MODULES = {"Pillow": "PIL", "SQLAlchemy": "sqlalchemy"}
 
 
 def require() -> None:
-    """Raise OldDependency where a package is missing or too old, for all of them at once."""
+    """Raise OldDependency where Python is too old, or packages are missing or too old, all of them at once."""
+    if sys.version_info < PYTHON:
+        wanted = ".".join(map(str, PYTHON))
+        raise OldDependency(
+            f"Python {'.'.join(map(str, sys.version_info[:3]))} is too old for this pack.",
+            hint=f"Run ComfyUI with Python {wanted} or newer.",
+        )
     old = lacking()
     if old:
         wanted = " ".join(f'"{name}>={MINIMUMS[name]}"' for name in old)

@@ -83,6 +83,21 @@ def test_versions_are_compared_by_number(
     assert ("Pillow" in dependencies.lacking()) is is_old
 
 
+def test_an_old_python_is_named_in_place_of_what_it_cannot_read(caplog: pytest.LogCaptureFixture) -> None:
+    """Its SyntaxError would be all that ComfyUI shows."""
+    with (
+        pytest.MonkeyPatch.context() as old,
+        pytest.raises(OldDependency, match=r"Python 3\.9\.18 is too old") as caught,
+    ):
+        old.setattr(sys, "version_info", (3, 9, 18, "final", 0))
+        dependencies.tell()
+        with dependencies.blamed():
+            raise SyntaxError("invalid syntax")
+    assert "Python 3.10 or newer" in caught.value.hint and "Python 3.9.18 is too old" in caplog.text
+    wanted = ".".join(map(str, dependencies.PYTHON))
+    assert f'requires-python = ">={wanted}"' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+
+
 LOADER = """
 import importlib.util, sys
 spec = importlib.util.spec_from_file_location("pack", {path!r}, submodule_search_locations=[{folder!r}])
