@@ -67,17 +67,31 @@ def tell() -> None:
 
 @contextlib.contextmanager
 def blamed() -> Iterator[None]:
-    """Where the block cannot import what it wants, and a package is lacking, raise OldDependency in its place: a host
-    shows the last line of what a pack fails with.
+    """Where the block cannot import what it wants, and a package is lacking or broken, raise OldDependency instead:
+    a host shows the last line of what a pack fails with.
     """
     try:
         yield
-    except Exception:
+    except Exception as error:
         try:
             require()
         except OldDependency as reason:
             raise reason from None
-        raise
+        broken = _package_of(error)
+        if broken is None:
+            raise
+        raise OldDependency(
+            f"The package {broken} cannot be used as it is installed ({error}).",
+            # Of what seems to be there, pip installs nothing without being told to.
+            hint=f'Run pip install --force-reinstall "{broken}>={MINIMUMS[broken]}" in ComfyUI\'s Python, then start '
+            "ComfyUI again.",
+        ) from error
+
+
+def _package_of(error: Exception) -> str | None:
+    """Which of the packages an import failed in, as one does of which an upgrade that broke off has left half."""
+    module = (error.name or "").partition(".")[0] if isinstance(error, ImportError) else ""
+    return next((name for name in MINIMUMS if module == _MODULES.get(name, name)), None)
 
 
 @cache

@@ -144,6 +144,15 @@ def test_what_keeps_them_from_loading_is_said_first(tmp_path: Path) -> None:
     assert done.returncode and f'pip install -U "tenacity>={MINIMUMS["tenacity"]}"' in done.stderr
 
 
+def test_a_package_that_is_there_in_part_is_installed_anew(tmp_path: Path) -> None:
+    """As an upgrade leaves it that broke off: pip calls it installed, and would do nothing."""
+    (tmp_path / "tenacity").mkdir()
+    (tmp_path / "tenacity" / "__init__.py").write_text("from .retry import retry_base")
+    done = load(tmp_path, missing="")
+    advice = f'pip install --force-reinstall "tenacity>={MINIMUMS["tenacity"]}"'
+    assert done.returncode and "tenacity cannot be used as it is installed" in done.stderr and advice in done.stderr
+
+
 def old_pydantic(folder: Path) -> None:
     (folder / "pydantic").mkdir()
     (folder / "pydantic" / "__init__.py").write_text('__version__ = "1.10.13"\nclass BaseModel: pass\n')
