@@ -80,11 +80,11 @@ def blamed() -> Iterator[None]:
         broken = _package_of(error)
         if broken is None:
             raise
+        wanted = f'"{broken}>={MINIMUMS[broken]}"'
         raise OldDependency(
             f"The package {broken} cannot be used as it is installed ({error}).",
             # Of what seems to be there, pip installs nothing without being told to.
-            hint=f'Run pip install --force-reinstall "{broken}>={MINIMUMS[broken]}" in ComfyUI\'s Python, then start '
-            "ComfyUI again.",
+            hint=f"Run pip install --force-reinstall {wanted} in ComfyUI's Python, then start ComfyUI again.",
         ) from error
 
 
