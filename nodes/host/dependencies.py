@@ -30,13 +30,22 @@ MINIMUMS = {
 torch is ComfyUI's.
 """
 
+PYTHON = (3, 10)
+"""ComfyUI installs packs without looking at what pyproject.toml says of it, and ran on 3.9 when 0.3.64 was new."""
+
 ABSENT = "(not installed)"
 
 _MODULES = {"Pillow": "PIL", "SQLAlchemy": "sqlalchemy"}
 
 
 def require() -> None:
-    """Raise OldDependency where a package is missing or too old, for all of them at once."""
+    """Raise OldDependency where Python is too old, or packages are missing or too old, all of them at once."""
+    if sys.version_info < PYTHON:
+        wanted = ".".join(map(str, PYTHON))
+        raise OldDependency(
+            f"Python {'.'.join(map(str, sys.version_info[:3]))} is too old for this pack.",
+            hint=f"Run ComfyUI with Python {wanted} or newer.",
+        )
     old = lacking()
     if old:
         wanted = " ".join(f'"{name}>={MINIMUMS[name]}"' for name in old)
@@ -58,17 +67,31 @@ def tell() -> None:
 
 @contextlib.contextmanager
 def blamed() -> Iterator[None]:
-    """Where the block cannot import what it wants, and a package is lacking, raise OldDependency in its place: a host
-    shows the last line of what a pack fails with.
+    """Where the block cannot import what it wants, and a package is lacking or broken, raise OldDependency instead:
+    a host shows the last line of what a pack fails with.
     """
     try:
         yield
-    except Exception:
+    except Exception as error:
         try:
             require()
         except OldDependency as reason:
             raise reason from None
-        raise
+        broken = _package_of(error)
+        if broken is None:
+            raise
+        wanted = f'"{broken}>={MINIMUMS[broken]}"'
+        raise OldDependency(
+            f"The package {broken} cannot be used as it is installed ({error}).",
+            # Of what seems to be there, pip installs nothing without being told to.
+            hint=f"Run pip install --force-reinstall {wanted} in ComfyUI's Python, then start ComfyUI again.",
+        ) from error
+
+
+def _package_of(error: Exception) -> str | None:
+    """Which of the packages an import failed in, as one does of which an upgrade that broke off has left half."""
+    module = (error.name or "").partition(".")[0] if isinstance(error, ImportError) else ""
+    return next((name for name in MINIMUMS if module == _MODULES.get(name, name)), None)
 
 
 @cache

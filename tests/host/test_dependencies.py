@@ -83,6 +83,21 @@ def test_versions_are_compared_by_number(
     assert ("Pillow" in dependencies.lacking()) is is_old
 
 
+def test_an_old_python_is_named_in_place_of_what_it_cannot_read(caplog: pytest.LogCaptureFixture) -> None:
+    """Its SyntaxError would be all that ComfyUI shows."""
+    with (
+        pytest.MonkeyPatch.context() as old,
+        pytest.raises(OldDependency, match=r"Python 3\.9\.18 is too old") as caught,
+    ):
+        old.setattr(sys, "version_info", (3, 9, 18, "final", 0))
+        dependencies.tell()
+        with dependencies.blamed():
+            raise SyntaxError("invalid syntax")
+    assert "Python 3.10 or newer" in caught.value.hint and "Python 3.9.18 is too old" in caplog.text
+    wanted = ".".join(map(str, dependencies.PYTHON))
+    assert f'requires-python = ">={wanted}"' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+
+
 LOADER = """
 import importlib.util, sys
 spec = importlib.util.spec_from_file_location("pack", {path!r}, submodule_search_locations=[{folder!r}])
@@ -127,6 +142,15 @@ def test_the_nodes_load_with_old_and_missing_packages_and_the_log_says_so(tmp_pa
 def test_what_keeps_them_from_loading_is_said_first(tmp_path: Path) -> None:
     done = load(tmp_path, missing="tenacity")
     assert done.returncode and f'pip install -U "tenacity>={MINIMUMS["tenacity"]}"' in done.stderr
+
+
+def test_a_package_that_is_there_in_part_is_installed_anew(tmp_path: Path) -> None:
+    """As an upgrade leaves it that broke off: pip calls it installed, and would do nothing."""
+    (tmp_path / "tenacity").mkdir()
+    (tmp_path / "tenacity" / "__init__.py").write_text("from .retry import retry_base")
+    done = load(tmp_path, missing="")
+    advice = f'pip install --force-reinstall "tenacity>={MINIMUMS["tenacity"]}"'
+    assert done.returncode and "tenacity cannot be used as it is installed" in done.stderr and advice in done.stderr
 
 
 def old_pydantic(folder: Path) -> None:
