@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import threading
@@ -53,12 +54,22 @@ class DaemonThreads(ThreadPoolExecutor):
                 self._count += 1
 
     def _serve(self) -> None:
+        # Whatever is thrown into it from outside, the thread stays: others count on it.
         while True:
-            future, work = self._work.get()
-            if future.set_running_or_notify_cancel():
-                try:
-                    future.set_result(work())
-                except BaseException as error:
-                    future.set_exception(error)
-            del future, work  # which would be kept until the next comes
-            self._idle.release()
+            with contextlib.suppress(BaseException):
+                self._serve_one()
+
+    def _serve_one(self) -> None:
+        taken: list[_Work] = []
+        try:
+            # In one step of the interpreter: what is thrown in before the next finds it in the list.
+            taken.extend(map(self._work.get, (True,)))
+            if taken[0][0].set_running_or_notify_cancel():
+                taken[0][0].set_result(taken[0][1]())
+        except BaseException as error:
+            if taken and not taken[0][0].done():
+                taken[0][0].set_exception(error)
+        finally:
+            if taken:
+                self._idle.release()
+            taken.clear()  # which the traceback of an error would keep
