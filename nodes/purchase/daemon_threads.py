@@ -19,6 +19,10 @@ SIZE = min(32, (os.cpu_count() or 1) + 4)
 _Work = tuple["Future[Any]", Callable[[], Any]]
 
 
+class Ended(RuntimeError):
+    """Something that ends programs was thrown into the work; as itself it would end the loop that waits for it, too."""
+
+
 class DaemonThreads(ThreadPoolExecutor):
     """A pool of daemon threads.
 
@@ -68,7 +72,7 @@ class DaemonThreads(ThreadPoolExecutor):
                 taken[0][0].set_result(taken[0][1]())
         except BaseException as error:
             if taken and not taken[0][0].done():
-                taken[0][0].set_exception(error)
+                taken[0][0].set_exception(error if isinstance(error, Exception) else Ended(type(error).__name__))
         finally:
             if taken:
                 self._idle.release()

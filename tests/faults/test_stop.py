@@ -19,7 +19,9 @@ from nodes.headless.host import Headless
 from nodes.headless.sandbox import FAULTS
 from nodes.host import Interrupted, use
 from nodes.purchase import background
-from nodes.purchase.daemon_threads import DaemonThreads
+from nodes.purchase.daemon_threads import DaemonThreads, Ended
+from nodes.purchase.put_off import PutOffs
+from nodes.spend import locks
 from tests.conftest import wait_until_idle
 from tests.faults.child import Outcome, attempt, start
 from tests.faults.table import bought, fails, replayed
@@ -239,6 +241,37 @@ def test_a_thread_into_which_something_is_thrown_goes_on_working() -> None:
     pool = DaemonThreads()
     ident = pool.submit(threading.get_ident).result(20)
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(SystemExit))
-    with contextlib.suppress(SystemExit):
+    with contextlib.suppress(Ended):
         pool.submit(threading.get_ident).result(20)
     until(lambda: pool.submit(threading.get_ident).result(20) == ident)
+
+
+def test_a_lock_that_cannot_be_given_back_takes_nothing_from_what_came(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release, met = locks._FileLock.release, []
+
+    def refuse(self: locks._FileLock) -> None:
+        if not met:
+            met.append(self)
+            raise MemoryError
+        release(self)
+
+    monkeypatch.setattr(locks._FileLock, "release", refuse)
+    bought().check(world.run_here(), right(world))
+    assert met
+    replayed().check(world.run_here(), right(world))
+    assert world.bills == 1
+
+
+def test_what_nobody_foresaw_after_a_request_was_sent_does_not_say_that_it_cost_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def surprised(self: PutOffs) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PutOffs, "ask_aside", surprised)
+        assert world.run().charged == Charged.UNKNOWN.value
+    replayed().check(world.run(), right(world))
+    assert world.bills == 1
