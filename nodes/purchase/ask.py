@@ -109,7 +109,7 @@ class _Purchase:
     @property
     def in_air(self) -> int:
         """How many requests may have left, and are not home yet."""
-        return self._checkout.in_air if self._checkout else 0
+        return sum(self._checkout.sent.values()) if self._checkout else 0
 
     def doing(self) -> str:
         """What is being waited for, in a few words."""
@@ -206,9 +206,10 @@ class _Purchase:
                 self._errors[index] = self._explained(error)
                 return None
             except Exception as error:
-                # Nothing was sent: what goes wrong later has an error of its own.
+                # What goes wrong once it was sent has an error of its own; this one knows only whether it was.
                 self._failed = self._failed or not self._keeps_going
-                self._errors[index] = surprise(error).replaced(charged=Charged.NO)
+                charged = Charged.UNKNOWN if order.key in checkout.sent else Charged.NO
+                self._errors[index] = surprise(error).replaced(charged=charged)
                 return None
             finally:
                 self._done += 1

@@ -80,7 +80,7 @@ def _running_loop() -> asyncio.AbstractEventLoop:
         if _loop is None or _thread is None or not _thread.is_alive():
             loop = asyncio.new_event_loop()
             loop.set_default_executor(DaemonThreads())
-            thread = threading.Thread(target=loop.run_forever, name="lumenfall-background", daemon=True)
+            thread = threading.Thread(target=_serve, args=(loop,), name="lumenfall-background", daemon=True)
             try:
                 thread.start()
             except RuntimeError:
@@ -92,6 +92,17 @@ def _running_loop() -> asyncio.AbstractEventLoop:
             atexit.unregister(_wait_at_exit)
             atexit.register(_wait_at_exit)
         return _loop
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    """Run ``loop`` as long as the process lives, since whoever waits for a paid call waits for it: others may stop it,
+    or throw into its thread what asyncio lets through, as SystemExit.
+    """
+    while not loop.is_closed():
+        try:
+            loop.run_forever()
+        except BaseException as error:
+            log.error("A %s came out of the loop of the paid calls, which goes on", type(error).__name__)
 
 
 async def run(work: Coroutine[Any, Any, T], *, is_free: bool = False) -> T:

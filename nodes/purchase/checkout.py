@@ -72,8 +72,8 @@ class Checkout:
     tell: Callable[[str | None], None]
     consent: Consent | None = None
     batch: Batch | None = None
-    in_air: int = field(default=0, init=False)
-    """How many requests may have left, and are not home yet."""
+    sent: dict[str, bool] = field(default_factory=dict, init=False)
+    """Of each order that may have left, by its key, whether it is still in the air."""
     _pricing: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     async def fulfil(self, order: Order) -> Delivery:
@@ -159,11 +159,11 @@ class Checkout:
         if not self.wanted():
             await self._settle(replace(call, state=State.REFUSED, charged=Charged.NO))
             raise Skipped
-        self.in_air += 1
+        self.sent[order.key] = True
         try:
             return await self._send(order, call)
         finally:
-            self.in_air -= 1
+            self.sent[order.key] = False
 
     async def _send(self, order: Order, call: Call) -> Delivery:
         started, put_offs = time.monotonic(), PutOffs(self.client.server, self.journal, call)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import threading
@@ -16,6 +17,10 @@ SIZE = min(32, (os.cpu_count() or 1) + 4)
 """As many as asyncio's own pool has."""
 
 _Work = tuple["Future[Any]", Callable[[], Any]]
+
+
+class Ended(RuntimeError):
+    """Something that ends programs was thrown into the work; as itself it would end the loop that waits for it, too."""
 
 
 class DaemonThreads(ThreadPoolExecutor):
@@ -53,12 +58,22 @@ class DaemonThreads(ThreadPoolExecutor):
                 self._count += 1
 
     def _serve(self) -> None:
+        # Whatever is thrown into it from outside, the thread stays: others count on it.
         while True:
-            future, work = self._work.get()
-            if future.set_running_or_notify_cancel():
-                try:
-                    future.set_result(work())
-                except BaseException as error:
-                    future.set_exception(error)
-            del future, work  # which would be kept until the next comes
-            self._idle.release()
+            with contextlib.suppress(BaseException):
+                self._serve_one()
+
+    def _serve_one(self) -> None:
+        taken: list[_Work] = []
+        try:
+            # In one step of the interpreter: what is thrown in before the next finds it in the list.
+            taken.extend(map(self._work.get, (True,)))
+            if taken[0][0].set_running_or_notify_cancel():
+                taken[0][0].set_result(taken[0][1]())
+        except BaseException as error:
+            if taken and not taken[0][0].done():
+                taken[0][0].set_exception(error if isinstance(error, Exception) else Ended(type(error).__name__))
+        finally:
+            if taken:
+                self._idle.release()
+            taken.clear()  # which the traceback of an error would keep

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -31,6 +32,8 @@ from ..api import (
 from ..pixels import fingerprint
 from ..spend import Call, Journal, KeyLock, former_keys, request_key
 from .plan import Plan
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -219,7 +222,17 @@ async def in_turn(
     try:
         yield
     finally:
+        await _release(lock)
+
+
+async def _release(lock: KeyLock) -> None:
+    """Never raises: what became of the call in between matters more, and must be told as it is."""
+    try:
         await asyncio.to_thread(lock.release)
+    except Exception as error:
+        log.error("The lock of a paid call met a %s", type(error).__name__)
+        with contextlib.suppress(Exception):
+            lock.release()
 
 
 def _tried(journal: Journal, keys: Sequence[str]) -> tuple[KeyLock, bool]:

@@ -4,7 +4,6 @@ says: a call that the journal shows as sent, and whose lock is free, belongs to 
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -37,19 +36,25 @@ class _AllOf:
 
     def __init__(self, locks: Sequence[KeyLock]) -> None:
         self._locks = locks
-        self._held = contextlib.ExitStack()
+        self._held: list[KeyLock] = []
 
     def acquire(self) -> bool:
-        with contextlib.ExitStack() as held:
+        try:
             for lock in self._locks:
                 if not lock.acquire():
+                    self.release()
                     return False
-                held.callback(lock.release)
-            self._held = held.pop_all()
+                self._held.append(lock)
+        except BaseException:
+            self.release()
+            raise
         return True
 
     def release(self) -> None:
-        self._held.close()
+        """Where that fails, it may be tried again."""
+        while self._held:
+            self._held[-1].release()
+            self._held.pop()
 
 
 class _FileLock:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ctypes
 import dataclasses
 import threading
 import time
@@ -16,6 +18,10 @@ from nodes.errors import Charged
 from nodes.headless.host import Headless
 from nodes.headless.sandbox import FAULTS
 from nodes.host import Interrupted, use
+from nodes.purchase import background
+from nodes.purchase.daemon_threads import DaemonThreads, Ended
+from nodes.purchase.put_off import PutOffs
+from nodes.spend import locks
 from tests.conftest import wait_until_idle
 from tests.faults.child import Outcome, attempt, start
 from tests.faults.table import bought, fails, replayed
@@ -207,3 +213,65 @@ def test_a_batch_keeps_to_its_limit(world: World) -> None:
 def _price(world: World) -> float:
     batch(world, image=IMAGES[:1] * 0.5)
     return float(world.sandbox.bill[0].cost)
+
+
+def _exit() -> None:
+    raise SystemExit
+
+
+@pytest.mark.parametrize("what", ["stopped", "thrown out"])
+def test_what_is_in_the_air_comes_home_over_a_loop_that_others_end(world: World, what: str) -> None:
+    gate = Gate()
+    world.sandbox.fail_next(gate.fault)
+    outcomes: list[Outcome] = []
+    thread = threading.Thread(target=lambda: outcomes.append(attempt(Headless(world.env), GENERATE, world.inputs)))
+    thread.start()
+    gate.wait()
+    assert background._loop is not None
+    background._loop.call_soon_threadsafe(background._loop.stop if what == "stopped" else _exit)
+    gate.open()
+    thread.join(20)
+    bought().check(*outcomes, right(world))
+    assert world.bills == 1
+    world.check_ledger()
+
+
+def test_a_thread_into_which_something_is_thrown_goes_on_working() -> None:
+    """As those do who want to end all threads of a program."""
+    pool = DaemonThreads()
+    ident = pool.submit(threading.get_ident).result(20)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(SystemExit))
+    with contextlib.suppress(Ended):
+        pool.submit(threading.get_ident).result(20)
+    until(lambda: pool.submit(threading.get_ident).result(20) == ident)
+
+
+def test_a_lock_that_cannot_be_given_back_takes_nothing_from_what_came(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release, met = locks._FileLock.release, []
+
+    def refuse(self: locks._FileLock) -> None:
+        if not met:
+            met.append(self)
+            raise MemoryError
+        release(self)
+
+    monkeypatch.setattr(locks._FileLock, "release", refuse)
+    bought().check(world.run_here(), right(world))
+    assert met
+    replayed().check(world.run_here(), right(world))
+    assert world.bills == 1
+
+
+def test_what_nobody_foresaw_after_a_request_was_sent_does_not_say_that_it_cost_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def surprised(self: PutOffs) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PutOffs, "ask_aside", surprised)
+        assert world.run().charged == Charged.UNKNOWN.value
+    replayed().check(world.run(), right(world))
+    assert world.bills == 1
