@@ -1,5 +1,5 @@
-"""Heads of answers that h11 would refuse, with all that comes after them, are mended: a paid picture must not be lost over
-a line that nobody needs. RFC 9112 has how they should be.
+"""Heads of answers that h11 would refuse, and all that comes after them, are mended: a paid picture must not be lost
+over a line that nobody needs. RFC 9112 has how they should be.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ async def mend(event: str, info: dict[str, Any]) -> None:
 
 
 class Mended:
-    """Reads like ``read``, but for the head of an answer, which comes as a whole, and mended. What stands before it, as a
-    proxy's greeting, goes on at once.
+    """Reads like ``read``, but for the head of an answer, which comes as a whole, and mended. What stands before it, as
+    a proxy's greeting, goes on at once.
     """
 
     def __init__(self, read: _Read) -> None:

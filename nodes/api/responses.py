@@ -151,8 +151,10 @@ def read_answer(
     if beyond and pictures:
         notes.append(f"The answer held {beyond} more than {looked_at} pictures; they were not fetched.")
     if not pictures:
+        sent = "began a job and did not wait for its end, which this pack does not ask about"
+        what = sent if _is_job(content) and not unusable else "reported success but sent no usable picture"
         raise AnswerError(
-            " ".join(["The server reported success but sent no usable picture.", *notes]),
+            " ".join([f"The server {what}.", *notes]),
             hint="Look the request up in the dashboard before you send it again.",
             request_id=identity,
             charged=Charged.YES if metadata.cost else Charged.UNKNOWN,

@@ -172,6 +172,20 @@ DONE = event("image_edit.completed", b64_json=PNG, usage={"total_tokens": 5})
 @pytest.mark.parametrize(
     "stream", [PREVIEW + DONE, b": hello\r\n\r\n" + DONE.replace(b"\n", b"\r\n") + b"data: [DONE]"]
 )
+def test_a_picture_of_a_stream_is_no_preview_for_a_field_that_is_empty(stream: bytes) -> None:
+    stream = stream.replace(b'"usage"', b'"partial_image_index": null, "usage"')
+    assert read_answer(200, {}, stream).pictures == (MADE,)
+
+
+def test_a_job_is_called_that() -> None:
+    with pytest.raises(LumenfallError, match="began a job") as caught:
+        read_answer(202, {}, body({"id": "task_1", "status": "queued"}))
+    assert caught.value.charged is Charged.UNKNOWN and caught.value.request_id == "task_1"
+
+
+@pytest.mark.parametrize(
+    "stream", [PREVIEW + DONE, b": hello\r\n\r\n" + DONE.replace(b"\n", b"\r\n") + b"data: [DONE]"]
+)
 def test_the_end_of_a_stream_of_events_is_the_picture(stream: bytes) -> None:
     answer = read_answer(200, {}, stream)
     assert (answer.pictures, answer.notes) == ((MADE,), ())
