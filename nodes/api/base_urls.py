@@ -20,7 +20,7 @@ WEB_PAGES: set[str] = set()
 
 DEFAULT_BASE_URL = "https://api.lumenfall.ai/openai/v1"
 
-QUOTES = "\"'`\u201c\u201d\u2018\u2019<>\u200b\u2060\ufeff"
+QUOTES = "\"'`\u201c\u201d\u2018\u2019\u200b\u2060\ufeff"
 """What stands around what was copied; the last three are not even seen."""
 
 _ENDPOINTS = re.compile(r"(/images(/(generations|edits|variations))?|/chat/completions|/responses|/models)$")
@@ -33,7 +33,7 @@ def read_base_url(text: str) -> str:
 
     Raises InputError for what is no usable address, also where it holds a user name or a query.
     """
-    base_url = text.strip().strip(QUOTES).strip().rstrip("/#?.,;")
+    base_url = text.strip().strip(QUOTES + "<>").strip().rstrip("/#?.,;")
     base_url = _ENDPOINTS.sub("", base_url).rstrip("/")
     try:
         if "://" not in text:

@@ -130,6 +130,18 @@ def test_a_vector_picture_is_an_answer_as_it_is(file: bytes) -> None:
     assert read_answer(200, {}, file).pictures == (Picture(content=file),)
 
 
+@pytest.mark.parametrize(
+    ("kind", "content", "is_picture"),
+    [("image/tiff", b"II*\0rest", True), ("image/png", b"<html>login</html>", False), ("text/plain", b"II*\0", False)],
+)
+def test_what_a_server_calls_a_picture_is_one_that_was_paid_for(kind: str, content: bytes, is_picture: bool) -> None:
+    if is_picture:
+        assert read_answer(200, {"content-type": kind}, content).pictures == (Picture(content=content),)
+    else:
+        with pytest.raises(LumenfallError):
+            read_answer(200, {"content-type": kind}, content)
+
+
 def test_a_page_that_holds_a_drawing_is_no_picture_and_is_named() -> None:
     page = f"<!-- a page --><html><head><title>Welcome to the hotel</title></head>{SVG}</html>".encode()
     with pytest.raises(LumenfallError, match="a web page titled 'Welcome to the hotel'"):
