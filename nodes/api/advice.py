@@ -19,6 +19,7 @@ from ..errors import (
     ModelUnavailable,
     NotFound,
 )
+from .base_urls import AZURE
 
 
 @dataclass(frozen=True)
@@ -104,8 +105,7 @@ _KNOWN = (
     _advice(
         "BASE_URL",
         NotFound,
-        "The base URL is Azure's older one. The one that needs no api-version ends in /openai/v1: "
-        "https://NAME.openai.azure.com/openai/v1.",
+        f"The base URL is an older one.{AZURE}",
         "",
         r"api-version query parameter|missing required query parameter: api-version",
     ),

@@ -20,8 +20,10 @@ WEB_PAGES: set[str] = set()
 
 DEFAULT_BASE_URL = "https://api.lumenfall.ai/openai/v1"
 
-QUOTES = "\"'`\u201c\u201d\u2018\u2019<>\u200b\u2060\ufeff"
+QUOTES = "\"'`\u201c\u201d\u2018\u2019\u200b\u2060\ufeff"
 """What stands around what was copied; the last three are not even seen."""
+
+AZURE = " Azure's, without api-version, is https://NAME.openai.azure.com/openai/v1."
 
 _ENDPOINTS = re.compile(r"(/images(/(generations|edits|variations))?|/chat/completions|/responses|/models)$")
 
@@ -33,7 +35,7 @@ def read_base_url(text: str) -> str:
 
     Raises InputError for what is no usable address, also where it holds a user name or a query.
     """
-    base_url = text.strip().strip(QUOTES).strip().rstrip("/#?.,;")
+    base_url = text.strip().strip(QUOTES + "<>").strip().rstrip("/#?.,;")
     base_url = _ENDPOINTS.sub("", base_url).rstrip("/")
     try:
         if "://" not in text:
@@ -45,10 +47,15 @@ def read_base_url(text: str) -> str:
         raise InputError(
             "The configured base URL is not a usable address.",
             code=BASE_URL,
-            hint=f"It looks like {DEFAULT_BASE_URL}: http or https, no user name, no query.",
+            hint=f"It looks like {DEFAULT_BASE_URL}: http or https, no user name, no query.{_azure(text)}",
         )
     # A zone as systems write it: in a URL its % is %25 (RFC 6874).
     return re.sub(r"(//\[[^]%]*)%25", r"\1%", base_url, count=1)
+
+
+def _azure(text: str) -> str:
+    """What takes the place of its older addresses, which cannot be used here."""
+    return AZURE if "api-version" in text or ".azure.com" in text.lower() else ""
 
 
 def _is_usable(base_url: str) -> bool:

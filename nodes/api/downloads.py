@@ -24,6 +24,7 @@ from ..errors import DownloadError
 from .certificates import certificate_advice, is_of_certificates
 from .credentials import Server
 from .exchange import cause, packing, unpack
+from .heads import mend
 from .memory import Share
 
 MAX_BYTES = 256 * 2**20
@@ -189,7 +190,9 @@ async def _fetch(
         _check_scheme(url)
         try:
             asked = {**headers, **_range(partial)}
-            async with client.stream("GET", url, headers=asked, follow_redirects=False) as response:
+            async with client.stream(
+                "GET", url, headers=asked, follow_redirects=False, extensions={"trace": mend}
+            ) as response:
                 if response.status_code in _REDIRECTS and "location" in response.headers:
                     url = str(response.url.join(response.headers["location"]))
                     headers, key = {name: value for name, value in headers.items() if name != _KEY}, None

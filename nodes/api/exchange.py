@@ -15,6 +15,7 @@ import httpx
 
 from ..errors import Charged, ConnectionFailed
 from .credentials import Server
+from .heads import mend
 from .long_texts import in_utf8
 from .proxies import PEER
 from .shapes import begins_as_picture, without_blanks
@@ -127,7 +128,7 @@ async def exchange(
     broken = None
     sent = None
     try:
-        request = client.build_request(method, url, **content)
+        request = client.build_request(method, url, extensions={"trace": mend}, **content)
         assert isinstance(request.stream, httpx.AsyncByteStream)
         size = int(request.headers.get("content-length", 0))
         request.stream = sent = _Watched(request.stream, size, tell)

@@ -151,8 +151,10 @@ def read_answer(
     if beyond and pictures:
         notes.append(f"The answer held {beyond} more than {looked_at} pictures; they were not fetched.")
     if not pictures:
+        sent = "began a job and did not wait for its end, which this pack does not ask about"
+        what = sent if _is_job(content) and not unusable else "reported success but sent no usable picture"
         raise AnswerError(
-            " ".join(["The server reported success but sent no usable picture.", *notes]),
+            " ".join([f"The server {what}.", *notes]),
             hint="Look the request up in the dashboard before you send it again.",
             request_id=identity,
             charged=Charged.YES if metadata.cost else Charged.UNKNOWN,
@@ -285,7 +287,13 @@ def read_balance(status: int, headers: Mapping[str, str], body: bytes) -> Balanc
 def _decode_or_salvage(headers: Mapping[str, str], body: bytes, broken: str | None) -> tuple[dict[str, Any], list[str]]:
     """The answer, its pictures listed in ``data``; or what has arrived of it, with a note that says so."""
     picture = without_blanks(body)
-    if begins_as_picture(picture):
+    is_said = headers.get("content-type", "").lower().startswith("image/") and picture[:1] not in (
+        b"",
+        b"{",
+        b"[",
+        b"<",
+    )
+    if begins_as_picture(picture) or is_said:
         # Whether it is whole shows when it is decoded: what was wrong may have been a header.
         return {"data": [picture]}, [f"The answer did not arrive as it should ({broken})."] if broken else []
     shaped, cause = None, None

@@ -226,7 +226,7 @@ def _from_lines(body: bytes) -> Shaped | None:
             is_whole = is_whole and event is not None and not begun
         count, begun = count + (event is not None), b""
         if isinstance(event, Mapping):
-            if "partial_image_index" in event or str(event.get("type", kind)).endswith(".partial_image"):
+            if event.get("partial_image_index") is not None or str(event.get("type", kind)).endswith(".partial_image"):
                 continue
             told = {name: value for name, value in event.items() if name not in (*_GROUPS, *INSIDE)}
             answer.update({name: value for name, value in told.items() if value is not None or name not in answer})

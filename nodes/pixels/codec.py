@@ -22,6 +22,7 @@ from PIL import Image, ImageFile, ImageOps, ImageSequence, UnidentifiedImageErro
 
 from ..errors import AnswerError, DecoderFault, InputError
 from . import vectors
+from .unread import unread
 
 MAX_BYTES = 256 * 2**20
 """Largest file that is decoded. An uncompressed 16-bit RGBA picture of 32 megapixels still fits."""
@@ -182,7 +183,7 @@ def decode(data: bytes) -> torch.Tensor:
     """
     kind = sniff(data)
     if kind is None:
-        raise AnswerError("The server sent something that is not a PNG, JPEG, WebP, GIF, AVIF or SVG picture.")
+        raise unread(data)
     if len(data) > MAX_BYTES:
         raise AnswerError(f"The picture file has {len(data):,} bytes, more than the {MAX_BYTES:,} that are decoded.")
     wrong = damage(data, kind)

@@ -112,3 +112,13 @@ def test_who_knows_better_has_a_base_url_used_as_it_is(tmp_path: Path) -> None:
 
 def _posts(odd: OddServer) -> int:
     return sum(method == "POST" for method, *_ in odd.seen)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://me.openai.azure.com/openai/deployments/gpt-image-2/images/generations?api-version=2025-04-01-preview"],
+)
+def test_an_address_of_azure_is_answered_with_the_one_that_works(url: str) -> None:
+    with pytest.raises(InputError) as caught:
+        read_base_url(url)
+    assert "openai.azure.com/openai/v1" in caught.value.hint

@@ -130,6 +130,18 @@ def test_a_vector_picture_is_an_answer_as_it_is(file: bytes) -> None:
     assert read_answer(200, {}, file).pictures == (Picture(content=file),)
 
 
+@pytest.mark.parametrize(
+    ("kind", "content", "is_picture"),
+    [("image/tiff", b"II*\0rest", True), ("image/png", b"<html>login</html>", False), ("text/plain", b"II*\0", False)],
+)
+def test_what_a_server_calls_a_picture_is_one_that_was_paid_for(kind: str, content: bytes, is_picture: bool) -> None:
+    if is_picture:
+        assert read_answer(200, {"content-type": kind}, content).pictures == (Picture(content=content),)
+    else:
+        with pytest.raises(LumenfallError):
+            read_answer(200, {"content-type": kind}, content)
+
+
 def test_a_page_that_holds_a_drawing_is_no_picture_and_is_named() -> None:
     page = f"<!-- a page --><html><head><title>Welcome to the hotel</title></head>{SVG}</html>".encode()
     with pytest.raises(LumenfallError, match="a web page titled 'Welcome to the hotel'"):
@@ -167,6 +179,20 @@ def event(kind: str, **content: Any) -> bytes:
 
 PREVIEW = event("image_edit.partial_image", b64_json="iVBORw0KGgo=", partial_image_index=0)
 DONE = event("image_edit.completed", b64_json=PNG, usage={"total_tokens": 5})
+
+
+@pytest.mark.parametrize(
+    "stream", [PREVIEW + DONE, b": hello\r\n\r\n" + DONE.replace(b"\n", b"\r\n") + b"data: [DONE]"]
+)
+def test_a_picture_of_a_stream_is_no_preview_for_a_field_that_is_empty(stream: bytes) -> None:
+    stream = stream.replace(b'"usage"', b'"partial_image_index": null, "usage"')
+    assert read_answer(200, {}, stream).pictures == (MADE,)
+
+
+def test_a_job_is_called_that() -> None:
+    with pytest.raises(LumenfallError, match="began a job") as caught:
+        read_answer(202, {}, body({"id": "task_1", "status": "queued"}))
+    assert caught.value.charged is Charged.UNKNOWN and caught.value.request_id == "task_1"
 
 
 @pytest.mark.parametrize(
