@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -65,8 +65,10 @@ class Book:
 
 
 @pytest.fixture
-def book(tmp_path: Path) -> Book:
-    return Book(tmp_path / "book.db")
+def book(tmp_path: Path) -> Iterator[Book]:
+    book = Book(tmp_path / "book.db")
+    yield book
+    book.engine.dispose()
 
 
 class Held(Exception):
