@@ -134,8 +134,7 @@ class Journal:
         if newest and are_finished(connection, newest):
             return
         if newest:
-            # Laid over the one that was in use, it may be neither.
-            require_whole(connection)
+            require_whole(connection)  # laid over the one that was in use, it may be neither
         known = known_finished(connection)
         finished = list(self.records.finished(known))
         if finished:
