@@ -60,8 +60,11 @@ class Records:
     def write(self, call: Call) -> None:
         """Write down how far ``call`` has come, durably. What the disk refuses is tried again at the next opening."""
         path, content = self._record(call), _content(call)
-        _owed[path] = content
-        self._keep(path, content)
+        try:
+            self._keep(path, content)
+        except OSError:
+            _owed[path] = content
+            raise
         _owed.pop(path, None)
 
     def _write_owed(self) -> None:
