@@ -135,8 +135,7 @@ class Journal:
             self.records.keep_newest(newest, ())  # each process has left one
             return
         if newest:
-            # Laid over the one that was in use, it may be neither.
-            require_whole(connection)
+            require_whole(connection)  # laid over the one that was in use, it may be neither
         known = known_finished(connection)
         finished = list(self.records.finished(known))
         if finished:

@@ -58,12 +58,27 @@ class Records:
         sync_folder(self._open)
 
     def write(self, call: Call) -> None:
-        """Write down how far ``call`` has come, durably."""
-        self._keep(self._record(call), _content(call))
+        """Write down how far ``call`` has come, durably. What the disk refuses is tried again at the next opening."""
+        path, content = self._record(call), _content(call)
+        try:
+            self._keep(path, content)
+        except OSError:
+            _owed[path] = content
+            raise
+        _owed.pop(path, None)
+
+    def _write_owed(self) -> None:
+        """What this process knows, and the disk has refused. Best effort."""
+        for path, content in list(_owed.items()):
+            if path.parent == self._open:
+                with contextlib.suppress(OSError):
+                    write_durably(path, content)
+                    _owed.pop(path, None)
 
     def archive(self, call: Call) -> None:
         """Put away the record of a finished call. Best effort: where it stays does no harm."""
         self.let_go(call)
+        _owed.pop(self._record(call), None)
         record, finished = self._record(call), self._finished(call)
         with contextlib.suppress(OSError):
             try:
@@ -111,6 +126,7 @@ class Records:
     def remove(self, call: Call) -> None:
         """Forget a call that cost nothing."""
         self.let_go(call)
+        _owed.pop(self._record(call), None)
         for path in (self._finished(call), *self._of(call)):
             with contextlib.suppress(OSError):
                 path.unlink()
@@ -187,10 +203,12 @@ class Records:
         _in_hand.pop(call.id, None)
 
     def unfinished(self) -> Iterator[Call]:
+        self._write_owed()
         yield from self._read(self._open)
 
     def left_behind(self) -> Iterator[Call]:
         """Those that are unfinished, without those that this process is at work on: the database follows them."""
+        self._write_owed()
         yield from self._read(self._open, {call_id for call_id, pid in [*_in_hand.items()] if pid == os.getpid()})
 
     def finished(self, leave_out: Container[str] = ()) -> Iterator[Call]:
@@ -230,6 +248,10 @@ class Records:
 
 _in_hand: dict[str, int] = {}
 """The calls that this process has begun, and is at work on. A forked child is another process."""
+
+
+_owed: dict[Path, bytes] = {}
+"""Records that the disk has refused, as a full one does, of calls that may not be in the database either."""
 
 
 def _content(call: Call) -> bytes:

@@ -31,7 +31,7 @@ from nodes.headless.host import Headless
 from nodes.headless.sandbox import Fault, Received, Sandbox, running
 from nodes.headless.sandbox.sending import reset
 from nodes.purchase import charged_dry_runs
-from nodes.spend import Journal, database, nanos, tables
+from nodes.spend import Journal, database, nanos, records, tables
 from tests.conftest import wait_until_idle
 from tests.faults.child import Outcome, attempt, digest
 
@@ -283,7 +283,7 @@ def forget() -> None:
     for opened in database._opened.values():
         opened.engine.dispose()
     lists = (catalogue._failures, catalogue._recent, base_urls.WEB_PAGES)
-    for memory in (database._opened, price._known, charged_dry_runs._marked, *lists):
+    for memory in (database._opened, records._owed, price._known, charged_dry_runs._marked, *lists):
         memory.clear()
 
 

@@ -39,6 +39,8 @@ def killed(nodes: Nodes, sandbox: Sandbox, state: State) -> Journal:
 
         connection.execute(pictures.delete())
         connection.execute(calls.update().values(left.columns()))
+    journal.records.remove(call)  # which was never put away then
+    (journal.folder / "calls" / "newest" / call.id).unlink()
     journal.records.write(left)
     return journal
 

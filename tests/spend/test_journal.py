@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import sqlite3
@@ -232,6 +233,25 @@ def test_a_picture_at_which_nobody_can_look_is_not_taken_for_gone(journal: Journ
     assert not journal.files.is_there(stored)
     folder.symlink_to(folder)
     assert journal.files.is_there(stored)
+
+
+def test_what_a_full_disk_has_refused_is_written_when_there_is_room(
+    journal: Journal, reopened: Callable[[], Journal], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise it would seem to the next one that no picture of the call ever came."""
+    call = replace(begun(journal), state=State.ANSWERED, facts={"links": ["http://server/picture"]})
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch, held_by_another(journal):
+        patch.setattr("nodes.spend.records.write_durably", refuse)
+        patch.setattr(database, "BUSY_TIMEOUT", 0.05)
+        assert len(journal.settle(call)) == 2
+    journal.open()
+    (found,) = journal.equal(KEY)
+    assert (found.state, found.facts) == (State.ANSWERED, call.facts)
+    assert reopened().equal(KEY) == [found]
 
 
 def test_an_older_record_does_not_undo_the_database(journal: Journal, reopened: Callable[[], Journal]) -> None:
