@@ -36,7 +36,7 @@ Prepare = Callable[[int, contextlib.ExitStack], Callable[[], object]]
 def pixels(count: int, stack: contextlib.ExitStack) -> Callable[[], object]:
     import torch
 
-    from nodes.pixels.codec import decode, encode
+    from nodes.pixels import decode, encode
 
     side = round(count**0.5)
     # As smooth as a photograph, and as noisy as its grain.

@@ -24,7 +24,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from nodes.pixels.codec import decode, encode
+from nodes.pixels import decode, encode
 
 EXAMPLES = Path(__file__).parents[1] / "example_workflows" / "input"
 ROUNDS = 3

@@ -6,21 +6,9 @@ Shapes are ComfyUI's: IMAGE is float32 ``[B, H, W, C]`` in 0..1 with 1, 3 or 4 c
 
 from .active import objection
 from .canvas import Borders, extend, new_area
-from .codec import (
-    MAX_PIXELS,
-    ImageFormat,
-    as_float,
-    decode,
-    encode,
-    fingerprint,
-    fingerprint_of,
-    is_doubtful,
-    readable,
-    sniff,
-    split_alpha,
-    to_uint8,
-)
+from .codec import MAX_PIXELS, ImageFormat, decode, is_doubtful, readable, sniff, split_alpha
 from .crops import MIN_CONTEXT, Crop, plan_crop, surroundings
+from .encoding import as_float, encode, fingerprint, fingerprint_of, to_uint8
 from .markup import check_markup, strokes
 from .masks import (
     AUTO,

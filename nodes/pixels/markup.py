@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from ..errors import InputError
-from .codec import as_float
+from .encoding import as_float
 from .masks import THRESHOLD, check_proportions
 from .sizes import resize
 

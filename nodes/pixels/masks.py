@@ -13,7 +13,7 @@ from PIL import Image
 from torch.nn.functional import interpolate
 
 from ..errors import InputError
-from .codec import as_float, png, to_uint8
+from .encoding import as_float, png, to_uint8
 
 THRESHOLD = 0.5
 """From this value on a pixel is asked to change. Servers want *fully* transparent, so there is no halfway."""

@@ -9,8 +9,8 @@ from typing import Any, Literal
 import torch
 
 from ..errors import InputError
-from .codec import encode
 from .crops import Crop, plan_crop
+from .encoding import encode
 from .masks import asked, encode_mask, feather_mask, islands
 from .sizes import match_channels
 from .stitching import Seat, Stitched

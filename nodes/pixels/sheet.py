@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from .codec import to_uint8
+from .encoding import to_uint8
 
 if TYPE_CHECKING:
     from PIL import ImageFont

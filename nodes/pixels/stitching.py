@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from .codec import to_uint8
 from .colours import Light
 from .crops import Crop
+from .encoding import to_uint8
 from .framing import place, plain
 from .masks import box
 from .registration import Fit, Witness

@@ -7,7 +7,7 @@ import io
 import torch
 from PIL import Image
 
-from .codec import png, to_uint8
+from .encoding import png, to_uint8
 
 SIDE = 1024
 """Pixels of the longer side at most: what a node shows sharply on any screen."""

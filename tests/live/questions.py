@@ -14,7 +14,7 @@ from PIL import Image
 from nodes.api import ImageRequest, write_request
 from nodes.errors import LumenfallError
 from nodes.pixels import encode, encode_mask, sniff
-from nodes.pixels.codec import png
+from nodes.pixels.encoding import png
 from nodes.spend import Journal, entries
 from tests.contract.test_nodes import options
 from tests.live.asking import Live, shape, told

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont
 
-from nodes.pixels.codec import png
+from nodes.pixels.encoding import png
 
 SIDE = 512
 RANDOM = np.random.default_rng(0)
