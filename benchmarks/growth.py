@@ -142,8 +142,6 @@ def draw(curves: dict[str, tuple[tuple[int, ...], list[float], list[float]]], pl
     for panel, (kind, (counts, seconds, megabytes)) in zip(panels.flat, curves.items(), strict=True):
         panel.loglog(counts, seconds, "o-", color="#2f6fde")
         panel.set_title(f"{kind}: time ~ n^{exponent(counts, seconds):.2f}", fontsize=10)
-        panel.set_xticks(counts, [_short(count) for count in counts])
-        panel.minorticks_off()
         # The same for all, so that what is flat looks flat.
         panel.set_ylim(0.005, 20)
         panel.set_ylabel("seconds", color="#2f6fde")
@@ -151,6 +149,10 @@ def draw(curves: dict[str, tuple[tuple[int, ...], list[float], list[float]]], pl
         beside.loglog(counts, megabytes, "s--", color="#9a9a9a", markersize=4)
         beside.set_ylabel("MB", color="#777777")
         beside.set_ylim(100, 10_000)
+        # Last, since each line sets them anew.
+        panel.set_xticks(counts, [_short(count) for count in counts])
+        panel.tick_params(axis="x", which="minor", bottom=False, labelbottom=False)
+        beside.tick_params(axis="x", which="minor", bottom=False, labelbottom=False)
         panel.grid(visible=True, which="major", alpha=0.3)
     figure.savefig(plot, dpi=110)
     print(f"\nDrawn in {plot}")

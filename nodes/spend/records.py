@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..host.files import read_file, sync_folder, write_durably
+from ..host.forking import in_child
 from .calls import Call
 
 log = logging.getLogger(__name__)
@@ -252,6 +253,12 @@ _in_hand: dict[str, int] = {}
 
 _owed: dict[Path, bytes] = {}
 """Records that the disk has refused, as a full one does, of calls that may not be in the database either."""
+
+
+@in_child
+def _owe_nothing() -> None:
+    """What its parent owes to the disk, the parent pays."""
+    _owed.clear()
 
 
 def _content(call: Call) -> bytes:

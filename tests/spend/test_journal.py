@@ -383,3 +383,15 @@ def test_a_request_id_that_is_another_calls_id_leads_to_no_other_call(journal: J
         journal.settle(call)
     for found in (journal.get(first.id), journal.find(first.id)):
         assert found and found.id == first.id
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="only where processes fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_what_a_disk_has_refused_is_not_written_by_a_forked_child(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The parent may have written what came after it."""
+    monkeypatch.setitem(records._owed, Path("record.json"), b"{}")
+    child = os.fork()
+    if not child:
+        os._exit(len(records._owed))
+    assert os.waitpid(child, 0)[1] == 0
+    assert records._owed
