@@ -27,7 +27,7 @@ from .database import Database, open_database
 from .files import Files
 from .locks import KeyLock, key_lock
 from .records import Records
-from .rows import are_finished, behind, enter, enter_each, is_shared, known_finished, read_calls
+from .rows import are_finished, behind, enter, enter_each, is_shared, known_finished, last_entered, read_calls
 from .sums import QUARTER, are_behind, follow, unpriced_since
 
 if TYPE_CHECKING:
@@ -130,11 +130,12 @@ class Journal:
         """Enter what was finished here, into a database that does not know it: a backup, or that of another folder, was
         put in its place. Otherwise a record is put away only when the database has it.
         """
-        newest = self.records.newest()
-        if newest and are_finished(connection, newest):
-            self.records.keep_newest(newest, ())  # each process has left one
+        noted = self.records.newest()
+        if noted and are_finished(connection, noted):
+            # Each process has left one.
+            self.records.keep_newest(noted, noted, last_entered(connection, noted))
             return
-        if newest:
+        if noted:
             require_whole(connection)  # laid over the one that was in use, it may be neither
         known = known_finished(connection)
         finished = list(self.records.finished(known))
@@ -143,7 +144,7 @@ class Journal:
             follow(connection)
             self._enter_known(connection, finished)
             known = known_finished(connection)
-        self.records.keep_newest(known, known)
+        self.records.keep_newest(noted, known, last_entered(connection))
 
     def _enter_known(self, connection: Connection, finished: Iterable[Call]) -> None:
         try:

@@ -13,7 +13,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,25 +82,32 @@ class Records:
         _owed.pop(self._record(call), None)
         record, finished = self._record(call), self._finished(call)
         with contextlib.suppress(OSError):
+            # Before it is put away: who is killed in between leaves a note too many, not one too few. What was put away
+            # before and is only told better, as what was cleaned, is not new to an older database.
+            if not finished.exists():
+                self._note(call.id)
+        with contextlib.suppress(OSError):
             try:
                 record.replace(finished)
             except FileNotFoundError:
                 finished.parent.mkdir(parents=True, exist_ok=True)
                 record.replace(finished)
-            self._note(call.id)
 
     def _note(self, call_id: str) -> None:
         """Of what was put away, this is the newest: a database that does not know it is an older one, or another."""
+        self._add_note(call_id)
+        before = _noted.get(self.root)
+        _noted[self.root] = call_id
+        if before not in (None, call_id):
+            (self.root / NEWEST / str(before)).unlink(missing_ok=True)
+
+    def _add_note(self, call_id: str) -> None:
         folder = self.root / NEWEST
         try:
             (folder / call_id).touch()
         except FileNotFoundError:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / call_id).touch()
-        before = _noted.get(self.root)
-        _noted[self.root] = call_id
-        if before not in (None, call_id):
-            (folder / str(before)).unlink(missing_ok=True)
 
     def newest(self) -> list[str]:
         """The ids of what was put away last, the newest first; none where nobody knows."""
@@ -111,17 +118,17 @@ class Records:
                     times |= {entry.name: entry.stat().st_mtime_ns} if _ID.fullmatch(entry.name) else {}
         return sorted(times, key=lambda name: -times[name])
 
-    def keep_newest(self, known: Container[str], otherwise: Iterable[str]) -> None:
-        """Let one of what was put away be the newest, which the database has ``known``, ``otherwise`` the first of
-        these. Best effort.
+    def keep_newest(self, noted: Sequence[str], known: Container[str], last: str | None) -> None:
+        """Of what :meth:`newest` has ``noted``, keep the first that the database has ``known``, and the one that it was
+        told of ``last``, noted or not: a clock that was set back makes the times lie. What was noted meanwhile stays.
+        Best effort.
         """
-        noted = self.newest()
-        kept = next((name for name in noted if name in known), None)
+        kept = {next((name for name in noted if name in known), last), last}
         with contextlib.suppress(OSError):
-            if kept is None and (kept := next(iter(otherwise), None)):
-                self._note(kept)
+            if last is not None and last not in noted:
+                self._add_note(last)
             for name in noted:
-                if name != kept:
+                if name not in kept:
                     (self.root / NEWEST / name).unlink(missing_ok=True)
 
     def remove(self, call: Call) -> None:

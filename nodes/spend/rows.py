@@ -76,6 +76,19 @@ def _finished() -> Any:
     return sa.select(sa.func.count()).select_from(calls).where(calls.c.id.in_(call_ids), ~is_open)
 
 
+def last_entered(connection: Connection, among: Sequence[str] | None = None) -> str | None:
+    """The id of the call, of these or of all, for which nothing is to be done any more and that was entered last."""
+    import sqlalchemy as sa
+
+    from .tables import calls
+
+    query = sa.select(calls.c.id).where(calls.c.state.not_in([state.value for state in OPEN]))
+    if among is not None:
+        query = query.where(calls.c.id.in_(among))
+    found: str | None = connection.execute(query.order_by(calls.c.number.desc()).limit(1)).scalar()
+    return found
+
+
 def enter(connection: Connection, call: Call) -> None:
     """Insert ``call``, or bring its row up to it, and the sums with it; a row that is further is left alone."""
     do = _statements()

@@ -1,0 +1,130 @@
+"""What was put away last, by which a database that is older than the records beside it is told, and completed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nodes.spend import Journal, State, clean, records
+from nodes.spend.journal import are_finished
+from tests.spend.conftest import forget_databases
+from tests.spend.test_journal import KEY, begun, done
+
+NEW = "cd" * 32
+
+
+@pytest.fixture
+def restore(journal: Journal) -> Iterator[Callable[[], Journal]]:
+    """Puts the database back as it was when this was asked for, with several finished calls."""
+    path, backup = journal.folder / "spend.db", journal.folder / "backup.db"
+    for number in range(8):
+        journal.mark_delivered([done(journal, begun(journal, f"{number:064}"), bytes([number]))])
+    journal.mark_delivered([done(journal, begun(journal))])
+    source, copy = sqlite3.connect(path), sqlite3.connect(backup)
+    with contextlib.closing(source), contextlib.closing(copy):
+        source.backup(copy)
+
+    def put_back() -> Journal:
+        forget_databases()
+        for part in journal.folder.glob("spend.db*"):
+            part.unlink()
+        shutil.copy(backup, path)
+        return Journal(journal.folder)
+
+    yield put_back
+
+
+def next_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    forget_databases()
+    monkeypatch.setattr(records, "_noted", {})
+
+
+def found_in(journal: Journal) -> list[tuple[str, State]]:
+    journal.open()
+    return [(call.id, call.state) for call in journal.equal(NEW)]
+
+
+def notes(journal: Journal) -> Path:
+    return journal.folder / "calls" / "newest"
+
+
+@pytest.mark.parametrize("is_another", [False, True], ids=["by the same process", "by the next one"])
+def test_it_is_not_what_was_bought_long_ago_and_cleaned_now(
+    journal: Journal, restore: Callable[[], Journal], monkeypatch: pytest.MonkeyPatch, is_another: bool
+) -> None:
+    call = done(journal, begun(journal, NEW), b"not handed on yet")
+    if is_another:
+        next_process(monkeypatch)
+    assert clean(journal, 0.0).calls == 9
+    next_process(monkeypatch)
+    Journal(journal.folder).open()
+    assert found_in(restore()) == [(call.id, State.DONE)]
+
+
+def test_nor_what_was_bought_long_ago_and_has_got_its_price_now(
+    journal: Journal, restore: Callable[[], Journal], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = done(journal, begun(journal, NEW), b"another")
+    (old,) = journal.equal(KEY)
+    journal.settle(replace(old, cost=5))
+    assert found_in(restore()) == [(call.id, State.DONE)]
+
+
+def test_it_is_told_whatever_the_clock_says(
+    journal: Journal, restore: Callable[[], Journal], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (old,) = os.listdir(notes(journal))
+    ahead = time.time() + 1000
+    os.utime(notes(journal) / old, (ahead, ahead))
+    next_process(monkeypatch)
+    call = done(journal, begun(Journal(journal.folder), NEW), b"another")
+    next_process(monkeypatch)
+    Journal(journal.folder).open()
+    assert found_in(restore()) == [(call.id, State.DONE)]
+
+
+def test_it_is_noted_anew_where_the_notes_are_gone(
+    journal: Journal, restore: Callable[[], Journal], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = done(journal, begun(journal, NEW), b"another")
+    next_process(monkeypatch)
+    shutil.rmtree(notes(journal))
+    Journal(journal.folder).open()
+    assert found_in(restore()) == [(call.id, State.DONE)]
+
+
+def test_who_is_killed_while_it_is_noted_loses_nothing(
+    journal: Journal, restore: Callable[[], Journal], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kill(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as killed, pytest.raises(KeyboardInterrupt):
+        killed.setattr(Path, "touch", kill)
+        done(journal, begun(journal, NEW), b"another")
+    ((_, state),) = found_in(restore())
+    assert state is State.DONE
+
+
+def test_what_another_process_puts_away_meanwhile_stays_noted(
+    journal: Journal, restore: Callable[[], Journal], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meanwhile = "e" * 32
+
+    def look(*arguments: Any) -> bool:
+        (notes(journal) / meanwhile).touch()
+        return are_finished(*arguments)
+
+    monkeypatch.setattr("nodes.spend.journal.are_finished", look)
+    forget_databases()
+    journal.find(KEY)
+    assert meanwhile in os.listdir(notes(journal))
