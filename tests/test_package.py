@@ -227,7 +227,7 @@ TESTED_WITH: dict[str, str] = {
     "tests/purchase/test_ask.py": "purchase/chores",
     "tests/purchase/test_ending.py": "purchase/repeated_signals",
     "tests/routes/test_routes.py": "routes/estimate routes/models routes/own_loop routes/serving routes/spending",
-    "tests/spend/test_journal.py": "spend/calls spend/files spend/records spend/rows",
+    "tests/spend/test_journal.py": "spend/calls spend/files spend/rows",
     "tests/spend/test_migrations.py": "spend/tables",
     "tests/test_inpaint.py": "headless/sandbox/drifting pixels/parts",
     "tests/test_outpaint.py": "pixels/canvas",

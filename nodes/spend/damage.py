@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import time
 from pathlib import Path
@@ -44,6 +45,7 @@ def check(connection: Connection, path: Path) -> None:
     """
     if path in _suspects or _mark(path).exists():
         _require(connection, "integrity_check")
+        _require_readable(connection)
         return
     _require(connection, "quick_check")
     for table, index in _FIND_PURCHASES:
@@ -61,6 +63,24 @@ def require_whole(connection: Connection) -> None:
     """Raise DatabaseError for a SQLite file that is damaged in any way."""
     if connection.dialect.name == "sqlite":
         _require(connection, "integrity_check")
+
+
+def is_unreadable(error: BaseException) -> bool:
+    """Whether a text of the file is none, or no JSON where it should be. No check of SQLite's own looks at that."""
+    return isinstance(error, json.JSONDecodeError) or "Could not decode to UTF-8" in str(error)
+
+
+def _require_readable(connection: Connection) -> None:
+    if not connection.exec_driver_sql("SELECT 1 FROM sqlite_master WHERE name = 'calls'").scalar():
+        return
+    try:
+        for row in connection.exec_driver_sql("SELECT * FROM calls").mappings():
+            for name in ("asked", "facts", "graph"):
+                json.loads(row.get(name) or "{}")
+    except Exception as error:
+        if not is_unreadable(error):
+            raise
+        raise _malformed("a call that cannot be read") from error
 
 
 _FIND_PURCHASES = (("calls", "calls_by_key"), ("further_keys", "further_keys_by_key"))

@@ -376,7 +376,7 @@ def _unusable(error: Exception, *, busy: bool) -> StoreError:
         _doubt_files()  # another file under its name may be the cause
     if busy or "locked" in cause:
         code, hint = BUSY, "Another program holds the database; try again."
-    elif "malformed" in cause or "not a database" in cause:
+    elif "malformed" in cause or "not a database" in cause or damage.is_unreadable(error):
         _doubt_files()
         code, hint = damage.DAMAGED, "Run again: the database is then written anew from the records beside it."
     elif "too many connections" in cause or "connection slots" in cause:

@@ -14,10 +14,10 @@ import pytest
 import sqlalchemy as sa
 
 from nodes.errors import StoreError
-from nodes.spend import Journal, State, entries
+from nodes.spend import Call, Journal, Limits, State, entries
 from nodes.spend.database import explained
 from tests.spend.conftest import forget_databases
-from tests.spend.test_journal import KEY, begun, done
+from tests.spend.test_journal import CALLER, KEY, begun, done
 
 OTHER = "cd" * 32
 
@@ -77,6 +77,24 @@ def test_who_has_met_damage_lets_the_next_one_look_at_all_of_the_file(
     opened.open()
     assert list(journal.folder.glob("spend-damaged-*.db")) == [aside]
     assert not list(journal.folder.glob("*.suspect"))
+
+
+@pytest.mark.parametrize("odd", [b"\x00", b"\xff"], ids=["no JSON", "no text"])
+def test_a_call_that_cannot_be_read_blocks_nothing_for_ever(
+    journal: Journal, reopened: Callable[[], Journal], odd: bytes
+) -> None:
+    prompt = "a fox in the snow"
+    call = Call(KEY, "http://server", "images/generations", "flux.2-pro", {"prompt": prompt})
+    call = done(journal, journal.begin(call, CALLER, Limits(), None))
+    forget_databases()
+    path = journal.folder / "spend.db"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+    path.write_bytes(path.read_bytes().replace(prompt.encode(), prompt.encode().replace(b"f", odd)))
+    with pytest.raises(StoreError, match="Run again"):
+        reopened().equal(KEY)
+    (found,) = reopened().equal(KEY)
+    assert (found.id, found.parameters, found.cost) == (call.id, call.parameters, call.cost)
 
 
 def refuse(*_: object) -> None:
