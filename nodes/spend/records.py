@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import re
+import threading
 import time
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
@@ -61,26 +62,39 @@ class Records:
     def write(self, call: Call) -> None:
         """Write down how far ``call`` has come, durably. What the disk refuses is tried again at the next opening."""
         path, content = self._record(call), _content(call)
-        try:
-            self._keep(path, content)
-        except OSError:
-            _owed[path] = content
-            raise
-        _owed.pop(path, None)
+        # What is owed of it may just be on its way to the disk, and is older.
+        with _paying if path in _owed else contextlib.nullcontext():
+            try:
+                self._keep(path, content)
+            except OSError:
+                _owed[path] = content
+                raise
+            _owed.pop(path, None)
 
     def _write_owed(self) -> None:
         """What this process knows, and the disk has refused. Best effort."""
-        for path, content in list(_owed.items()):
+        for path in list(_owed):
             if path.parent == self._open:
-                with contextlib.suppress(OSError):
-                    write_durably(path, content)
-                    _owed.pop(path, None)
+                self._pay(path)
+
+    def _pay(self, path: Path) -> bool:
+        """Whether nothing is owed of this record any more."""
+        with _paying:
+            content = _owed.get(path)
+            try:
+                if content is not None:
+                    self._keep(path, content)
+            except OSError:
+                return False
+            _owed.pop(path, None)
+            return True
 
     def archive(self, call: Call) -> None:
         """Put away the record of a finished call. Best effort: where it stays does no harm."""
         self.let_go(call)
-        _owed.pop(self._record(call), None)
         record, finished = self._record(call), self._finished(call)
+        if record in _owed and not self._pay(record):
+            return  # what lies there tells less, and would be all that a database written anew hears of it
         with contextlib.suppress(OSError):
             # Before it is put away: who is killed in between leaves a note too many, not one too few. What was put away
             # before and is only told better, as what was cleaned, is not new to an older database.
@@ -134,7 +148,8 @@ class Records:
     def remove(self, call: Call) -> None:
         """Forget a call that cost nothing."""
         self.let_go(call)
-        _owed.pop(self._record(call), None)
+        with _paying:
+            _owed.pop(self._record(call), None)
         for path in (self._finished(call), *self._of(call)):
             with contextlib.suppress(OSError):
                 path.unlink()
@@ -261,10 +276,15 @@ _in_hand: dict[str, int] = {}
 _owed: dict[Path, bytes] = {}
 """Records that the disk has refused, as a full one does, of calls that may not be in the database either."""
 
+_paying = threading.Lock()
+"""Held while what is owed is written."""
+
 
 @in_child
 def _owe_nothing() -> None:
     """What its parent owes to the disk, the parent pays."""
+    global _paying
+    _paying = threading.Lock()
     _owed.clear()
 
 

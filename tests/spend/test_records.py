@@ -1,11 +1,15 @@
-"""What was put away last, by which a database that is older than the records beside it is told, and completed."""
+"""The records: what was put away last, by which a database that is older than they are is told and completed; and what
+a full disk has refused of them.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -128,3 +132,54 @@ def test_what_another_process_puts_away_meanwhile_stays_noted(
     forget_databases()
     journal.find(KEY)
     assert meanwhile in os.listdir(notes(journal))
+
+
+@pytest.mark.parametrize("is_freed", [True, False], ids=["and has room again", "until the database is gone"])
+def test_what_a_full_disk_refused_is_not_put_away_as_less_than_it_is(
+    journal: Journal, reopened: Callable[[], Journal], monkeypatch: pytest.MonkeyPatch, is_freed: bool
+) -> None:
+    """Otherwise a database that is written anew would not know the pictures."""
+
+    def refuse(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    call = begun(journal)
+    call = replace(call.with_picture(journal.files.put(1, b"picture", ".png")), state=State.DONE, cost=5)
+    with monkeypatch.context() as full:
+        full.setattr(records, "write_durably", refuse)
+        journal.settle(call)
+    if is_freed:
+        journal.open()
+    for part in journal.folder.glob("spend.db*"):
+        part.unlink()
+    again = reopened()
+    again.open()
+    (found,) = again.equal(KEY)
+    assert (found.state, found.cost, found.pictures) == (State.DONE, 5, call.pictures)
+
+
+def test_what_is_owed_is_not_written_over_what_came_since(
+    journal: Journal, reopened: Callable[[], Journal], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call, write = begun(journal), records.write_durably
+    owed = replace(call, state=State.ANSWERED)
+    later = replace(call.with_picture(journal.files.put(1, b"picture", ".png")), state=State.DONE)
+    settling = threading.Thread(target=journal.records.write, args=[later])
+
+    def write_slowly(path: Path, content: bytes) -> None:
+        if settling.ident is None:
+            settling.start()
+            settling.join(1.0)
+        write(path, content)
+
+    monkeypatch.setitem(records._owed, journal.folder / "calls" / "open" / f"{call.id}.json", records._content(owed))
+    with monkeypatch.context() as slow:
+        slow.setattr(records, "write_durably", write_slowly)
+        assert list(journal.records.unfinished()) in ([owed], [later])
+    settling.join()
+    journal.records.archive(later)
+    for part in journal.folder.glob("spend.db*"):
+        part.unlink()
+    again = reopened()
+    again.open()
+    assert [found.state for found in again.equal(KEY)] == [State.DONE]
