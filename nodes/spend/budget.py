@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from ..errors import BudgetExceeded
+from ..errors import BudgetExceeded, RunBudgetExceeded
 from .calls import NANOS, Call, nanos
 from .sums import ALL, QUARTER, RUN, shown, since
 
@@ -100,7 +100,8 @@ def require(connection: Connection, limits: Limits, call: Call, needed: int | No
             used += "" if period == "run" else _ahead(connection, call, limits)
             # Where nothing is left, it is not asked what the next one would cost.
             is_reached = spent.amount >= nanos(limit)
-            raise BudgetExceeded(
+            kind = RunBudgetExceeded if period == "run" else BudgetExceeded
+            raise kind(
                 f"The limit per {period} of {_limit(limit)} USD is reached: {used}."
                 if is_reached
                 else f"The limit per {period} is {_limit(limit)} USD: {used}, {_dollars(needed or 0)} would be needed.",

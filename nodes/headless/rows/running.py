@@ -19,6 +19,7 @@ from ...errors import (
     CredentialError,
     InsufficientBalance,
     LumenfallError,
+    RunBudgetExceeded,
     StoreError,
     sentences,
 )
@@ -148,8 +149,8 @@ class Rows:
         if error and (hopeless or any(getattr(each, "code", "") in _FINAL for each in raised)):
             self.reason = self.reason or text
         is_put_off = bool(hopeless) or any(isinstance(each, BudgetExceeded) for each in raised)
-        is_free = not result.reports and all(each["charged"] == Charged.NO.value for each in result.errors.values())
-        if error and is_put_off and is_free:
+        is_put_off &= all(each["charged"] == Charged.NO.value for each in result.errors.values())
+        if error and is_put_off and not result.reports:
             self.record.put_off(job.key, text or "", error["code"])
             self.notify(job, self.record.outcomes[job.key])
             return
@@ -164,6 +165,9 @@ class Rows:
             outcome = with_calls(outcome, calls)
         if error:
             outcome.error, outcome.code, outcome.charged = text, error["code"], outcome.charged or error["charged"]
+            # What some of its nodes have brought is replayed; but a row may not pass its own limit start by start.
+            if is_put_off and not any(isinstance(each, RunBudgetExceeded) for each in raised):
+                outcome.state = "waiting"
         self.record.end(job.key, job.number, outcome)
         self.notify(job, outcome)
 

@@ -83,3 +83,42 @@ def test_settings_that_are_spoilt_meanwhile_fail_no_row(
     assert (process.returncode, summary["done"], summary["waiting"]) == (1, [1], [2, 3])
     settings.unlink()
     assert command("run", "w.json", "--each", "rows.csv").code == 0 and len(sandbox.bill) == 3
+
+
+def two_nodes(place: Path) -> None:
+    """Rows of two paid nodes each."""
+    second = {**GRAPH["1"], "inputs": {**INPUTS, "seed": 1}, "_meta": {"title": "Second"}}
+    saved = {**GRAPH["2"], "inputs": {"images": ["3", 0], "filename_prefix": "second"}}
+    (place / "w.json").write_text(json.dumps({**GRAPH, "3": second, "4": saved}))
+    (place / "rows.csv").write_text("Picture.prompt,Second.prompt\na cat,a tree\na dog,a hill\n")
+
+
+def test_a_row_that_a_limit_stops_between_its_nodes_goes_on_with_more(
+    command: Command, place: Path, sandbox: Sandbox
+) -> None:
+    two_nodes(place)
+    arguments = ("run", "w.json", "--each", "rows.csv", "--max-cost")
+    for _ in range(2):
+        assert command(*arguments, "0.1").code == 1 and len(sandbox.bill) == 3
+        lines = results(place)
+        assert [(line["status"], line["cost"], line["charged"]) for line in lines] == [
+            ("done", "0.06", "charged"),
+            ("waiting", "0.03", "charged"),
+        ]
+        assert "--max-cost" in lines[1]["error"] and len(lines[1]["files"].split()) == 1
+    assert command(*arguments, "1").code == 0 and len(sandbox.bill) == 4
+    lines = results(place)
+    assert [(line["status"], line["cost"], line["error"]) for line in lines] == [("done", "0.06", "")] * 2
+    assert sorted(name for line in lines for name in line["files"].split()) == sorted(
+        path.relative_to(place / "output").as_posix() for path in (place / "output").glob("*/*_.png")
+    ) + sorted(path.name for path in (place / "output").glob("second_*.png"))
+
+
+def test_a_row_does_not_pass_its_own_limit_start_by_start(
+    command: Command, place: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two_nodes(place)
+    monkeypatch.setenv("LUMENFALL_LIMIT_RUN", "0.05")
+    for _ in range(2):
+        assert command("run", "w.json", "--each", "rows.csv").code == 1 and len(sandbox.bill) == 2
+        assert [(line["status"], line["cost"]) for line in results(place)] == [("failed", "0.03")] * 2
