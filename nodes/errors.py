@@ -6,7 +6,6 @@ LumenfallError              a RuntimeError: message, hint, code, request id, cha
     StoreError              the journal of paid calls cannot be used; nothing was sent
     OldDependency           a package is missing or too old; nothing was sent
     BudgetExceeded          a limit of the user's does not allow the request; nothing was sent
-        RunBudgetExceeded   the limit is that of the run itself
     Unresolved              an equal request was sent before, and its end is not known; nothing was sent
     ConnectionFailed        the server was not reached, or broke off
     ApiError                the server answered with an error
@@ -184,10 +183,8 @@ class BudgetExceeded(LumenfallError):
     """The request would go beyond a limit that the user has set. Raised before anything is sent."""
 
     default_code = "BUDGET_EXCEEDED"
-
-
-class RunBudgetExceeded(BudgetExceeded):
-    """The limit is that of one run: the same again would have as much anew."""
+    is_of_run = False
+    """Whether the limit is that of one run: the same again would have as much anew."""
 
 
 class Unresolved(LumenfallError):

@@ -19,7 +19,6 @@ from ...errors import (
     CredentialError,
     InsufficientBalance,
     LumenfallError,
-    RunBudgetExceeded,
     StoreError,
     sentences,
 )
@@ -166,7 +165,7 @@ class Rows:
         if error:
             outcome.error, outcome.code, outcome.charged = text, error["code"], outcome.charged or error["charged"]
             # What some of its nodes have brought is replayed; but a row may not pass its own limit start by start.
-            if is_put_off and not any(isinstance(each, RunBudgetExceeded) for each in raised):
+            if is_put_off and not any(getattr(each, "is_of_run", False) for each in raised):
                 outcome.state = "waiting"
         self.record.end(job.key, job.number, outcome)
         self.notify(job, outcome)
