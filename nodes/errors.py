@@ -183,6 +183,8 @@ class BudgetExceeded(LumenfallError):
     """The request would go beyond a limit that the user has set. Raised before anything is sent."""
 
     default_code = "BUDGET_EXCEEDED"
+    is_of_run = False
+    """Whether the limit is that of one run: the same again would have as much anew."""
 
 
 class Unresolved(LumenfallError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Hashable
+from collections.abc import AsyncIterator, Hashable, Iterator
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
@@ -79,15 +79,20 @@ def slots() -> Slots:
     return _of_loop.setdefault(asyncio.get_running_loop(), Slots())
 
 
-_least = 1
+_of_command: int | None = None
 
 
-def allow(count: int) -> None:
-    """From now on let so many be in the air in this process, whatever the settings say of fewer."""
-    global _least
-    _least = count
+@contextlib.contextmanager
+def allowed(count: int) -> Iterator[None]:
+    """Let ``count`` be in the air in this process, whatever the settings say."""
+    global _of_command
+    before, _of_command = _of_command, count
+    try:
+        yield
+    finally:
+        _of_command = before
 
 
 def most(settings: Settings) -> int:
     """How many may be in the air at once."""
-    return max(settings.parallel, _least)
+    return _of_command or settings.parallel

@@ -100,13 +100,15 @@ def require(connection: Connection, limits: Limits, call: Call, needed: int | No
             used += "" if period == "run" else _ahead(connection, call, limits)
             # Where nothing is left, it is not asked what the next one would cost.
             is_reached = spent.amount >= nanos(limit)
-            raise BudgetExceeded(
+            error = BudgetExceeded(
                 f"The limit per {period} of {_limit(limit)} USD is reached: {used}."
                 if is_reached
                 else f"The limit per {period} is {_limit(limit)} USD: {used}, {_dollars(needed or 0)} would be needed.",
                 hint=f"Nothing was sent. Raise the limit per {period} in the settings (lumenfall limits shows where it "
                 "comes from), or choose a cheaper model.",
             )
+            error.is_of_run = period == "run"
+            raise error
     if limits.batch is not None and limits.batch_id:
         _require_in_batch(connection, limits.batch, limits, needed or 0)
 

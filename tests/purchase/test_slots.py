@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
-from nodes.purchase.slots import Slots
+from nodes.purchase.slots import Slots, allowed, most
+from nodes.settings import Settings
 
 
 async def order_of(waiting: Iterable[tuple[str, str]], most: int) -> list[tuple[str, str]]:
@@ -54,3 +55,11 @@ def test_who_gives_up_waiting_takes_no_slot_along() -> None:
         await asyncio.wait_for(hold(), 5)
 
     asyncio.run(go())
+
+
+def test_what_a_command_allows_holds_for_its_time_and_before_the_settings() -> None:
+    settings = Settings(parallel=4)
+    for count in (1, 16):
+        with allowed(count):
+            assert most(settings) == count
+        assert most(settings) == 4

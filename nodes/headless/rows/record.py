@@ -103,7 +103,7 @@ class Record:
             sync_folder(self.folder)
         self._taken.update(name for outcome in self.outcomes.values() for name in outcome.files.values())
         for key, outcome in self.outcomes.items():
-            if outcome.state in ("done", "failed"):
+            if outcome.state != "running":
                 self._publish(key, outcome)
 
     def read(self) -> bytes:
@@ -144,8 +144,8 @@ class Record:
         shutil.rmtree(self.folder / key, ignore_errors=True)
 
     def end(self, key: str, number: int, outcome: Outcome) -> None:
-        """A row has ended. Its files get names that tell its ``number``, or those that they had when it was run before.
-        Raises OSError.
+        """A row has ended, or waits again with what it has brought. Its files get names that tell its ``number``, or
+        those that they had when it was run before. Raises OSError.
         """
         files = self.folder / key / FILES
         written = sorted(path.relative_to(files).as_posix() for path in files.rglob("*") if path.is_file())

@@ -39,7 +39,8 @@ SHARE_BETWEEN = 8
 """Of so many rows one may run beyond those that have a request in the air: it is being begun, or saved."""
 
 HOPELESS = (AuthenticationFailed, CredentialError, InsufficientBalance, StoreError)
-"""What every further row would meet too."""
+_UNSET = ("SETTINGS", "NETWORK_SETTINGS")
+"""What every further row would meet too: these errors, and these codes of others."""
 
 
 @dataclass
@@ -84,7 +85,6 @@ class Rows:
         """Run ``jobs``, ``at_once`` of them at a time. Where the output folder cannot be written, that is the reason
         for which no more are begun.
         """
-        slots.allow(at_once)
         waiting = iter(jobs)
 
         async def work() -> None:
@@ -94,7 +94,7 @@ class Rows:
                 await self._one(job)
 
         # It belongs to the thread, and those that run at the same time would leave it in any order.
-        with torch.inference_mode():
+        with slots.allowed(at_once), torch.inference_mode():
             workers = [asyncio.ensure_future(work()) for _ in range(at_once + at_once // SHARE_BETWEEN)]
             try:
                 await asyncio.gather(*workers)
@@ -144,21 +144,29 @@ class Rows:
     async def _end(self, job: Job, result: Result, raised: Sequence[BaseException], *, is_simple: bool) -> None:
         error = next(iter(result.errors.values()), None)
         text = sentences(error["message"], error.get("hint") or "") if error else None
-        hopeless = [each for each in raised if isinstance(each, HOPELESS) or getattr(each, "code", "") in _FINAL]
-        if hopeless and error:
+        hopeless = [each for each in raised if isinstance(each, HOPELESS) or getattr(each, "code", "") in _UNSET]
+        if error and (hopeless or any(getattr(each, "code", "") in _FINAL for each in raised)):
             self.reason = self.reason or text
-        is_put_off = any(isinstance(each, (BudgetExceeded, *HOPELESS)) for each in raised)
-        is_free = not result.reports and all(each["charged"] == Charged.NO.value for each in result.errors.values())
-        if error and is_put_off and is_free:
+        is_put_off = bool(hopeless) or any(isinstance(each, BudgetExceeded) for each in raised)
+        is_put_off &= all(each["charged"] == Charged.NO.value for each in result.errors.values())
+        if error and is_put_off and not result.reports:
             self.record.put_off(job.key, text or "", error["code"])
             self.notify(job, self.record.outcomes[job.key])
             return
         outcome = reported(result)
         if not is_simple or outcome.error:
-            calls = await asyncio.to_thread(self.calls, job.key)
+            try:
+                calls = await asyncio.to_thread(self.calls, job.key)
+            except LumenfallError as unreadable:
+                # Without them nobody knows what it has cost: the next start takes it up, and replays what came.
+                self.reason = self.reason or sentences(unreadable.message, unreadable.hint)
+                return
             outcome = with_calls(outcome, calls)
         if error:
             outcome.error, outcome.code, outcome.charged = text, error["code"], outcome.charged or error["charged"]
+            # What some of its nodes have brought is replayed; but a row may not pass its own limit start by start.
+            if is_put_off and not any(getattr(each, "is_of_run", False) for each in raised):
+                outcome.state = "waiting"
         self.record.end(job.key, job.number, outcome)
         self.notify(job, outcome)
 
