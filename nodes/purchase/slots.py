@@ -79,20 +79,20 @@ def slots() -> Slots:
     return _of_loop.setdefault(asyncio.get_running_loop(), Slots())
 
 
-_of_command: int | None = None
+_least = 1
 
 
 @contextlib.contextmanager
 def allowed(count: int) -> Iterator[None]:
-    """Let ``count`` be in the air in this process, whatever the settings say."""
-    global _of_command
-    before, _of_command = _of_command, count
+    """Let so many be in the air in this process, whatever the settings say of fewer."""
+    global _least
+    before, _least = _least, count
     try:
         yield
     finally:
-        _of_command = before
+        _least = before
 
 
 def most(settings: Settings) -> int:
     """How many may be in the air at once."""
-    return _of_command or settings.parallel
+    return max(settings.parallel, _least)

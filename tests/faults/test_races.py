@@ -10,7 +10,7 @@ import pytest
 
 from nodes import errors
 from nodes.host import use
-from nodes.spend import Journal, journal
+from nodes.spend import Journal, rows
 from tests.faults.child import Outcome, failed, start, succeeded
 from tests.faults.databases import database, garbage
 from tests.faults.limits import DAY, TOO_DEAR
@@ -110,18 +110,18 @@ def test_nobody_reads_a_database_that_is_being_written_anew(world: World, monkey
     world.run()
     database(garbage)(world, monkeypatch)
     begun, on = threading.Event(), threading.Event()
-    original = journal.enter
+    original = rows.enter
 
     def slow(*args: Any) -> None:
         begun.set()
         on.wait(20)
         original(*args)
 
-    monkeypatch.setattr(journal, "enter", slow)
+    monkeypatch.setattr(rows, "enter", slow)
     writer = threading.Thread(target=Journal(world.folder).open)
     writer.start()
     assert begun.wait(20)
-    monkeypatch.setattr(journal, "enter", original)
+    monkeypatch.setattr(rows, "enter", original)
     reader = threading.Thread(target=world.run_here)
     reader.start()
     reader.join(1)  # either it has bought by then, or it waits

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -202,6 +203,7 @@ def test_an_answer_whose_pictures_are_still_to_be_fetched_is_paid_for(bench: Ben
     bench.run(saved({"paid": generate(n=2)}))
     with Journal(bench.host.data_dir()).open().write() as connection:
         connection.execute(sa.update(calls).values(state="answered"))
+    shutil.rmtree(bench.host.data_dir() / "calls")  # which say that it is finished
     fetched = [one.endpoint for one in sandbox.requests].count("media/{name}")
     paid, following = bench.estimate(prompt).lines
     assert (paid.price, paid.replayed, paid.source) == (0.0, 2, "store") and following.approximate

@@ -67,7 +67,7 @@ def run(
             "An empty cell leaves the workflow's own value; paths are relative to the file.",
         ),
     ] = None,
-    jobs: Annotated[int, typer.Option(min=1, max=256, help="With --each: rows, and requests, at once.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, max=256, help="With --each: rows at once.")] = 1,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="With --each: run failed rows again too.")
     ] = False,

@@ -29,8 +29,9 @@ def in_the_air(sandbox: Sandbox) -> int:
 
 
 def test_rows_of_several_nodes_have_no_more_requests_in_the_air_than_was_said(
-    command: Command, place: Path, sandbox: Sandbox
+    command: Command, place: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("LUMENFALL_PARALLEL", "1")
     nodes = {str(seed): {**GRAPH["1"], "inputs": {**INPUTS, "seed": seed}, "_meta": {}} for seed in range(10, 14)}
     saved = {f"{name}s": {**GRAPH["2"], "inputs": {"images": [name, 0], "filename_prefix": name}} for name in nodes}
     (place / "w.json").write_text(json.dumps({**nodes, **saved}))
