@@ -130,7 +130,7 @@ def _damaged_record(world: World, patch: pytest.MonkeyPatch) -> None:
 
 def _killed_while_anew(world: World, patch: pytest.MonkeyPatch) -> None:
     database(garbage)(world, patch)
-    die = {"target": "nodes.spend.journal.enter", "when": "before", "about": "done", "count": 1}
+    die = {"target": "nodes.spend.rows.enter", "when": "before", "about": "done", "count": 1}
     assert world.start(die, seed=5).outcome().died
 
 
