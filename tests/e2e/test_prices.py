@@ -80,6 +80,8 @@ def test_a_subgraph_tells_what_it_holds_would_cost_and_what_it_cost(canvas: Canv
     canvas.finished(holder)
     expect(canvas.status(holder)).to_contain_text("$0.106")
     canvas.shoot(f"holder-done-{canvas.kind}")
+    # On one line, however narrow: the other one is what it has cost.
+    assert canvas.price(holder).evaluate("it => it.offsetHeight") < 24
     # It is nothing of the workflow's.
     assert "lumenfall_bar" not in str(canvas.saved())
 
