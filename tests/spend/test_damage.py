@@ -57,6 +57,20 @@ def test_what_an_index_has_forgotten_is_found_all_the_same(
     assert len(list(entries(opened))) == 2
 
 
+def test_a_key_that_has_changed_in_an_index_is_found_all_the_same(
+    journal: Journal, reopened: Callable[[], Journal]
+) -> None:
+    done(journal, begun(journal))
+    place, page = _page(journal.folder / "spend.db", "calls_by_key")
+    assert KEY.encode() in page
+    with (journal.folder / "spend.db").open("r+b") as file:
+        file.seek(place + page.index(KEY.encode()))
+        file.write(b"b")
+    opened = reopened()
+    opened.open()
+    assert [call.state for call in opened.equal(KEY)] == [State.DONE]
+
+
 @pytest.mark.parametrize("is_writable", [True, False])
 def test_who_has_met_damage_lets_the_next_one_look_at_all_of_the_file(
     journal: Journal, reopened: Callable[[], Journal], monkeypatch: pytest.MonkeyPatch, is_writable: bool
