@@ -53,9 +53,15 @@ def known_finished(connection: Connection) -> set[str]:
     from .tables import calls
 
     # Two queries, each of which an index answers alone.
-    is_open = calls.c.state.in_([state.value for state in OPEN])
     ids = set(connection.execute(sa.select(calls.c.id)).scalars())
-    return ids.difference(connection.execute(sa.select(calls.c.id).where(is_open)).scalars())
+    return ids.difference(connection.execute(sa.select(calls.c.id).where(_is_open())).scalars())
+
+
+def _is_open() -> ColumnElement[bool]:
+    """Something is still to be done for the call."""
+    from .tables import calls
+
+    return calls.c.state.in_([state.value for state in OPEN])
 
 
 def are_finished(connection: Connection, call_ids: Sequence[str]) -> bool:
@@ -71,9 +77,8 @@ def _finished() -> Any:
 
     from .tables import calls
 
-    is_open = calls.c.state.in_([state.value for state in OPEN])
     call_ids: Any = sa.bindparam("call_ids", expanding=True)
-    return sa.select(sa.func.count()).select_from(calls).where(calls.c.id.in_(call_ids), ~is_open)
+    return sa.select(sa.func.count()).select_from(calls).where(calls.c.id.in_(call_ids), ~_is_open())
 
 
 def last_entered(connection: Connection, among: Sequence[str] | None = None) -> str | None:
@@ -82,7 +87,7 @@ def last_entered(connection: Connection, among: Sequence[str] | None = None) -> 
 
     from .tables import calls
 
-    query = sa.select(calls.c.id).where(calls.c.state.not_in([state.value for state in OPEN]))
+    query = sa.select(calls.c.id).where(~_is_open())
     if among is not None:
         query = query.where(calls.c.id.in_(among))
     found: str | None = connection.execute(query.order_by(calls.c.number.desc()).limit(1)).scalar()
