@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 import time
 import uuid
 from collections.abc import Mapping
@@ -21,6 +22,10 @@ _PARAMETERS = "asked"
 
 _ELSEWHERE = ("pictures", "further_keys")
 """What has tables of its own."""
+
+
+_NAME = re.compile(r"[0-9a-f]{64}[.0-9a-z]*")
+"""Of a picture's file. What is read from a disk is not to lead to another."""
 
 
 class State(str, Enum):
@@ -50,12 +55,16 @@ OPEN = (State.SENT, State.ANSWERED, State.DOWNLOADED)
 
 @dataclass(frozen=True)
 class Stored:
-    """One picture of a call, a file of the store."""
+    """One picture of a call, a file of the store. Raises ValueError for what names none."""
 
     number: int
     sha256: str
     extension: str
     size: int
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(f"{self.sha256}{self.extension}"):
+            raise ValueError("no file of the store is called so")
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from ..errors import Charged
+from .calls import State
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -39,28 +43,18 @@ def _mark(path: Path) -> Path:
     return path.with_suffix(".suspect")
 
 
-FEW = 100_000
-"""Entries that are compared in a tenth of a second, which each opening takes longer then."""
-
-_UNFOUND = """
-SELECT 1 FROM {table} AS kept NOT INDEXED WHERE NOT EXISTS (
-    SELECT 1 FROM {table} AS found INDEXED BY {index} WHERE found."key" = kept."key" AND found.rowid = kept.rowid
-) LIMIT 1
-"""
-
-
 def check(connection: Connection, path: Path) -> None:
     """Raise DatabaseError for a damaged file. Whether all indexes fit their tables is compared only where there is a
-    reason, as it takes several times as long; of those by which a purchase is found the entries are counted, and
-    compared where they are few.
+    reason, as it takes several times as long; of those by which a purchase is found the entries are counted.
     """
+    _require_version(connection)
     if path in _suspects or _mark(path).exists():
         _require(connection, "integrity_check")
         _require_readable(connection)
         return
     _require(connection, "quick_check")
     for table, index in _FIND_PURCHASES:
-        if connection.exec_driver_sql("SELECT 1 FROM sqlite_master WHERE name = ?", (index,)).scalar():
+        if _has(connection, index):
             # Of *, SQLite counts in whatever index is the smallest.
             count = f'SELECT count("key") FROM {table}'
             rows, entries = (
@@ -68,8 +62,6 @@ def check(connection: Connection, path: Path) -> None:
             )
             if rows != entries:
                 raise _malformed(f"wrong number of entries in {index}")
-            if (rows or 0) <= FEW and connection.exec_driver_sql(_UNFOUND.format(table=table, index=index)).scalar():
-                raise _malformed(f"an entry of {index} is another's")
 
 
 def require_whole(connection: Connection) -> None:
@@ -78,20 +70,46 @@ def require_whole(connection: Connection) -> None:
         _require(connection, "integrity_check")
 
 
+class UnreadableRow(ValueError):
+    """A row of ``calls`` that says what none says."""
+
+
 def is_unreadable(error: BaseException) -> bool:
-    """Whether a text of the file is none, or no JSON where it should be. No check of SQLite's own looks at that."""
-    return isinstance(error, json.JSONDecodeError) or "Could not decode to UTF-8" in str(error)
+    """Whether a text of the file is none, no JSON where it should be, or none of the words that it can be. No check of
+    SQLite's own looks at that.
+    """
+    return isinstance(error, (json.JSONDecodeError, UnreadableRow)) or "Could not decode to UTF-8" in str(error)
+
+
+_MISNAMED = """
+SELECT 1 FROM pictures WHERE length(sha256) != 64 OR sha256 GLOB '*[^0-9a-f]*' OR extension GLOB '*[^.0-9a-z]*' LIMIT 1
+"""
+
+
+def _require_version(connection: Connection) -> None:
+    if _has(connection, "alembic_version"):
+        version = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+        if not re.fullmatch(r"\d{4}", str(version)):
+            raise _malformed("no version")
+
+
+def _has(connection: Connection, name: str) -> bool:
+    return bool(connection.exec_driver_sql("SELECT 1 FROM sqlite_master WHERE name = ?", (name,)).scalar())
 
 
 def _require_readable(connection: Connection) -> None:
-    if not connection.exec_driver_sql("SELECT 1 FROM sqlite_master WHERE name = 'calls'").scalar():
+    if not _has(connection, "calls"):
         return
     try:
         for row in connection.exec_driver_sql("SELECT * FROM calls").mappings():
             for name in ("asked", "facts", "graph"):
                 json.loads(row.get(name) or "{}")
+            State(row["state"])
+            Charged(row["charged"])
+        if connection.exec_driver_sql(_MISNAMED).scalar():
+            raise ValueError
     except Exception as error:
-        if not is_unreadable(error):
+        if not isinstance(error, ValueError) and not is_unreadable(error):
             raise
         raise _malformed("a call that cannot be read") from error
 

@@ -357,7 +357,7 @@ def _begin_in_child() -> None:
     _opened.clear()
 
 
-def _doubt_files() -> None:
+def doubt_files() -> None:
     """Let the next opening look at the files as a whole."""
     for name, database in list(_opened.items()):
         if not database.is_postgresql:
@@ -373,11 +373,11 @@ def _is_of_a_driver(error: BaseException | None) -> bool:
 def _unusable(error: Exception, *, busy: bool) -> StoreError:
     cause = next(iter(str(getattr(error, "orig", None) or error).splitlines()), type(error).__name__)
     if "disk I/O error" in cause:
-        _doubt_files()  # another file under its name may be the cause
+        doubt_files()  # another file under its name may be the cause
     if busy or "locked" in cause:
         code, hint = BUSY, "Another program holds the database; try again."
     elif "malformed" in cause or "not a database" in cause or damage.is_unreadable(error):
-        _doubt_files()
+        doubt_files()
         code, hint = damage.DAMAGED, "Run again: the database is then written anew from the records beside it."
     elif "too many connections" in cause or "connection slots" in cause:
         code = BUSY

@@ -6,34 +6,35 @@ call's record is a file too, so that what the database missed is entered when it
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import secrets
 import shutil
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import Charged, LumenfallError, StoreError
-from ..host.files import write_durably
 from .budget import Limits, require, share_limits, shared_limits
 from .calls import Call, Caller, State, Stored
-from .damage import DAMAGED, require_whole
+from .damage import DAMAGED
 from .database import Database, open_database
 from .files import Files
 from .locks import KeyLock, key_lock
+from .memory import Memory
 from .records import Records
-from .rows import are_finished, behind, enter, enter_each, is_shared, known_finished, last_entered, read_calls
+from .rows import are_finished, behind, enter, enter_each, is_shared, read_calls
 from .sums import QUARTER, are_behind, follow, unpriced_since
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Select, Update
+    from sqlalchemy import Select, Update
 
 log = logging.getLogger(__name__)
+
+Found = TypeVar("Found")
 
 LINK_LIFE = 3600.0
 """Seconds for which a link to a finished picture lives (docs.lumenfall.ai)."""
@@ -64,6 +65,7 @@ class Journal:
         self.records = Records(folder / "calls")
         self.files = Files(folder / "store")
         self._url = url
+        self._memory = Memory(self.records, folder / "limits.json", is_shared=url is not None)
 
     # Before anything is sent
 
@@ -86,12 +88,7 @@ class Journal:
 
     def open(self) -> Database:
         """The database, after entering what it had missed. Raises StoreError."""
-        try:
-            return self._opened()
-        except StoreError as error:
-            if error.code != DAMAGED:
-                raise
-            return self._opened()  # it was put aside, or is when it is opened
+        return _again_where_damaged(self._opened)
 
     def _opened(self) -> Database:
         database = self._database()
@@ -106,7 +103,7 @@ class Journal:
             with database.write() as connection:
                 follow(connection)
                 if is_older:
-                    self._enter_finished(connection)
+                    self._memory.enter_finished(connection)
                 enter_each(connection, missed)
         database.has_caught_up = True
         for call in records:
@@ -116,48 +113,10 @@ class Journal:
 
     def _database(self) -> Database:
         try:
-            return open_database(self.folder, self._url, self._fill, self._enter_finished)
+            memory = self._memory
+            return open_database(self.folder, self._url, memory.fill, memory.enter_finished)
         except OSError as error:
             raise self._unwritable(error.strerror or str(error)) from error
-
-    def _fill(self, connection: Connection) -> None:
-        """Enter every record into a new database, and the limits. Who had handed the pictures on is not known any
-        more; those of long ago must not be kept for ever as never delivered.
-        """
-        self._enter_known(connection, self.records.finished())
-
-    def _enter_finished(self, connection: Connection) -> None:
-        """Enter what was finished here, into a database that does not know it: a backup, or that of another folder, was
-        put in its place. Otherwise a record is put away only when the database has it.
-        """
-        noted = self.records.newest()
-        if noted and are_finished(connection, noted):
-            # Each process has left one.
-            self.records.keep_newest(noted, noted, last_entered(connection, noted))
-            return
-        if noted:
-            require_whole(connection)  # laid over the one that was in use, it may be neither
-        known = known_finished(connection)
-        finished = list(self.records.finished(known))
-        if finished:
-            log.warning("The spend database lacked what the records beside it have: it was entered")
-            follow(connection)
-            self._enter_known(connection, finished)
-            known = known_finished(connection)
-        self.records.keep_newest(noted, known, last_entered(connection))
-
-    def _enter_known(self, connection: Connection, finished: Iterable[Call]) -> None:
-        try:
-            known = json.loads(self._limits.read_bytes())
-            # Elsewhere others may have set theirs since.
-            others = shared_limits(connection) if self._url else {}
-            share_limits(connection, {name: min(limit, others.get(name, limit)) for name, limit in known.items()})
-        except FileNotFoundError:
-            pass
-        except (OSError, ValueError, TypeError, AttributeError):
-            log.warning("%s cannot be read", self._limits.name)
-        calls = [replace(call, delivered_at=call.used_at) for call in finished]
-        enter_each(connection, sorted([*calls, *self.records.unfinished()], key=lambda call: call.sent_at))
 
     def _put_away(self, call: Call) -> None:
         """The database knows that ``call`` is finished."""
@@ -189,15 +148,10 @@ class Journal:
             shared = shared_limits(connection)
             if changes:
                 try:
-                    write_durably(self._limits, json.dumps(shared).encode())
+                    self._memory.keep_limits(shared)
                 except OSError as error:
                     raise self._unwritable(error.strerror or str(error)) from error
         return shared
-
-    @property
-    def _limits(self) -> Path:
-        """The limits that were set from here, so that a database that has to be written anew gets them back."""
-        return self.folder / "limits.json"
 
     def begin(self, call: Call, caller: Caller, limits: Limits, needed: int | None) -> Call:
         """Reserve ``needed`` nanos and enter ``call`` as sent, durably. The limits are this machine's; those that all
@@ -262,9 +216,22 @@ class Journal:
     # Looking up
 
     def equal(self, *keys: str) -> list[Call]:
-        """The calls for any of ``keys`` that were not refused, the last one first. Raises StoreError."""
-        with self._database().read() as connection:
-            return read_calls(connection, _of_keys(), {"keys": keys})
+        """The calls for any of ``keys`` that were not refused, the last one first. What the database does not find, and
+        was put away here, it is told. Raises StoreError.
+        """
+        found = self._found(keys)
+        lost = self._memory.lost(keys, found, self.files)
+        if lost:
+            self._memory.remember(self.open, lost)
+            found = self._found(keys)
+        return found
+
+    def _found(self, keys: Sequence[str]) -> list[Call]:
+        def read() -> list[Call]:
+            with self._database().read() as connection:
+                return read_calls(connection, _of_keys(), {"keys": keys})
+
+        return _again_where_damaged(read)
 
     def latest(self) -> str | None:
         """The id of the call that was entered last. Raises StoreError."""
@@ -364,6 +331,16 @@ class Journal:
             code="NOT_WRITABLE",
             hint="Make room there, or make the folder writable.",
         )
+
+
+def _again_where_damaged(use: Callable[[], Found]) -> Found:
+    """The database is put aside when it is opened next."""
+    try:
+        return use()
+    except StoreError as error:
+        if error.code != DAMAGED:
+            raise
+        return use()
 
 
 @cache

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from ..host.files import read_file, sync_folder, write_durably
 from ..host.forking import in_child
+from .bought import Bought
 from .calls import Call
 
 log = logging.getLogger(__name__)
@@ -40,6 +41,11 @@ class Records:
     """The records below ``root``. Writing raises OSError; nothing half-written ever has its final name."""
 
     root: Path
+
+    @property
+    def bought(self) -> Bought:
+        """Their keys."""
+        return Bought(self.root)
 
     @property
     def _open(self) -> Path:
@@ -100,6 +106,7 @@ class Records:
             # before and is only told better, as what was cleaned, is not new to an older database.
             if not finished.exists():
                 self._note(call.id)
+                self.bought.add(call, finished)
         with contextlib.suppress(OSError):
             try:
                 record.replace(finished)

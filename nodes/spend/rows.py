@@ -10,6 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from .calls import OPEN, Call, State, this_machine
+from .damage import UnreadableRow
 from .sums import book, follow, followed, shares
 
 if TYPE_CHECKING:
@@ -79,6 +80,16 @@ def _finished() -> Any:
 
     call_ids: Any = sa.bindparam("call_ids", expanding=True)
     return sa.select(sa.func.count()).select_from(calls).where(calls.c.id.in_(call_ids), ~_is_open())
+
+
+def refused(connection: Connection, call_ids: Sequence[str]) -> set[str]:
+    """Those of the calls that are known as refused."""
+    import sqlalchemy as sa
+
+    from .tables import calls
+
+    query = sa.select(calls.c.id).where(calls.c.id.in_(call_ids), calls.c.state == State.REFUSED.value)
+    return set(connection.execute(query).scalars())
 
 
 def last_entered(connection: Connection, among: Sequence[str] | None = None) -> str | None:
@@ -185,7 +196,10 @@ def read_calls(connection: Connection, chosen: Select[Any], parameters: Mapping[
     further = sa.select(further_keys).join(ids, ids.c.id == further_keys.c.call_id)
     for call_id, key in connection.execute(further, parameters):
         keys[call_id].append(key)
-    return [Call.from_dict({**row, "pictures": stored[row["id"]], "further_keys": keys[row["id"]]}) for row in rows]
+    try:
+        return [Call.from_dict({**row, "pictures": stored[row["id"]], "further_keys": keys[row["id"]]}) for row in rows]
+    except ValueError as error:
+        raise UnreadableRow(str(error)) from error
 
 
 def read_paged(

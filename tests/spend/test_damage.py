@@ -105,8 +105,6 @@ def test_a_call_that_cannot_be_read_blocks_nothing_for_ever(
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
     path.write_bytes(path.read_bytes().replace(prompt.encode(), prompt.encode().replace(b"f", odd)))
-    with pytest.raises(StoreError, match="Run again"):
-        reopened().equal(KEY)
     (found,) = reopened().equal(KEY)
     assert (found.id, found.parameters, found.cost) == (call.id, call.parameters, call.cost)
 

@@ -88,7 +88,7 @@ def test_nor_does_entering_what_is_known(
     closed = reopened()
     for path in journal.folder.glob("spend.db*"):
         path.unlink()
-    monkeypatch.setattr(closed, "_fill", lambda _: [][0])
+    monkeypatch.setattr("nodes.spend.memory.Memory.fill", lambda *_: [][0])
     errors = []
     for _ in range(TRIES):
         with pytest.raises(IndexError) as caught:

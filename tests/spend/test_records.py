@@ -128,7 +128,7 @@ def test_what_another_process_puts_away_meanwhile_stays_noted(
         (notes(journal) / meanwhile).touch()
         return are_finished(*arguments)
 
-    monkeypatch.setattr("nodes.spend.journal.are_finished", look)
+    monkeypatch.setattr("nodes.spend.memory.are_finished", look)
     forget_databases()
     journal.find(KEY)
     assert meanwhile in os.listdir(notes(journal))

@@ -1,0 +1,108 @@
+"""Rows of the database that have changed: what was bought is found all the same, by the records beside it."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from nodes.errors import Charged
+from nodes.spend import Call, Journal, Limits, State, entries, nanos
+from tests.spend.conftest import forget_databases
+from tests.spend.test_journal import CALLER, KEY, begun, done
+
+FURTHER = "ef" * 32
+
+
+def bought(journal: Journal) -> Call:
+    done(journal, begun(journal, "cd" * 32), b"another")
+    call = Call(KEY, "http://server", "images/generations", "flux.2-pro", {"prompt": "a fox"}, further_keys=(FURTHER,))
+    return done(journal, journal.begin(call, CALLER, Limits(), None))
+
+
+def flip(journal: Journal, found: str, offset: int, occurrence: int = 0) -> None:
+    """Change a bit of the database's file, at ``offset`` in what is ``found`` there."""
+    forget_databases()
+    path = journal.folder / "spend.db"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+    content = bytearray(path.read_bytes())
+    place = -1
+    for _ in range(occurrence + 1):
+        place = content.index(found.encode(), place + 1)
+    content[place + offset] ^= 1
+    path.write_bytes(content)
+
+
+def require_known(journal: Journal, call: Call) -> None:
+    for key in (KEY, FURTHER):
+        (found,) = journal.equal(key)
+        assert (found.id, found.state, found.charged, found.cost) == (call.id, State.DONE, Charged.YES, call.cost)
+        assert found.pictures == call.pictures
+    assert sum(entry.cost or 0 for entry in entries(journal)) == nanos(0.08)
+
+
+@pytest.mark.parametrize("column", ["id", "key", "state", "charged"])
+def test_a_row_that_has_changed_is_found(journal: Journal, column: str) -> None:
+    call = bought(journal)
+    offset = {"id": 0, "key": 32, "state": 96, "charged": 100}[column]
+    flip(journal, f"{call.id}{call.key}donecharged", offset)
+    require_known(Journal(journal.folder), call)
+
+
+@pytest.mark.parametrize("occurrence", [0, 1], ids=["the row", "its index"])
+@pytest.mark.parametrize("offset", [0, 32], ids=["call", "key"])
+def test_a_further_key_that_has_changed_is_found(journal: Journal, offset: int, occurrence: int) -> None:
+    call = bought(journal)
+    flip(journal, f"{call.id}{FURTHER}", offset, occurrence)
+    require_known(Journal(journal.folder), call)
+
+
+@pytest.mark.parametrize("offset", [0, 32, 33, 97], ids=["call", "folder", "content", "extension"])
+def test_a_picture_that_the_database_names_wrongly_is_found(journal: Journal, offset: int) -> None:
+    call = bought(journal)
+    flip(journal, f"{call.id}{call.pictures[0].sha256}", offset)
+    require_known(Journal(journal.folder), call)
+
+
+def test_a_key_that_has_changed_in_the_row_and_in_all_indexes_is_found(journal: Journal) -> None:
+    """As where it was spoilt in memory: no check of SQLite's own can tell."""
+    call = bought(journal)
+    forget_databases()
+    with contextlib.closing(sqlite3.connect(journal.folder / "spend.db")) as connection:
+        connection.execute("UPDATE calls SET key = ? WHERE id = ?", ["ba" * 32, call.id]).close()
+        connection.commit()
+    (found,) = Journal(journal.folder).equal(KEY)
+    assert found == replace(call, used_at=found.used_at, delivered_at=found.delivered_at)
+
+
+def test_what_was_refused_after_all_is_not_brought_back(journal: Journal, reopened: Callable[[], Journal]) -> None:
+    """Its record may not be there to be removed, as on a disk that is read-only for a while."""
+    call = begun(journal)
+    lost = replace(call, state=State.LOST)
+    journal.settle(lost)
+    (record,) = journal.folder.glob("calls/2*/*.json")
+    content = record.read_bytes()
+    journal.settle(replace(lost, state=State.REFUSED, charged=Charged.NO))
+    record.write_bytes(content)
+    assert reopened().equal(KEY) == []
+
+
+def test_nor_is_what_somebody_has_removed(journal: Journal, reopened: Callable[[], Journal]) -> None:
+    done(journal, begun(journal))
+    forget_databases()
+    for file in [*journal.folder.glob("spend.db*"), *journal.folder.glob("calls/2*/*.json")]:
+        file.unlink()
+    assert reopened().equal(KEY) == []
+
+
+def test_a_database_without_its_version_is_written_anew(journal: Journal) -> None:
+    call = bought(journal)
+    forget_databases()
+    with contextlib.closing(sqlite3.connect(journal.folder / "spend.db")) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = ''").close()
+        connection.commit()
+    require_known(Journal(journal.folder), call)
