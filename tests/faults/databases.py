@@ -96,10 +96,11 @@ def _truncated(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
-def _sql(command: str) -> Callable[[Path], None]:
+def _sql(*commands: str) -> Callable[[Path], None]:
     def change(path: Path) -> None:
         with closing(sqlite3.connect(path)) as connection:
-            connection.execute(command)
+            for command in commands:
+                connection.execute(command).close()
             connection.commit()
 
     return change
@@ -117,6 +118,22 @@ def _folder_in_the_way(world: World, patch: pytest.MonkeyPatch) -> None:
 def _damaged(name: str, change: Callable[[Path], None], **more: Any) -> Row:
     """Written anew from the records: the ledger is right, and the picture is there."""
     return Row(f"database {name}", bought(), replayed(), (1, 1), between=database(change), **more)
+
+
+def _changed(table: str, **values: str) -> Callable[[Path], None]:
+    """Spoilt before it was written: no check of SQLite's own can tell."""
+    return _sql(
+        "PRAGMA foreign_keys = OFF", f"UPDATE {table} SET " + ", ".join(f"{k} = '{v}'" for k, v in values.items())
+    )
+
+
+def _id_flipped(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        call_id, key = connection.execute("SELECT id, key FROM calls").fetchone()
+    content = path.read_bytes()
+    # The row, and no index.
+    assert content.count(f"{call_id}{key}".encode()) == 1
+    path.write_bytes(content.replace(f"{call_id}{key}".encode(), f"{'0' * 32}{key}".encode()))
 
 
 def _records_gone(world: World, patch: pytest.MonkeyPatch) -> None:
@@ -188,6 +205,12 @@ ROWS = [
     _damaged("truncated", _truncated),
     _damaged("emptied", lambda path: path.write_bytes(b"")),
     _damaged("deleted", Path.unlink),
+    _damaged("with another key of the call", _changed("calls", key="0" * 64)),
+    _damaged("with another id of the call", _id_flipped),
+    _damaged("with a state that is none", _changed("calls", state="donf")),
+    _damaged("with another picture", _changed("pictures", sha256="0" * 64)),
+    _damaged("with a picture that leads elsewhere", _changed("pictures", sha256="../../secret")),
+    _damaged("without the picture", _sql("DELETE FROM pictures")),
     Row(
         "database of garbage, and killed while it is written anew",
         bought(),
