@@ -48,8 +48,10 @@ def test_the_key_is_set_masked_tried_and_used_and_is_in_nothing_that_is_served(p
     expect(dialog).to_contain_text(re.compile("127.0.0.1"))
     dialog.get_by_role("button", name="Save").click()
     expect(dialog).to_have_count(0)
-    # Whoever asked for the models while there was no key was told so.
-    page.complaints[:] = [said for said in page.complaints if "/lumenfall/models" not in said]
+    # Whoever asked for models or prices while there was no key was told so.
+    page.complaints[:] = [
+        said for said in page.complaints if not said.endswith(("/lumenfall/models", "/lumenfall/estimate"))
+    ]
     assert page.site.settings_file.stat().st_mode & 0o777 == 0o600
 
     open_settings(page)
