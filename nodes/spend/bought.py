@@ -38,8 +38,8 @@ class Bought:
         return any(path.stem == call.id for path in self._listed(call.key))
 
     def _append(self, path: Path, line: bytes) -> None:
-        # In one piece, as several processes may be at it.
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
+        # In one piece, as several processes may be at it. A pipe in its place would keep its writer waiting.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
         try:
             file = os.open(path, flags, 0o666)
         except FileNotFoundError:
@@ -62,7 +62,7 @@ class Bought:
 
     def _listed(self, key: str) -> Iterator[Path]:
         try:
-            content = self._path(key).read_bytes()
+            content = read_file(self._path(key))
         except OSError:
             return
         # Not by lines: after what was written in part, a line has no beginning.

@@ -41,12 +41,15 @@ class Memory:
         """Enter every record into a new database, and the limits. Who had handed the pictures on is not known any
         more; those of long ago must not be kept for ever as never delivered.
         """
+        self._enter_limits(connection)
         self._enter(connection, self._told())
 
     def enter_finished(self, connection: Connection) -> None:
         """Enter what was finished here, into a database that does not know it: a backup, or that of another folder, was
         put in its place. Otherwise a record is put away only when the database has it.
         """
+        if not self.is_shared:
+            self._enter_limits(connection)
         noted = self.records.newest()
         if noted and are_finished(connection, noted):
             # Each process has left one.
@@ -59,6 +62,7 @@ class Memory:
         if any(call.id not in known and not call.is_open for call in told):
             log.warning("The spend database lacked what the records beside it have: it was entered")
             follow(connection)
+            self._enter_limits(connection)
             self._enter(connection, told)
             known = known_finished(connection)
         self.records.keep_newest(noted, known, last_entered(connection))
@@ -72,16 +76,22 @@ class Memory:
         return [*before, *finished, *self.records.unfinished()]
 
     def _enter(self, connection: Connection, told: Sequence[Call]) -> None:
+        enter_each(connection, sorted(told, key=lambda call: call.sent_at))
+
+    def _enter_limits(self, connection: Connection) -> None:
+        """Those that were set from here: what the database has of them is no surer than the rest of it."""
         try:
             known = json.loads(self.limits.read_bytes())
+            found = shared_limits(connection)
             # Elsewhere others may have set theirs since.
-            others = shared_limits(connection) if self.is_shared else {}
-            share_limits(connection, {name: min(limit, others.get(name, limit)) for name, limit in known.items()})
+            others = found if self.is_shared else {}
+            wanted = {name: min(limit, others.get(name, limit)) for name, limit in known.items()}
+            if {**others, **wanted} != found:
+                share_limits(connection, {**dict.fromkeys(found.keys() - others.keys()), **wanted})
         except FileNotFoundError:
             pass
         except (OSError, ValueError, TypeError, AttributeError):
             log.warning("%s cannot be read", self.limits.name)
-        enter_each(connection, sorted(told, key=lambda call: call.sent_at))
 
     def lost(self, keys: Sequence[str], found: Sequence[Call], files: Files) -> list[Call]:
         """What was sent with one of ``keys``, and is not among the calls that the database has ``found`` for them, or

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,14 @@ def test_a_line_that_was_written_in_part_hides_none_after_it(journal: Journal, r
     (journal.folder / "calls" / "bought" / KEY[:3]).write_text(f"{KEY}{rest}")
     call = done(journal, begun(journal))
     assert [found.id for found in journal.records.bought.calls([KEY], leave_out=())] == [call.id]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+def test_a_pipe_in_its_place_keeps_nobody_waiting(journal: Journal) -> None:
+    (journal.folder / "calls" / "bought").mkdir(parents=True)
+    os.mkfifo(journal.folder / "calls" / "bought" / KEY[:3])
+    call = done(journal, begun(journal))
+    assert [found.id for found in journal.equal(KEY)] == [call.id]
 
 
 def test_what_was_sent_is_there_before_it_is_finished(journal: Journal) -> None:

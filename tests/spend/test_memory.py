@@ -194,3 +194,17 @@ def test_a_database_without_its_version_is_written_anew(journal: Journal) -> Non
         connection.execute("UPDATE alembic_version SET version_num = ''").close()
         connection.commit()
     require_known(Journal(journal.folder), call)
+
+
+@pytest.mark.parametrize("change", ["amount = amount + 17179869184", "amount = -amount", "period = 'dax'"])
+def test_a_limit_that_has_changed_is_what_was_set(
+    journal: Journal, reopened: Callable[[], Journal], change: str
+) -> None:
+    journal.share_limits({"day": 5.0})
+    forget_databases()
+    with contextlib.closing(sqlite3.connect(journal.folder / "spend.db")) as connection:
+        connection.execute(f"UPDATE limits SET {change}").close()
+        connection.commit()
+    assert reopened().share_limits({}) == {"day": 5.0}
+    assert reopened().share_limits({"day": None}) == {}
+    assert reopened().share_limits({}) == {}
