@@ -16,6 +16,9 @@ from .calls import Call
 _DIGITS = 3
 """Of a key, that a file's name has: of a million calls each file holds some 250."""
 
+_MOST = 2000
+"""Lines of one key that are looked at, the last ones: it may have been refused again and again."""
+
 
 @dataclass(frozen=True)
 class Bought:
@@ -66,7 +69,7 @@ class Bought:
         except OSError:
             return
         # Not by lines: after what was written in part, a line has no beginning.
-        for name in re.findall(rb"%b (\S+?\.json)" % key.encode(), content):
+        for name in re.findall(rb"%b (\S+?\.json)" % key.encode(), content)[-_MOST:]:
             yield self.root / os.fsdecode(name)
 
     def _read(self, path: Path, keys: Container[str]) -> Iterator[Call]:

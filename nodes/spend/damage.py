@@ -94,6 +94,7 @@ _TELLING = (
     "malformed",
     "not a database",
     "unsupported file format",
+    "no such table",
     "no such column",
     "has no column named",
     "integer overflow",

@@ -165,23 +165,33 @@ class Journal:
         share hold too. Raises BudgetExceeded or StoreError.
         """
         call = replace(call, **asdict(caller), reserved=needed)
+        is_entered = False
+
+        def reserve(connection: Connection) -> None:
+            nonlocal is_entered
+            follow(connection)
+            if is_entered and not behind(connection, [call])[1]:
+                return  # it was this file after all, which was only opened anew
+            require(connection, limits.strictest(shared_limits(connection)), call, needed)
+            enter(connection, call)
+            is_entered = True
+
         try:
             self.records.prepare(call)
-
-            def reserve(connection: Connection) -> None:
-                follow(connection)
-                require(connection, limits.strictest(shared_limits(connection)), call, needed)
-                enter(connection, call)
-
             self._write(reserve)
             self.records.confirm(call)
         except OSError as error:
-            self.settle(replace(call, state=State.REFUSED, charged=Charged.NO))
+            self._take_back(call)
             raise self._unwritable(error.strerror or str(error)) from error
         except LumenfallError:
-            self.records.remove(call)
+            # Who fails to bring it onto the disk may have brought it there.
+            (self._take_back if is_entered else self.records.remove)(call)
             raise
         return call
+
+    def _take_back(self, call: Call) -> None:
+        """Enter that it was not sent."""
+        self.settle(replace(call, state=State.REFUSED, charged=Charged.NO))
 
     # After something was sent
 

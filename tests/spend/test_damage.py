@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -198,3 +199,13 @@ def test_an_amount_that_has_changed_is_told_as_it_was(
         spent, _ = spent_now(connection, Limits())
     assert spent.amount == nanos(0.08)
     assert [entry.cost for entry in entries(opened)] == [nanos(0.04), nanos(0.04)]
+
+
+def test_a_file_that_is_emptied_while_it_is_open_blocks_nothing_for_ever(journal: Journal) -> None:
+    done(journal, begun(journal))
+    journal.open().engine.pool.dispose()
+    os.truncate(journal.folder / "spend.db", 0)
+    with contextlib.suppress(StoreError):
+        begun(journal, OTHER)
+    done(journal, begun(journal, OTHER))
+    assert [call.state for key in (KEY, OTHER) for call in journal.equal(key)] == [State.DONE, State.DONE]
