@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import Charged
 from .calls import State
+from .sums import agree
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -48,11 +49,14 @@ def check(connection: Connection, path: Path) -> None:
     reason, as it takes several times as long; of those by which a purchase is found the entries are counted.
     """
     _require_version(connection)
+    _require_columns(connection)
     if path in _suspects or _mark(path).exists():
         _require(connection, "integrity_check")
         _require_readable(connection)
+        _require_sums(connection)
         return
     _require(connection, "quick_check")
+    _require_sums(connection)
     for table, index in _FIND_PURCHASES:
         if _has(connection, index):
             # Of *, SQLite counts in whatever index is the smallest.
@@ -86,11 +90,87 @@ SELECT 1 FROM pictures WHERE length(sha256) != 64 OR sha256 GLOB '*[^0-9a-f]*' O
 """
 
 
+_TELLING = (
+    "malformed",
+    "not a database",
+    "unsupported file format",
+    "no such table",
+    "no such column",
+    "has no column named",
+    "integer overflow",
+)
+"""What SQLite says of a damaged file. The tables of this version have their columns, as far as they can be read."""
+
+
+def is_told(error: BaseException) -> bool:
+    """Whether ``error``, of SQLite or of reading what it has found, comes of a damaged file."""
+    cause = str(getattr(error, "orig", None) or error)
+    # It does not say which text of the file it cannot tell of.
+    return any(words in cause for words in _TELLING) or isinstance(error, UnicodeDecodeError) or is_unreadable(error)
+
+
+_HEADER = 100
+"""Bytes (sqlite.org/fileformat.html)."""
+
+
+def has_odd_header(path: Path) -> bool:
+    """Whether its first bytes say that it was written by a SQLite that there has never been: then it is only read, or
+    not at all.
+    """
+    try:
+        with path.open("rb") as file:
+            header = file.read(_HEADER)
+    except OSError:
+        return False
+    if len(header) < _HEADER:
+        return False
+    return header[18] not in (1, 2) or header[19] not in (1, 2) or int.from_bytes(header[44:48], "big") > 4
+
+
 def _require_version(connection: Connection) -> None:
     if _has(connection, "alembic_version"):
-        version = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+        version = _version(connection)
         if not re.fullmatch(r"\d{4}", str(version)):
             raise _malformed("no version")
+
+
+def _require_sums(connection: Connection) -> None:
+    """That no amount has changed, of a call or of what limits count."""
+    from .tables import REVISION
+
+    if _has(connection, "alembic_version") and _version(connection) == REVISION and not agree(connection):
+        raise _malformed("sums that are not those of the calls")
+
+
+def _version(connection: Connection) -> object:
+    return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+
+
+def _require_columns(connection: Connection) -> None:
+    """That nothing has changed in the names by which they are read, and written by triggers."""
+    import sqlalchemy as sa
+
+    from .tables import REVISION, metadata
+
+    if not _has(connection, "alembic_version") or _version(connection) != REVISION:
+        return
+    try:
+        for table in metadata.sorted_tables:
+            connection.execute(sa.select(table).limit(0)).close()
+        for statement in _PULL_TRIGGERS:
+            connection.exec_driver_sql(f"EXPLAIN {statement}").close()
+    except sa.exc.OperationalError as error:
+        if is_busy(error):
+            raise
+        raise _malformed("other columns") from error
+
+
+_PULL_TRIGGERS = ("UPDATE calls SET state = ''", "INSERT INTO calls (worker) VALUES ('')")
+
+
+def is_busy(error: BaseException) -> bool:
+    """Whether another process holds the file."""
+    return "locked" in str(getattr(error, "orig", None) or error)
 
 
 def _has(connection: Connection, name: str) -> bool:

@@ -209,13 +209,15 @@ def _open_file(path: Path) -> Database:
     from filelock import FileLock
 
     with FileLock(path.with_suffix(".lock"), timeout=BUSY_TIMEOUT):
+        if damage.has_odd_header(path):
+            damage.put_aside(path)
         database = Database(_engine(path))
         try:
             with _closed_on_failure(database), database.engine.connect() as connection:
                 damage.check(connection, path)
-        except sa.exc.OperationalError:
-            raise  # busy or read-only, not damaged
-        except sa.exc.DatabaseError:
+        except (sa.exc.DatabaseError, UnicodeDecodeError) as error:
+            if isinstance(error, sa.exc.OperationalError) and not damage.is_told(error):
+                raise  # busy or read-only, not damaged
             damage.put_aside(path)
             database = Database(_engine(path))
         damage.clear(path)
@@ -357,10 +359,10 @@ def _begin_in_child() -> None:
     _opened.clear()
 
 
-def doubt_files() -> None:
+def doubt_files(is_doubtful: Callable[[Path], bool] = lambda _: True) -> None:
     """Let the next opening look at the files as a whole."""
     for name, database in list(_opened.items()):
-        if not database.is_postgresql:
+        if not database.is_postgresql and is_doubtful(Path(name)):
             damage.suspect(Path(name))
             _opened.pop(name, database).close()
 
@@ -374,9 +376,11 @@ def _unusable(error: Exception, *, busy: bool) -> StoreError:
     cause = next(iter(str(getattr(error, "orig", None) or error).splitlines()), type(error).__name__)
     if "disk I/O error" in cause:
         doubt_files()  # another file under its name may be the cause
+    if "readonly" in cause:
+        doubt_files(damage.has_odd_header)
     if busy or "locked" in cause:
         code, hint = BUSY, "Another program holds the database; try again."
-    elif "malformed" in cause or "not a database" in cause or damage.is_unreadable(error):
+    elif not _is_of_a_driver(getattr(error, "orig", None)) and damage.is_told(error):
         doubt_files()
         code, hint = damage.DAMAGED, "Run again: the database is then written anew from the records beside it."
     elif "too many connections" in cause or "connection slots" in cause:

@@ -21,7 +21,7 @@ from ..errors import Charged, LumenfallError, StoreError
 from .budget import Limits, require, share_limits, shared_limits
 from .calls import Call, Caller, State, Stored
 from .damage import DAMAGED
-from .database import Database, open_database
+from .database import Database, doubt_files, open_database
 from .files import Files
 from .locks import KeyLock, key_lock
 from .memory import Memory
@@ -30,7 +30,7 @@ from .rows import are_finished, behind, enter, enter_each, is_shared, read_calls
 from .sums import QUARTER, are_behind, follow, unpriced_since
 
 if TYPE_CHECKING:
-    from sqlalchemy import Select, Update
+    from sqlalchemy import Connection, Select, Update
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +52,9 @@ TRIED_FOR = 5.0
 """Seconds for which it is taken for granted that a folder can be written that just was."""
 
 _tried: dict[Path, float] = {}
+
+_MOST_FILES = 5
+"""That come one after the other into a database's place while something is written."""
 
 
 class Journal:
@@ -90,15 +93,19 @@ class Journal:
         """The database, after entering what it had missed. Raises StoreError."""
         return _again_where_damaged(self._opened)
 
-    def _opened(self) -> Database:
+    def _opened(self, is_whole: bool = False) -> Database:
         database = self._database()
         # Those that this process is at work on are read when it begins: then it is another one that was.
         records = list(self.records.left_behind() if database.has_caught_up else self.records.unfinished())
         newest = self.records.newest()
         with database.read() as connection:
             is_older = not are_finished(connection, newest)
-            missed = behind(connection, records)
+            missed, unknown = behind(connection, records)
             sums_are_behind = are_behind(connection)
+        if unknown and not is_older and not is_whole:
+            # Each was entered before it was sent, so its row may be there under another id.
+            doubt_files()
+            return self._opened(is_whole=True)
         if missed or sums_are_behind or is_older:
             with database.write() as connection:
                 follow(connection)
@@ -158,20 +165,33 @@ class Journal:
         share hold too. Raises BudgetExceeded or StoreError.
         """
         call = replace(call, **asdict(caller), reserved=needed)
+        is_entered = False
+
+        def reserve(connection: Connection) -> None:
+            nonlocal is_entered
+            follow(connection)
+            if is_entered and not behind(connection, [call])[1]:
+                return  # it was this file after all, which was only opened anew
+            require(connection, limits.strictest(shared_limits(connection)), call, needed)
+            enter(connection, call)
+            is_entered = True
+
         try:
             self.records.prepare(call)
-            with self._database().write() as connection:
-                follow(connection)
-                require(connection, limits.strictest(shared_limits(connection)), call, needed)
-                enter(connection, call)
+            self._write(reserve)
             self.records.confirm(call)
         except OSError as error:
-            self.settle(replace(call, state=State.REFUSED, charged=Charged.NO))
+            self._take_back(call)
             raise self._unwritable(error.strerror or str(error)) from error
         except LumenfallError:
-            self.records.remove(call)
+            # Who fails to bring it onto the disk may have brought it there.
+            (self._take_back if is_entered else self.records.remove)(call)
             raise
         return call
+
+    def _take_back(self, call: Call) -> None:
+        """Enter that it was not sent."""
+        self.settle(replace(call, state=State.REFUSED, charged=Charged.NO))
 
     # After something was sent
 
@@ -183,8 +203,7 @@ class Journal:
         except OSError as error:
             notes.append(f"The call could not be recorded on disk: {error.strerror or error}.")
         try:
-            with self._database().write() as connection:
-                enter(connection, call)
+            self._write(lambda connection: enter(connection, call))
             if not call.is_open:
                 self._put_away(call)
         except StoreError as error:
@@ -193,6 +212,18 @@ class Journal:
             if notes:
                 notes.append(error.message)
         return notes
+
+    def _write(self, do: Callable[[Connection], None]) -> None:
+        """Once more where another file has come into the place of the one that was written: it was damaged, and what is
+        put away or sent now must be in the new one. Raises StoreError.
+        """
+        database = self._database()
+        for _ in range(_MOST_FILES):
+            with database.write() as connection:
+                do(connection)
+            before, database = database, self._database()
+            if database is before:
+                return
 
     def mark_delivered(self, calls: Iterable[Call]) -> None:
         """Note that a node has handed the pictures of ``calls`` on. Never raises."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,12 +41,15 @@ class Memory:
         """Enter every record into a new database, and the limits. Who had handed the pictures on is not known any
         more; those of long ago must not be kept for ever as never delivered.
         """
-        self._enter(connection, self.records.finished())
+        self._enter_limits(connection)
+        self._enter(connection, self._told())
 
     def enter_finished(self, connection: Connection) -> None:
         """Enter what was finished here, into a database that does not know it: a backup, or that of another folder, was
         put in its place. Otherwise a record is put away only when the database has it.
         """
+        if not self.is_shared:
+            self._enter_limits(connection)
         noted = self.records.newest()
         if noted and are_finished(connection, noted):
             # Each process has left one.
@@ -55,37 +58,51 @@ class Memory:
         if noted:
             require_whole(connection)  # laid over the one that was in use, it may be neither
         known = known_finished(connection)
-        finished = list(self.records.finished(known))
-        if finished:
+        told = self._told(known)
+        if any(call.id not in known and not call.is_open for call in told):
             log.warning("The spend database lacked what the records beside it have: it was entered")
             follow(connection)
-            self._enter(connection, finished)
+            self._enter_limits(connection)
+            self._enter(connection, told)
             known = known_finished(connection)
         self.records.keep_newest(noted, known, last_entered(connection))
 
-    def _enter(self, connection: Connection, finished: Iterable[Call]) -> None:
+    def _told(self, known: Container[str] = ()) -> list[Call]:
+        """What the records tell, but for those of some finished calls; of one that is told twice the later says more.
+        What is unfinished is read before the others and after them: it may be put away meanwhile.
+        """
+        before = list(self.records.unfinished())
+        finished = [replace(call, delivered_at=call.used_at) for call in self.records.finished(known)]
+        return [*before, *finished, *self.records.unfinished()]
+
+    def _enter(self, connection: Connection, told: Sequence[Call]) -> None:
+        enter_each(connection, sorted(told, key=lambda call: call.sent_at))
+
+    def _enter_limits(self, connection: Connection) -> None:
+        """Those that were set from here: what the database has of them is no surer than the rest of it."""
         try:
             known = json.loads(self.limits.read_bytes())
+            found = shared_limits(connection)
             # Elsewhere others may have set theirs since.
-            others = shared_limits(connection) if self.is_shared else {}
-            share_limits(connection, {name: min(limit, others.get(name, limit)) for name, limit in known.items()})
+            others = found if self.is_shared else {}
+            wanted = {name: min(limit, others.get(name, limit)) for name, limit in known.items()}
+            if {**others, **wanted} != found:
+                share_limits(connection, {**dict.fromkeys(found.keys() - others.keys()), **wanted})
         except FileNotFoundError:
             pass
         except (OSError, ValueError, TypeError, AttributeError):
             log.warning("%s cannot be read", self.limits.name)
-        calls = [replace(call, delivered_at=call.used_at) for call in finished]
-        enter_each(connection, sorted([*calls, *self.records.unfinished()], key=lambda call: call.sent_at))
 
     def lost(self, keys: Sequence[str], found: Sequence[Call], files: Files) -> list[Call]:
-        """What was put away with one of ``keys``, and is not among the calls that the database has ``found`` for them,
-        or with other pictures, which are not there.
+        """What was sent with one of ``keys``, and is not among the calls that the database has ``found`` for them, or
+        with other pictures, or none, which are not there.
         """
         pictures = {call.id: call.pictures for call in found}
-        left_out = {call.id for call in found if call.state is not State.DONE or _is_there(call, files)}
-        put_away = self.records.bought.calls(keys, left_out)
+        left_out = {call.id for call in found if _is_known(call, files)}
+        sent = self.records.bought.calls(keys, left_out)
         return [
             call
-            for call in put_away
+            for call in sent
             if call.pictures != pictures.get(call.id) and len(call.pictures) >= len(pictures.get(call.id, ()))
         ]
 
@@ -102,5 +119,8 @@ class Memory:
                 enter_each(connection, forgotten)
 
 
-def _is_there(call: Call, files: Files) -> bool:
-    return bool(call.pictures) and all(map(files.is_there, call.pictures))
+def _is_known(call: Call, files: Files) -> bool:
+    """Whether no record can tell more of ``call`` than the database does."""
+    if call.state is State.DONE:
+        return bool(call.pictures) and all(map(files.is_there, call.pictures))
+    return call.state is State.CLEANED

@@ -59,6 +59,7 @@ class Records:
         """Write down a call that is not sent yet; it counts for nothing until it is confirmed."""
         _in_hand[call.id] = os.getpid()
         self._keep(self._prepared(call), _content(call))
+        self.bought.add(call, self._finished(call))
 
     def confirm(self, call: Call) -> None:
         """Let the record of :meth:`prepare` count. Needs no room on the disk."""
@@ -105,8 +106,9 @@ class Records:
             # Before it is put away: who is killed in between leaves a note too many, not one too few. What was put away
             # before and is only told better, as what was cleaned, is not new to an older database.
             if not finished.exists():
+                if not self.bought.names(call):
+                    self.bought.add(call, finished)
                 self._note(call.id)
-                self.bought.add(call, finished)
         with contextlib.suppress(OSError):
             try:
                 record.replace(finished)

@@ -23,23 +23,32 @@ log = logging.getLogger(__name__)
 _ORDER = list(State)
 
 
-def behind(connection: Connection, records: Sequence[Call]) -> list[Call]:
-    """Those of ``records`` that the database does not know, or not as far, oldest first."""
+def behind(connection: Connection, records: Sequence[Call]) -> tuple[list[Call], bool]:
+    """Those of ``records`` that the database does not know, or not as far, oldest first; and whether it does not know
+    one of them.
+    """
     import sqlalchemy as sa
 
     from .tables import calls, pictures
 
     if not records:
-        return []
+        return [], False
     known = (
         sa.select(calls.c.id, calls.c.state, sa.func.count(pictures.c.number))
         .outerjoin(pictures, pictures.c.call_id == calls.c.id)
         .where(calls.c.id.in_([call.id for call in records]))
         .group_by(calls.c.id, calls.c.state)
     )
-    rows = {call_id: (State(state), count) for call_id, state, count in connection.execute(known)}
+    rows = {call_id: (_state(state), count) for call_id, state, count in connection.execute(known)}
     missed = [call for call in records if call.id not in rows or _is_further(call, *rows[call.id])]
-    return sorted(missed, key=lambda call: call.sent_at)
+    return sorted(missed, key=lambda call: call.sent_at), any(call.id not in rows for call in missed)
+
+
+def _state(name: str) -> State:
+    try:
+        return State(name)
+    except ValueError as error:
+        raise UnreadableRow(str(error)) from error
 
 
 def _is_further(call: Call, state: State, pictures: int) -> bool:
@@ -117,7 +126,7 @@ def enter(connection: Connection, call: Call) -> None:
         connection.execute(do.insert, columns)
         if call.further_keys:
             connection.execute(do.insert_keys, [{"call_id": call.id, "key": key} for key in call.further_keys])
-    elif _ORDER.index(State(row["state"])) > _ORDER.index(call.state):
+    elif _ORDER.index(_state(row["state"])) > _ORDER.index(call.state):
         return
     else:
         if row["is_outdated"]:

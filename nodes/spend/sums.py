@@ -149,6 +149,32 @@ def are_missing(connection: Connection) -> bool:
     return has_calls and not has_sums
 
 
+def agree(connection: Connection) -> bool:
+    """Whether the calls add up to the sums, of each feature and span; so far as that can be told while a program of an
+    older version has changed calls. Looks at every call.
+    """
+    if are_behind(connection) or are_missing(connection):
+        return True
+    parameters = {"refused": State.REFUSED.value, "free": Charged.NO.value}
+    own = tuple(connection.exec_driver_sql(_OF_CALLS, parameters).one())
+    all_calls, in_runs = own[:2], own[2:]
+    found = {(row[0], row[1]): tuple(row[2:]) for row in connection.exec_driver_sql(_OF_SUMS)}
+    expected = {(RUN, 0): in_runs, **{(name, span): all_calls for name in (ALL, *FEATURES) for span in (QUARTER, DAY)}}
+    return all(found.pop(of, (0, 0)) == amounts for of, amounts in expected.items()) and not found
+
+
+_PAID = "CASE WHEN state != :refused THEN cost END"
+_COUNTED = "CASE WHEN cost IS NOT NULL THEN cost WHEN charged != :free THEN reserved END"
+_IN_A_RUN = "CASE WHEN run_id != '' THEN {} END"
+_OF_CALLS = "SELECT {} FROM calls".format(
+    ", ".join(
+        f"coalesce(sum({amount}), 0)"
+        for amount in (_PAID, _COUNTED, _IN_A_RUN.format(_PAID), _IN_A_RUN.format(_COUNTED))
+    )
+)
+_OF_SUMS = "SELECT feature, span, sum(cost), sum(counted) FROM sums GROUP BY feature, span"
+
+
 def fill(connection: Connection) -> None:
     """Enter the sums of all calls, in place of what there is."""
     import sqlalchemy as sa

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,37 @@ def test_odd_lines_hide_nothing(journal: Journal, odd: bytes) -> None:
     (journal.folder / "calls" / "bought").mkdir(parents=True)
     (journal.folder / "calls" / "bought" / KEY[:3]).write_bytes(odd + b"\n")
     call = done(journal, begun(journal))
+    assert [found.id for found in journal.records.bought.calls([KEY], leave_out=())] == [call.id]
+
+
+@pytest.mark.parametrize("rest", ["", " 2026-1", f" 2026-11/{'0' * 32}"])
+def test_a_line_that_was_written_in_part_hides_none_after_it(journal: Journal, rest: str) -> None:
+    (journal.folder / "calls" / "bought").mkdir(parents=True)
+    (journal.folder / "calls" / "bought" / KEY[:3]).write_text(f"{KEY}{rest}")
+    call = done(journal, begun(journal))
+    assert [found.id for found in journal.records.bought.calls([KEY], leave_out=())] == [call.id]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+def test_a_pipe_in_its_place_keeps_nobody_waiting(journal: Journal) -> None:
+    (journal.folder / "calls" / "bought").mkdir(parents=True)
+    os.mkfifo(journal.folder / "calls" / "bought" / KEY[:3])
+    call = done(journal, begun(journal))
+    assert [found.id for found in journal.equal(KEY)] == [call.id]
+
+
+def test_what_was_sent_is_there_before_it_is_finished(journal: Journal) -> None:
+    call = begun(journal)
+    assert journal.records.bought.calls([KEY], leave_out=()) == [call]
+    call = done(journal, call)
+    assert [found.id for found in journal.records.bought.calls([KEY], leave_out=())] == [call.id]
+    assert len((journal.folder / "calls" / "bought" / KEY[:3]).read_text().splitlines()) == 1
+
+
+def test_what_an_older_version_has_sent_is_there_once_it_is_finished(journal: Journal) -> None:
+    call = begun(journal)
+    (journal.folder / "calls" / "bought" / KEY[:3]).unlink()
+    done(journal, call)
     assert [found.id for found in journal.records.bought.calls([KEY], leave_out=())] == [call.id]
 
 

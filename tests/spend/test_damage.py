@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,8 @@ import pytest
 import sqlalchemy as sa
 
 from nodes.errors import StoreError
-from nodes.spend import Call, Journal, Limits, State, entries
+from nodes.spend import Call, Journal, Limits, State, entries, nanos
+from nodes.spend.budget import spent_now
 from nodes.spend.database import explained
 from tests.spend.conftest import forget_databases
 from tests.spend.test_journal import CALLER, KEY, begun, done
@@ -115,3 +117,95 @@ def refuse(*_: object) -> None:
 
 def sqlite3_malformed() -> Exception:
     return sa.exc.DatabaseError("SELECT", None, sqlite3.DatabaseError("database disk image is malformed"))
+
+
+@pytest.mark.parametrize(
+    ("text", "offset", "bit"),
+    [
+        ("SQLite format 3", 18, 0x10),
+        ("SQLite format 3", 47, 0x20),
+        ("    facts JSON NOT NULL,\n    sent_at FLOAT NOT NULL,\n    used_at", 4, 0x01),
+        ("    facts JSON NOT NULL,\n    sent_at FLOAT NOT NULL,\n    used_at", 0, 0x80),
+        ("    currency VARCHAR(16),\n    model TEXT", 4, 0x01),
+        ("unpriced BIGINT", 0, 0x08),
+        ("OLD.worker", 4, 0x02),
+        ("RAISE(ABORT", 3, 0x01),
+    ],
+    ids=[
+        "written by",
+        "format",
+        "column",
+        "no text",
+        "column of the outdated",
+        "column of the sums",
+        "trigger",
+        "ABORT",
+    ],
+)
+def test_a_changed_name_or_header_blocks_nothing_for_ever(
+    journal: Journal, reopened: Callable[[], Journal], text: str, offset: int, bit: int
+) -> None:
+    """A name in the file's own description of its tables: no check of SQLite's own looks at that."""
+    call = done(journal, begun(journal))
+    _change(journal, text, offset, bit)
+    opened = reopened()
+    opened.open()
+    assert [found.state for found in opened.equal(KEY)] == [State.DONE]
+    done(opened, begun(opened, OTHER))
+    assert sorted(entry.key for entry in entries(opened)) == sorted([call.key, OTHER])
+
+
+def _change(journal: Journal, text: str, offset: int, bit: int) -> None:
+    forget_databases()
+    path = journal.folder / "spend.db"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+    content = bytearray(path.read_bytes())
+    content[content.index(text.encode()) + offset] ^= bit
+    path.write_bytes(content)
+
+
+def test_a_header_that_changes_while_the_file_is_open_blocks_nothing_for_ever(journal: Journal) -> None:
+    done(journal, begun(journal))
+    _change(journal, "SQLite format 3", 18, 0x10)
+    done(journal, begun(journal, OTHER))
+    assert [call.state for key in (KEY, OTHER) for call in journal.equal(key)] == [State.DONE, State.DONE]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE calls SET cost = cost + 134217728",
+        "UPDATE calls SET cost = CAST('x' AS BLOB)",
+        "UPDATE calls SET cost = 9223372036854775807",
+        "UPDATE calls SET cost = NULL",
+        "UPDATE sums SET counted = 0 WHERE feature = '' AND span = 900",
+        "UPDATE sums SET start = start + 86400 * 4096 WHERE feature = '' AND span = 86400",
+        "DELETE FROM sums WHERE feature = 'model'",
+    ],
+)
+def test_an_amount_that_has_changed_is_told_as_it_was(
+    journal: Journal, reopened: Callable[[], Journal], change: str
+) -> None:
+    """Of what was paid, or of what limits count."""
+    done(journal, begun(journal))
+    done(journal, begun(journal, OTHER))
+    forget_databases()
+    with contextlib.closing(sqlite3.connect(journal.folder / "spend.db")) as connection:
+        connection.execute(change).close()
+        connection.commit()
+    opened = reopened()
+    with opened.open().read() as connection:
+        spent, _ = spent_now(connection, Limits())
+    assert spent.amount == nanos(0.08)
+    assert [entry.cost for entry in entries(opened)] == [nanos(0.04), nanos(0.04)]
+
+
+def test_a_file_that_is_emptied_while_it_is_open_blocks_nothing_for_ever(journal: Journal) -> None:
+    done(journal, begun(journal))
+    journal.open().engine.pool.dispose()
+    os.truncate(journal.folder / "spend.db", 0)
+    with contextlib.suppress(StoreError):
+        begun(journal, OTHER)
+    done(journal, begun(journal, OTHER))
+    assert [call.state for key in (KEY, OTHER) for call in journal.equal(key)] == [State.DONE, State.DONE]

@@ -395,3 +395,42 @@ def test_what_a_disk_has_refused_is_not_written_by_a_forked_child(monkeypatch: p
         os._exit(len(records._owed))
     assert os.waitpid(child, 0)[1] == 0
     assert records._owed
+
+
+def test_what_could_not_be_begun_blocks_nothing(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch, reopened: Callable[[], Journal]
+) -> None:
+    """It was entered, and then the database could not be used any more."""
+    journal.open()
+
+    def enter_and_fail(connection: Any, call: Call) -> None:
+        enter(connection, call)
+        monkeypatch.setattr(Journal, "_database", fail)
+
+    def fail(_: Journal) -> Any:
+        raise StoreError("The journal of paid calls cannot be used.")
+
+    monkeypatch.setattr("nodes.spend.journal.enter", enter_and_fail)
+    with pytest.raises(StoreError):
+        begun(journal)
+    monkeypatch.undo()
+    journal = reopened()
+    journal.open()
+    assert journal.equal(KEY) == []
+    assert list(journal.records.unfinished()) == []
+    journal.begin(Call("cd" * 32, "http://server", "images/generations", "m"), CALLER, Limits(day=0.05), nanos(0.05))
+
+
+def test_a_database_that_is_opened_anew_meanwhile_counts_a_call_once(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another thread has met damage in it."""
+
+    def enter_and_doubt(connection: Any, call: Call) -> None:
+        enter(connection, call)
+        database.doubt_files()
+
+    monkeypatch.setattr("nodes.spend.journal.enter", enter_and_doubt)
+    call = Call(KEY, "http://server", "images/generations", "m")
+    assert journal.begin(call, CALLER, Limits(day=0.05), nanos(0.05)).id == call.id
+    assert [found.reserved for found in journal.equal(KEY)] == [nanos(0.05)]
