@@ -53,6 +53,7 @@ export function byList(prompt, count) {
         approximate: true,
         notes: [],
         error: null,
+        refused: false,
       };
     });
   const currency = lines[0]?.currency ?? "USD";
