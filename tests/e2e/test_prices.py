@@ -49,7 +49,13 @@ def test_what_cannot_run_costs_nothing_and_says_why(canvas: Canvas) -> None:
     for told in (total(canvas), canvas.price(GENERATE)):
         expect(told).to_have_text("cannot run yet")
         expect(told).to_have_attribute("title", re.compile("^The prompt is empty. Describe the picture to make."))
+    total(canvas).click()
+    listed = canvas.page.get_by_role("dialog")
+    expect(listed.locator("tbody tr")).to_contain_text("The prompt is empty.")
+    for row in ("tbody", "tfoot"):
+        expect(listed.locator(f"{row} tr")).to_contain_text("cannot run yet")
     canvas.shoot(f"cannot-run-{canvas.kind}")
+    canvas.page.keyboard.press("Escape")
     # Mended, it is worth something at once.
     canvas.set_widget(GENERATE, "prompt", "a red fox")
     for told in (total(canvas), canvas.price(GENERATE)):
