@@ -9,14 +9,14 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
 from .. import host
 from ..contract.nodes import FreeNode, PaidNode
-from ..errors import LumenfallError, sentences
+from ..errors import InputError, LumenfallError, sentences
 from ..graph.call import call, first_items, gives_lists
 from ..graph.fields import Field, declared, literal
 from ..graph.links import link_of, title_of
@@ -110,7 +110,7 @@ class _Walk:
         return self._lines[node_id]
 
     async def _quoted(self, node_id: str) -> Line:
-        quote, error, inputs = None, None, _Inputs({}, ())
+        quote, error, inputs, refused = None, None, _Inputs({}, ()), False
         node_class = self._paid[self.class_of(node_id)]
         try:
             inputs = await self._inputs(node_id, node_class)
@@ -123,8 +123,11 @@ class _Walk:
             self._made[node_id] = _Made(values if node_id in self._read_by_others else (), known)
         except Exception as caught:
             error = _explained(caught, inputs)
+            # What is wrong with a stand-in need not be wrong with what takes its place.
+            refused = isinstance(caught, InputError) and not inputs.guessed
         requests, notes = (quote.requests, quote.notes) if quote else ([], [])
-        return _line(node_id, self._title(node_id), requests, notes, inputs, error)
+        line = _line(node_id, self._title(node_id), requests, notes, inputs, error)
+        return replace(line, refused=refused)
 
     async def _outputs(self, node_id: str) -> _Made | None:
         """What a node gives, None where only a run could tell. Raises LumenfallError where a run would fail here."""
@@ -161,7 +164,7 @@ class _Walk:
             for name, declaration in declared(node_class).items():
                 if name not in given:
                     if declaration.required and declaration.default is None:
-                        raise _impossible(f"Its {name} is missing.")
+                        raise InputError(f"Its {name} is missing.")
                     if declaration.required:
                         values[name] = declaration.default
                 elif (link := link_of(given[name])) is not None:

@@ -17,7 +17,8 @@ class Line:
     the least certain.
 
     ``pictures`` counts those that would come, ``replayed`` those of them that the store has. ``approximate``: its
-    inputs are not known yet. ``error``, in the shape of LumenfallError.as_dict(), says why it cannot be estimated.
+    inputs are not known yet. ``error``, in the shape of LumenfallError.as_dict(), says why it cannot be estimated;
+    ``refused``: for the same reason a run would send nothing.
     """
 
     node_id: str
@@ -32,6 +33,7 @@ class Line:
     approximate: bool = False
     notes: tuple[str, ...] = ()
     error: Mapping[str, Any] | None = None
+    refused: bool = False
 
     @property
     def is_known(self) -> bool:

@@ -81,8 +81,12 @@ def test_a_dear_run_is_asked_about_and_cancelled_before_it_is_queued(canvas: Can
     expect(question(canvas)).to_contain_text("$0.106")
     expect(question(canvas)).to_contain_text("above $0.10")
     expect(question(canvas).locator("tbody tr")).to_have_count(1)
+    # Enter does not buy what was not looked at; and it is seen what it does, after the mouse too.
+    cancel = question(canvas).get_by_role("button", name="Cancel")
+    expect(cancel).to_be_focused()
+    expect(cancel).to_have_css("outline-style", "solid")
     canvas.shoot(f"asked-{canvas.kind}")
-    canvas.page.keyboard.press("Escape")
+    canvas.page.keyboard.press("Enter")
     expect(canvas.page.locator(".lumenfall-toast")).to_contain_text("Nothing was queued")
     canvas.settle()
     assert not queued and canvas.widget(GENERATE, "seed") == seed

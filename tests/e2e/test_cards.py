@@ -96,6 +96,7 @@ def test_a_key_that_is_refused_is_mended_from_the_card(canvas: Canvas) -> None:
     dialog.get_by_role("button", name="Save").click()
     expect(dialog).to_have_count(0)
     expect(card).to_have_count(0)
+    expect(canvas.status(GENERATE)).to_have_text("")
 
 
 def test_a_model_that_is_unknown_is_chosen_anew_from_the_card(canvas: Canvas) -> None:

@@ -8,9 +8,10 @@ from typing import Any
 
 from playwright.sync_api import Locator, expect
 
+from nodes.headless.sandbox import running
 from tests.e2e.canvas import Canvas
 from tests.e2e.graphs import GENERATE, SAVE, generate
-from tests.e2e.sites import until
+from tests.e2e.sites import KEY, until
 
 seeds = itertools.count(60_000)
 
@@ -40,6 +41,52 @@ def test_a_price_that_is_not_known_is_no_nought_and_says_why(canvas: Canvas) -> 
     expect(canvas.price(GENERATE)).to_have_text("price not known")
     for told in (total(canvas), canvas.price(GENERATE)):
         expect(told).to_have_attribute("title", re.compile("nobody/knows-this"))
+
+
+def test_what_cannot_run_costs_nothing_and_says_why(canvas: Canvas) -> None:
+    graph = generate("", seed=next(seeds))
+    canvas.open(graph)
+    for told in (total(canvas), canvas.price(GENERATE)):
+        expect(told).to_have_text("cannot run yet")
+        expect(told).to_have_attribute("title", re.compile("^The prompt is empty. Describe the picture to make."))
+    total(canvas).click()
+    listed = canvas.page.get_by_role("dialog")
+    expect(listed.locator("tbody tr")).to_contain_text("The prompt is empty.")
+    for row in ("tbody", "tfoot"):
+        expect(listed.locator(f"{row} tr")).to_contain_text("cannot run yet")
+    canvas.shoot(f"cannot-run-{canvas.kind}")
+    canvas.page.keyboard.press("Escape")
+    # Mended, it is worth something at once.
+    canvas.set_widget(GENERATE, "prompt", "a red fox")
+    for told in (total(canvas), canvas.price(GENERATE)):
+        expect(told).to_have_text("\u2248 $0.053", timeout=300)
+    # Beside one that can run it adds nothing.
+    other = {**graph["nodes"][0], "id": 7, "pos": [60, 480], "widgets_values": [*graph["nodes"][0]["widgets_values"]]}
+    other["outputs"] = [{**other["outputs"][0], "links": [2]}, *other["outputs"][1:]]
+    other["widgets_values"][0] = "a blue fox"
+    save = {**graph["nodes"][1], "id": 8, "pos": [480, 480], "inputs": [{"name": "images", "type": "IMAGE", "link": 2}]}
+    graph["nodes"] += [other, save]
+    graph["links"].append([2, 7, 0, 8, 0, "IMAGE"])
+    canvas.open(graph)
+    expect(canvas.price(GENERATE)).to_have_text("cannot run yet")
+    expect(total(canvas)).to_have_text("\u2248 $0.053")
+
+
+def test_what_was_free_at_one_server_has_its_price_at_another(page: Canvas) -> None:
+    page.open(generate(seed=next(seeds)))
+    page.run()
+    page.finished(GENERATE)
+    expect(total(page)).to_have_text("free, in the store")
+    page.page.evaluate("() => window.app.extensionManager.command.execute('Lumenfall.Settings')")
+    dialog = page.page.get_by_role("dialog", name="Lumenfall settings")
+    with running(api_key=KEY) as another:
+        dialog.get_by_role("button", name="Replace").click()
+        dialog.get_by_label("API key").fill(KEY)
+        dialog.get_by_label("Base URL").fill(another.base_url)
+        dialog.get_by_role("button", name="Save").click()
+        expect(dialog).to_have_count(0)
+        for told in (total(page), page.price(GENERATE)):
+            expect(told).to_have_text("\u2248 $0.053")
 
 
 def test_only_what_leads_to_an_output_is_in_the_total(canvas: Canvas) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from decimal import Decimal
 
 import pytest
 from playwright.sync_api import Locator, expect
@@ -41,6 +42,24 @@ def test_its_numbers_are_the_ledgers(canvas: Canvas, sidebar: Locator) -> None:
     )
     expect(sidebar).to_contain_text(amount)
     canvas.shoot("sidebar")
+
+
+def test_limits_that_are_set_and_the_balance_after_a_run_are_shown_at_once(canvas: Canvas, sidebar: Locator) -> None:
+    canvas.site.sandbox.account.balance = Decimal(50)
+    expect(sidebar).to_contain_text("no limit")
+    sidebar.get_by_role("button", name="Settings").click()
+    dialog = canvas.page.get_by_role("dialog", name="Lumenfall settings")
+    dialog.get_by_label("Limit per day").fill("77")
+    dialog.get_by_label("Limit per month").fill("78")
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog).to_have_count(0)
+    expect(sidebar).to_contain_text("of $77.00")
+    expect(sidebar).to_contain_text("of $78.00")
+    expect(sidebar).not_to_contain_text("no limit")
+    expect(sidebar).to_contain_text("Balance: $50.00")
+    canvas.set_widget(GENERATE, "seed", next(seeds))
+    canvas.run()
+    expect(sidebar).to_contain_text("Balance: $49.89")
 
 
 def test_its_head_fits_into_a_narrow_one(sidebar: Locator) -> None:

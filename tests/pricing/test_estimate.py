@@ -290,6 +290,22 @@ def test_a_wrong_input_is_the_error_of_its_line(bench: Bench, inputs: dict[str, 
     assert estimate.lines[1].price == pytest.approx(PRICE)
 
 
+def test_what_a_run_would_refuse_with_nothing_sent_is_told_from_what_is_only_not_known(bench: Bench) -> None:
+    estimate = bench.estimate(
+        {
+            "empty": generate(prompt=" "),
+            "unlinked": node("LumenfallVariations", n=1),
+            "guessed": generate(width=["nobody", 0], height=-1),
+            "forbidden": generate(prompt="something forbidden"),
+            "good": generate(),
+            "nobody": node("NobodysNode"),
+        }
+    )
+    assert all(line.error is not None for line in estimate.lines[:4])
+    assert [line.refused for line in estimate.lines] == [True, True, False, False, False]
+    assert [line["refused"] for line in estimate.as_dict()["lines"]] == [True, True, False, False, False]
+
+
 def test_a_picture_that_cannot_be_loaded_is_the_error_of_what_needs_it(bench: Bench) -> None:
     line = bench.line({"load": node("LoadImage", image="absent.png"), "paid": vary("load")})
     assert line.error is not None and "LoadImage (node load)" in line.error["message"]

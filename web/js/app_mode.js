@@ -10,6 +10,7 @@ import { canChoose, isPaid, slugsOf } from "./nodes.js";
 import { lastRun } from "./outcomes.js";
 import { quoteOf, wouldRun } from "./quotes.js";
 import { get } from "./server.js";
+import { settingsListeners } from "./settings.js";
 import { money, onLanguage, t } from "./text.js";
 import { openEstimate, showQuote } from "./total.js";
 
@@ -19,6 +20,10 @@ export function showInApps() {
   placeInApps(panel.root, () => panel.refresh());
   onChange(() => panel.refresh());
   onLanguage(() => panel.forget());
+  settingsListeners.add(() => {
+    panel.forget();
+    panel.refresh();
+  });
 }
 
 class Panel {

@@ -170,10 +170,8 @@ class Bar {
 
   showPrice(price, quote) {
     price.textContent = worthText(quote);
-    price.title = [
-      quote.why,
-      replayText(quote) || (quote.count > 1 ? t("node.pricePer", { count: quote.count }) : t("node.priceOne")),
-    ]
+    const meaning = quote.count > 1 ? t("node.pricePer", { count: quote.count }) : t("node.priceOne");
+    price.title = [quote.why, replayText(quote) || (!quote.refused && meaning)]
       .filter(Boolean)
       .join("\n");
   }

@@ -8,6 +8,7 @@ import { isLoading } from "./host/frontend.js";
 import { askedOf, nodeAt, titleOf, workflowId } from "./host/graph.js";
 import { queueAgain } from "./host/queue.js";
 import { canChoose } from "./nodes.js";
+import { forgetFailures } from "./outcomes.js";
 import { giveUp, told } from "./server.js";
 import { openSettings, settingsListeners } from "./settings.js";
 import { t } from "./text.js";
@@ -42,7 +43,10 @@ export function watchCards() {
   onChange(() => {
     if (!isLoading()) closeWhere(isOutdated);
   });
-  settingsListeners.add(() => closeWhere(({ code }) => SETTINGS.includes(code)));
+  settingsListeners.add(() => {
+    closeWhere(({ code }) => SETTINGS.includes(code));
+    forgetFailures(SETTINGS);
+  });
 }
 
 function isOutdated({ workflow, id, asked }) {

@@ -21,6 +21,7 @@ import { post } from "./server.js";
  * @property {boolean} approximate
  * @property {string[]} notes
  * @property {{message: string, hint: string, code: string} | null} error
+ * @property {boolean} refused a run would send nothing, and end with that error
  */
 
 /** @typedef {{lines: Line[], total: number, currency: string, unknown: number, approximate: boolean}} Estimate */

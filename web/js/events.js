@@ -188,8 +188,8 @@ function show(detail) {
 }
 
 function fail(detail) {
-  const { message: text, charged, call } = detail.error;
-  tell(detail, { kind: "error", text, isFree: charged === "not charged" && !call });
+  const { message: text, charged, call, code } = detail.error;
+  tell(detail, { kind: "error", text, code, isFree: charged === "not charged" && !call });
   const { workflow = workflowId(), asked } = runOf(detail.prompt_id);
   showCard(detail, workflow, asked?.get(detail.node));
 }

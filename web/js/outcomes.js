@@ -10,10 +10,10 @@ import { money, t } from "./text.js";
  * `kind` is idle, running, stopped, done, replayed or error; `title` says more; `costs` are what it cost, by currency,
  * undefined where that is not known; `report` is what text and title say, in whatever language; `tab` is the one that the
  * run was started from, after a reload its `path`; `asked` is what it asked of the node; `isFree`: it failed, and nothing
- * was charged.
+ * was charged; `code` is that of its error.
  *
  * @typedef {{kind: string, text: string, title?: string, costs?: Record<string, number>, report?: object,
- *   promptId?: string, tab?: object, path?: string, asked?: string, isFree?: boolean, at: number}} Told
+ *   promptId?: string, tab?: object, path?: string, asked?: string, isFree?: boolean, code?: string, at: number}} Told
  */
 
 /** @type {Told} */
@@ -111,6 +111,12 @@ export function forget(id) {
   const name = nameOf(workflowId(), id);
   kept.delete(name);
   heirs.delete(name);
+}
+
+/** Say nothing more of failures that cost nothing and have one of these codes: they are mended. */
+export function forgetFailures(codes) {
+  for (const [name, told] of [...kept]) if (told.isFree && codes.includes(told.code)) kept.delete(name);
+  changed();
 }
 
 /**

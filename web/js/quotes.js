@@ -7,6 +7,7 @@ import { apiPrompt, listen } from "./host/frontend.js";
 import { activeNodes, actsWhenRead, hasChance, stateOf, workflowId } from "./host/graph.js";
 import { runningPart } from "./host/prompt.js";
 import { isPaid, worthOf } from "./nodes.js";
+import { settingsListeners } from "./settings.js";
 
 const REST = 400; // milliseconds without a change, after which it is read which nodes would run
 const HIDDEN = 3000; // between two looks at whether the page is seen
@@ -31,6 +32,11 @@ let isAsking = false;
 /** Watch the graph from now on. */
 export function watchQuotes() {
   onChange(() => wait(REST));
+  // Another server has another store, and other prices.
+  settingsListeners.add(() => {
+    if (rested) Object.assign(rested, { lines: new Map(), isAsked: false });
+    changed();
+  });
   // What has just been paid is in the store now.
   for (const end of ["execution_success", "execution_error", "execution_interrupted"]) {
     listen(end, () => {
@@ -104,22 +110,28 @@ export function wouldRun({ id }) {
 }
 
 /**
- * What the node at a place would cost: as `worthOf` tells it, and `replayed` pictures of it come from the store; `why` its
- * price is not known, or not yet exactly.
+ * What the node at a place would cost: as `worthOf` tells it, and `replayed` pictures of it come from the store; `refused`:
+ * nothing, as it cannot run; `why` that is so, or its price is not known, or not yet exactly.
  *
  * @param {Place} place
  */
 function quoteAt(place) {
-  const worth = { ...worthOf(place.node, place.path), replayed: 0 };
+  const worth = { ...worthOf(place.node, place.path), replayed: 0, refused: false };
   const line = lineAt(place);
   if (!line) return worth;
-  if (!isKnown(line)) return { ...worth, why: line.error?.message ?? worth.why };
+  // What chance takes for the run may be right.
+  if (line.refused && !hasChance()) return { ...worth, amount: 0, known: true, refused: true, why: reasonOf(line) };
+  if (!isKnown(line)) return { ...worth, why: reasonOf(line) || worth.why };
   // What is in the store need not be what chance takes for the run.
   if (line.replayed && hasChance()) return worth;
   // An equal one is on its way, or nobody knows what became of it.
   if (!line.price && !line.replayed) return { ...worth, why: line.notes.join(" ") };
   const { price: amount, replayed, pictures: count } = line;
   return { ...worth, amount, replayed, count, currency: line.currency ?? worth.currency, known: true, why: null };
+}
+
+function reasonOf({ error }) {
+  return [error?.message, error?.hint].filter(Boolean).join(" ");
 }
 
 /** The line of a place in the last estimate, as long as the node says what it said then. */
@@ -131,13 +143,15 @@ function lineAt({ node, path, id }) {
 /** The same for several runs: where the pictures are others each time, the later ones are paid too. */
 function quoteOfRuns(place, runs) {
   const first = quoteAt(place);
+  if (first.refused) return first;
   const next = first.replayed ? worthOf(place.node, place.path) : first;
   const sum = (name) => first[name] + (runs - 1) * next[name];
   return { ...first, amount: sum("amount"), count: sum("count"), known: first.known && next.known };
 }
 
 /**
- * What several places cost together, null where there are none; `free`: all of it comes from the store.
+ * What several places cost together, null where there are none; `free`: all of it comes from the store; `refused`: none of
+ * them can run.
  *
  * @param {Place[]} places
  * @param {number} runs how many follow each other
@@ -148,6 +162,7 @@ export function quoteOf(places, runs = 1) {
   const quotes = places.map((place) => (changing.has(place.id) ? quoteOfRuns(place, runs) : quoteAt(place)));
   const { currency } = quotes.find(({ amount }) => amount > 0) ?? quotes[0];
   const summed = quotes.filter((quote) => quote.currency === currency || !quote.amount);
+  const able = quotes.filter(({ refused }) => !refused);
   const sum = (name) => summed.reduce((total, quote) => total + quote[name], 0);
   return {
     amount: sum("amount"),
@@ -155,7 +170,8 @@ export function quoteOf(places, runs = 1) {
     replayed: sum("replayed"),
     currency,
     known: summed.length === quotes.length && quotes.every(({ known }) => known),
-    free: quotes.every(({ known, amount, replayed }) => known && !amount && replayed > 0),
+    free: able.length > 0 && able.every(({ known, amount, replayed }) => known && !amount && replayed > 0),
+    refused: !able.length,
     why: [...new Set(quotes.map(({ why }) => why).filter(Boolean))].join("\n"),
   };
 }

@@ -8,7 +8,7 @@ import { addSidebarTab, listen } from "./host/frontend.js";
 import { stopRuns } from "./host/queue.js";
 import { takeDrops } from "./restore.js";
 import { get, told } from "./server.js";
-import { openSettings } from "./settings.js";
+import { openSettings, settingsListeners } from "./settings.js";
 import { money, onLanguage, t } from "./text.js";
 
 const NEWS = ["lumenfall.progress", "lumenfall.error", "execution_success", "execution_error", "execution_interrupted"];
@@ -92,6 +92,10 @@ class Panel {
     this.deaf = NEWS.map((event) => listen(event, () => this.hear(event)));
     this.deaf.push(listen("executed", ({ output }) => output?.lumenfall && this.hear("executed")));
     this.deaf.push(listen("reconnected", () => this.refreshIn(SOON)));
+    // Limits are among them, and whose balance it is.
+    const renew = () => void this.refresh(true);
+    settingsListeners.add(renew);
+    this.deaf.push(() => settingsListeners.delete(renew));
     this.ticking = setInterval(() => this.tick(), 1000);
     this.refresh(true);
   }
@@ -170,6 +174,9 @@ class Panel {
   }
 
   showMoney(spend) {
+    // The balance is what is left after what has been spent.
+    if (this.spent !== undefined && this.spent !== spend.month) this.showBalance();
+    this.spent = spend.month;
     const totals = ["today", "month"].map((name) =>
       total(t(`sidebar.${name}`), spend[name], spend.limits[name === "today" ? "day" : "month"], spend.currency),
     );

@@ -95,8 +95,9 @@ export function money(amount, currency = "USD") {
 }
 
 /** What something would cost, as it stands beside it: never less than nothing known. */
-export function worthText({ amount, currency, known, free }) {
+export function worthText({ amount, currency, known, free = false, refused = false }) {
   if (free) return t("node.free");
+  if (refused) return t("node.refused");
   if (!known && !amount) return t("node.unknownPrice");
   return (known ? "\u2248 " : "\u2265 ") + money(amount, currency);
 }

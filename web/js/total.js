@@ -53,6 +53,7 @@ export function byList(prompt, count) {
         approximate: true,
         notes: [],
         error: null,
+        refused: false,
       };
     });
   const currency = lines[0]?.currency ?? "USD";
@@ -126,10 +127,7 @@ export function table(quote) {
         element("th", { scope: "row", colSpan: 3, text: quote.unknown && quote.total ? t("total.sumAtLeast") : t("total.sum") }),
         element("td", {
           class: "number",
-          text:
-            quote.unknown && !quote.total
-              ? t("total.unknown")
-              : (quote.approximate ? "\u2248 " : "") + money(quote.total, quote.currency),
+          text: totalOf(quote),
         }),
         element("td", {}),
       ),
@@ -137,7 +135,14 @@ export function table(quote) {
   );
 }
 
+function totalOf({ lines, unknown, total, approximate, currency }) {
+  if (lines.every(({ refused }) => refused)) return t("node.refused");
+  if (unknown && !total) return t("total.unknown");
+  return (approximate ? "\u2248 " : "") + money(total, currency);
+}
+
 function priceOf(line) {
+  if (line.refused) return t("node.refused");
   if (line.error || (line.source === "unknown" && !line.price)) return t("total.unknown");
   return (line.approximate ? "\u2248 " : "") + money(line.price, line.currency ?? "USD");
 }
