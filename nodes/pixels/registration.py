@@ -19,6 +19,9 @@ MAX_SCALING = 0.12
 MAX_TURN = 3.0
 """Degrees."""
 
+MAX_LIGHT = 0.3
+"""By how much brightness may differ, of 1, at most of what was kept: a third of all there is."""
+
 MIN_TRUSTED = 150
 """Pixels that must be unchanged for a measurement."""
 
@@ -39,6 +42,12 @@ _FLAT = 1e-6
 
 _NOISE = (1.0 / 255.0) ** 2
 """Variance beside an even slope of brightness that is no more than the steps of 8 bits and their compression."""
+
+_FAINT = (6.0 / 255.0) ** 2
+"""Variance of brightness up to which a picture is so even that any other can be taken for a copy without contrast."""
+
+_NOISY = (4.0 / 255.0) ** 2
+"""Variance that noise and shades may add to an even picture."""
 
 _DAMPING = 1e-3
 """Share of the steepest of slopes by which a step is held back."""
@@ -71,7 +80,9 @@ class _Level:
     slopes: Vector
     """``[5, points]``: what a pixel's shift, stretching and turning would change."""
     ground: Vector
-    """``[3, points]``: brightness that falls off evenly across the picture."""
+    """``[6, points]``: brightness that falls off evenly across the picture, or towards its corners."""
+    spread: float
+    """Variance of the brightness beside such a slope."""
 
 
 class Witness:
@@ -80,6 +91,7 @@ class Witness:
     def __init__(self, picture: torch.Tensor, trusted: torch.Tensor) -> None:
         self.height, self.width = trusted.shape
         self.levels: list[_Level] = []
+        self._coarse: _Level | None = None
         if int(trusted.count_nonzero()) < MIN_TRUSTED or min(self.height, self.width) < 8:
             return
         sizes: list[tuple[int, int]] = []
@@ -93,13 +105,40 @@ class Witness:
         shares = _all_scaled(trusted.float(), sizes)
         for grey, share in zip(greys, shares, strict=True):
             level = _level(grey, share, 2 if max(grey.shape) < _SIDES[-1] else 4)
-            if level is not None:
+            if level is None:
+                continue
+            if level.spread >= _NOISE:
                 self.levels.append(level)
+            self._coarse = self._coarse or level
 
     def place(self, answer: torch.Tensor, starts: Sequence[Transform]) -> Fit:
         """Where ``answer`` ``[h, w, C]`` lies. The first of ``starts`` is the plain way, and stays where no other
         reading is clearly better, or the measurement is beyond MAX_SHIFT, MAX_SCALING and MAX_TURN.
         """
+        fit = self._placed(answer, starts)
+        if self._coarse is None or not self._is_another(self._coarse, answer, fit):
+            return fit
+        return Fit(starts[0], 1.0, fit.plain)
+
+    def _is_another(self, level: _Level, answer: torch.Tensor, fit: Fit) -> bool:
+        """Whether the answer is of something else by what no fit of contrast tells: no light makes black of white; and
+        of an even picture anything is a copy, but for what it shows besides.
+        """
+        factors = level.size[0] / self.width, level.size[1] / self.height
+        plane, shrunk = _Pyramid(luminance(answer)).matching(fit.transform, factors)
+        values, inside = _at(plane, fit.transform.scaled(factors, shrunk), level)
+        values, wanted = values[inside], level.value[inside]
+        if len(values) < MIN_TRUSTED:
+            return False
+        if float(np.median(np.abs(values - wanted))) > MAX_LIGHT:
+            return True
+        if level.spread >= _FAINT or (self.levels and fit.unlikeness < _ALIKE):
+            return False
+        rows = np.concatenate([wanted[None], level.ground[:, inside]])
+        residual = values - _explained(values, rows, _trust(values, rows))
+        return float(np.mean(np.minimum(residual**2, _FAINT))) > _NOISY
+
+    def _placed(self, answer: torch.Tensor, starts: Sequence[Transform]) -> Fit:
         plain = starts[0]
         if not self.levels:
             return Fit(plain, 0.0, 0.0)
@@ -146,27 +185,27 @@ class Witness:
     def _refined(
         self, level: _Level, pyramid: _Pyramid, start: Transform, rounds: int = _ROUNDS
     ) -> tuple[Transform, float]:
-        """Gauss-Newton steps on shift, both scales and turn; contrast and an even slope of light are fitted along."""
+        """Gauss-Newton steps on shift, both scales and turn; contrast and a slope of light are fitted along."""
         factors = level.size[0] / self.width, level.size[1] / self.height
         plane, shrunk = pyramid.matching(start, factors)
         found = start.scaled(factors, shrunk)
         best, best_error = start, 1.0
-        half = max(level.size) / 2
+        half, light = max(level.size) / 2, 1 + len(level.ground)
         for _ in range(rounds):
             values, inside = _at(plane, found, level)
             if inside.sum() < max(MIN_TRUSTED, len(values) // 4):
                 break
             rows = np.concatenate([values[None], level.ground, level.slopes])[:, inside]
             wanted = level.value[inside]
-            weights = _trust(wanted, rows[:4])
-            error = _unexplained(wanted, rows[:4], weights)
+            weights = _trust(wanted, rows[:light])
+            error = _unexplained(wanted, rows[:light], weights)
             if error < best_error:
                 best, best_error = Transform(found.matrix).scaled(_inverse(factors), _inverse(shrunk)), error
             weighted = rows * weights
             gram = weighted @ rows.T
             gram[np.diag_indices_from(gram)] *= 1.0 + 1e-9
             # Along stripes, nothing tells how far: there the steps are small, elsewhere hardly smaller.
-            moves = np.arange(4, len(gram))
+            moves = np.arange(light, len(gram))
             gram[moves, moves] += _DAMPING * gram[moves, moves].max()
             try:
                 solution = np.linalg.solve(gram, weighted @ wanted)
@@ -174,7 +213,7 @@ class Witness:
                 break
             if not np.isfinite(solution).all():
                 break
-            right, below, wide, high, turn = solution[4:].clip(-0.06 * half, 0.06 * half)
+            right, below, wide, high, turn = solution[light:].clip(-0.06 * half, 0.06 * half)
             middle_x, middle_y = level.size[0] / 2, level.size[1] / 2
             step = np.array([[wide, -turn, right], [turn, high, below], [0, 0, 0]]) / half
             step[:2, 2] = np.array([right, below]) - step[:2, :2] @ np.array([middle_x, middle_y])
@@ -248,7 +287,7 @@ def _level(grey: torch.Tensor, kept: torch.Tensor, margin: int) -> _Level | None
     plane = smoothed(grey)
     down, across = torch.gradient(plane)
     sure = certain(kept, margin)
-    if int(sure.count_nonzero()) < MIN_TRUSTED or float(plane[sure].var()) < _FLAT:
+    if int(sure.count_nonzero()) < MIN_TRUSTED:
         return None
     block = 1
     while height * width / block**2 > _MOST_POINTS:
@@ -261,11 +300,10 @@ def _level(grey: torch.Tensor, kept: torch.Tensor, margin: int) -> _Level | None
     gx, gy = across[y, x].double().numpy(), down[y, x].double().numpy()
     away_x, away_y = (x.double().numpy() + 0.5 - width / 2) / half, (y.double().numpy() + 0.5 - height / 2) / half
     slopes = np.stack([gx, gy, gx * away_x, gy * away_y, gy * away_x - gx * away_y])
-    ground = np.stack([np.ones_like(away_x), away_x, away_y])
+    ground = np.stack([np.ones_like(away_x), away_x, away_y, away_x**2, away_x * away_y, away_y**2])
     value = plane[y, x].double().numpy()
-    if float(np.mean((value - _explained(value, ground, np.ones_like(value))) ** 2)) < _NOISE:
-        return None
-    return _Level((width, height), x.float() + 0.5, y.float() + 0.5, value, slopes, ground)
+    spread = float(np.mean((value - _explained(value, ground, np.ones_like(value))) ** 2))
+    return _Level((width, height), x.float() + 0.5, y.float() + 0.5, value, slopes, ground, spread)
 
 
 def _at(plane: torch.Tensor, place: Transform, level: _Level) -> tuple[Vector, npt.NDArray[np.bool_]]:
@@ -290,15 +328,28 @@ def _trust(wanted: Vector, rows: Vector) -> Vector:
 
 
 def _explained(wanted: Vector, rows: Vector, weights: Vector) -> Vector:
-    weighted = rows * weights
-    gram = weighted @ rows.T + 1e-9 * np.eye(len(rows))
-    explained: Vector = np.linalg.solve(gram, weighted @ wanted) @ rows
+    explained: Vector = _solution(wanted, rows, weights) @ rows
     return explained
 
 
+def _solution(wanted: Vector, rows: Vector, weights: Vector) -> Vector:
+    weighted = rows * weights
+    gram = weighted @ rows.T + 1e-9 * np.eye(len(rows))
+    solution: Vector = np.linalg.solve(gram, weighted @ wanted)
+    return solution
+
+
 def _unexplained(wanted: Vector, rows: Vector, weights: Vector) -> float:
-    """The share of the variance that is left, whatever the light; the even slope of it explains nothing."""
-    residual = wanted - _explained(wanted, rows, weights)
-    bare = wanted - _explained(wanted, rows[1:], np.ones_like(weights))
+    """The share of the variance that is left, whatever the light; the slope of it explains nothing. Half of what
+    is there where nothing is explained, be it everywhere or in a few points.
+    """
+    solution = _solution(wanted, rows, weights)
+    bare: Vector = wanted - _explained(wanted, rows[1:], np.ones_like(weights))
+    trusted: Vector = wanted - _explained(wanted, rows[1:], weights)
     spread = float(np.mean(bare**2))
-    return min(1.0, float(np.mean(np.minimum(residual**2, spread))) / spread) if spread > _FLAT / 10 else 1.0
+    if spread <= _FLAT / 10:
+        return 1.0
+    # A negative is no other light.
+    residual: Vector = wanted - solution @ rows if solution[0] > 0.0 else bare
+    left, *nothing = (float(np.mean(np.minimum(each**2, spread))) for each in (residual, bare, trusted))
+    return min(1.0, 0.5 * left / min(nothing))

@@ -25,7 +25,7 @@ _ROWS = 256
 _LOST = 16
 """Pixels over which a cropped answer is blended in at the border that it was cut off at."""
 
-UNLIKE = 0.4
+UNLIKE = 0.45
 """Unlikeness on what was kept from which on an answer resembles its picture in nothing."""
 
 COARSE = 0.6

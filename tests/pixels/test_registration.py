@@ -7,10 +7,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from skimage import data
 
 from nodes.pixels import resize
 from nodes.pixels.registration import Witness
 from nodes.pixels.sampling import Sampler
+from nodes.pixels.stitching import UNLIKE
 from nodes.pixels.transforms import Drift, Transform
 
 PLAIN = Transform.placing(1.0, 1.0, 0.0, 0.0)
@@ -94,3 +96,39 @@ def test_an_even_gradient_has_nothing_to_hold_on_to() -> None:
     noise = torch.randn(384, 512, 3, generator=torch.Generator().manual_seed(0)) / 255
     fit = Witness(sky, ring(384, 512)).place(((sky * 0.95 + noise) * 255).round() / 255, [PLAIN])
     assert fit.unlikeness == 0.0 and fit.transform is PLAIN
+
+
+def moon(side: int) -> torch.Tensor:
+    """A photograph with hardly a contrast."""
+    whole = torch.from_numpy(data.moon()).float()[None, ..., None].expand(-1, -1, -1, 3) / 255
+    return (resize(whole, side, side)[0] * 255).round() / 255
+
+
+def test_corners_that_darken_are_no_zoom() -> None:
+    picture, away = moon(256), torch.linspace(-1, 1, 256) ** 2
+    answer = picture * (1 - 0.15 * (away[:, None] + away[None, :]))[..., None]
+    fit = Witness(picture, ring(256, 256)).place((answer * 255).round() / 255, [PLAIN])
+    assert fit.transform.difference(PLAIN, 256, 256) < 0.6 and fit.unlikeness < 0.2
+
+
+def sparse(side: int) -> torch.Tensor:
+    """White, with a few dark things on it."""
+    picture = torch.ones(side, side, 3)
+    for top, left in ((20, 30), (200, 60), (60, 210)):
+        picture[top : top + 16, left : left + 12] = 0.2
+    return picture
+
+
+@pytest.mark.parametrize("name", ["white", "slope", "sparse", "moon"])
+@pytest.mark.parametrize("answer", ["black", "texture", "negative"])
+def test_a_picture_of_something_else_is_unlike_even_an_even_one(name: str, answer: str) -> None:
+    slope = torch.linspace(0.5, 0.9, 256)[:, None, None].expand(256, 256, 3)
+    picture = {"white": torch.ones(256, 256, 3), "slope": slope, "sparse": sparse(256), "moon": moon(256)}[name]
+    other = {"black": torch.zeros(256, 256, 3), "texture": texture(256, 256, 3), "negative": 1 - picture}[answer]
+    witness = Witness(picture, ring(256, 256))
+    assert witness.place(other, [PLAIN]).transform is PLAIN
+    assert witness.place(other, [PLAIN]).unlikeness > UNLIKE
+    light = (picture * 0.85 + 0.1 + 0.01 * torch.randn(256, 256, 3, generator=torch.Generator().manual_seed(0))).clamp(
+        0, 1
+    )
+    assert witness.place(light, [PLAIN]).unlikeness < UNLIKE
