@@ -34,6 +34,7 @@ from .pixels import (
     encode,
     encode_mask,
     fit_mask,
+    on_every_core,
     planes,
     strokes,
 )
@@ -147,7 +148,7 @@ class EditPlan(Plan):
 
     def requests(self, model: Model) -> Sequence[ImageRequest]:
         _check_count(len(self.pictures), model.max_images or MAX_IMAGES, model.id)
-        content = tuple(encode(picture) for picture in self.pictures)
+        content = tuple(on_every_core(encode, self.pictures))
         mask = None if self.fitted is None else encode_mask(asked(self.fitted))
         terms = self.terms
         request = ImageRequest("edits", terms.model, self.prompt, content, mask, terms.parameters, self.seed)

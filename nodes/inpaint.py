@@ -34,10 +34,11 @@ from .pixels import (
     diagnose,
     fingerprint_of,
     fit_mask,
+    on_every_core,
     shape_mask,
     surroundings,
 )
-from .pixels.parts import Part, Region, assemble, split, with_channels
+from .pixels.parts import Part, Region, assemble, split, with_channels, write
 from .purchase.plan import Outputs, Plan, Results
 
 
@@ -218,15 +219,15 @@ class InpaintPlan(Plan):
         if self.region != "whole picture":
             sizes = served_sizes(model, self.terms.parameters)
             parts = [part.zoomed(self.context, sizes) for part in parts]
-        return [self._request(part) for part in parts]
+        written = on_every_core(write, (part.cut(self.images[part.index]) for part in parts))
+        return [self._request(part, *files) for part, files in zip(parts, written, strict=True)]
 
-    def _request(self, part: Part) -> ImageRequest:
+    def _request(self, part: Part, picture: bytes, mask: bytes) -> ImageRequest:
         image, parameters = self.images[part.index], dict(self.terms.parameters)
         question = self._question(part, image)
         if part.size:
             parameters = {key: value for key, value in parameters.items() if key not in ("aspect_ratio", "resolution")}
             parameters["size"] = part.size
-        picture, mask = part.write(image)
         return ImageRequest(
             "edits", self.terms.model, self.prompt, (picture,), mask, parameters, self.seed, question=question
         )

@@ -26,7 +26,7 @@ from .contract.outputs import answers, describe, picture_outputs
 from .contract.shown import made_here
 from .contract.sizes import MAX_SIDE, parse_size, read_size, served_sizes
 from .errors import AnswerError, Charged, InputError
-from .pixels import Borders, Crop, encode, encode_mask, extend, fingerprint_of, new_area, plan_crop
+from .pixels import Borders, Crop, encode, encode_mask, extend, fingerprint_of, new_area, on_every_core, plan_crop
 from .pixels.parts import Part, assemble, with_channels
 from .purchase.plan import Outputs, Plan, Results
 
@@ -166,18 +166,19 @@ class OutpaintPlan(Plan):
             name: value for name, value in self.terms.parameters.items() if name not in ("aspect_ratio", "resolution")
         }
         parameters["size"] = f"{crop.sent_width}x{crop.sent_height}"
+        files = on_every_core(encode, (crop.to_sent_size(crop.cut(extended)) for extended in self.canvas))
         return [
             ImageRequest(
                 "edits",
                 self.terms.model,
                 text,
-                (encode(crop.to_sent_size(crop.cut(extended))),),
+                (file,),
                 mask,
                 parameters,
                 self.seed,
                 question=self._question(original),
             )
-            for original, extended in zip(self.originals, self.canvas, strict=True)
+            for original, file in zip(self.originals, files, strict=True)
         ]
 
     def _crop(self, sizes: Sequence[tuple[int, int]]) -> Crop:

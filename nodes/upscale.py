@@ -15,7 +15,7 @@ from .contract.nodes import HIDDEN, REPORT_TOOLTIP, PaidNode
 from .contract.outputs import describe, gather, picture_outputs
 from .contract.shown import as_they_came
 from .errors import InputError
-from .pixels import MAX_PIXELS, as_float, encode, planes, resize
+from .pixels import MAX_PIXELS, as_float, encode, on_every_core, planes, resize
 from .purchase.delivery import Delivery
 from .purchase.plan import Outputs, Plan, Results
 
@@ -101,8 +101,8 @@ class UpscalePlan(Plan):
         factor = self.scale_factor
         parameters["scale_factor"] = int(factor) if float(factor).is_integer() else factor
         return [
-            ImageRequest("edits", self.terms.model, images=(encode(picture),), parameters=parameters, seed=self.seed)
-            for picture in self._colour
+            ImageRequest("edits", self.terms.model, images=(file,), parameters=parameters, seed=self.seed)
+            for file in on_every_core(encode, self._colour)
         ]
 
     def finish(self, results: Results) -> Outputs:

@@ -25,7 +25,7 @@ from .contract.inputs import (
 from .contract.nodes import HIDDEN, REPORT_TOOLTIP, PaidNode
 from .contract.outputs import describe, gather, picture_outputs
 from .contract.shown import as_they_came
-from .pixels import central_square, encode, fingerprint_of, resize
+from .pixels import central_square, encode, fingerprint_of, on_every_core, resize
 from .purchase.plan import Outputs, Plan, Results
 
 MAX_SQUARE_BYTES = 4 * 10**6
@@ -112,7 +112,8 @@ class VariationsPlan(Plan):
         by_endpoint = "variations" in model.modes and not (self.prompt and "edit" in model.modes)
         text = f"{INSTRUCTIONS[self.similarity]} {self.prompt}".strip()
         terms, requests = self.terms, []
-        for number, picture in enumerate(self.images):
+        files = [square.content for square in self._squares] if by_endpoint else on_every_core(encode, self.images)
+        for picture, file in zip(self.images, files, strict=True):
             given = fingerprint_of(picture)
             question = Question(
                 operation="variations",
@@ -121,10 +122,10 @@ class VariationsPlan(Plan):
                 pictures=[given],
             )
             if by_endpoint:
-                request = ImageRequest("variations", terms.model, images=(self._squares[number].content,))
+                request = ImageRequest("variations", terms.model, images=(file,))
                 otherwise: Otherwise = ("edits", text, given)
             else:
-                request = ImageRequest("edits", terms.model, text, (encode(picture),))
+                request = ImageRequest("edits", terms.model, text, (file,))
                 otherwise = ("variations", None, fingerprint_of(central_square(picture)))
             requests.append(
                 replace(request, parameters=terms.parameters, seed=self.seed, question=question, otherwise=otherwise)
@@ -133,7 +134,7 @@ class VariationsPlan(Plan):
 
     @functools.cached_property
     def _squares(self) -> list[_Square]:
-        return [_square(picture) for picture in self.images]
+        return list(on_every_core(_square, self.images))
 
     def finish(self, results: Results) -> Outputs:
         pictures, mask, fitted = gather(results.deliveries, self.terms.transparent)

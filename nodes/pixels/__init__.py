@@ -7,6 +7,7 @@ Shapes are ComfyUI's: IMAGE is float32 ``[B, H, W, C]`` in 0..1 with 1, 3 or 4 c
 from .active import objection
 from .canvas import Borders, extend, new_area
 from .codec import MAX_PIXELS, ImageFormat, decode, is_doubtful, readable, sniff, split_alpha
+from .cores import on_every_core
 from .crops import MIN_CONTEXT, Crop, plan_crop, surroundings
 from .encoding import as_float, encode, fingerprint, fingerprint_of, to_uint8
 from .markup import check_markup, strokes
@@ -64,6 +65,7 @@ __all__ = [
     "match_channels",
     "new_area",
     "objection",
+    "on_every_core",
     "plan_crop",
     "planes",
     "readable",

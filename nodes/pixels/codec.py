@@ -73,8 +73,9 @@ def decode(data: bytes) -> torch.Tensor:
             raise AnswerError(f"The {kind.value} picture is damaged or incomplete ({_reason(error)}).") from error
         channels = max(array.shape[-1] for array in arrays)
         whole = [array for array in arrays if array.shape[:2] == arrays[0].shape[:2]]
-        frames = [torch.from_numpy(_with_channels(array, channels)) for array in whole]
-        return torch.stack(frames) if len(frames) > 1 else frames[0][None]
+        # No view of another tensor, which would hold its memory (:func:`.sizes.fit_to_first`).
+        frames = [torch.from_numpy(_with_channels(array, channels)[None]) for array in whole]
+        return torch.cat(frames) if len(frames) > 1 else frames[0]
 
 
 @contextlib.contextmanager
@@ -117,7 +118,8 @@ def split_alpha(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """``[B, H, W, 3 or 4]`` as colour ``[B, H, W, 3]`` and MASK ``[B, H, W]`` = 1 - alpha, 0 where opaque."""
     if images.shape[-1] == 4:
         return images[..., :3], 1.0 - images[..., 3]
-    return images, torch.zeros(images.shape[:3], dtype=torch.float32)
+    # NumPy's zeros take no memory until somebody writes on them.
+    return images, torch.from_numpy(np.zeros(images.shape[:3], np.float32))
 
 
 def _check_limits(picture: Image.Image) -> None:

@@ -117,9 +117,10 @@ def encode_mask(mask: torch.Tensor) -> bytes:
     (OpenAI's rule, and Lumenfall's reference) and one that reads white (Lumenfall's guide) see the same mask.
     """
     change = (mask >= THRESHOLD).cpu().numpy()
-    pixels = np.zeros((*change.shape, 4), dtype=np.uint8)
-    pixels[change, :3] = 255
-    pixels[~change, 3] = 255
+    white = np.where(change, np.uint8(255), np.uint8(0))
+    pixels = np.empty((*change.shape, 4), dtype=np.uint8)
+    pixels[..., :3] = white[..., None]
+    np.invert(white, out=pixels[..., 3])
     return png(Image.fromarray(pixels))
 
 

@@ -44,19 +44,25 @@ class Part:
         """The same by a crop, for one of ``sizes`` (see :func:`.crops.plan_crop`)."""
         return replace(self, crop=plan_crop(self.mask, context, sizes))
 
-    def write(self, image: torch.Tensor) -> tuple[bytes, bytes]:
-        """Picture and mask as PNG bytes."""
+    def cut(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """What is sent of a picture ``[H, W, C]``, and of the mask, 1 wherever it is to be painted."""
         if self.crop is None:
-            return encode(image), encode_mask(asked(self.mask))
+            return image, asked(self.mask)
         sent = self.crop.to_sent_size(self.crop.cut(image))
         # A thin line must not vanish where the crop is scaled down.
         mask = self.crop.to_sent_size(self.crop.cut_mask(asked(self.mask))[..., None])[..., 0]
-        return encode(sent), encode_mask((mask > 0.01).float())
+        return sent, (mask > 0.01).float()
 
     def seat(self, image: torch.Tensor, feather: int | None) -> Seat:
         """Where the answers belong in ``image`` ``[H, W, C]``. Without a ``feather`` the mask itself blends them in."""
         weight = self.mask if feather is None else feather_mask(self.mask, feather)
         return Seat(image, weight, self.crop)
+
+
+def write(cut: tuple[torch.Tensor, torch.Tensor]) -> tuple[bytes, bytes]:
+    """Picture and mask (see :meth:`Part.cut`) as PNG bytes."""
+    picture, mask = cut
+    return encode(picture), encode_mask(mask)
 
 
 def split(masks: torch.Tensor, region: Region) -> list[Part]:

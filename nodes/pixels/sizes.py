@@ -35,7 +35,8 @@ def fit_to_first(pictures: Sequence[torch.Tensor]) -> tuple[torch.Tensor, list[s
     """Pictures ``[b, h, w, C]`` of any sizes as one batch of the first one's size, and what was done to them.
 
     A picture of another size is scaled until it covers the first one's frame and cropped around its centre,
-    as ComfyUI's own image nodes do; nothing is stretched.
+    as ComfyUI's own image nodes do; nothing is stretched. What had the right size lies in the batch afterwards, so that
+    memory has to hold large pictures once.
     """
     height, width = pictures[0].shape[1:3]
     fitted, notes = [], []
@@ -46,7 +47,20 @@ def fit_to_first(pictures: Sequence[torch.Tensor]) -> tuple[torch.Tensor, list[s
                 f"to {width}x{height}, the size of the first; its file keeps the original."
             )
         fitted.append(_cover(picture, height, width))
-    return torch.cat(fitted) if len(fitted) > 1 else fitted[0], notes
+    return _joined(fitted) if len(fitted) > 1 else fitted[0], notes
+
+
+def _joined(pictures: Sequence[torch.Tensor]) -> torch.Tensor:
+    batch = torch.empty(sum(map(len, pictures)), *pictures[0].shape[1:], dtype=pictures[0].dtype)
+    start = 0
+    for picture in pictures:
+        place = batch[start : start + len(picture)]
+        place.copy_(picture)
+        # Its own memory is free before the next one's place is filled. What was made in inference mode cannot be moved.
+        if not picture.is_inference():
+            picture.set_(place)  # type: ignore[call-overload]
+        start += len(picture)
+    return batch
 
 
 def central_square(image: torch.Tensor) -> torch.Tensor:
@@ -59,6 +73,8 @@ def central_square(image: torch.Tensor) -> torch.Tensor:
 
 def _cover(images: torch.Tensor, height: int, width: int) -> torch.Tensor:
     old_height, old_width = images.shape[1:3]
+    if (old_height, old_width) == (height, width):
+        return images
     scale = max(height / old_height, width / old_width)
     new_height, new_width = max(height, round(old_height * scale)), max(width, round(old_width * scale))
     scaled = resize(images, new_height, new_width)

@@ -29,7 +29,7 @@ from ..api import (
     spellings,
     write_request,
 )
-from ..pixels import fingerprint
+from ..pixels import fingerprint, on_every_core
 from ..spend import Call, Journal, KeyLock, former_keys, request_key
 from .plan import Plan
 
@@ -81,7 +81,7 @@ def orders_of(plan: Plan, server: Server, model: Model, models: ModelList | None
     """
     may_shrink = plan.terms.too_large == "scale down"
     requests = (replace(request, may_shrink=may_shrink) for request in plan.requests(model))
-    return [order(request, server, model, models) for request in requests]
+    return list(on_every_core(lambda request: order(request, server, model, models), requests))
 
 
 def order(typed: ImageRequest, server: Server, model: Model, models: ModelList | None = None) -> Order:

@@ -16,7 +16,7 @@ from torch.nn.functional import avg_pool2d
 from nodes.headless.sandbox import FAULTS
 from nodes.pixels import AUTO, composite, decode, encode, fit_mask, plan_crop, resize, stitch
 from nodes.pixels.colours import Light
-from nodes.pixels.parts import Part, assemble
+from nodes.pixels.parts import Part, assemble, write
 from nodes.pixels.sampling import Sampler
 from nodes.pixels.transforms import Transform
 from tests.pixels.test_registration import PLAIN, drift, texture
@@ -128,7 +128,7 @@ def test_an_answer_that_is_what_was_sent_leaves_every_bit(match: bool, zoom: boo
     mask = torch.zeros(240, 320)
     mask[90:150, 150:320] = 1
     part = Part(0, mask, plan_crop(mask, 0.5, [(512, 512)]) if zoom else None)
-    answer = decode(part.write(picture)[0])[0]
+    answer = decode(write(part.cut(picture))[0])[0]
     images, changed, _, notes = assemble(picture[None], [part], {0: [answer]}, AUTO, match)
     assert torch.equal(images[0], picture) and (changed[0, mask == 1] > 0).all() and notes == []
 

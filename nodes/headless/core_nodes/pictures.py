@@ -167,4 +167,4 @@ class EmptyImage:
 
     def generate(self, width: int, height: int, batch_size: int = 1, color: int = 0) -> tuple[torch.Tensor]:
         rgb = torch.tensor([(color >> shift & 0xFF) / 0xFF for shift in (16, 8, 0)])
-        return (rgb.repeat(batch_size, height, width, 1),)
+        return (rgb.expand(batch_size, height, width, 3).contiguous(),)

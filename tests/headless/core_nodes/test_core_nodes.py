@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -42,6 +44,7 @@ def images(channels: st.SearchStrategy[int]) -> st.SearchStrategy[Any]:
     )
 
 
+ROOT = Path(__file__).parents[3]
 OF_FORMAT = ["format.bit_depth", "format.input_color_space"]
 
 
@@ -159,6 +162,30 @@ def test_a_side_of_zero_follows_the_other(asked: tuple[int, int], size: tuple[in
 def test_scaling_by_a_factor_rounds_the_sides() -> None:
     (scaled,) = ImageScaleBy().upscale(torch.zeros(1, 5, 3, 4), "bilinear", 1.5)
     assert scaled.shape == (1, 8, 4, 4)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("crop", ["disabled", "center"])
+def test_what_is_told_ahead_of_a_scaled_size_is_what_comes(method: str, crop: str) -> None:
+    ahead, come = (
+        ImageScale().upscale(torch.zeros(2, 10, 20, 4, device=device), method, 7, 0, crop)[0]
+        for device in ("meta", "cpu")
+    )
+    assert ahead.shape == come.shape and ahead.dtype == come.dtype
+
+
+def test_sizes_are_told_without_loading_what_only_compilers_need() -> None:
+    """PyTorch's rules for the shapes of what has no pixels stand on SymPy, which takes a third of a second."""
+    code = (
+        "import sys, torch\n"
+        "from nodes.headless.core_nodes.pictures import EmptyImage, ImageScale\n"
+        "with torch.device('meta'):\n"
+        "    (picture,) = EmptyImage().generate(64, 32)\n"
+        "    (scaled,) = ImageScale().upscale(picture, 'area', 32, 0, 'disabled')\n"
+        "print(list(scaled.shape), 'sympy' in sys.modules)"
+    )
+    told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert told == "[1, 16, 32, 3] False\n"
 
 
 def test_empty_image_and_solid_mask() -> None:
