@@ -335,8 +335,7 @@ def _explained(wanted: Vector, rows: Vector, weights: Vector) -> Vector:
 def _solution(wanted: Vector, rows: Vector, weights: Vector) -> Vector:
     weighted = rows * weights
     gram = weighted @ rows.T + 1e-9 * np.eye(len(rows))
-    solution: Vector = np.linalg.solve(gram, weighted @ wanted)
-    return solution
+    return np.asarray(np.linalg.solve(gram, weighted @ wanted), dtype=np.float64)
 
 
 def _unexplained(wanted: Vector, rows: Vector, weights: Vector) -> float:
