@@ -182,7 +182,7 @@ class Witness:
         return Fit(best, best_error, start_error, beyond)
 
     def _searched(self, pyramid: _Pyramid, plain: Transform, plain_error: float) -> tuple[Transform, float]:
-        """The best of all shifts that are believed, for text, bricks and stars: a coarse picture does not show them, and
+        """The best of all shifts that are believed, for text, bricks and stars: a coarse picture has none of them, and
         steps lead to the nearest line. Where none is clearly better, ``plain`` and its error.
         """
         best, best_error = plain, plain_error
