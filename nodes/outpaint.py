@@ -39,6 +39,17 @@ ANCHORS = {"centre": (0.5, 0.5), "left": (0.0, 0.5), "right": (1.0, 0.5), "top":
 """Where the picture lies on the larger one: the share of what is added that goes to its left, and above it."""
 
 
+AS_SENT = (
+    "The new area came back as it was sent, with the border of the picture repeated: the model has hardly painted "
+    "there. Try another model, or a prompt that says what lies beyond."
+)
+
+_SAME = 6.0 / 255.0
+"""Mean difference up to which an area is what was sent, but for its compression."""
+
+_EVEN = 1.0 / 255.0
+"""Mean step from a pixel to the next up to which a repeated border is no stripes."""
+
 _LEAST = 2
 """Pixels: 1366x768 is 16:9 but for a strip that nobody would pay for."""
 
@@ -204,11 +215,27 @@ class OutpaintPlan(Plan):
             parts[delivery.index] = Part(delivery.index, self.weight, crop)
         came, moving = answers(results.deliveries)
         pictures, mask, facts, notes = assemble(self.canvas, parts, came, None, True)
+        if any(
+            self._is_as_sent(picture, self.canvas[fact["picture"]])
+            for picture, fact in zip(pictures, facts, strict=True)
+        ):
+            notes.append(AS_SENT)
         rows, columns, cut = self._without_gaps(mask)
         pictures, mask = pictures[:, rows, columns], mask[:, rows, columns]
         report = describe(self.terms.model, results, [*self.terms.notes, *moving, *notes, *cut], pictures)
         shown = made_here(pictures, mask, facts, lambda number: self._before(number)[rows, columns])
         return picture_outputs(pictures, mask, {**report, "inpainted": facts}, shown)
+
+    def _is_as_sent(self, picture: torch.Tensor, canvas: torch.Tensor) -> bool:
+        """Whether the new area of ``picture`` is the repeated border that was sent, where that is no even ground, which
+        may go on so.
+        """
+        new = self.weight == 1.0
+        if float((picture - canvas).abs().mean(dim=-1)[new].mean()) > _SAME:
+            return False
+        down, across = (canvas.diff(dim=side).abs().mean(dim=-1) for side in (0, 1))
+        steps = torch.cat([down[new[1:] & new[:-1]], across[new[:, 1:] & new[:, :-1]]])
+        return float(steps.mean()) > _EVEN
 
     def _before(self, number: int) -> torch.Tensor:
         """An original in its place on the canvas, ``[H, W, 4]``; nothing is around it."""

@@ -12,10 +12,11 @@ import torch
 from .api import ImageRequest, Model
 from .contract.inputs import Options, model_input, options_input, read_images, read_terms, seed_input
 from .contract.nodes import HIDDEN, REPORT_TOOLTIP, PaidNode
-from .contract.outputs import describe, gather, picture_outputs
+from .contract.outputs import answers, describe, gather, picture_outputs
 from .contract.shown import as_they_came
 from .errors import InputError
 from .pixels import MAX_PIXELS, as_float, encode, on_every_core, planes, resize
+from .pixels.likeness import SAME_SHAPE, doubts
 from .purchase.delivery import Delivery
 from .purchase.plan import Outputs, Plan, Results
 
@@ -106,17 +107,25 @@ class UpscalePlan(Plan):
         ]
 
     def finish(self, results: Results) -> Outputs:
-        pictures, mask, fitted = gather(results.deliveries, False)
-        notes = [*self.terms.notes, *self.notes]
+        came, moving = answers(results.deliveries)
+        deliveries = tuple(
+            replace(delivery, pictures=tuple(picture[:1] for picture in delivery.pictures))
+            for delivery in results.deliveries
+        )
+        pictures, mask, fitted = gather(deliveries, False)
+        notes = [*self.terms.notes, *self.notes, *moving]
+        notes += [
+            note for number, each in came.items() for answer in each for note in doubts(self.images[number], answer)
+        ]
         if self.alpha is not None:
-            opacity = _enlarged(self.alpha, results.deliveries, *pictures.shape[1:3])
+            opacity = _enlarged(self.alpha, deliveries, *pictures.shape[1:3])
             mask = 1.0 - opacity
             notes.append("The transparency was enlarged here, not by the model, which saw the colours alone.")
             if self.images.shape[-1] == 4:
                 pictures = torch.cat([pictures, opacity[..., None]], dim=-1)
-        notes += _sizes(self._colour, self.scale_factor, results.deliveries)
+        notes += _sizes(self._colour, self.scale_factor, deliveries)
         report = describe(self.terms.model, results, [*notes, *fitted], pictures)
-        shown = as_they_came(results.deliveries, lambda number: self.images[number])
+        shown = as_they_came(deliveries, lambda number: self.images[number])
         if self.images.shape[-1] == 4:
             # With the transparency that no file of the store has.
             shown = [
@@ -159,7 +168,8 @@ def _sizes(images: torch.Tensor, factor: float, deliveries: tuple[Delivery, ...]
     across, down = round(images.shape[2] * factor), round(images.shape[1] * factor)
     came = {(picture.shape[2], picture.shape[1]) for delivery in deliveries for picture in delivery.pictures}
     return [
-        f"{across}x{down} was asked for, and {width}x{height} came: this model has factors of its own."
+        f"{across}x{down} was asked for, and {width}x{height} came"
+        + (": this model has factors of its own." if abs(width * down / (height * across) - 1.0) < SAME_SHAPE else ".")
         for width, height in sorted(came)
         if abs(width - across) > 1 or abs(height - down) > 1
     ]

@@ -16,6 +16,7 @@ from PIL import Image
 from nodes import errors
 from nodes.headless.sandbox import Sandbox
 from nodes.headless.sandbox.fault import Fault
+from nodes.outpaint import AS_SENT
 from tests.conftest import Nodes
 from tests.test_inpaint import DRIFTS, scene
 
@@ -129,3 +130,26 @@ def test_an_answer_with_nothing_new_is_an_error_and_its_file_is_kept(
         nodes("LumenfallOutpaint", image=scene(256, 256), prompt="", right=128, feather=8, size="384x256")
     assert caught.value.charged is errors.Charged.YES and caught.value.hint
     assert list((tmp_path / "data").rglob("*.png"))
+
+
+@pytest.mark.parametrize(
+    ("painted", "even", "told"), [(False, False, True), (True, False, False), (False, True, False)]
+)
+def test_the_canvas_that_comes_back_is_told(
+    nodes: Nodes, sandbox: Sandbox, painted: bool, even: bool, told: bool
+) -> None:
+    """A repeated border is what was sent; of a white one it may be what was asked for."""
+    image = torch.ones(1, 256, 256, 3) if even else scene(256, 256) * 0.9 + 0.1 * torch.rand(1, 256, 256, 1)
+
+    def spoil(files: list[bytes]) -> list[bytes]:
+        picture = Image.open(io.BytesIO(sandbox.requests[-1].files["image"][0])).convert("RGB")
+        if painted:
+            half = picture.width // 3
+            picture.paste(picture.crop((0, 0, half, picture.height)).rotate(180), (picture.width - half, 0))
+        file = io.BytesIO()
+        picture.save(file, "JPEG", quality=92)
+        return [file.getvalue()]
+
+    sandbox.fail_next(Fault("echo", "what was sent", spoil_files=spoil))
+    made = nodes("LumenfallOutpaint", image=image, prompt="", right=128, feather=8, size="384x256")
+    assert (AS_SENT in made.report["notes"]) == told

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from PIL import Image
 
 from nodes import errors
 from nodes.headless.sandbox import Sandbox
+from nodes.headless.sandbox.fault import Fault
 from tests.conftest import Nodes
 from tests.contract.test_nodes import options
 from tests.test_inpaint import scene
@@ -56,3 +58,46 @@ def test_a_picture_that_could_not_be_read_back_is_not_ordered(nodes: Nodes, sand
     with pytest.raises(errors.InputError, match="decoded") as caught:
         nodes("LumenfallUpscale", image=torch.zeros(1, 3000, 3000, 3), scale_factor=8.0)
     assert "at most 3.86" in caught.value.hint and sandbox.requests == []
+
+
+def sent(sandbox: Sandbox) -> Image.Image:
+    """The picture of the newest request."""
+    return Image.open(io.BytesIO(sandbox.requests[-1].files["image"][0])).convert("RGB")
+
+
+def answering(sandbox: Sandbox, change: Callable[[Image.Image], list[Image.Image]]) -> None:
+    """The next answer is what ``change`` makes of the picture that was sent: an animation, where it is several."""
+
+    def spoil(files: list[bytes]) -> list[bytes]:
+        first, *more = change(sent(sandbox))
+        file = io.BytesIO()
+        first.save(file, "PNG", save_all=bool(more), append_images=more)
+        return [file.getvalue() for _ in files]
+
+    sandbox.fail_next(Fault("spoilt", "another picture", spoil_files=spoil))
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda picture: [Image.new("RGB", (240, 160))], "does not resemble"),
+        (lambda picture: [picture.transpose(Image.Transpose.ROTATE_180).resize((240, 160))], "does not resemble"),
+        (lambda picture: [picture.resize((240, 160)).crop((40, 0, 200, 160))], "seems to be cropped"),
+        (lambda picture: [picture.resize((240, 160)).point(lambda level: round(level * 0.9))], ""),
+    ],
+)
+def test_an_answer_that_does_not_show_the_picture_is_told(
+    nodes: Nodes, sandbox: Sandbox, change: Callable[[Image.Image], list[Image.Image]], told: str
+) -> None:
+    answering(sandbox, change)
+    notes = nodes("LumenfallUpscale", image=scene(80, 120), scale_factor=2.0).report["notes"]
+    assert [note for note in notes if "resemble" in note or "seems" in note or "factors" in note] == [
+        note for note in notes if told and told in note
+    ]
+    assert not told or any(told in note for note in notes)
+
+
+def test_of_an_animation_the_first_frame_is_the_picture(nodes: Nodes, sandbox: Sandbox) -> None:
+    answering(sandbox, lambda picture: [picture.resize((240, 160)), picture.rotate(9).resize((240, 160))])
+    made = nodes("LumenfallUpscale", image=scene(80, 120), scale_factor=2.0)
+    assert made.images.shape == (1, 160, 240, 3) and any("2 frames" in note for note in made.report["notes"])

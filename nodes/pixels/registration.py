@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 from torch.nn.functional import avg_pool2d, grid_sample, interpolate, max_pool2d, pad
 
+from .shifts import likely_shifts
 from .transforms import Drift, Transform
 
 MAX_SHIFT = 0.06
@@ -27,6 +28,9 @@ MIN_TRUSTED = 150
 
 _SIDES = (64, 192, 576)
 """Longer sides of the pictures that are measured, from coarse to fine; fractions of a pixel are told all the same."""
+
+_SEARCHED = 192
+"""Longer side of the picture in which all shifts are tried, where steps lead nowhere."""
 
 _MOST_POINTS = 16384
 _ROUNDS = 12
@@ -92,6 +96,7 @@ class Witness:
         self.height, self.width = trusted.shape
         self.levels: list[_Level] = []
         self._coarse: _Level | None = None
+        self._search: tuple[torch.Tensor, torch.Tensor] | None = None
         if int(trusted.count_nonzero()) < MIN_TRUSTED or min(self.height, self.width) < 8:
             return
         sizes: list[tuple[int, int]] = []
@@ -104,6 +109,8 @@ class Witness:
         greys = _all_scaled(luminance(picture), sizes)
         shares = _all_scaled(trusted.float(), sizes)
         for grey, share in zip(greys, shares, strict=True):
+            if max(grey.shape) <= _SEARCHED:
+                self._search = grey, share
             level = _level(grey, share, 2 if max(grey.shape) < _SIDES[-1] else 4)
             if level is None:
                 continue
@@ -167,10 +174,37 @@ class Witness:
                 beyond = min(drifts, key=lambda drift: abs(drift.scale - 1.0))
             if best_error < 0.05:
                 break
+        if best_error >= _ALIKE and beyond is None:
+            best, best_error = self._searched(pyramid, plain, best_error)
         for start in starts:
             if best.difference(start, self.width, self.height) < _STILL:
                 best = start
         return Fit(best, best_error, start_error, beyond)
+
+    def _searched(self, pyramid: _Pyramid, plain: Transform, plain_error: float) -> tuple[Transform, float]:
+        """The best of all shifts that are believed, for text, bricks and stars: a coarse picture has none of them, and
+        steps lead to the nearest line. Where none is clearly better, ``plain`` and its error.
+        """
+        best, best_error = plain, plain_error
+        if self._search is None:
+            return best, best_error
+        picture, share = self._search
+        height, width = picture.shape
+        factors = width / self.width, height / self.height
+        reach = max(2, round(MAX_SHIFT * max(width, height)))
+        levels = [level for level in self.levels if max(level.size) >= max(width, height)]
+        for right, below in likely_shifts(picture, share, pyramid.at(width, height), reach):
+            found = plain.after(
+                np.array([[1.0, 0.0, right / factors[0]], [0.0, 1.0, below / factors[1]], [0.0, 0.0, 1.0]])
+            )
+            for level in levels or self.levels:
+                found, _ = self._refined(level, pyramid, found)
+            error = self._error(self.levels[-1], pyramid, found)
+            if error < min(_ALIKE, _CLEARLY_BETTER * best_error) and self._is_believable(
+                Drift.between(plain, found, self.width, self.height)
+            ):
+                best, best_error = found, error
+        return best, best_error
 
     def likeness(self, answer: torch.Tensor, places: Sequence[Transform]) -> list[float]:
         """How unlike the answer is at each of several places, told from the coarsest picture."""
@@ -241,9 +275,13 @@ class _Pyramid:
             max(8, min(width, round(width * factors[0] / across))),
             max(8, min(height, round(height * factors[1] / down))),
         )
+        return self.at(*size), (size[0] / width, size[1] / height)
+
+    def at(self, width: int, height: int) -> torch.Tensor:
+        size = width, height
         if size not in self._planes:
             self._planes[size] = _scaled(self._grey, size)
-        return self._planes[size], (size[0] / width, size[1] / height)
+        return self._planes[size]
 
 
 def luminance(picture: torch.Tensor) -> torch.Tensor:
@@ -335,8 +373,7 @@ def _explained(wanted: Vector, rows: Vector, weights: Vector) -> Vector:
 def _solution(wanted: Vector, rows: Vector, weights: Vector) -> Vector:
     weighted = rows * weights
     gram = weighted @ rows.T + 1e-9 * np.eye(len(rows))
-    solution: Vector = np.linalg.solve(gram, weighted @ wanted)
-    return solution
+    return np.asarray(np.linalg.solve(gram, weighted @ wanted), dtype=np.float64)
 
 
 def _unexplained(wanted: Vector, rows: Vector, weights: Vector) -> float:
