@@ -9,6 +9,8 @@ import errno
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -183,3 +185,48 @@ def test_what_is_owed_is_not_written_over_what_came_since(
     again = reopened()
     again.open()
     assert [found.state for found in again.equal(KEY)] == [State.DONE]
+
+
+def test_what_is_owed_is_written_with_the_next_record(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No other call may be begun in this process, only others finish."""
+
+    def refuse(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    call, other = begun(journal), begun(journal, "cd" * 32)
+    with monkeypatch.context() as full:
+        full.setattr(records, "write_durably", refuse)
+        journal.settle(replace(call, state=State.ANSWERED))
+    journal.settle(replace(other, state=State.ANSWERED))
+    assert [told.state for told in records.Records(journal.records.root)._read(journal.folder / "calls" / "open")] == [
+        State.ANSWERED,
+        State.ANSWERED,
+    ]
+
+
+_ENDS_ON_A_FULL_DISK = """
+import errno, pathlib, sys
+from dataclasses import replace
+from nodes.spend import Call, Caller, Journal, Limits, State, records
+
+journal, write, refused = Journal(pathlib.Path(sys.argv[1])), records.write_durably, []
+call = journal.begin(Call("ab" * 32, "http://server", "images/generations", "m"), Caller("run"), Limits(), None)
+
+def refuse(path, content):
+    if len(refused) < 3:
+        refused.append(path)
+        raise OSError(errno.ENOSPC, "No space left on device")
+    write(path, content)
+
+records.write_durably = refuse
+try:
+    journal.records.write(replace(call, state=State.ANSWERED))
+except OSError:
+    pass
+"""
+
+
+def test_what_is_owed_is_written_at_the_end_of_the_process(journal: Journal) -> None:
+    subprocess.run([sys.executable, "-c", _ENDS_ON_A_FULL_DISK, str(journal.folder)], check=True)
+    journal.open()
+    assert [call.state for call in journal.equal(KEY)] == [State.ANSWERED]
