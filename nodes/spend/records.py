@@ -32,6 +32,7 @@ backup that is laid over it brings its own, and takes none away.
 """
 
 _ID = re.compile(r"[0-9a-f]{32}")
+_MONTH = re.compile(r"[1-9]\d{3}-(0[1-9]|1[0-2])")
 
 _noted: dict[Path, str] = {}
 """What this process has put away last, by the root of the records."""
@@ -145,6 +146,13 @@ class Records:
                 with contextlib.suppress(OSError):
                     times |= {entry.name: entry.stat().st_mtime_ns} if _ID.fullmatch(entry.name) else {}
         return sorted(times, key=lambda name: -times[name])
+
+    def last_month(self) -> tuple[str, int]:
+        """The last month, as its folder is called, from which anything was put away, and how many records that is."""
+        with contextlib.suppress(OSError, ValueError):
+            month = max(filter(_MONTH.fullmatch, os.listdir(self.root)))
+            return month, sum(name.endswith(".json") for name in os.listdir(self.root / month))
+        return "", 0
 
     def keep_newest(self, noted: Sequence[str], known: Container[str], last: str | None) -> None:
         """Of what :meth:`newest` has ``noted``, keep the first that the database has ``known``, and the one that it was

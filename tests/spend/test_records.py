@@ -20,10 +20,10 @@ from typing import Any
 
 import pytest
 
-from nodes.spend import Journal, State, clean, records
+from nodes.spend import Call, Journal, Limits, State, clean, records
 from nodes.spend.journal import are_finished
 from tests.spend.conftest import forget_databases
-from tests.spend.test_journal import KEY, begun, done
+from tests.spend.test_journal import CALLER, KEY, begun, done
 
 NEW = "cd" * 32
 
@@ -230,3 +230,25 @@ def test_what_is_owed_is_written_at_the_end_of_the_process(journal: Journal) -> 
     subprocess.run([sys.executable, "-c", _ENDS_ON_A_FULL_DISK, str(journal.folder)], check=True)
     journal.open()
     assert [call.state for call in journal.equal(KEY)] == [State.ANSWERED]
+
+
+@pytest.mark.parametrize("sent_at", [None, 1798761599.0], ids=["now", "in December"])
+def test_it_is_told_where_a_version_without_notes_has_put_it_away(
+    journal: Journal, restore: Callable[[], Journal], sent_at: float | None
+) -> None:
+    before = os.listdir(notes(journal))
+    call = Call(NEW, "http://server", "images/generations", "m")
+    call = done(journal, journal.begin(replace(call, sent_at=sent_at or call.sent_at), CALLER, Limits(), None))
+    (notes(journal) / call.id).unlink()
+    for name in before:
+        (notes(journal) / name).touch()
+    shutil.rmtree(journal.folder / "calls" / "bought")
+    assert found_in(restore()) == [(call.id, State.DONE)]
+
+
+def test_odd_folders_are_no_months(journal: Journal, reopened: Callable[[], Journal]) -> None:
+    call = done(journal, begun(journal))
+    for name in ("9999-13", "2999-aa", "3000-01-copy", "0000-00"):
+        (journal.folder / "calls" / name).mkdir()
+    (journal.folder / "calls" / "9999-12").write_text("")
+    assert [found.id for found in reopened().equal(KEY)] == [call.id]
