@@ -129,5 +129,5 @@ class Memory:
 def _is_known(call: Call, files: Files) -> bool:
     """Whether no record can tell more of ``call`` than the database does."""
     if call.state is State.DONE:
-        return bool(call.pictures) and all(map(files.is_there, call.pictures))
+        return bool(call.pictures) and all(map(files.has, call.pictures))
     return call.state is State.CLEANED
