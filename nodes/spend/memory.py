@@ -16,7 +16,7 @@ from .damage import require_whole
 from .database import Database, doubt_files
 from .files import Files
 from .records import Records
-from .rows import are_finished, enter_each, known_finished, last_entered, refused
+from .rows import are_finished, enter_each, finished_in, known_finished, last_entered, refused
 from .sums import follow
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Memory:
         if not self.is_shared:
             self._enter_limits(connection)
         noted = self.records.newest()
-        if noted and are_finished(connection, noted):
+        if noted and are_finished(connection, noted) and not self._is_short(connection):
             # Each process has left one.
             self.records.keep_newest(noted, noted, last_entered(connection, noted))
             return
@@ -66,6 +66,13 @@ class Memory:
             self._enter(connection, told)
             known = known_finished(connection)
         self.records.keep_newest(noted, known, last_entered(connection))
+
+    def _is_short(self, connection: Connection) -> bool:
+        """Whether there are records of the last month that it does not know. A version without notes has put them
+        away.
+        """
+        month, count = self.records.last_month()
+        return count > 0 and finished_in(connection, month) < count
 
     def _told(self, known: Container[str] = ()) -> list[Call]:
         """What the records tell, but for those of some finished calls; of one that is told twice the later says more.
@@ -122,5 +129,5 @@ class Memory:
 def _is_known(call: Call, files: Files) -> bool:
     """Whether no record can tell more of ``call`` than the database does."""
     if call.state is State.DONE:
-        return bool(call.pictures) and all(map(files.is_there, call.pictures))
+        return bool(call.pictures) and all(map(files.has, call.pictures))
     return call.state is State.CLEANED

@@ -7,6 +7,7 @@ the database, moves to ``calls/<year>-<month>``.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import logging
@@ -31,6 +32,7 @@ backup that is laid over it brings its own, and takes none away.
 """
 
 _ID = re.compile(r"[0-9a-f]{32}")
+_MONTH = re.compile(r"[1-9]\d{3}-(0[1-9]|1[0-2])")
 
 _noted: dict[Path, str] = {}
 """What this process has put away last, by the root of the records."""
@@ -67,7 +69,9 @@ class Records:
         sync_folder(self._open)
 
     def write(self, call: Call) -> None:
-        """Write down how far ``call`` has come, durably. What the disk refuses is tried again at the next opening."""
+        """Write down how far ``call`` has come, durably. What the disk refuses is tried again with the next record, at
+        the next opening, and at the end of the process.
+        """
         path, content = self._record(call), _content(call)
         # What is owed of it may just be on its way to the disk, and is older.
         with _paying if path in _owed else contextlib.nullcontext():
@@ -77,6 +81,8 @@ class Records:
                 _owed[path] = content
                 raise
             _owed.pop(path, None)
+        if _owed:
+            self._write_owed()
 
     def _write_owed(self) -> None:
         """What this process knows, and the disk has refused. Best effort."""
@@ -140,6 +146,13 @@ class Records:
                 with contextlib.suppress(OSError):
                     times |= {entry.name: entry.stat().st_mtime_ns} if _ID.fullmatch(entry.name) else {}
         return sorted(times, key=lambda name: -times[name])
+
+    def last_month(self) -> tuple[str, int]:
+        """The last month, as its folder is called, from which anything was put away, and how many records that is."""
+        with contextlib.suppress(OSError, ValueError):
+            month = max(filter(_MONTH.fullmatch, os.listdir(self.root)))
+            return month, sum(name.endswith(".json") for name in os.listdir(self.root / month))
+        return "", 0
 
     def keep_newest(self, noted: Sequence[str], known: Container[str], last: str | None) -> None:
         """Of what :meth:`newest` has ``noted``, keep the first that the database has ``known``, and the one that it was
@@ -287,6 +300,18 @@ _owed: dict[Path, bytes] = {}
 
 _paying = threading.Lock()
 """Held while what is owed is written."""
+
+
+PATIENCE_AT_END = 5.0
+"""Seconds for which the end of the process waits for room on the disk."""
+
+
+@atexit.register
+def _write_at_end() -> None:
+    """The last chance: after what waits for paid calls, which registers itself later."""
+    ends_at = time.monotonic() + PATIENCE_AT_END
+    while not all([Records(path.parent.parent)._pay(path) for path in list(_owed)]) and time.monotonic() < ends_at:
+        time.sleep(0.1)
 
 
 @in_child

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -89,6 +90,20 @@ def _finished() -> Any:
 
     call_ids: Any = sa.bindparam("call_ids", expanding=True)
     return sa.select(sa.func.count()).select_from(calls).where(calls.c.id.in_(call_ids), ~_is_open())
+
+
+def finished_in(connection: Connection, month: str) -> int:
+    """How many calls of a ``<year>-<month>`` of UTC have a record that was put away."""
+    import sqlalchemy as sa
+
+    from .tables import calls
+
+    year, number = map(int, month.split("-"))
+    first = calendar.timegm((year, number, 1, 0, 0, 0))
+    after = calendar.timegm((year + number // 12, number % 12 + 1, 1, 0, 0, 0))
+    has_record = calls.c.state.not_in([State.REFUSED.value, *(state.value for state in OPEN)])
+    query = sa.select(sa.func.count()).where(has_record, calls.c.sent_at >= first, calls.c.sent_at < after)
+    return int(connection.execute(query).scalar_one())
 
 
 def refused(connection: Connection, call_ids: Sequence[str]) -> set[str]:

@@ -15,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 from nodes.errors import StoreError
-from nodes.spend import Call, Journal, Limits, State, entries, nanos
+from nodes.spend import Call, Journal, Limits, State, clock, entries, nanos
 from nodes.spend.budget import spent_now
 from nodes.spend.database import explained
 from tests.spend.conftest import forget_databases
@@ -182,6 +182,9 @@ def test_a_header_that_changes_while_the_file_is_open_blocks_nothing_for_ever(jo
         "UPDATE sums SET counted = 0 WHERE feature = '' AND span = 900",
         "UPDATE sums SET start = start + 86400 * 4096 WHERE feature = '' AND span = 86400",
         "DELETE FROM sums WHERE feature = 'model'",
+        "UPDATE calls SET sent_at = 1e300",
+        "UPDATE alembic_version SET version_num = '0001'",
+        "UPDATE alembic_version SET version_num = '0004'",
     ],
 )
 def test_an_amount_that_has_changed_is_told_as_it_was(
@@ -198,6 +201,7 @@ def test_an_amount_that_has_changed_is_told_as_it_was(
     with opened.open().read() as connection:
         spent, _ = spent_now(connection, Limits())
     assert spent.amount == nanos(0.08)
+    assert all(clock(entry.sent_at) for entry in entries(opened))
     assert [entry.cost for entry in entries(opened)] == [nanos(0.04), nanos(0.04)]
 
 

@@ -123,6 +123,16 @@ def test_a_row_that_tells_less_than_the_record_that_was_put_away_is_told_more(jo
     require_known(Journal(journal.folder), call)
 
 
+@pytest.mark.parametrize("size", [1, 10**6])
+def test_a_size_that_has_changed_spoils_no_picture(journal: Journal, size: int) -> None:
+    call = bought(journal)
+    forget_databases()
+    with contextlib.closing(sqlite3.connect(journal.folder / "spend.db")) as connection:
+        connection.execute("UPDATE pictures SET size = ? WHERE call_id = ?", [size, call.id]).close()
+        connection.commit()
+    require_known(Journal(journal.folder), call)
+
+
 def test_what_is_put_away_while_a_database_is_written_anew_is_in_it(
     journal: Journal, monkeypatch: pytest.MonkeyPatch, reopened: Callable[[], Journal]
 ) -> None:

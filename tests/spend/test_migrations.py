@@ -74,6 +74,7 @@ def test_without_alembic_a_new_journal_works_and_an_older_one_names_it(
     made(tmp_path)
     with sqlite3.connect(tmp_path / "spend.db") as opened:
         opened.execute("UPDATE alembic_version SET version_num = '0001'")
+        opened.execute("DROP TABLE outdated")
     opened.close()
     with pytest.raises(StoreError, match="alembic") as caught:
         Journal(tmp_path).open()

@@ -9,6 +9,8 @@ import errno
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,10 +20,10 @@ from typing import Any
 
 import pytest
 
-from nodes.spend import Journal, State, clean, records
+from nodes.spend import Call, Journal, Limits, State, clean, records
 from nodes.spend.journal import are_finished
 from tests.spend.conftest import forget_databases
-from tests.spend.test_journal import KEY, begun, done
+from tests.spend.test_journal import CALLER, KEY, begun, done
 
 NEW = "cd" * 32
 
@@ -183,3 +185,70 @@ def test_what_is_owed_is_not_written_over_what_came_since(
     again = reopened()
     again.open()
     assert [found.state for found in again.equal(KEY)] == [State.DONE]
+
+
+def test_what_is_owed_is_written_with_the_next_record(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No other call may be begun in this process, only others finish."""
+
+    def refuse(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    call, other = begun(journal), begun(journal, "cd" * 32)
+    with monkeypatch.context() as full:
+        full.setattr(records, "write_durably", refuse)
+        journal.settle(replace(call, state=State.ANSWERED))
+    journal.settle(replace(other, state=State.ANSWERED))
+    assert [told.state for told in records.Records(journal.records.root)._read(journal.folder / "calls" / "open")] == [
+        State.ANSWERED,
+        State.ANSWERED,
+    ]
+
+
+_ENDS_ON_A_FULL_DISK = """
+import errno, pathlib, sys
+from dataclasses import replace
+from nodes.spend import Call, Caller, Journal, Limits, State, records
+
+journal, write, refused = Journal(pathlib.Path(sys.argv[1])), records.write_durably, []
+call = journal.begin(Call("ab" * 32, "http://server", "images/generations", "m"), Caller("run"), Limits(), None)
+
+def refuse(path, content):
+    if len(refused) < 3:
+        refused.append(path)
+        raise OSError(errno.ENOSPC, "No space left on device")
+    write(path, content)
+
+records.write_durably = refuse
+try:
+    journal.records.write(replace(call, state=State.ANSWERED))
+except OSError:
+    pass
+"""
+
+
+def test_what_is_owed_is_written_at_the_end_of_the_process(journal: Journal) -> None:
+    subprocess.run([sys.executable, "-c", _ENDS_ON_A_FULL_DISK, str(journal.folder)], check=True)
+    journal.open()
+    assert [call.state for call in journal.equal(KEY)] == [State.ANSWERED]
+
+
+@pytest.mark.parametrize("sent_at", [None, 1798761599.0], ids=["now", "in December"])
+def test_it_is_told_where_a_version_without_notes_has_put_it_away(
+    journal: Journal, restore: Callable[[], Journal], sent_at: float | None
+) -> None:
+    before = os.listdir(notes(journal))
+    call = Call(NEW, "http://server", "images/generations", "m")
+    call = done(journal, journal.begin(replace(call, sent_at=sent_at or call.sent_at), CALLER, Limits(), None))
+    (notes(journal) / call.id).unlink()
+    for name in before:
+        (notes(journal) / name).touch()
+    shutil.rmtree(journal.folder / "calls" / "bought")
+    assert found_in(restore()) == [(call.id, State.DONE)]
+
+
+def test_odd_folders_are_no_months(journal: Journal, reopened: Callable[[], Journal]) -> None:
+    call = done(journal, begun(journal))
+    for name in ("9999-13", "2999-aa", "3000-01-copy", "0000-00"):
+        (journal.folder / "calls" / name).mkdir()
+    (journal.folder / "calls" / "9999-12").write_text("")
+    assert [found.id for found in reopened().equal(KEY)] == [call.id]
