@@ -15,8 +15,10 @@ from tests.faults.world import Gate
 from tests.templates import twin
 
 numbers = itertools.count(1)
-EDIT, LOAD = 3, 2
-"""Ids in the example edit.json."""
+EDIT, LOAD = 3, 5
+"""Ids in the example edit.json. Of its Load Image nodes the last one: a redone link from the other
+is another order of execution to the oldest frontend, and so a change, whoever made the nodes.
+"""
 
 VALUES = "id => ['model', 'size'].map(name => window.graph.getNodeById(id).widgets.find(w => w.name === name).value)"
 SOCKETS = "id => window.graph.getNodeById(id).inputs.map(it => it.name).filter(name => name.startsWith('image_'))"
