@@ -3,7 +3,8 @@
 
 import { holdChange } from "./host/changes.js";
 import { fileBeingOpened, isLoading } from "./host/frontend.js";
-import { addSocket, grow, hasSocket, isLinked, neededHeight, removeSocket, watchSockets } from "./host/graph.js";
+import { grow, hasSocket, isLinked, neededHeight, watchSockets } from "./host/graph.js";
+import { addSocket, removeSocket } from "./host/slots.js";
 
 /** Show, of the inputs prefix + first ... prefix + last, those that are linked and the first that is not. */
 export function keepOneFree(node, prefix, first, last) {

@@ -1,7 +1,8 @@
 // What lies where on the canvas: new nodes, what is selected, what is dropped.
 
 import { createNode, graphCanvas, hasCommand, runCommand, shownGraph } from "./frontend.js";
-import { addSocket, hasSocket, hasWidget, nodeBefore } from "./graph.js";
+import { hasSocket, hasWidget, nodeBefore } from "./graph.js";
+import { addSocket } from "./slots.js";
 
 const GAP = 40;
 const TITLE = 30; // above what counts as the node's place

@@ -98,7 +98,7 @@ export function hasSocket(node, name) {
 }
 
 /** @returns {number} */
-function slotOf(node, name) {
+export function slotOf(node, name) {
   return node?.inputs?.findIndex((input) => input.name === name) ?? -1;
 }
 
@@ -370,14 +370,6 @@ function wrap(owner, name, after) {
     after();
     return answer;
   };
-}
-
-export function addSocket(node, name, type) {
-  node.addInput(name, type, { shape: 7 });
-}
-
-export function removeSocket(node, name) {
-  node.removeInput(slotOf(node, name));
 }
 
 export function widthOf(node) {
