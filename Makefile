@@ -2,7 +2,7 @@
 # make playground   the nodes in ComfyUI's browser frontend on the sandbox, without ComfyUI and without a key
 # make test         lint, types, tests; those of the browser extension in Node, and in Chromium, each on one of three canvases
 #                   and frontends
-# make bench        what the nodes cost beside the server's time, as ratios: for a quiet machine
+# make bench        what the nodes cost beside the server's time, in one table, and a plot: for a quiet machine
 # make test-all     the same, each of those tests on all three; then the Python part once more on every one of PYTHONS,
 #                   such as PYTHONS="python3.10 python3.13"
 
@@ -31,7 +31,7 @@ test-all: lint scripts $(PYTHONS:%=.venv/%)
 	$(BIN)/$(PYTEST) --every-canvas
 	set -e; for python in $(PYTHONS); do .venv/$$python/bin/$(PYTEST) --ignore tests/e2e; done
 
-bench: .venv/test.ready
+bench: .venv/test.ready chromium
 	$(BIN)/python -m benchmarks
 
 lint: .venv/test.ready .venv/oldest-frontend postgresql chromium

@@ -19,11 +19,12 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from playwright.sync_api import Page, sync_playwright
 
+from benchmarks.summary import sum_up
 from nodes.headless.playground import running
 
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
 READY = "() => window.app && window.graph && window.app.extensionManager?.spinner === false"
-COUNT, ROUNDS = 200, 3
+COUNT, ROUNDS = 200, 4
 OURS, TWIN = "LumenfallGenerate", "Twin"
 
 TWINNED = """async name => {
@@ -112,21 +113,31 @@ def measure(page: Page, url: str, is_new: bool) -> None:
     print(f"### {'Nodes 2.0' if is_new else 'Classic canvas'}\n")
     sizes, module = open_page(page, url, is_new)
     print(f"at the start: {len(sizes)} files of the pack, {sum(sizes) / 1024:.0f} KiB")
-    print(f"a new node's bar: {statistics.median(page.evaluate(FIRST_BAR) for _ in range(ROUNDS)):.0f} ms")
+    bar = statistics.median(page.evaluate(FIRST_BAR) for _ in range(ROUNDS))
+    print(f"a new node's bar: {bar:.0f} ms")
     page.evaluate(TWINNED, TWIN)
     loaded: dict[str, list[float]] = {OURS: [], TWIN: []}
     panned: dict[str, list[float]] = {OURS: [], TWIN: []}
-    for _ in range(ROUNDS):
-        for kind in (OURS, TWIN):
+    refreshed = []
+    for number in range(ROUNDS + 1):
+        # One of each to begin with; then each is the first as often as the other.
+        for kind in (OURS, TWIN)[:: 1 if number % 2 else -1]:
             loaded[kind].append(page.evaluate(LOADED, graph(kind)))
             page.evaluate(FRAME)
-            if kind == OURS:
-                refreshed = page.evaluate(REFRESHED, module)
             panned[kind].append(page.evaluate(PANNED))
-    print(f"looking at {COUNT} bars: {refreshed:.1f} ms")
+            if kind == OURS:
+                refreshed.append(page.evaluate(REFRESHED, module))
+    print(f"looking at {COUNT} bars: {statistics.median(refreshed[1:]):.1f} ms")
+    ratios = []
     for verb, taken in (("loading", loaded), ("panning over", panned)):
-        ours, twins = (statistics.median(taken[kind]) for kind in (OURS, TWIN))
+        ours, twins = (statistics.median(taken[kind][1:]) for kind in (OURS, TWIN))
         print(f"{verb} {COUNT} nodes: {ours:.0f} ms, of no pack {twins:.0f} ms, ratio {ours / twins:.2f}")
+        ratios.append(f"{ours / twins:.2f}")
+    name = "Nodes 2.0" if is_new else "the classic canvas"
+    sum_up(
+        f"Loading, and panning over, {COUNT} nodes, against nodes of no pack: {name}", f"{' and '.join(ratios)} times"
+    )
+    sum_up(f"A new node's bar: {name}", f"{bar:.0f} ms; {len(sizes)} files, {sum(sizes) / 1024:.0f} KiB before")
     print()
 
 

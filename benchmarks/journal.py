@@ -1,5 +1,7 @@
-"""What safety costs: a picture bought through the node, and one replayed, against the bare way of other clients, which
-post, download and decode and keep nothing. All on the sandbox, in turns, so that only ratios count.
+"""What safety costs: a picture of 1024x1024 bought through the node, and one replayed, against the bare way of other
+clients, which post, download and decode on one kept connection, and keep nothing; and against decoding alone. In turns,
+on a sandbox in a process of its own. What that takes for the picture is in neither: a real model takes seconds, beside
+which nothing else is seen. A replay may take 30 ms beyond decoding.
 
     python benchmarks/journal.py [ROUNDS]
 """
@@ -23,50 +25,75 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.stand_in import stand_in
+from benchmarks.summary import sum_up
 from nodes.headless.host import Headless
-from nodes.headless.sandbox import running
 from nodes.host import use
+from nodes.pixels import decode
 from nodes.table import NODE_CLASS_MAPPINGS
 
 ASKED: dict[str, Any] = {"prompt": "a red fox", "model": "gpt-image-2", "size": "1024x1024", "n": 1}
 
 
-def bare(base_url: str, seed: int) -> torch.Tensor:
-    """The same request as the node's, without a journal."""
-    with httpx.Client(trust_env=False) as client:
-        body = {**ASKED, "seed": seed, "response_format": "url"}
-        url = client.post(f"{base_url}/images/generations", json=body, timeout=60).json()["data"][0]["url"]
-        pixels = np.asarray(Image.open(io.BytesIO(client.get(url).content)).convert("RGB"))
+def bare(client: httpx.Client, base_url: str, seed: int) -> bytes:
+    """The same request as the node's, without a journal: the file, once it is a tensor too."""
+    body = {**ASKED, "seed": seed, "response_format": "url"}
+    url = client.post(f"{base_url}/images/generations", json=body, timeout=60).json()["data"][0]["url"]
+    file = client.get(url).content
+    decoded(file)
+    return file
+
+
+def decoded(file: bytes) -> torch.Tensor:
+    """As other clients do it."""
+    pixels = np.asarray(Image.open(io.BytesIO(file)).convert("RGB"))
     return torch.from_numpy(pixels.astype(np.float32) / 255.0)[None]
 
 
-def node(host: Headless, seed: int) -> torch.Tensor:
+def node(host: Headless, seed: int) -> None:
     generate = NODE_CLASS_MAPPINGS["LumenfallGenerate"]()
+    # As in ComfyUI's thread. In a main thread asyncio.run() sets a handler for Ctrl-C, and Python prints the tensor
+    # into a message that nobody sees: ten milliseconds.
+    loop = asyncio.new_event_loop()
     with use(host):
-        images: torch.Tensor = asyncio.run(generate.run(**ASKED, seed=seed))["result"][0]
-    return images
+        loop.run_until_complete(generate.run(**ASKED, seed=seed))
+    loop.close()
 
 
-def seconds(work: Callable[..., object], *arguments: object) -> float:
+def milliseconds(work: Callable[..., object], *arguments: object) -> float:
     started = time.perf_counter()
     work(*arguments)
-    return time.perf_counter() - started
+    return (time.perf_counter() - started) * 1000
 
 
 def main(rounds: int) -> None:
-    with running() as sandbox, tempfile.TemporaryDirectory() as folder:
-        host = Headless({"LUMENFALL_BASE_URL": sandbox.base_url, "LUMENFALL_DATA_DIR": folder})
+    with (
+        stand_in() as server,
+        tempfile.TemporaryDirectory() as folder,
+        httpx.Client(trust_env=False) as client,
+    ):
+        host = Headless({"LUMENFALL_BASE_URL": server.base_url, "LUMENFALL_DATA_DIR": folder})
         node(host, 0)
-        bare(sandbox.base_url, 0)
-        times: dict[str, list[float]] = {"bare": [], "bought": [], "replayed": []}
+        bare(client, server.base_url, 0)
+        times: dict[str, list[float]] = {"bare": [], "bought": [], "replayed": [], "decoded": []}
+        files = {}
         for seed in range(1, rounds + 1):
-            times["bare"].append(seconds(bare, sandbox.base_url, seed))
-            times["bought"].append(seconds(node, host, seed))
-            times["replayed"].append(seconds(node, host, seed))
-        middle = {name: statistics.median(taken) for name, taken in times.items()}
-    for name in ("bought", "replayed"):
-        print(f"{name:9} {middle[name] / middle['bare']:5.2f} x the bare way ({middle[name] * 1000:.0f} ms)")
-    print(f"{'bare':9} {middle['bare'] * 1000:5.0f} ms, of which the sandbox paints most; real models take seconds")
+            times["bare"].append(milliseconds(lambda: files.update({seed: bare(client, server.base_url, seed)})))  # noqa: B023
+            times["bought"].append(milliseconds(node, host, seed))
+            times["replayed"].append(milliseconds(node, host, seed))
+            times["decoded"].append(milliseconds(decode, files.pop(seed)))
+        served = [(entry["finished"] - entry["arrived"]) * 1000 for entry in server.log()][2:]
+    # The sandbox takes its time for both, and not always the same.
+    times["bare"] = [whole - taken for whole, taken in zip(times["bare"], served[::2], strict=True)]
+    times["bought"] = [whole - taken for whole, taken in zip(times["bought"], served[1::2], strict=True)]
+    middle = {name: statistics.median(taken) for name, taken in times.items()}
+    print(f"the server's own time: {statistics.median(served):.0f} ms, in none of these")
+    print(", ".join(f"{name} {taken:.1f} ms" for name, taken in middle.items()))
+    more, ratio = middle["bought"] - middle["bare"], middle["bought"] / middle["bare"]
+    measured = f"{more:.0f} ms more, {ratio:.1f} times"
+    sum_up("A picture of 1024² bought, against a bare client that keeps nothing, less the server's time", measured)
+    beyond = middle["replayed"] - middle["decoded"]
+    sum_up("A replay of 1024², beyond decoding it", f"{beyond:.0f} ms", "30 ms")
 
 
 if __name__ == "__main__":

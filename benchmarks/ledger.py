@@ -1,13 +1,14 @@
-"""What many paid calls cost: a page of the history, the sums, and the bookkeeping of one more purchase, with 10,000
-calls in the journal and with 1,000,000 in the same month. No pictures lie in the store: the calls are written into the
-database.
+"""What many paid calls cost: a page of the history, the sums, and the bookkeeping of one more purchase, with so many
+calls of a month in the journal, in turns; and how many times what it takes with the fewest it takes with the most. At
+most 1.5 is wanted. No pictures lie in the store: the calls are written into the database.
 
-    python benchmarks/ledger.py [FEW MANY]
+    python benchmarks/ledger.py [CALLS ...]
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import statistics
 import sys
@@ -22,6 +23,7 @@ import sqlalchemy as sa
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.summary import span, sum_up
 from nodes.errors import Charged
 from nodes.headless.host import Headless
 from nodes.routes.history import history
@@ -42,7 +44,8 @@ def fill(journal: Journal, count: int) -> None:
     draw = random.Random(count)
     start = time.time() - SPAN
     rows, stored = [], []
-    for number in range(ORIGINALS):
+    originals = min(count, ORIGINALS)
+    for number in range(originals):
         call = Call(f"{number:064x}", "https://api.lumenfall.ai/openai/v1", "images/generations", "")
         call = replace(
             call,
@@ -51,7 +54,7 @@ def fill(journal: Journal, count: int) -> None:
             provider=f"provider-{draw.randrange(3)}",
             parameters={"prompt": "a red fox", "n": 1, "size": "1024x1024"},
             facts={"entries": 1, "revised_prompts": [], "notes": []},
-            sent_at=start + SPAN * number / ORIGINALS,
+            sent_at=start + SPAN * number / originals,
             delivered_at=time.time(),
             seconds=9.5,
             reserved=nanos(0.04),
@@ -74,7 +77,7 @@ def fill(journal: Journal, count: int) -> None:
     with journal.open().write() as connection:
         connection.execute(sa.insert(calls), rows)
         connection.exec_driver_sql(
-            f"WITH RECURSIVE copies(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM copies WHERE n < {count // ORIGINALS}) "
+            f"WITH RECURSIVE copies(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM copies WHERE n < {count // originals}) "
             f"INSERT INTO calls ({columns}) SELECT {copied} FROM calls, copies WHERE n > 1"
         )
         connection.execute(sa.insert(pictures), stored)
@@ -132,16 +135,24 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def main(few: int, many: int) -> None:
-    with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
-        small, large = works(one, few), works(other, many)
-        print(f"{'':26}{few:>12,}{many:>12,}   ratio")
-        for name in small:
-            # In turns, so that whatever else the machine does meets both.
-            pairs = [(seconds(small[name]), seconds(large[name])) for _ in range(ROUNDS)]
-            before, after = (statistics.median(times) * 1000 for times in zip(*pairs, strict=True))
-            print(f"{name:26}{before:>9.1f} ms{after:>9.1f} ms   {after / before:.2f}")
+def main(counts: list[int]) -> None:
+    ratios = {}
+    with contextlib.ExitStack() as stack:
+        journals = [works(stack.enter_context(tempfile.TemporaryDirectory()), count) for count in counts]
+        print("| with calls | " + " | ".join(f"{count:,}" for count in counts) + " | ratio |")
+        print("|---" * (len(counts) + 2) + "|")
+        for name in journals[0]:
+            # In turns, so that whatever else the machine does meets all; the first of each finds nothing ready.
+            rounds = [[seconds(journal[name]) * 1000 for journal in journals] for _ in range(ROUNDS + 1)][1:]
+            middle = [statistics.median(column) for column in zip(*rounds, strict=True)]
+            ratios[name] = middle[-1] / middle[0]
+            cells = [name, *(f"{taken:.1f} ms" for taken in middle), f"{ratios[name]:.2f}"]
+            print("| " + " | ".join(cells) + " |", flush=True)
+    bought = ratios.pop("one purchase")
+    against = f"{counts[-1]:,} calls, against {counts[0]:,}"
+    sum_up(f"A purchase's bookkeeping after {against}", f"{bought:.2f} times", "1.5 times")
+    sum_up(f"A page of the history, and sums, of {against}", f"{span(ratios.values(), 2)} times", "1.5 times")
 
 
 if __name__ == "__main__":
-    main(*(map(int, sys.argv[1:3]) if len(sys.argv) > 2 else (10_000, 1_000_000)))
+    main([int(count) for count in sys.argv[1:]] or [100, 10_000, 1_000_000])

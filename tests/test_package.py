@@ -50,7 +50,9 @@ ROOMS: dict[str, set[str]] = {
         *("generate", "inpaint", "variations", "edit", "outpaint", "upscale", "compare", "options", "recover"),
         *("estimate", "get_svg", "purchase"),
     },
-    "headless": {"api", "errors", "graph", "host", "pricing", "purchase", "routes", "settings", "spend", "table"},
+    "headless": {
+        *("api", "errors", "graph", "host", "pixels", "pricing", "purchase", "routes", "settings", "spend", "table"),
+    },
 }
 
 # The same within the command line's room.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import torch
 from PIL import Image
 
 from nodes.api import Server, catalogue
+from nodes.headless.core_nodes.files import write
 from nodes.pixels import on_every_core
 from nodes.purchase.order import orders_of
 from nodes.purchase.plan import Plan
@@ -99,6 +101,18 @@ def test_the_pictures_of_a_batch_are_compressed_together(
 
     monkeypatch.setattr(Image.Image, "save", saved)
     assert plan.requests(MODEL)
+
+
+def test_a_batch_is_saved_together(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    meet, save = Meeting(), Image.Image.save
+
+    def saved(picture: Image.Image, *arguments: Any, **options: Any) -> None:
+        meet()
+        save(picture, *arguments, **options)
+
+    monkeypatch.setattr(Image.Image, "save", saved)
+    written = write(tmp_path, "fox", PAIR, None, None, compression=1)
+    assert [file["filename"] for file in written] == ["fox_00001_.png", "fox_00002_.png"]
 
 
 def test_their_keys_are_made_together(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ import torch
 from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
 
 from ...errors import InputError
+from ...pixels import on_every_core
 from ..folders import Folders
 from .formats import png8
 from .prefixes import objection
@@ -214,5 +215,5 @@ def write(
     names and subfolders. Raises what :func:`.saving.save` does.
     """
     said = list(texts(prompt, extra))
-    contents = (png8(image, said, compression) for image in images)
+    contents = on_every_core(lambda image: png8(image, said, compression), images)
     return save(folder, prefix, contents, "_.png", extra, width=images.shape[2], height=images.shape[1])
