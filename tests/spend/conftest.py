@@ -12,7 +12,7 @@ from nodes.spend import Journal, database
 
 def forget_databases() -> None:
     """As if the process had ended: the next journal opens its database anew."""
-    for opened in database._opened.values():
+    for opened in list(database._opened.values()):
         opened.engine.dispose()
     database._opened.clear()
 

@@ -131,3 +131,27 @@ test("before anything was made it says what to do, and leads to the key until th
     app.tab.destroy();
   }
 });
+
+test("what is made meanwhile leaves the rows that are there alone, which may be pressed or dragged just now", async () => {
+  const rows = () => [...root.querySelectorAll(".lumenfall-history .lumenfall-call")];
+  const [earlier] = answers.get("/lumenfall/calls")().calls;
+  const made = (calls) => answers.set("/lumenfall/calls", () => ({ running: [], calls: structuredClone(calls), more: false }));
+  made([earlier]);
+  await pass(200);
+  const [row] = rows();
+  made([call("a kite", { pictures: [], cost: 0.1 }), earlier]);
+  await renewed();
+  assert.equal(rows().length, 2);
+  assert.equal(rows()[1], row);
+  assert.match(row.textContent, /ago/);
+
+  made([{ ...earlier, cost: 0.2 }]);
+  await renewed();
+  assert.match(rows()[1].textContent, /0\.2/);
+});
+
+/** A run has ended. */
+async function renewed() {
+  tell("executed", { output: { lumenfall: [{}] } });
+  await pass(60_000);
+}

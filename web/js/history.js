@@ -14,6 +14,8 @@ const THUMBNAIL = 160;
 const TYPING = 250; // milliseconds until what was typed is searched for
 const RETRY = 5000;
 
+/** @typedef {{told: string, when: HTMLElement, entry: HTMLElement}} Row */
+
 /** The list. `find(id)` gives a call that is in it. */
 export class History {
   constructor() {
@@ -21,6 +23,8 @@ export class History {
     /** What is searched for; null where nothing is. @type {Calls | null} */
     this.found = null;
     this.urls = new Map();
+    /** The rows that are shown, by the ids of their calls. @type {Map<string, Row>} */
+    this.rows = new Map();
     this.trouble = element("p", { class: "lumenfall-error", role: "alert", hidden: true });
     this.filter = element("input", {
       class: "lumenfall-field",
@@ -127,21 +131,38 @@ export class History {
     return this.urls.get(name);
   }
 
+  /** Rows of which nothing has changed stay where they are: one may be pressed, dragged or have the focus just now. */
   show() {
     const matching = [...(this.found ?? this.all).known.values()].sort((a, b) => b.sent_at - a.sent_at);
     const { activeElement } = document;
     const focused = this.list.contains(activeElement) ? activeElement?.getAttribute("data-call") : null;
-    this.list.replaceChildren(...matching.map((call) => this.entry(call)));
+    this.rows = new Map(matching.map((call) => [call.id, this.row(call)]));
+    const shown = [...this.rows.values()].map(({ entry }) => entry);
     if (!matching.length)
-      this.list.append(
-        element("p", { class: "lumenfall-muted", text: t(this.found ? "sidebar.noMatch" : "sidebar.noCalls") }),
-      );
+      shown.push(element("p", { class: "lumenfall-muted", text: t(this.found ? "sidebar.noMatch" : "sidebar.noCalls") }));
+    const kept = new Set(shown);
+    for (const child of [...this.list.children]) if (!kept.has(/** @type {HTMLElement} */ (child))) child.remove();
+    shown.forEach((child, place) => {
+      if (this.list.children[place] !== child) this.list.insertBefore(child, this.list.children[place] ?? null);
+    });
     /** @type {HTMLElement | null} */
     const again = focused ? this.list.querySelector(`[data-call="${focused}"]`) : null;
-    again?.focus();
+    if (again !== document.activeElement) again?.focus();
   }
 
-  entry(call) {
+  row(call) {
+    const told = JSON.stringify(call);
+    let row = this.rows.get(call.id);
+    if (row?.told !== told) {
+      const when = element("span");
+      row = { told, when, entry: this.entry(call, when) };
+    }
+    const when = ago(call.sent_at);
+    if (row.when.textContent !== when) row.when.textContent = when;
+    return row;
+  }
+
+  entry(call, when) {
     const [first] = call.pictures;
     const entry = element(
       "button",
@@ -166,7 +187,7 @@ export class History {
         element(
           "span",
           { class: "lumenfall-muted" },
-          ago(call.sent_at),
+          when,
           call.pictures.length > 1 ? ` \u00b7 ${t("sidebar.pictures", { count: call.pictures.length })}` : "",
         ),
       ),
