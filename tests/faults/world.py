@@ -280,7 +280,7 @@ def check_promises(first: Outcome, again: Outcome, ordered: int, new_bills: int)
 def forget() -> None:
     """All that a process remembers of databases, prices and servers, once nothing of it is under way."""
     assert wait_until_idle(10) == 0
-    for opened in database._opened.values():
+    for opened in list(database._opened.values()):
         opened.engine.dispose()
     lists = (catalogue._failures, catalogue._recent, base_urls.WEB_PAGES)
     for memory in (database._opened, records._owed, price._known, charged_dry_runs._marked, *lists):
