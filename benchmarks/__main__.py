@@ -23,7 +23,7 @@ RUNS = (
     ("A picture out and back", "pixels.py"),
     ("A purchase and a replay, against a bare client", "journal.py"),
     ("A node's own time", "own_time.py"),
-    ("Many calls in the journal", "ledger.py", "100", "10000", "1000000"),
+    ("Many calls in the journal", "ledger.py", "100", "10000", "100000"),
     ("Many paid nodes in a graph", "executing.py", "60"),
     ("Many rows", "rows.py", "1000"),
     ("Large graphs on the command line", "large_graphs.py"),

@@ -24,7 +24,7 @@ from nodes.headless.playground import running
 
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
 READY = "() => window.app && window.graph && window.app.extensionManager?.spinner === false"
-COUNT, ROUNDS = 200, 4
+COUNT, ROUNDS = 200, 2
 OURS, TWIN = "LumenfallGenerate", "Twin"
 
 TWINNED = """async name => {

@@ -28,7 +28,7 @@ from benchmarks import executing, ledger, rows
 from benchmarks.stand_in import stand_in
 from benchmarks.summary import sum_up
 
-ENOUGH = 1.0
+ENOUGH = 0.3
 """Seconds, after one to begin with: what takes less is measured more often."""
 
 Prepare = Callable[[int, contextlib.ExitStack], Callable[[], object]]

@@ -94,15 +94,21 @@ def bare(data: bytes) -> None:
     Image.open(io.BytesIO(data)).load()
 
 
-def milliseconds(act: Callable[[Any], Any], what: Any) -> float:
+def milliseconds(act: Callable[[Any], Any], what: Any) -> tuple[float, Any]:
+    """And what it makes."""
     start = time.process_time()
-    act(what)
-    return (time.process_time() - start) * 1000
+    made = act(what)
+    return (time.process_time() - start) * 1000, made
 
 
-def in_turns(rounds: int, what: Any, *acts: Callable[[Any], Any]) -> list[float]:
-    taken = [[milliseconds(act, what) for act in acts] for _ in range(rounds)]
-    return [statistics.median(column) for column in zip(*taken, strict=True)]
+def in_turns(rounds: int, what: Any, *acts: Callable[[Any], Any]) -> tuple[list[float], list[Any]]:
+    """The milliseconds of each of ``acts``, and what it made at last."""
+    taken: list[list[float]] = []
+    made: list[Any] = []
+    for _ in range(rounds):
+        times, made = zip(*(milliseconds(act, what) for act in acts), strict=True)
+        taken.append(times)
+    return [statistics.median(column) for column in zip(*taken, strict=True)], made
 
 
 def with_transfer(seconds: float, size: int) -> str:
@@ -122,9 +128,8 @@ def main() -> None:
             if side < 1024 and name != GRAINY:
                 continue
             image = torch.from_numpy(np.asarray(resized(name, picture, side), np.float32) / 255.0)
-            before, after = in_turns(rounds, image, usual_encode, encode)
-            usual, ours = usual_encode(image), encode(image)
-            opening, opened_by_us, least = in_turns(rounds, usual, usual_decode, decode, bare)
+            (before, after), (usual, ours) = in_turns(rounds, image, usual_encode, encode)
+            (opening, opened_by_us, least), _ = in_turns(rounds, usual, usual_decode, decode, bare)
             cells = [name, side, f"{before:.0f}", f"{after:.0f}", f"{before / after:.1f}"]
             cells += [
                 f"{len(ours) / len(usual):.3f}",

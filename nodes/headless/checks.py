@@ -152,13 +152,15 @@ async def _without_idle(
 ) -> list[str]:
     """``outputs`` without faulty nodes that would only show something: they keep nothing else from running."""
     for node_id in [*outputs]:
-        others = [output for output in outputs if output != node_id]
         only_shows = getattr(table[prompt[node_id]["class_type"]], "ONLY_SHOWS", False)
-        if not only_shows or not others:
+        if not only_shows or outputs == [node_id]:
             continue
         check = _Check(node_id, prompt, table)
         await check.run()
-        if check.problems and node_id not in upstream(prompt, *others):
+        if not check.problems:
+            continue
+        others = [output for output in outputs if output != node_id]
+        if node_id not in upstream(prompt, *others):
             if told:
                 log.warning("Left out, as it would only show something: %s", check.problems[0])
             outputs = others
