@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from nodes.inpaint import Inpaint
 from nodes.pixels import composite, fit_mask, plan_crop, resize
-from nodes.pixels.parts import Part, assemble
+from nodes.pixels.parts import Part, assemble, write
 
 from .drifts import drifted
 from .scenes import Scene
@@ -81,7 +81,7 @@ def ours(scene: Scene, drift: str, zoom: bool, feather: int | None = None) -> Ou
     start = time.process_time()
     images, weight, _, notes = assemble(scene.picture[None], [part], {0: [answer]}, feather, True)
     seconds = time.process_time() - start
-    with Image.open(io.BytesIO(Part(0, mask, None).write(scene.picture)[1])) as file:
+    with Image.open(io.BytesIO(write(Part(0, mask, None).cut(scene.picture))[1])) as file:
         asked = torch.from_numpy(np.asarray(file)[..., 3] == 0)
     return Outcome(images[0], _old(weight[0], asked), seconds, tuple(notes))
 

@@ -75,7 +75,7 @@ def in_the_air(world: World) -> Outcome:
 
 def still_at_work(world: World) -> Outcome:
     """The server has the request, and works on it beyond the next run."""
-    world.sandbox.latency = 1.0
+    world.sandbox.latency = 5.0
     child = world.start()
     until(lambda: any(order.fields for order in world.orders))
     child.kill()
