@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Callable
 from typing import Any
+
+from aiohttp import web
 
 from nodes import errors
 from nodes.errors import Charged
 from tests.faults.child import Outcome
 from tests.faults.table import B64, KILLED, PAID_FOR, Expected, Row, bought, fails, replayed
-from tests.faults.world import Gate, World, until
+from tests.faults.world import LONGEST, Gate, World, until
 
 NOT_KNOWN = fails(errors.Unresolved, Charged.UNKNOWN)
 THREE = {"n": 3}
@@ -75,16 +79,32 @@ def in_the_air(world: World) -> Outcome:
 
 def still_at_work(world: World) -> Outcome:
     """The server has the request, and works on it beyond the next run."""
-    world.sandbox.latency = 5.0
+    world.sandbox._pause = AtWork(world)  # type: ignore[method-assign]
     child = world.start()
     until(lambda: any(order.fields for order in world.orders))
     child.kill()
     return Outcome(died=True)
 
 
+class AtWork:
+    """The server works on its first order until it is done."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._has_begun = False
+        self.done = threading.Event()
+
+    async def __call__(self, request: web.Request) -> None:
+        if self._has_begun or not any(order.fields for order in self._world.orders):
+            return
+        self._has_begun = True
+        await asyncio.to_thread(self.done.wait, LONGEST)
+
+
 def finished(world: World, _: Any) -> None:
     """The server is through with it, and the next run learns what it cost."""
-    world.sandbox.latency = 0.0
+    assert isinstance(world.sandbox._pause, AtWork)
+    world.sandbox._pause.done.set()
     world.wait_for_bill()
     PAID_FOR.check(world.run(), ())
 
