@@ -48,15 +48,15 @@ def check(connection: Connection, path: Path) -> None:
     """Raise DatabaseError for a damaged file. Whether all indexes fit their tables is compared only where there is a
     reason, as it takes several times as long; of those by which a purchase is found the entries are counted.
     """
-    _require_version(connection)
-    _require_columns(connection)
+    version = _version(connection)
+    _require_columns(connection, version)
     if path in _suspects or _mark(path).exists():
         _require(connection, "integrity_check")
         _require_readable(connection)
-        _require_sums(connection)
+        _require_sums(connection, version)
         return
     _require(connection, "quick_check")
-    _require_sums(connection)
+    _require_sums(connection, version)
     for table, index in _FIND_PURCHASES:
         if _has(connection, index):
             # Of *, SQLite counts in whatever index is the smallest.
@@ -127,34 +127,33 @@ def has_odd_header(path: Path) -> bool:
     return header[18] not in (1, 2) or header[19] not in (1, 2) or int.from_bytes(header[44:48], "big") > 4
 
 
-def _require_version(connection: Connection) -> None:
-    if _has(connection, "alembic_version"):
-        version = _version(connection)
-        if not re.fullmatch(r"\d{4}", str(version)):
-            raise _malformed("no version")
+def _version(connection: Connection) -> str | None:
+    """That of the tables, None before there are any. Raises DatabaseError for what is none."""
+    if not _has(connection, "alembic_version"):
+        return None
+    version = str(connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar())
+    if not re.fullmatch(r"\d{4}", version):
+        raise _malformed("no version")
+    return version
 
 
-def _require_sums(connection: Connection) -> None:
+def _require_sums(connection: Connection, version: str | None) -> None:
     """That no amount has changed, of a call or of what limits count."""
     from .tables import REVISION
 
-    if _has(connection, "alembic_version") and _version(connection) == REVISION and not agree(connection):
+    if version == REVISION and not agree(connection):
         raise _malformed("sums that are not those of the calls")
 
 
-def _version(connection: Connection) -> object:
-    return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
-
-
-def _require_columns(connection: Connection) -> None:
+def _require_columns(connection: Connection, version: str | None) -> None:
     """That nothing has changed in the names by which they are read, and written by triggers."""
     import sqlalchemy as sa
 
     from .tables import REVISION, metadata
 
-    if not _has(connection, "alembic_version") or str(_version(connection)) > REVISION:
+    if version is None or version > REVISION:
         return
-    is_older = _version(connection) != REVISION
+    is_older = version != REVISION
     try:
         for table in metadata.sorted_tables:
             connection.execute(sa.select(table).limit(0)).close()

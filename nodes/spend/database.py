@@ -159,7 +159,7 @@ def _check_free(path: Path) -> None:
         try:
             connection.execute("BEGIN IMMEDIATE").close()
         except sqlite3.OperationalError as error:
-            if "locked" in str(error):
+            if damage.is_busy(error):
                 raise sa.exc.OperationalError("BEGIN IMMEDIATE", None, error) from error
         except sqlite3.DatabaseError:
             pass  # which is seen to when it is opened
