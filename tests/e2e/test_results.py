@@ -49,6 +49,33 @@ def loaders(canvas: Canvas, count: int) -> list[Any]:
     return [node for node in canvas.saved()["nodes"] if node["type"] == "LoadImage"]
 
 
+ASTRAY = """() => {
+    window.seen = { onTheirNodes: new Set(), astray: [] };
+    const look = element => {
+        if (element.closest("[data-node-id]") || window.seen.onTheirNodes.has(element)) return;
+        const node = window.app.canvas.graph.nodes.find(node => node.widgets?.some(it => it.element === element));
+        const corner = window.app.canvas.canvas.getBoundingClientRect();
+        const [left, top] = window.app.canvas.ds.convertOffsetToCanvas(node?.pos ?? [0, 0]);
+        const { x, y, width } = element.getBoundingClientRect();
+        if (width && x >= corner.x + left && y >= corner.y + top) window.seen.onTheirNodes.add(element);
+        else if (getComputedStyle(element).visibility === "visible") window.seen.astray.push([element.className, x, y]);
+    };
+    const lookAtAll = () => document.querySelectorAll(".lumenfall-mounted").forEach(look);
+    new MutationObserver(lookAtAll).observe(document.body, { childList: true, subtree: true });
+    const draw = window.app.canvas.onDrawForeground;
+    window.app.canvas.onDrawForeground = function () { lookAtAll(); draw?.apply(this, arguments); };
+}"""
+"""Notes where each element of ours stands, from when it is put into the page."""
+
+
+def test_nothing_of_ours_is_seen_before_it_stands_on_its_node(canvas: Canvas) -> None:
+    canvas.page.evaluate(ASTRAY)
+    result = made(canvas)
+    expect(result).to_be_visible()
+    assert canvas.page.evaluate("() => window.seen.astray") == []
+    assert canvas.page.evaluate("() => window.seen.onTheirNodes.size") or canvas.kind.endswith("nodes2")
+
+
 def test_a_node_shows_its_pictures_and_is_saved_as_it_was(canvas: Canvas) -> None:
     canvas.open(generate("Two kites, blue & red", seed=next(seeds), n=2))
     canvas.unzoom(60)
