@@ -58,7 +58,7 @@ ASTRAY = """() => {
         const [left, top] = window.app.canvas.ds.convertOffsetToCanvas(node?.pos ?? [0, 0]);
         const { x, y, width } = element.getBoundingClientRect();
         if (width && x >= corner.x + left && y >= corner.y + top) window.seen.onTheirNodes.add(element);
-        else if (getComputedStyle(element).visibility === "visible") window.seen.astray.push([element.className, x, y]);
+        else if (getComputedStyle(element.closest(".dom-widget")).visibility === "visible") window.seen.astray.push([element.className, x, y]);
     };
     const lookAtAll = () => document.querySelectorAll(".lumenfall-mounted").forEach(look);
     new MutationObserver(lookAtAll).observe(document.body, { childList: true, subtree: true });
