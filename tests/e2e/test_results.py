@@ -52,20 +52,24 @@ def loaders(canvas: Canvas, count: int) -> list[Any]:
 ASTRAY = """() => {
     window.seen = { onTheirNodes: new Set(), astray: [] };
     const look = element => {
-        if (element.closest("[data-node-id]") || window.seen.onTheirNodes.has(element)) return;
-        const node = window.app.canvas.graph.nodes.find(node => node.widgets?.some(it => it.element === element));
-        const corner = window.app.canvas.canvas.getBoundingClientRect();
-        const [left, top] = window.app.canvas.ds.convertOffsetToCanvas(node?.pos ?? [0, 0]);
+        const { canvas, ds, graph } = window.app.canvas;
+        const box = element.closest(".dom-widget");
+        const node = graph.nodes.find(node => node.widgets?.some(it => it.element === element));
+        if (!box || !node || window.seen.onTheirNodes.has(element)) return;
+        const corner = canvas.getBoundingClientRect();
+        const [left, top] = ds.convertOffsetToCanvas(node.pos);
         const { x, y, width } = element.getBoundingClientRect();
         if (width && x >= corner.x + left && y >= corner.y + top) window.seen.onTheirNodes.add(element);
-        else if (getComputedStyle(element.closest(".dom-widget")).visibility === "visible") window.seen.astray.push([element.className, x, y]);
+        else if (getComputedStyle(box).visibility === "visible") window.seen.astray.push([element.className, x, y]);
+        const title = document.elementFromPoint(corner.x + left + node.size[0] / 2, corner.y + top - 14 * ds.scale);
+        if (title.contains(element)) window.seen.astray.push([title.className]);
     };
     const lookAtAll = () => document.querySelectorAll(".lumenfall-mounted").forEach(look);
     new MutationObserver(lookAtAll).observe(document.body, { childList: true, subtree: true });
     const draw = window.app.canvas.onDrawForeground;
     window.app.canvas.onDrawForeground = function () { lookAtAll(); draw?.apply(this, arguments); };
 }"""
-"""Notes where each element of ours stands, from when it is put into the page."""
+"""Notes what of ours is seen, or lies over the title of its node, before it has its place on the canvas."""
 
 
 def test_nothing_of_ours_is_seen_before_it_stands_on_its_node(canvas: Canvas) -> None:
