@@ -70,6 +70,16 @@ def _gradient(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return values + np.linspace(-0.06, 0.06, values.shape[1])[None, :, None]
 
 
+def _vignetted(lost: float) -> Spoil:
+    """Towards the corners darker, as a lens draws: of the light there ``lost`` is gone."""
+
+    def spoil(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        y, x = (np.linspace(-1.0, 1.0, side) for side in values.shape[:2])
+        return values * (1.0 - lost * (y[:, None] ** 2 + x[None, :] ** 2) / 2.0)[..., None]
+
+    return _lit(spoil)
+
+
 def _jpeg(quality: int) -> Spoil:
     def spoil(picture: Image.Image) -> Image.Image:
         file = io.BytesIO()
@@ -103,6 +113,8 @@ DRIFTS: dict[str, Spoil] = {
     "jpeg": _jpeg(90),
     "saturation": lambda picture: ImageEnhance.Color(picture).enhance(1.4),
     "brightness gradient": _lit(_gradient),
+    "vignette": _vignetted(0.3),
+    "strong vignette": _vignetted(0.6),
     "crop": _cut(0.84, 0.5),
     "off-centre crop": _cut(0.84, 0.8),
     "extended": _extended,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -46,8 +47,11 @@ _MARGIN = 1.5 / 255.0
 """How far beyond what the ring shows a correction may go: of its range there, and at least."""
 
 Values = npt.NDArray[np.float64]
+_Place = TypeVar("_Place", torch.Tensor, Values)
 
-# Of the colour r, g, b and the place: 1, r, g, b, the channel's own square, x, y. What each model of a change uses.
+# Of the colour r, g, b and the place: 1, r, g, b, the channel's own square, x, y, and the channel's own value times
+# each that _away gives. What each model of a change uses.
+_TERMS = 10
 _OWN = -1
 _MODELS: tuple[tuple[int, ...], ...] = (
     (0,),
@@ -59,6 +63,8 @@ _MODELS: tuple[tuple[int, ...], ...] = (
     (0, 1, 2, 3, 4),
     (0, 1, 2, 3, 5, 6),
 )
+_VIGNETTE = (0, _OWN, 7, 8, 9)
+"""A ring alone, all of it as far from the middle, does not tell it from darkness all over."""
 
 _OF_PLACES = ((0,), (0, 5, 6))
 """Those that hold for any colour."""
@@ -66,8 +72,8 @@ _OF_PLACES = ((0,), (0, 5, 6))
 
 @dataclass(frozen=True)
 class Correction:
-    """What to add to a colour at a place: ``terms`` ``[3, 7]`` times (1, r, g, b, its own square, x, y), within
-    ``least`` and ``most`` ``[3]``. x and y run from 0 to 1 over the picture.
+    """What to add to a colour at a place: ``terms`` ``[3, 10]`` times (1, r, g, b, its own square, x, y, itself
+    times what :func:`_away` gives), within ``least`` and ``most`` ``[3]``. x and y run from 0 to 1 over the picture.
     """
 
     terms: torch.Tensor
@@ -83,6 +89,11 @@ class Correction:
         change = rgb @ self.terms[:, 1:4].T
         change += self.terms[:, 0] + x[None, :, None] * self.terms[:, 5] + y[:, None, None] * self.terms[:, 6]
         change.addcmul_(rgb * self.terms[:, 4], rgb)
+        if self.terms[:, 7:].any():
+            gain = torch.zeros(height, width, 3)
+            for each, term in zip(_away(x[None, :], y[:, None]), self.terms[:, 7:].T, strict=True):
+                gain.addcmul_(each[..., None], term)
+            change.addcmul_(gain, rgb)
         change = torch.minimum(torch.maximum(change, self.least), self.most).add_(rgb).clamp_(0.0, 1.0)
         return change if colours.shape[-1] == 3 else torch.cat([change, colours[..., 3:]], dim=-1)
 
@@ -135,14 +146,15 @@ class Light:
             return None
         found, wanted, fold = found[use], self.wanted[use], self.fold[use]
         features = [np.ones(len(found)), *found.T, self.x[use], self.y[use]]
-        terms = np.zeros((3, 7))
+        away = _away(self.x[use], self.y[use])
+        terms = np.zeros((3, _TERMS))
         limits = np.zeros((3, 2))
         for channel in range(3):
             own = found[:, channel]
-            rows = np.stack([*features[:4], own**2, *features[4:]])
+            rows = np.stack([*features[:4], own**2, *features[4:], *(own * each for each in away)])
             least, most = np.percentile(wanted[:, channel], (5, 95))
             # Of one colour alone nothing is told of others: what its answer varies in is no contrast.
-            models = _MODELS if most - least > 3.0 * _FINE else _OF_PLACES
+            models = (*_MODELS, _VIGNETTE) if most - least > 3.0 * _FINE else _OF_PLACES
             terms[channel] = _fitted(rows, wanted[:, channel] - own, channel, near, fold, models)
             change = terms[channel] @ rows[:, near]
             least, most = np.percentile(change, (1, 99))
@@ -178,6 +190,14 @@ class Light:
         seen = shown[at].numpy()
         sharpness = _sharpness(there[seen], here[seen], colours[seen], self.wanted[seen])
         return colours + (sharpness - 1.0) * (colours - there), seen
+
+
+def _away(x: _Place, y: _Place) -> tuple[_Place, _Place, _Place]:
+    """How far across and down from the middle, squared, and both together squared again: lenses darken so. All are 0 in
+    the middle and 1 at most.
+    """
+    across, down = (2.0 * x - 1.0) ** 2, (2.0 * y - 1.0) ** 2
+    return across, down, ((across + down) / 2.0) ** 2
 
 
 def _averaged(picture: torch.Tensor, use: torch.Tensor) -> torch.Tensor:
@@ -229,10 +249,10 @@ def _fitted(
     fold: npt.NDArray[np.int_],
     models: Sequence[tuple[int, ...]],
 ) -> Values:
-    """The terms ``[7]`` that foretell ``change`` from ``rows`` ``[7, n]``; zeros where nothing does."""
+    """The terms ``[10]`` that foretell ``change`` from ``rows`` ``[10, n]``; zeros where nothing does."""
     weights = _trust(rows[[0, channel + 1]], change)
     nothing = _miss(change[near])
-    blend, total = np.zeros(7), 0.0
+    blend, total = np.zeros(_TERMS), 0.0
     if nothing < 0.1 / 255.0:
         return blend
     if (~near).sum() >= MIN_RING // 4 and np.percentile(np.abs(change[~near]), 75) < _UNTOUCHED:
@@ -246,6 +266,8 @@ def _fitted(
             grams.append(weighted @ rows[:, part].T)
             sides.append(weighted @ change[part])
         for model in models:
+            if model is _VIGNETTE and where is near:
+                continue
             used = sorted({channel + 1 if term == _OWN else term for term in model})
             whole_gram, whole_side = sum(grams), sum(sides)
             misses = np.empty_like(change)

@@ -176,6 +176,22 @@ def test_matching_colours_never_makes_it_worse(change: str, seed: int, top: int,
         assert on < 1.5 / 255
 
 
+@pytest.mark.parametrize("lost", [0.3, 0.6])
+@pytest.mark.parametrize("radius", [0.2, 0.35])
+def test_a_vignette_does_not_brighten_the_middle(radius: float, lost: float) -> None:
+    """Around the mask the answer is darker than in it, so that the ring alone would promise too much light."""
+    picture = torch.from_numpy(data.coffee()).float() / 255
+    y, x = (torch.linspace(-1, 1, side) for side in picture.shape[:2])
+    away = y[:, None] ** 2 + x[None, :] ** 2
+    answer = (picture * (1 - lost * away / 2)[..., None] * 255).round() / 255
+    mask = (away.sqrt() < 2 * radius).float()
+    on, off = (
+        float((stitch(picture, answer, mask, match).image - picture)[mask > 0].abs().mean()) for match in (True, False)
+    )
+    assert on * 255 < 1.5
+    assert on < off / 2
+
+
 def test_colour_is_brought_back_but_never_alpha() -> None:
     picture = texture(64, 64, 8)
     answer = torch.cat([picture * 0.7 + 0.1, torch.full((64, 64, 1), 0.5)], dim=-1)
