@@ -106,6 +106,32 @@ def finished_in(connection: Connection, month: str) -> int:
     return int(connection.execute(query).scalar_one())
 
 
+@cache
+def of_keys() -> Select[Any]:
+    """The calls for any of ``keys`` that were not refused, the last one first."""
+    import sqlalchemy as sa
+
+    from .tables import calls, further_keys
+
+    keys: Any = sa.bindparam("keys", expanding=True)
+    named = sa.select(further_keys.c.call_id).where(further_keys.c.key.in_(keys))
+    found = calls.c.key.in_(keys) | calls.c.id.in_(named)
+    query = sa.select(calls).where(found, calls.c.state != State.REFUSED.value)
+    return query.order_by(calls.c.number.desc())
+
+
+@cache
+def _ids_of_keys() -> Select[Any]:
+    from .tables import calls
+
+    return of_keys().with_only_columns(calls.c.id)
+
+
+def ids_of_keys(connection: Connection, keys: Sequence[str]) -> set[str]:
+    """The ids of the calls for any of ``keys`` that were not refused."""
+    return set(connection.execute(_ids_of_keys(), {"keys": keys}).scalars())
+
+
 def refused(connection: Connection, call_ids: Sequence[str]) -> set[str]:
     """Those of the calls that are known as refused."""
     import sqlalchemy as sa

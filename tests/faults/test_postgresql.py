@@ -16,7 +16,7 @@ from tests.faults.killing import SETTLE
 from tests.faults.limits import TOO_DEAR
 from tests.faults.postgresql import PostgreSQL, programs
 from tests.faults.table import PAID_FOR, bought, fails, replayed
-from tests.faults.test_races import in_air, in_line, right
+from tests.faults.test_races import BEGIN, GO_ON, Held, in_air, in_line, right
 from tests.faults.world import World, forget
 from tests.spend.test_sums import check, settled_as_before
 
@@ -141,6 +141,23 @@ def test_who_waits_in_line_when_the_server_is_restarted(shared: World, server: P
     assert waited.replayed or waited.error in ("Unresolved", "StoreError"), waited
     replayed().check(shared.run(), right(shared))
     assert shared.bills == len(shared.orders) == 1
+    shared.check_ledger()
+
+
+@pytest.mark.parametrize("target", [BEGIN, GO_ON], ids=["before it sends", "in the pause of a busy server"])
+def test_who_has_lost_its_lock_sends_nothing(
+    shared: World, server: PostgreSQL, monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    if target == GO_ON:
+        shared.sandbox.fail_next("status-429")
+    first = Held(shared, monkeypatch, target)
+    server.stop()
+    server.start()
+    bought().check(shared.start().outcome(), right(shared))
+    expected = replayed() if target == BEGIN else fails(errors.RateLimited)
+    expected.check(first.outcome(), right(shared) if target == BEGIN else ())
+    replayed().check(shared.run(), right(shared))
+    assert shared.bills == 1
     shared.check_ledger()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import threading
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from nodes import errors
 from nodes.host import use
 from nodes.spend import Journal, rows
-from tests.faults.child import Outcome, failed, start, succeeded
+from tests.faults.child import Outcome, failed, find, start, succeeded
 from tests.faults.databases import database, garbage
 from tests.faults.limits import DAY, TOO_DEAR
 from tests.faults.table import PAID_FOR, bought, fails, replayed
@@ -94,6 +95,61 @@ def test_processes_that_begin_a_store_together_share_it(world: World) -> None:
     outcomes = [child.outcome() for child in [world.start(seed=seed) for seed in range(4)]]
     assert all(len(outcome.pictures) == 1 for outcome in outcomes), outcomes
     assert world.bills == 4
+    world.check_ledger()
+
+
+class Held:
+    """A run in this process that stands still where it first calls ``target``."""
+
+    def __init__(self, world: World, monkeypatch: pytest.MonkeyPatch, target: str) -> None:
+        self._on = threading.Event()
+        self._outcomes: list[Outcome] = []
+        reached = threading.Event()
+        owner, attribute = find(target)
+        original = getattr(owner, attribute)
+
+        async def held(*args: Any) -> Any:
+            if not reached.is_set():
+                reached.set()
+                await asyncio.to_thread(self._on.wait, LONGEST)
+            return await original(*args)
+
+        monkeypatch.setattr(owner, attribute, held)
+        self._thread = threading.Thread(target=lambda: self._outcomes.append(world.run()))
+        self._thread.start()
+        assert reached.wait(LONGEST)
+
+    def outcome(self) -> Outcome:
+        """Let it go on, to its end."""
+        self._on.set()
+        self._thread.join()
+        return self._outcomes[0]
+
+
+BEGIN = "nodes.purchase.checkout.Checkout._begin"
+GO_ON = "nodes.purchase.put_off.PutOffs._go_on"
+
+
+def test_who_has_lost_its_lock_before_it_sends_looks_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where somebody tidies the pack's folder, or the file system has no locks."""
+    first = Held(world, monkeypatch, BEGIN)
+    shutil.rmtree(world.folder / "locks")
+    bought().check(world.start().outcome(), right(world))
+    replayed().check(first.outcome(), right(world))
+    assert world.bills == len(world.orders) == 1
+    world.check_ledger()
+
+
+def test_who_has_lost_its_lock_in_the_pause_of_a_busy_server_does_not_send_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.sandbox.fail_next("status-429")
+    first = Held(world, monkeypatch, GO_ON)
+    shutil.rmtree(world.folder / "locks")
+    bought().check(world.start().outcome(), right(world))
+    fails(errors.RateLimited).check(first.outcome(), ())
+    replayed().check(world.run(), right(world))
+    assert world.bills == 1
     world.check_ledger()
 
 
