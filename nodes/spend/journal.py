@@ -106,15 +106,16 @@ class Journal:
             # Each was entered before it was sent, so its row may be there under another id.
             doubt_files()
             return self._opened(is_whole=True)
+        left: set[str] = set()
         if missed or sums_are_behind or is_older:
             with database.write() as connection:
                 follow(connection)
                 if is_older:
                     self._memory.enter_finished(connection)
-                enter_each(connection, missed)
+                left = enter_each(connection, missed)
         database.has_caught_up = True
         for call in records:
-            if not call.is_open:
+            if not call.is_open and call.id not in left:
                 self._put_away(call)
         return database
 

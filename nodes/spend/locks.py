@@ -121,10 +121,10 @@ class _AdvisoryLock:
             except BaseException:
                 # It may have been taken all the same, and would be held by a connection that is free.
                 connection.invalidate()
-                connection.close()
+                self._database.give_back(connection)
                 raise
             if not taken:
-                connection.close()
+                self._database.give_back(connection)
                 return False
         self._connection = connection
         return True
@@ -145,7 +145,10 @@ class _AdvisoryLock:
             return
         try:
             connection.execute(sa.text("SELECT pg_advisory_unlock(:number)"), {"number": self._number})
-            connection.close()
-        except sa.exc.SQLAlchemyError:
-            # The lock fell with the connection.
+        except BaseException as error:
+            # The lock falls with the connection.
             connection.invalidate()
+            if not isinstance(error, sa.exc.SQLAlchemyError):
+                raise
+        finally:
+            self._database.give_back(connection)

@@ -56,13 +56,13 @@ class PostgreSQL:
             self.stop()
         shutil.rmtree(self.folder)
 
-    def new_database(self) -> str:
+    def new_database(self, encoding: str = "UTF8") -> str:
         """The URL of an empty database."""
         self._count += 1
         name = f"spend_{self._count}"
         engine = sa.create_engine(self.url("postgres"), isolation_level="AUTOCOMMIT")
         with engine.connect() as connection:
-            connection.exec_driver_sql(f"CREATE DATABASE {name}")
+            connection.exec_driver_sql(f"CREATE DATABASE {name} ENCODING '{encoding}' TEMPLATE template0")
         engine.dispose()
         return self.url(name)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,11 +12,11 @@ import sqlalchemy as sa
 
 from nodes import errors
 from nodes.errors import Charged
-from nodes.spend import Call, Caller, Journal, Limits, total
+from nodes.spend import Call, Caller, Journal, Limits, State, total
 from tests.faults.child import Outcome
 from tests.faults.killing import SETTLE
 from tests.faults.limits import TOO_DEAR
-from tests.faults.postgresql import PostgreSQL, programs
+from tests.faults.postgresql import USER, PostgreSQL, programs
 from tests.faults.table import PAID_FOR, bought, fails, replayed
 from tests.faults.test_races import BEGIN, GO_ON, Held, in_air, in_line, right
 from tests.faults.world import World, forget
@@ -194,12 +196,63 @@ def test_a_wrong_address_is_named_without_its_password(shared: World) -> None:
     assert "very-secret" not in refused.text and shared.orders == []
 
 
-def test_a_database_that_was_emptied_is_written_anew(shared: World) -> None:
+@pytest.mark.parametrize("is_open", [False, True], ids=["between two runs", "while it is open"])
+def test_a_database_that_was_emptied_is_written_anew(shared: World, is_open: bool) -> None:
     bought().check(shared.run(), right(shared))
-    sql(shared, "DROP SCHEMA public CASCADE; CREATE SCHEMA public")
-    replayed().check(shared.run(), right(shared))
+    sql(shared, "DROP SCHEMA public CASCADE; CREATE SCHEMA public", is_open=is_open)
+    replayed().check(shared.run_here(), right(shared))
     assert shared.bills == len(shared.orders) == 1
     shared.check_ledger()
+
+
+def test_a_replica_whose_numbers_begin_anew_takes_over(shared: World) -> None:
+    """As PostgreSQL's logical replicas do, which follow rows and not sequences."""
+    for seed in (1, 2, 3):
+        shared.run(seed=seed)
+    sql(shared, "ALTER SEQUENCE calls_number_seq RESTART", is_open=True)
+    fails(errors.StoreError).check(shared.run_here(), ())
+    bought().check(shared.run_here(), right(shared))
+    assert shared.bills == len(shared.orders) == 4
+    shared.check_ledger()
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1", "WIN1252", "EUC_TW"])
+def test_a_database_of_another_encoding_takes_every_text(shared: World, server: PostgreSQL, encoding: str) -> None:
+    shared.env["LUMENFALL_DATABASE"] = server.new_database(encoding)
+    shared.inputs["prompt"] = "G\u00e2teau \u2013 \u86cb\u7cd5 \N{SHORTCAKE}"
+    bought().check(shared.run(), right(shared))
+    replayed().check(shared.run(), right(shared))
+    journal = Journal(shared.folder, shared.env["LUMENFALL_DATABASE"])
+    told = shared.inputs["prompt"]
+    call = journal.begin(Call("k" * 64, "s", "e", "m"), Caller("run", node_title=told, workflow=told), Limits(), 1)
+    assert journal.settle(replace(call, state=State.LOST, provider=told, error=told)) == []
+    (settled,) = journal.equal(call.key)
+    assert (settled.id, settled.state) == (call.id, State.LOST) and settled.provider is not None
+    check(journal)
+
+
+def test_what_a_role_without_rights_could_not_enter_is_entered_later(shared: World) -> None:
+    """So it is where the server's disk is full, or a statement takes too long."""
+    call = Call("k" * 64, "s", "e", "m")
+    journal = Journal(shared.folder, shared.env["LUMENFALL_DATABASE"])
+    call = journal.begin(call, Caller("run"), Limits(), 1)
+    sql(shared, "CREATE ROLE worker LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA public TO worker")
+    address = shared.env["LUMENFALL_DATABASE"]
+    denied = Journal(shared.folder, address.replace(f"{USER}@", "worker@"))
+    denied.settle(replace(call, state=State.REFUSED, charged=Charged.NO))
+    with contextlib.suppress(errors.StoreError):
+        denied.open()
+    forget()
+    journal.open()
+    found = journal.get(call.id)
+    assert found is not None and (found.state, found.charged) == (State.REFUSED, Charged.NO)
+
+
+def test_a_currency_that_grows_in_capitals_is_entered(shared: World) -> None:
+    journal = Journal(shared.folder, shared.env["LUMENFALL_DATABASE"])
+    call = journal.begin(Call("k" * 64, "s", "e", "m"), Caller("run"), Limits(), 1)
+    journal.settle(replace(call, state=State.LOST, cost=1, currency="\u00df" * 16))
+    assert [found.state for found in journal.equal(call.key)] == [State.LOST]
 
 
 @pytest.mark.parametrize("is_open", [False, True], ids=["between two runs", "while it is open"])
@@ -248,8 +301,10 @@ def test_a_machine_without_the_picture_does_not_take_it_from_the_others(shared: 
     shared.check_ledger()
 
 
-def sql(shared: World, command: str) -> Any:
-    forget()
+def sql(shared: World, command: str, is_open: bool = False) -> Any:
+    """``is_open``: while this process has connections to the database."""
+    if not is_open:
+        forget()
     engine = sa.create_engine(shared.env["LUMENFALL_DATABASE"], isolation_level="AUTOCOMMIT")
     try:
         with engine.connect() as connection:

@@ -1,0 +1,104 @@
+"""PostgreSQL, for those whose machines share a database: how it is connected to, and what it may lack after it was
+restored, or another server has taken its place.
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
+
+DRIVERS = ("psycopg", "psycopg2", "asyncpg", "pg8000")
+
+# Any number will do, as long as nobody else in a shared database uses it.
+_WRITERS = 5_063_201_188_014_733
+
+_IMPATIENT: dict[str, Any] = {
+    "connect_timeout": 10,
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "options": "-c lock_timeout=10s -c statement_timeout=30s -c idle_in_transaction_session_timeout=30s",
+    # That of the database may be SQL_ASCII, whose texts would come as bytes.
+    "client_encoding": "utf8",
+}
+"""A worker that stands still in its turn must not hold the others up while the links of their pictures expire."""
+
+_INCOMPLETE = {
+    "42P01": "undefined_table",
+    "42703": "undefined_column",
+    "23505": "unique_violation",
+}
+"""What it says where the database is another one, or an older one, than the one that was opened. Its numbers may begin
+anew too: replicas do not follow those that it gives.
+"""
+
+_COUNT_ON = """
+SELECT setval(sequence, known.highest)
+FROM (SELECT CAST(pg_get_serial_sequence('calls', 'number') AS regclass) AS sequence) AS its,
+    (SELECT max(number) AS highest FROM calls) AS known
+WHERE known.highest > coalesce(pg_sequence_last_value(sequence), 0)
+"""
+
+
+def engine_of(url: str) -> Engine:
+    import sqlalchemy as sa
+
+    # Each request in the air holds a connection, and the lock on it; entering its answer needs one more.
+    # What a writer sees must not be older than its turn.
+    return sa.create_engine(
+        url, pool_pre_ping=True, max_overflow=-1, isolation_level="READ COMMITTED", connect_args=_IMPATIENT
+    )
+
+
+def take_turn(connection: Connection) -> None:
+    """Wait until no other process writes; the turn ends with the transaction."""
+    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITERS})")
+
+
+def count_on(connection: Connection) -> None:
+    """Let new calls have higher numbers than those that are there. Best effort."""
+    import sqlalchemy as sa
+
+    with contextlib.suppress(sa.exc.DBAPIError), connection.begin_nested():
+        connection.exec_driver_sql(_COUNT_ON)
+
+
+def fitting(connection: Connection, columns: Mapping[str, Any]) -> dict[str, Any]:
+    """``columns`` with texts that the database's encoding has, should it be an older one than UTF-8."""
+    dbapi_connection: Any = connection.connection.dbapi_connection
+    encoding = dbapi_connection.info.parameter_status("server_encoding")
+    if encoding in (None, "UTF8", "SQL_ASCII"):
+        return {**columns}
+    try:
+        codec = codecs.lookup(encoding.lower().replace("win", "cp")).name
+    except LookupError:
+        codec = "ascii"
+    return {
+        name: value.encode(codec, "backslashreplace").decode(codec) if isinstance(value, str) else value
+        for name, value in columns.items()
+    }
+
+
+def is_of_a_driver(error: BaseException | None) -> bool:
+    """Whether a database server, or the way to it, is what failed."""
+    return type(error).__module__.partition(".")[0] in DRIVERS
+
+
+def is_incomplete(error: BaseException | None) -> bool:
+    """Whether the database lacks what it had when it was opened."""
+    return _sqlstate(error) in _INCOMPLETE
+
+
+def is_denied(error: BaseException | None) -> bool:
+    """Whether the role lacks a right."""
+    return _sqlstate(error) == "42501"
+
+
+def _sqlstate(error: BaseException | None) -> str | None:
+    code: str | None = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
+    return code if is_of_a_driver(error) else None
