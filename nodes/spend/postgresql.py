@@ -6,7 +6,10 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import socket
+import threading
 from collections.abc import Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -45,14 +48,48 @@ WHERE known.highest > coalesce(pg_sequence_last_value(sequence), 0)
 """
 
 
+LONGEST_WAIT = 45.0
+"""Seconds for an answer. The server itself ends what takes too long, unless it stands still, or a proxy before it does,
+and keeps its connections."""
+
+
 def engine_of(url: str) -> Engine:
     import sqlalchemy as sa
 
     # Each request in the air holds a connection, and the lock on it; entering its answer needs one more.
     # What a writer sees must not be older than its turn.
-    return sa.create_engine(
+    engine = sa.create_engine(
         url, pool_pre_ping=True, max_overflow=-1, isolation_level="READ COMMITTED", connect_args=_IMPATIENT
     )
+    if engine.driver == "psycopg":
+        sa.event.listen(engine, "do_connect", lambda _, __, arguments, named: _impatient().connect(*arguments, **named))
+    return engine
+
+
+@cache
+def _impatient() -> Any:
+    """A connection that ends where it is not answered: the links of what is to be entered expire."""
+    from psycopg import Connection as Patient
+
+    class Impatient(Patient[Any]):
+        def wait(self, *arguments: Any, **named: Any) -> Any:
+            timer = threading.Timer(LONGEST_WAIT, self._cut)
+            timer.daemon = True
+            timer.start()
+            try:
+                return super().wait(*arguments, **named)
+            finally:
+                timer.cancel()
+
+        def _cut(self) -> None:
+            with contextlib.suppress(Exception):
+                its = socket.socket(fileno=self.fileno())
+                try:
+                    its.shutdown(socket.SHUT_RDWR)
+                finally:
+                    its.detach()
+
+    return Impatient
 
 
 def take_turn(connection: Connection) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -12,14 +13,14 @@ import sqlalchemy as sa
 
 from nodes import errors
 from nodes.errors import Charged
-from nodes.spend import Call, Caller, Journal, Limits, State, total
+from nodes.spend import Call, Caller, Journal, Limits, State, postgresql, total
 from tests.faults.child import Outcome
 from tests.faults.killing import SETTLE
 from tests.faults.limits import TOO_DEAR
 from tests.faults.postgresql import USER, PostgreSQL, programs
 from tests.faults.table import PAID_FOR, bought, fails, replayed
 from tests.faults.test_races import BEGIN, GO_ON, Held, in_air, in_line, right
-from tests.faults.world import World, forget
+from tests.faults.world import LONGEST, Gate, World, forget
 from tests.spend.test_sums import check, settled_as_before
 
 TABLES = ("calls", "pictures", "further_keys", "sums", "limits", "outdated")
@@ -171,6 +172,28 @@ def test_a_server_that_goes_away_while_a_request_is_in_the_air(shared: World, se
         bought().check(first.outcome(), right(shared))
     finally:
         server.start()
+    replayed().check(shared.run(), right(shared))
+    assert shared.bills == len(shared.orders) == 1
+    shared.check_ledger()
+
+
+def test_a_server_that_stands_still_keeps_no_picture_from_the_disk(
+    shared: World, server: PostgreSQL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its link would expire."""
+    monkeypatch.setattr(postgresql, "LONGEST_WAIT", 0.5)
+    monkeypatch.setitem(postgresql._IMPATIENT, "connect_timeout", 2)
+    gate = Gate()
+    shared.sandbox.fail_next(gate.fault)
+    outcomes: list[Outcome] = []
+    run = threading.Thread(target=lambda: outcomes.append(shared.run()))
+    run.start()
+    gate.wait()
+    with server.frozen():
+        gate.open()
+        run.join(LONGEST)
+        assert not run.is_alive()
+    bought().check(outcomes[0], right(shared))
     replayed().check(shared.run(), right(shared))
     assert shared.bills == len(shared.orders) == 1
     shared.check_ledger()
