@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from ..errors import StoreError
 from .database import Database, explained
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ _DIGITS = 4
 
 class KeyLock(Protocol):
     def acquire(self) -> bool:
-        """Take the lock if it is free; at once either way. Raises StoreError or OSError where there are no locks."""
+        """Take the lock if it is free; at once either way. Raises StoreError where there are no locks."""
 
     def is_held(self) -> bool:
         """Whether it still is, after :meth:`acquire`: nobody else can have had it since. It falls where a database
@@ -86,6 +87,12 @@ class _FileLock:
             self._lock.acquire(blocking=False)
         except Timeout:
             return False
+        except OSError as error:
+            raise StoreError(
+                f"No lock can be taken in {self._path.parent} ({error.strerror or error}), so nothing is ordered.",
+                code="NOT_WRITABLE",
+                hint="Make room there, or make the folder writable.",
+            ) from error
         self._inode = self._inode_there()
         return True
 

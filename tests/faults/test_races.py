@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import shutil
 import threading
+from pathlib import Path
 from typing import Any
 
+import filelock
 import pytest
 
 from nodes import errors
@@ -151,6 +155,23 @@ def test_who_has_lost_its_lock_in_the_pause_of_a_busy_server_does_not_send_again
     replayed().check(world.run(), right(world))
     assert world.bills == 1
     world.check_ledger()
+
+
+def test_a_disk_without_room_for_a_lock_is_named(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where all its inodes are taken."""
+    original = filelock.FileLock.acquire
+
+    def full(lock: filelock.FileLock, *args: Any, **kwargs: Any) -> Any:
+        if Path(lock.lock_file).parent.name == "locks":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return original(lock, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(filelock.FileLock, "acquire", full)
+        refused = world.run()
+    fails(errors.StoreError).check(refused, ())
+    assert os.strerror(errno.ENOSPC) in refused.text and world.orders == []
+    bought().check(world.run(), right(world))
 
 
 def test_processes_that_mend_a_store_together_lose_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
