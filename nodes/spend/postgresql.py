@@ -75,7 +75,8 @@ def _impatient() -> Any:
         def wait(self, *arguments: Any, **named: Any) -> Any:
             timer = threading.Timer(LONGEST_WAIT, self._cut)
             timer.daemon = True
-            timer.start()
+            with contextlib.suppress(RuntimeError):  # no more threads, or the end of the process
+                timer.start()
             try:
                 return super().wait(*arguments, **named)
             finally:

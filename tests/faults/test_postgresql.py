@@ -199,6 +199,20 @@ def test_a_server_that_stands_still_keeps_no_picture_from_the_disk(
     shared.check_ledger()
 
 
+def test_a_process_without_threads_to_spare_writes_all_the_same(shared: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As at its end, when Python starts none any more."""
+    journal = Journal(shared.folder, shared.env["LUMENFALL_DATABASE"])
+    call = journal.begin(Call("k" * 64, "s", "e", "m"), Caller("run"), Limits(), 1)
+
+    def none_left(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", none_left)
+        journal.settle(replace(call, state=State.LOST))
+        assert [found.state for found in journal.equal(call.key)] == [State.LOST]
+
+
 def test_a_server_that_is_not_there(shared: World, server: PostgreSQL) -> None:
     server.stop()
     try:
