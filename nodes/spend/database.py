@@ -186,7 +186,8 @@ def _brought_up(url: str | None, path: Path, fill: Fill, complete: Fill) -> Data
     def bring_up() -> Database:
         database = Database(_engine(url)) if url else _open_file(path)
         with _closed_on_failure(database):
-            _upgrade(database, fill, complete)
+            _upgrade(database, fill, complete, url or "")
+        postgresql.trust(url or "")
         return database
 
     try:
@@ -265,7 +266,7 @@ def _engine(target: str | Path) -> Engine:
     return engine
 
 
-def _upgrade(database: Database, fill: Fill, complete: Fill) -> None:
+def _upgrade(database: Database, fill: Fill, complete: Fill, url: str) -> None:
     """Bring the tables to REVISION. Alembic takes a while to import, so it is only asked where there is something to
     do.
     """
@@ -292,6 +293,8 @@ def _upgrade(database: Database, fill: Fill, complete: Fill) -> None:
             connection.execute(sa.text("INSERT INTO alembic_version VALUES (:revision)"), {"revision": REVISION})
             fill(connection)
             return
+        if revision is None:
+            postgresql.check_not_restored(url)
         from alembic import command
         from alembic.config import Config
         from alembic.util import CommandError
@@ -360,6 +363,7 @@ def _forget_servers() -> None:
     """Let the next opening look at what the servers have."""
     for name, database in list(_opened.items()):
         if database.is_postgresql:
+            postgresql.doubt(name)
             _opened.pop(name, database).close()
 
 

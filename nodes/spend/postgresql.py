@@ -6,11 +6,15 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import math
 import socket
 import threading
+import time
 from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
+
+from ..errors import StoreError
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -91,6 +95,34 @@ def _impatient() -> Any:
                     its.detach()
 
     return Impatient
+
+
+RESTORED_WITHIN = 60.0
+"""Seconds for which a database that has lost its tables while it was open may just be on the way to get them back: who
+made them anew would be in the way of that.
+"""
+
+_emptied: dict[str, float] = {}
+"""When that was first met, by its address."""
+
+
+def doubt(url: str) -> None:
+    """The database lacks what it had."""
+    _emptied.setdefault(url, time.monotonic())
+
+
+def trust(url: str) -> None:
+    """It has its tables."""
+    _emptied.pop(url, None)
+
+
+def check_not_restored(url: str) -> None:
+    """Raise StoreError where the tables are not to be made yet."""
+    if time.monotonic() - _emptied.get(url, -math.inf) < RESTORED_WITHIN:
+        raise StoreError(
+            "The database of paid calls has lost its tables, as while a backup is restored.",
+            hint="Try again in a minute: then they are made anew, from the records beside it.",
+        )
 
 
 def take_turn(connection: Connection) -> None:
