@@ -188,6 +188,7 @@ TESTED_WITH: dict[str, str] = {
     "tests/contract/test_shown.py": "pixels/thumbnails",
     "tests/contract/test_nodes.py": "contract/inputs contract/outputs contract/sizes generate options variations",
     "tests/faults/test_consent.py": "purchase/consent",
+    "tests/faults/test_postgresql.py": "spend/postgresql",
     "tests/faults/test_races.py": "spend/locks",
     "tests/faults/test_stop.py": "purchase/background purchase/daemon_threads",
     "tests/headless/commands/test_recover.py": "headless/commands/exports",

@@ -10,8 +10,9 @@ otherwise leaves the decision to the user, who orders another picture with anoth
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import asdict, dataclass, field, replace
 
 from ..api import (
@@ -19,7 +20,6 @@ from ..api import (
     Client,
     Model,
     Reply,
-    Server,
     error_for,
     holds_pictures,
     is_doubtful,
@@ -31,16 +31,16 @@ from ..api import (
 )
 from ..api.base_urls import require_api
 from ..api.prices import Price, price
-from ..errors import BudgetExceeded, Charged, DryRunCharged, LumenfallError, sentences
+from ..errors import Charged, DryRunCharged, LumenfallError, sentences
 from ..host import Batch
 from ..settings import Settings
-from ..spend import Call, Caller, Journal, Limits, State, dearest, nanos, unconverted
-from ..spend.budget import require
+from ..spend import Call, Caller, Journal, KeyLock, Limits, Overtaken, State, dearest, nanos, unconverted
+from ..spend.budget import require, unpriced
 from .charged_dry_runs import has_charged_dry_run, remember_charged_dry_run
 from .consent import Consent, give_up_bought
 from .delivery import AGAIN, Delivery, fetch
 from .late_prices import learn_aside
-from .order import Order, Skipped, in_turn
+from .order import Order, Skipped, entry_of, in_turn
 from .outcome import (
     UNRESOLVED,
     known_cost,
@@ -59,6 +59,14 @@ from .replay import equal_call, pictures_of
 from .session import limits_of
 
 
+@dataclass(frozen=True)
+class _Turn:
+    """``seen`` are the ids of the equal calls that were looked at while ``lock`` was held."""
+
+    lock: KeyLock
+    seen: frozenset[str]
+
+
 @dataclass
 class Checkout:
     """Where orders of one node are paid for. ``wanted`` is asked before money moves."""
@@ -74,6 +82,8 @@ class Checkout:
     batch: Batch | None = None
     sent: dict[str, bool] = field(default_factory=dict, init=False)
     """Of each order that may have left, by its key, whether it is still in the air."""
+    _turns: dict[str, _Turn] = field(default_factory=dict, init=False)
+    """The last one of each order, by its key."""
     _pricing: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     async def fulfil(self, order: Order) -> Delivery:
@@ -84,23 +94,32 @@ class Checkout:
         keys = order.turn
         refused: set[str] = set()
         while True:
-            async with in_turn(self.journal, keys, self.wanted, lambda: self.tell("waiting for an equal request")):
+            async with in_turn(self.journal, keys, self.wanted, self._tell_waiting) as lock:
                 self.tell(None)
-                call = await asyncio.to_thread(equal_call, self.journal, order, self.settings.replay, refused)
+                call = await asyncio.to_thread(self._look_up, order, lock, refused)
                 if call is None or call.key in keys:
-                    if call is None:
-                        return await self._buy(order)
-                    if call.state not in UNRESOLVED:
-                        return await self._replay(call, order)
-                    # Whoever holds the lock and finds one that is unfinished knows that its process is gone.
-                    call = await resolve(self.client, self.journal, call)
-                    if call.state is not State.REFUSED:
-                        return await self._after(call, order)
-                    # One that came before it may keep this order from being sent.
-                    refused.add(call.id)
+                    with contextlib.suppress(Overtaken):
+                        if call is None:
+                            return await self._buy(order)
+                        if call.state not in UNRESOLVED:
+                            return await self._replay(call, order)
+                        # Whoever holds the lock and finds one that is unfinished knows that its process is gone.
+                        call = await resolve(self.client, self.journal, call)
+                        if call.state is not State.REFUSED:
+                            return await self._after(call, order)
+                        # One that came before it may keep this order from being sent.
+                        refused.add(call.id)
                     continue
             # Found under a former key, which somebody may still be at work on.
             keys = (*order.turn, call.key)
+
+    def _look_up(self, order: Order, lock: KeyLock, refused: Container[str]) -> Call | None:
+        """The equal call that answers ``order``, or keeps it from being sent, while ``lock`` is held. Blocks. Raises
+        StoreError.
+        """
+        equal = self.journal.equal(*order.keys)
+        self._turns[order.key] = _Turn(lock, frozenset(call.id for call in equal))
+        return equal_call(self.journal, equal, order, self.settings.replay, refused)
 
     async def _after(self, call: Call, order: Order) -> Delivery:
         """What comes of ``call``, an equal request that was unfinished: where that is nothing, and the user consents,
@@ -155,18 +174,19 @@ class Checkout:
         except DryRunCharged as error:
             return await self._keep_dry_run(order, error)
         self._check_wanted()
-        call = await self._begin(_entry(order, self.client.server), limits, needed)
+        turn = self._turns[order.key]
+        call = await self._begin(entry_of(order, self.client.server), limits, needed, turn.seen)
         if not self.wanted():
             await self._settle(replace(call, state=State.REFUSED, charged=Charged.NO))
             raise Skipped
         self.sent[order.key] = True
         try:
-            return await self._send(order, call)
+            return await self._send(order, call, turn.lock)
         finally:
             self.sent[order.key] = False
 
-    async def _send(self, order: Order, call: Call) -> Delivery:
-        started, put_offs = time.monotonic(), PutOffs(self.client.server, self.journal, call)
+    async def _send(self, order: Order, call: Call, lock: KeyLock) -> Delivery:
+        started, put_offs = time.monotonic(), PutOffs(self.client.server, self.journal, call, lock)
         try:
             try:
                 chosen, entering = self.settings.picture_field, put_offs.enter
@@ -205,7 +225,7 @@ class Checkout:
 
     async def _keep_dry_run(self, order: Order, error: DryRunCharged) -> Delivery:
         """Take in what a dry run has brought as what it was to the server: the order."""
-        call = replace(_entry(order, self.client.server), **asdict(self._named_caller()))
+        call = replace(entry_of(order, self.client.server), **asdict(self._named_caller()))
         call = replace(call, reserved=await self._presumed(order))
         notes = await self._settle(call)
         delivery = await self._receive(order, call, Reply(200, dict(error.headers), error.body))
@@ -231,11 +251,13 @@ class Checkout:
         whole = [nanos(limit) for limit in (limits.run, limits.day, limits.month) if limit is not None]
         return max(whole, default=None)
 
-    async def _begin(self, call: Call, limits: Limits, needed: int | None) -> Call:
-        """Enter ``call`` as sent. Raises LumenfallError where that fails, for whatever reason: then it is not sent."""
+    async def _begin(self, call: Call, limits: Limits, needed: int | None, seen: Container[str]) -> Call:
+        """Enter ``call`` as sent. Raises LumenfallError where that fails, for whatever reason, and Overtaken: then it
+        is not sent.
+        """
         try:
-            return await asyncio.to_thread(self.journal.begin, call, self._named_caller(), limits, needed)
-        except LumenfallError:
+            return await asyncio.to_thread(self.journal.begin, call, self._named_caller(), limits, needed, seen)
+        except (LumenfallError, Overtaken):
             raise
         except Exception as error:
             await self._settle(replace(call, state=State.REFUSED, charged=Charged.NO))
@@ -328,7 +350,7 @@ class Checkout:
 
     def _check_reached(self, order: Order, limits: Limits) -> None:
         """Raise BudgetExceeded where nothing is left: even a dry run may be taken for an order. Blocks."""
-        call = replace(_entry(order, self.client.server), run_id=self.caller.run_id)
+        call = replace(entry_of(order, self.client.server), run_id=self.caller.run_id)
         with self.journal.open().read() as connection:
             require(connection, limits, call, 1)
 
@@ -352,7 +374,7 @@ class Checkout:
             highest = await asyncio.to_thread(dearest, self.journal, order.request.model, limits)
             amounts += [] if highest is None else [highest * pictures_asked(order.request.parameters)]
         if not amounts:
-            raise _unpriced(order.request.model)
+            raise unpriced(order.request.model)
         return limits, max(amounts)
 
     def _allowed(self) -> Limits:
@@ -366,32 +388,9 @@ class Checkout:
     async def _settle(self, call: Call) -> list[str]:
         return await asyncio.to_thread(self.journal.settle, call)
 
+    def _tell_waiting(self) -> None:
+        self.tell("waiting for an equal request")
+
     def _check_wanted(self) -> None:
         if not self.wanted():
             raise Skipped
-
-
-def _entry(order: Order, server: Server) -> Call:
-    request = order.request
-    facts = {"prompt": request.prompt, "seed": request.seed, "pictures": len(request.images), **request.parameters}
-    # Some paste the key into a prompt, or into whatever field has the focus.
-    call = Call(
-        order.key,
-        server.base_url,
-        order.wire.path,
-        server.without_key(request.model),
-        # Read again where a zoomed picture is put back: ``size``.
-        server.without_key(facts),
-        further_keys=order.turn[1:],
-    )
-    # No other request carries it, as in earlier versions: even a refusal that nobody lived to read is its own.
-    return replace(call, facts={"trace": call.id})
-
-
-def _unpriced(model: str) -> LumenfallError:
-    return BudgetExceeded(
-        f"A limit is set, but nobody knows the price of {model} now.",
-        code="PRICE_UNKNOWN",
-        hint=f"Enter your own figure, in ComfyUI under Settings > Lumenfall, elsewhere in the settings file: "
-        f'{{"prices": {{"{model}": 0.04}}}}, or try again later. Nothing was sent.',
-    )

@@ -203,6 +203,24 @@ def _keys_of_0_1(
         yield from former_keys(addresses, f"images/{endpoint}", written, request.seed, digests, mask)
 
 
+def entry_of(order: Order, server: Server) -> Call:
+    """The call that it becomes when it is sent to ``server``."""
+    request = order.request
+    facts = {"prompt": request.prompt, "seed": request.seed, "pictures": len(request.images), **request.parameters}
+    # Some paste the key into a prompt, or into whatever field has the focus.
+    call = Call(
+        order.key,
+        server.base_url,
+        order.wire.path,
+        server.without_key(request.model),
+        # Read again where a zoomed picture is put back: ``size``.
+        server.without_key(facts),
+        further_keys=order.turn[1:],
+    )
+    # No other request carries it, as in earlier versions: even a refusal that nobody lived to read is its own.
+    return replace(call, facts={"trace": call.id})
+
+
 class Skipped(Exception):
     """Nobody wanted the pictures any more before the request was sent."""
 
@@ -210,7 +228,7 @@ class Skipped(Exception):
 @contextlib.asynccontextmanager
 async def in_turn(
     journal: Journal, keys: Sequence[str], wanted: Callable[[], bool], on_wait: Callable[[], None]
-) -> AsyncIterator[None]:
+) -> AsyncIterator[KeyLock]:
     """Hold the lock of ``keys``, after waiting for whoever has it. Raises Skipped once it is not wanted any more."""
     lock, is_taken = await asyncio.to_thread(_tried, journal, keys)
     while not is_taken:
@@ -220,7 +238,7 @@ async def in_turn(
         await asyncio.sleep(POLL_SECONDS)
         is_taken = await asyncio.to_thread(lock.acquire)
     try:
-        yield
+        yield lock
     finally:
         await _release(lock)
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from ..api import Client, Reply, Server, request_id
 from ..errors import Charged, LumenfallError, sentences
-from ..spend import Call, Journal, State
+from ..spend import Call, Journal, KeyLock, State
 from . import background
 from .outcome import resolve, trace_of
 
@@ -28,9 +28,10 @@ PATIENCE = 15.0
 class PutOffs:
     """The requests for one call that were put off."""
 
-    def __init__(self, server: Server, journal: Journal, call: Call) -> None:
+    def __init__(self, server: Server, journal: Journal, call: Call, lock: KeyLock) -> None:
         self.call = call
         """As it was sent last."""
+        self._lock = lock
         self._server = server
         self._journal = journal
         self._calls: list[Call] = []
@@ -38,7 +39,8 @@ class PutOffs:
     async def enter(self, reply: Reply) -> Callable[[], Awaitable[str | None]]:
         """Enter that ``reply`` put off what was sent last, be it only for who finds it after this process was killed in
         the pause. What is called when that is over: it gives the trace id of what may be sent now, which is to be found
-        by itself; None where that cannot be written down: the request log could not be understood any more.
+        by itself; None where that cannot be written down: the request log could not be understood any more; or where
+        the lock has fallen, so that somebody else may have sent an equal one meanwhile.
         """
         name = request_id(reply.headers)
         facts = {**self.call.facts, **_doubts(reply)}
@@ -51,6 +53,8 @@ class PutOffs:
         return tuple(self.call.facts.get("refused", ()))
 
     async def _go_on(self, put_off: Call, name: str | None) -> str | None:
+        if not await asyncio.to_thread(self._lock.is_held):
+            return None
         facts = {**self.call.facts, "refused": [*self._refused, name], "trace": uuid.uuid4().hex}
         again = replace(self.call, facts=facts)
         if await asyncio.to_thread(self._journal.settle, again):

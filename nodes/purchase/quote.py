@@ -17,7 +17,7 @@ from ..api import Client, ImageRequest, Server, pictures_asked, retirement_note
 from ..errors import LumenfallError
 from ..host import Host, current
 from ..host.waiting import wait
-from ..spend import Call, Caller, State
+from ..spend import Call, Caller, Journal, State
 from . import background
 from .checkout import Checkout
 from .delivery import Delivery
@@ -92,7 +92,7 @@ class Quote:
     async def _one(self, checkout: Checkout, order: Order) -> Delivery:
         name, count = order.request.model, pictures_asked(order.request.parameters)
         replay = checkout.settings.replay
-        call = await asyncio.to_thread(equal_call, checkout.journal, order, replay) if self.inputs_known else None
+        call = await asyncio.to_thread(_bought, checkout.journal, order, replay) if self.inputs_known else None
         if call is not None and call.state in (State.DOWNLOADED, State.DONE):
             delivery = await pictures_of(checkout.client, checkout.journal, call)
             if delivery is not None:
@@ -125,6 +125,10 @@ class Quote:
         if known is None:
             return PricedRequest(name, count)
         return PricedRequest(name, count, known.amount, known.currency, known.source)
+
+
+def _bought(journal: Journal, order: Order, replay: bool) -> Call | None:
+    return equal_call(journal, journal.equal(*order.keys), order, replay)
 
 
 def _stand_in(order: Order, count: int, server: Server) -> Delivery:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Iterable
 
 from ..api import Client
 from ..errors import DecoderFault, LumenfallError
@@ -12,15 +12,15 @@ from .order import Order
 from .outcome import UNRESOLVED, is_given_up
 
 
-def equal_call(journal: Journal, order: Order, replay: bool, refused: Container[str] = ()) -> Call | None:
-    """The equal call that answers ``order``, or that keeps it from being sent; None where it is to be bought, as what
-    the user has given up is. ``refused`` are the ids of those that are known to have cost nothing, be that entered or
-    not.
-
-    Blocks. Raises StoreError.
+def equal_call(
+    journal: Journal, equal: Iterable[Call], order: Order, replay: bool, refused: Container[str] = ()
+) -> Call | None:
+    """That of the ``equal`` calls, the last one first, which answers ``order``, or keeps it from being sent; None where
+    it is to be bought, as what the user has given up is. ``refused`` are the ids of those that are known to have cost
+    nothing, be that entered or not. Blocks.
     """
     blocking = fetchable = None
-    calls = [call for call in journal.equal(*order.keys) if order.is_answered_by(call) and call.id not in refused]
+    calls = [call for call in equal if order.is_answered_by(call) and call.id not in refused]
     for place, call in enumerate(calls):
         if call.state in UNRESOLVED:
             # What was bought anew after it speaks louder.

@@ -32,7 +32,7 @@ from .ledger import (
     waited_for,
     with_picture,
 )
-from .locks import KeyLock
+from .locks import KeyLock, Overtaken
 
 __all__ = [
     "GIGABYTE",
@@ -52,6 +52,7 @@ __all__ = [
     "Journal",
     "KeyLock",
     "Limits",
+    "Overtaken",
     "State",
     "Stored",
     "Total",

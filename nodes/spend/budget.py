@@ -161,6 +161,16 @@ def unconverted(currency: str, consequence: str) -> BudgetExceeded:
     )
 
 
+def unpriced(model: str) -> BudgetExceeded:
+    """The refusal where there is a limit, and nothing to reserve."""
+    return BudgetExceeded(
+        f"A limit is set, but nobody knows the price of {model} now.",
+        code="PRICE_UNKNOWN",
+        hint=f"Enter your own figure, in ComfyUI under Settings > Lumenfall, elsewhere in the settings file: "
+        f'{{"prices": {{"{model}": 0.04}}}}, or try again later. Nothing was sent.',
+    )
+
+
 def shared_limits(connection: Connection) -> dict[str, float]:
     """Those that hold for everybody who shares the journal, in US dollars."""
     import sqlalchemy as sa

@@ -163,7 +163,7 @@ class Call:
         row[_PARAMETERS] = row.pop("parameters")
         row |= {"state": self.state.value, "charged": self.charged.value}
         # What a server sends must not keep a paid call from being entered.
-        row["currency"] = self.currency and self.currency.strip()[:16].upper()
+        row["currency"] = self.currency and self.currency.strip().upper()[:16]
         return {
             name: _storable(value) if isinstance(value, str) or name == _PARAMETERS else value
             for name, value in row.items()

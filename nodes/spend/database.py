@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import StoreError
 from ..host.forking import in_child
-from . import damage, sums
+from . import damage, postgresql, sums
 from .turns import FORGOTTEN_AFTER, Turns
 
 if TYPE_CHECKING:
@@ -36,18 +36,6 @@ SCHEMA = Path(__file__).with_name("schema.sql")
 """What all migrations together make of an empty SQLite file, statement by statement. Alembic takes as long to import as
 a small run to do all else.
 """
-
-# Any number will do, as long as nobody else in a shared database uses it.
-_WRITERS = 5_063_201_188_014_733
-
-_IMPATIENT: dict[str, Any] = {
-    "connect_timeout": 10,
-    "keepalives_idle": 15,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-    "options": "-c lock_timeout=10s -c statement_timeout=30s -c idle_in_transaction_session_timeout=30s",
-}
-"""A worker that stands still in its turn must not hold the others up while the links of their pictures expire."""
 
 _opened: dict[str, Database] = {}
 _opening = threading.Lock()
@@ -77,8 +65,16 @@ class Database:
             with explained():
                 yield
         finally:
-            if self._is_closed:
-                self.engine.pool.dispose()
+            self._empty()
+
+    def _empty(self) -> None:
+        if self._is_closed:
+            self.engine.pool.dispose()
+
+    def give_back(self, connection: Connection) -> None:
+        """One that was taken from ``engine``."""
+        connection.close()
+        self._empty()
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Connection]:
@@ -86,11 +82,9 @@ class Database:
 
         Raises StoreError where the database cannot be used.
         """
-        from sqlalchemy import text
-
         with self._connections(), self.engine.begin() if self.is_postgresql else self._turns.write() as connection:
             if self.is_postgresql:
-                connection.execute(text(f"SELECT pg_advisory_xact_lock({_WRITERS})"))
+                postgresql.take_turn(connection)
             yield connection
 
     @contextlib.contextmanager
@@ -192,7 +186,8 @@ def _brought_up(url: str | None, path: Path, fill: Fill, complete: Fill) -> Data
     def bring_up() -> Database:
         database = Database(_engine(url)) if url else _open_file(path)
         with _closed_on_failure(database):
-            _upgrade(database, fill, complete)
+            _upgrade(database, fill, complete, url or "")
+        postgresql.trust(url or "")
         return database
 
     try:
@@ -237,11 +232,7 @@ def _engine(target: str | Path) -> Engine:
     import sqlalchemy as sa
 
     if isinstance(target, str):
-        # Each request in the air holds a connection, and the lock on it; entering its answer needs one more.
-        # What a writer sees must not be older than its turn.
-        return sa.create_engine(
-            target, pool_pre_ping=True, max_overflow=-1, isolation_level="READ COMMITTED", connect_args=_IMPATIENT
-        )
+        return postgresql.engine_of(target)
     engine = sa.create_engine(sa.URL.create("sqlite", database=str(target)), connect_args={"timeout": BUSY_TIMEOUT})
 
     # First of all, since what is no database is found out here, and nobody else would close the connection then.
@@ -275,7 +266,7 @@ def _engine(target: str | Path) -> Engine:
     return engine
 
 
-def _upgrade(database: Database, fill: Fill, complete: Fill) -> None:
+def _upgrade(database: Database, fill: Fill, complete: Fill, url: str) -> None:
     """Bring the tables to REVISION. Alembic takes a while to import, so it is only asked where there is something to
     do.
     """
@@ -292,6 +283,8 @@ def _upgrade(database: Database, fill: Fill, complete: Fill) -> None:
             # A program of an older version, whose files were replaced while it ran, migrates and knows nothing of sums.
             if sums.are_missing(connection):
                 sums.fill(connection)
+            if database.is_postgresql:
+                postgresql.count_on(connection)
             complete(connection)
             return
         if not sa.inspect(connection).get_table_names() and not database.is_postgresql:
@@ -300,6 +293,8 @@ def _upgrade(database: Database, fill: Fill, complete: Fill) -> None:
             connection.execute(sa.text("INSERT INTO alembic_version VALUES (:revision)"), {"revision": REVISION})
             fill(connection)
             return
+        if revision is None:
+            postgresql.check_not_restored(url)
         from alembic import command
         from alembic.config import Config
         from alembic.util import CommandError
@@ -322,9 +317,6 @@ def _upgrade(database: Database, fill: Fill, complete: Fill) -> None:
             sums.fill(connection)
 
 
-_DRIVERS = ("psycopg", "psycopg2", "asyncpg", "pg8000")
-
-
 @contextlib.contextmanager
 def explained() -> Iterator[None]:
     """Errors of the database in the pack's own words."""
@@ -337,7 +329,7 @@ def explained() -> Iterator[None]:
         except (sa.exc.SQLAlchemyError, Timeout, OverflowError, ValueError) as error:
             raise _unusable(error, busy=isinstance(error, Timeout)) from error
     except ImportError as error:
-        if error.name in _DRIVERS:
+        if error.name in postgresql.DRIVERS:
             raise StoreError(
                 f"LUMENFALL_DATABASE needs the package {error.name}, which is not installed.",
                 code="STORE_INCOMPLETE",
@@ -367,20 +359,27 @@ def doubt_files(is_doubtful: Callable[[Path], bool] = lambda _: True) -> None:
             _opened.pop(name, database).close()
 
 
-def _is_of_a_driver(error: BaseException | None) -> bool:
-    """Whether a database server, or the way to it, is what failed."""
-    return type(error).__module__.partition(".")[0] in _DRIVERS
+def _forget_servers() -> None:
+    """Let the next opening look at what the servers have."""
+    for name, database in list(_opened.items()):
+        if database.is_postgresql:
+            postgresql.doubt(name)
+            _opened.pop(name, database).close()
 
 
 def _unusable(error: Exception, *, busy: bool) -> StoreError:
-    cause = next(iter(str(getattr(error, "orig", None) or error).splitlines()), type(error).__name__)
+    origin = getattr(error, "orig", None)
+    cause = next(iter(str(origin or error).splitlines()), type(error).__name__)
     if "disk I/O error" in cause:
         doubt_files()  # another file under its name may be the cause
     if "readonly" in cause:
         doubt_files(damage.has_odd_header)
     if busy or "locked" in cause:
         code, hint = BUSY, "Another program holds the database; try again."
-    elif not _is_of_a_driver(getattr(error, "orig", None)) and damage.is_told(error):
+    elif postgresql.is_incomplete(origin):
+        _forget_servers()
+        code, hint = damage.DAMAGED, "Run again: the database is then completed from the records beside it."
+    elif not postgresql.is_of_a_driver(origin) and damage.is_told(error):
         doubt_files()
         code, hint = damage.DAMAGED, "Run again: the database is then written anew from the records beside it."
     elif "too many connections" in cause or "connection slots" in cause:
@@ -389,7 +388,7 @@ def _unusable(error: Exception, *, busy: bool) -> StoreError:
             "Let the database server take more connections, one for each request in the air and some for writing; or "
             "run fewer at once (--jobs)."
         )
-    elif _is_of_a_driver(getattr(error, "orig", None)):
+    elif postgresql.is_of_a_driver(origin):
         code = "STORE_UNUSABLE"
         hint = "Start the database server, or correct its address: LUMENFALL_DATABASE, or database in settings.json."
     else:

@@ -11,7 +11,7 @@ import math
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
@@ -23,14 +23,14 @@ from .calls import Call, Caller, State, Stored
 from .damage import DAMAGED
 from .database import Database, doubt_files, open_database
 from .files import Files
-from .locks import KeyLock, key_lock
+from .locks import KeyLock, Overtaken, key_lock
 from .memory import Memory
 from .records import Records
-from .rows import are_finished, behind, enter, enter_each, is_shared, read_calls
+from .rows import are_finished, behind, enter, enter_each, ids_of_keys, is_shared, of_keys, read_calls
 from .sums import QUARTER, are_behind, follow, unpriced_since
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Select, Update
+    from sqlalchemy import Connection, Update
 
 log = logging.getLogger(__name__)
 
@@ -106,15 +106,16 @@ class Journal:
             # Each was entered before it was sent, so its row may be there under another id.
             doubt_files()
             return self._opened(is_whole=True)
+        left: set[str] = set()
         if missed or sums_are_behind or is_older:
             with database.write() as connection:
                 follow(connection)
                 if is_older:
                     self._memory.enter_finished(connection)
-                enter_each(connection, missed)
+                left = enter_each(connection, missed)
         database.has_caught_up = True
         for call in records:
-            if not call.is_open:
+            if not call.is_open and call.id not in left:
                 self._put_away(call)
         return database
 
@@ -160,9 +161,12 @@ class Journal:
                     raise self._unwritable(error.strerror or str(error)) from error
         return shared
 
-    def begin(self, call: Call, caller: Caller, limits: Limits, needed: int | None) -> Call:
+    def begin(
+        self, call: Call, caller: Caller, limits: Limits, needed: int | None, seen: Container[str] | None = None
+    ) -> Call:
         """Reserve ``needed`` nanos and enter ``call`` as sent, durably. The limits are this machine's; those that all
-        share hold too. Raises BudgetExceeded or StoreError.
+        share hold too. ``seen`` are the ids of the equal calls in whose knowledge it is sent. Raises BudgetExceeded,
+        StoreError, or Overtaken where there is another one by now.
         """
         call = replace(call, **asdict(caller), reserved=needed)
         is_entered = False
@@ -172,6 +176,10 @@ class Journal:
             follow(connection)
             if is_entered and not behind(connection, [call])[1]:
                 return  # it was this file after all, which was only opened anew
+            if seen is not None:
+                equal = ids_of_keys(connection, [call.key, *call.further_keys])
+                if any(call_id != call.id and call_id not in seen for call_id in equal):
+                    raise Overtaken
             require(connection, limits.strictest(shared_limits(connection)), call, needed)
             enter(connection, call)
             is_entered = True
@@ -183,7 +191,7 @@ class Journal:
         except OSError as error:
             self._take_back(call)
             raise self._unwritable(error.strerror or str(error)) from error
-        except LumenfallError:
+        except (LumenfallError, Overtaken):
             # Who fails to bring it onto the disk may have brought it there.
             (self._take_back if is_entered else self.records.remove)(call)
             raise
@@ -260,7 +268,7 @@ class Journal:
     def _found(self, keys: Sequence[str]) -> list[Call]:
         def read() -> list[Call]:
             with self._database().read() as connection:
-                return read_calls(connection, _of_keys(), {"keys": keys})
+                return read_calls(connection, of_keys(), {"keys": keys})
 
         return _again_where_damaged(read)
 
@@ -372,19 +380,6 @@ def _again_where_damaged(use: Callable[[], Found]) -> Found:
         if error.code != DAMAGED:
             raise
         return use()
-
-
-@cache
-def _of_keys() -> Select[Any]:
-    import sqlalchemy as sa
-
-    from .tables import calls, further_keys
-
-    keys: Any = sa.bindparam("keys", expanding=True)
-    named = sa.select(further_keys.c.call_id).where(further_keys.c.key.in_(keys))
-    found = calls.c.key.in_(keys) | calls.c.id.in_(named)
-    query = sa.select(calls).where(found, calls.c.state != State.REFUSED.value)
-    return query.order_by(calls.c.number.desc())
 
 
 @cache

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from ..errors import StoreError
 from .database import Database, explained
 
 if TYPE_CHECKING:
@@ -19,9 +20,18 @@ _DIGITS = 4
 
 class KeyLock(Protocol):
     def acquire(self) -> bool:
-        """Take the lock if it is free; at once either way. Raises StoreError or OSError where there are no locks."""
+        """Take the lock if it is free; at once either way. Raises StoreError where there are no locks."""
+
+    def is_held(self) -> bool:
+        """Whether it still is, after :meth:`acquire`: nobody else can have had it since. It falls where a database
+        server is started anew, or its connection is cut, or somebody removes its file.
+        """
 
     def release(self) -> None: ...
+
+
+class Overtaken(Exception):
+    """Somebody else has begun an equal call, which can be only where a lock has fallen."""
 
 
 def key_lock(database: Database, folder: Path, *keys: str) -> KeyLock:
@@ -50,6 +60,9 @@ class _AllOf:
             raise
         return True
 
+    def is_held(self) -> bool:
+        return bool(self._held) and all(lock.is_held() for lock in self._held)
+
     def release(self) -> None:
         """Where that fails, it may be tried again."""
         while self._held:
@@ -62,6 +75,8 @@ class _FileLock:
         from filelock import FileLock
 
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
+        self._inode: int | None = None
         # Taken and released in different threads of one pool.
         self._lock = FileLock(path, thread_local=False)
 
@@ -72,7 +87,23 @@ class _FileLock:
             self._lock.acquire(blocking=False)
         except Timeout:
             return False
+        except OSError as error:
+            raise StoreError(
+                f"No lock can be taken in {self._path.parent} ({error.strerror or error}), so nothing is ordered.",
+                code="NOT_WRITABLE",
+                hint="Make room there, or make the folder writable.",
+            ) from error
+        self._inode = self._inode_there()
         return True
+
+    def is_held(self) -> bool:
+        return self._inode is not None and self._inode == self._inode_there()
+
+    def _inode_there(self) -> int | None:
+        try:
+            return self._path.stat().st_ino
+        except OSError:
+            return None
 
     def release(self) -> None:
         self._lock.release()
@@ -91,12 +122,27 @@ class _AdvisoryLock:
 
         with explained():
             connection = self._database.engine.execution_options(isolation_level="AUTOCOMMIT").connect()
-            taken = connection.execute(text("SELECT pg_try_advisory_lock(:number)"), {"number": self._number}).scalar()
+            try:
+                query = text("SELECT pg_try_advisory_lock(:number)")
+                taken = connection.execute(query, {"number": self._number}).scalar()
+            except BaseException:
+                # It may have been taken all the same, and would be held by a connection that is free.
+                connection.invalidate()
+                self._database.give_back(connection)
+                raise
             if not taken:
-                connection.close()
+                self._database.give_back(connection)
                 return False
         self._connection = connection
         return True
+
+    def is_held(self) -> bool:
+        import sqlalchemy as sa
+
+        try:
+            return self._connection is not None and self._connection.execute(sa.text("SELECT 1")).scalar() == 1
+        except sa.exc.SQLAlchemyError:
+            return False
 
     def release(self) -> None:
         import sqlalchemy as sa
@@ -106,7 +152,10 @@ class _AdvisoryLock:
             return
         try:
             connection.execute(sa.text("SELECT pg_advisory_unlock(:number)"), {"number": self._number})
-            connection.close()
-        except sa.exc.SQLAlchemyError:
-            # The lock fell with the connection.
+        except BaseException as error:
+            # The lock falls with the connection.
             connection.invalidate()
+            if not isinstance(error, sa.exc.SQLAlchemyError):
+                raise
+        finally:
+            self._database.give_back(connection)

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
+from . import postgresql
 from .calls import OPEN, Call, State, this_machine
 from .damage import UnreadableRow
 from .sums import book, follow, followed, shares
@@ -106,6 +107,32 @@ def finished_in(connection: Connection, month: str) -> int:
     return int(connection.execute(query).scalar_one())
 
 
+@cache
+def of_keys() -> Select[Any]:
+    """The calls for any of ``keys`` that were not refused, the last one first."""
+    import sqlalchemy as sa
+
+    from .tables import calls, further_keys
+
+    keys: Any = sa.bindparam("keys", expanding=True)
+    named = sa.select(further_keys.c.call_id).where(further_keys.c.key.in_(keys))
+    found = calls.c.key.in_(keys) | calls.c.id.in_(named)
+    query = sa.select(calls).where(found, calls.c.state != State.REFUSED.value)
+    return query.order_by(calls.c.number.desc())
+
+
+@cache
+def _ids_of_keys() -> Select[Any]:
+    from .tables import calls
+
+    return of_keys().with_only_columns(calls.c.id)
+
+
+def ids_of_keys(connection: Connection, keys: Sequence[str]) -> set[str]:
+    """The ids of the calls for any of ``keys`` that were not refused."""
+    return set(connection.execute(_ids_of_keys(), {"keys": keys}).scalars())
+
+
 def refused(connection: Connection, call_ids: Sequence[str]) -> set[str]:
     """Those of the calls that are known as refused."""
     import sqlalchemy as sa
@@ -133,6 +160,8 @@ def enter(connection: Connection, call: Call) -> None:
     """Insert ``call``, or bring its row up to it, and the sums with it; a row that is further is left alone."""
     do = _statements()
     columns = call.columns()
+    if connection.dialect.name == "postgresql":
+        columns = postgresql.fitting(connection, columns)
     of_call = {"of_call": call.id}
     row = connection.execute(do.look_up, of_call).mappings().first()
     # What a version without this column entered has an empty one, which the database takes from nobody any more.
@@ -157,8 +186,13 @@ def enter(connection: Connection, call: Call) -> None:
     book(connection, before, shares(columns, len(call.pictures)))
 
 
-def enter_each(connection: Connection, calls: Iterable[Call]) -> None:
-    """Enter what can be entered: one odd record must not stand in the way of the others."""
+def enter_each(connection: Connection, calls: Iterable[Call]) -> set[str]:
+    """Enter what can be entered: one odd record must not stand in the way of the others. The ids of those that the
+    database does not take for now, as where its disk is full.
+    """
+    import sqlalchemy as sa
+
+    left = set()
     for call in calls:
         try:
             with connection.begin_nested():
@@ -166,6 +200,10 @@ def enter_each(connection: Connection, calls: Iterable[Call]) -> None:
         except Exception as error:
             # Its text would be the statement, with all that was asked for.
             log.warning("The record of call %s cannot be entered (%s)", call.id, type(error).__name__)
+            is_denied = postgresql.is_denied(getattr(error, "orig", None))
+            if is_denied or isinstance(error, (sa.exc.OperationalError, sa.exc.InternalError)):
+                left.add(call.id)
+    return left
 
 
 @dataclass(frozen=True)

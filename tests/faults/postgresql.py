@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -51,18 +54,37 @@ class PostgreSQL:
         """As in a crash: nobody is waited for."""
         self._run("pg_ctl", "-D", "data", "-w", "-m", "immediate", "stop")
 
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """As on a disk that hangs: connections stay, and nobody answers."""
+        engine = sa.create_engine(self.url("postgres"))
+        with engine.connect() as connection:
+            pids = list(connection.exec_driver_sql("SELECT pid FROM pg_stat_activity").scalars())
+        engine.dispose()
+        pids.append(int((self.folder / "data" / "postmaster.pid").read_text().split()[0]))
+        self._signal(pids, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._signal(pids, signal.SIGCONT)
+
+    def _signal(self, pids: list[int], number: int) -> None:
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
     def remove(self) -> None:
         if (self.folder / "data" / "postmaster.pid").exists():
             self.stop()
         shutil.rmtree(self.folder)
 
-    def new_database(self) -> str:
+    def new_database(self, encoding: str = "UTF8") -> str:
         """The URL of an empty database."""
         self._count += 1
         name = f"spend_{self._count}"
         engine = sa.create_engine(self.url("postgres"), isolation_level="AUTOCOMMIT")
         with engine.connect() as connection:
-            connection.exec_driver_sql(f"CREATE DATABASE {name}")
+            connection.exec_driver_sql(f"CREATE DATABASE {name} ENCODING '{encoding}' TEMPLATE template0")
         engine.dispose()
         return self.url(name)
 

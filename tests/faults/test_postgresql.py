@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,14 +13,14 @@ import sqlalchemy as sa
 
 from nodes import errors
 from nodes.errors import Charged
-from nodes.spend import Call, Caller, Journal, Limits, total
+from nodes.spend import Call, Caller, Journal, Limits, State, postgresql, total
 from tests.faults.child import Outcome
 from tests.faults.killing import SETTLE
 from tests.faults.limits import TOO_DEAR
-from tests.faults.postgresql import PostgreSQL, programs
+from tests.faults.postgresql import USER, PostgreSQL, programs
 from tests.faults.table import PAID_FOR, bought, fails, replayed
-from tests.faults.test_races import in_air, in_line, right
-from tests.faults.world import World, forget
+from tests.faults.test_races import BEGIN, GO_ON, Held, in_air, in_line, right
+from tests.faults.world import LONGEST, Gate, World, forget
 from tests.spend.test_sums import check, settled_as_before
 
 TABLES = ("calls", "pictures", "further_keys", "sums", "limits", "outdated")
@@ -144,6 +147,23 @@ def test_who_waits_in_line_when_the_server_is_restarted(shared: World, server: P
     shared.check_ledger()
 
 
+@pytest.mark.parametrize("target", [BEGIN, GO_ON], ids=["before it sends", "in the pause of a busy server"])
+def test_who_has_lost_its_lock_sends_nothing(
+    shared: World, server: PostgreSQL, monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    if target == GO_ON:
+        shared.sandbox.fail_next("status-429")
+    first = Held(shared, monkeypatch, target)
+    server.stop()
+    server.start()
+    bought().check(shared.start().outcome(), right(shared))
+    expected = replayed() if target == BEGIN else fails(errors.RateLimited)
+    expected.check(first.outcome(), right(shared) if target == BEGIN else ())
+    replayed().check(shared.run(), right(shared))
+    assert shared.bills == 1
+    shared.check_ledger()
+
+
 def test_a_server_that_goes_away_while_a_request_is_in_the_air(shared: World, server: PostgreSQL) -> None:
     first, gate = in_air(shared)
     server.stop()
@@ -155,6 +175,42 @@ def test_a_server_that_goes_away_while_a_request_is_in_the_air(shared: World, se
     replayed().check(shared.run(), right(shared))
     assert shared.bills == len(shared.orders) == 1
     shared.check_ledger()
+
+
+def test_a_server_that_stands_still_keeps_no_picture_from_the_disk(
+    shared: World, server: PostgreSQL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its link would expire."""
+    monkeypatch.setattr(postgresql, "LONGEST_WAIT", 0.5)
+    monkeypatch.setitem(postgresql._IMPATIENT, "connect_timeout", 2)
+    gate = Gate()
+    shared.sandbox.fail_next(gate.fault)
+    outcomes: list[Outcome] = []
+    run = threading.Thread(target=lambda: outcomes.append(shared.run()))
+    run.start()
+    gate.wait()
+    with server.frozen():
+        gate.open()
+        run.join(LONGEST)
+        assert not run.is_alive()
+    bought().check(outcomes[0], right(shared))
+    replayed().check(shared.run(), right(shared))
+    assert shared.bills == len(shared.orders) == 1
+    shared.check_ledger()
+
+
+def test_a_process_without_threads_to_spare_writes_all_the_same(shared: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As at its end, when Python starts none any more."""
+    journal = Journal(shared.folder, shared.env["LUMENFALL_DATABASE"])
+    call = journal.begin(Call("k" * 64, "s", "e", "m"), Caller("run"), Limits(), 1)
+
+    def none_left(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", none_left)
+        journal.settle(replace(call, state=State.LOST))
+        assert [found.state for found in journal.equal(call.key)] == [State.LOST]
 
 
 def test_a_server_that_is_not_there(shared: World, server: PostgreSQL) -> None:
@@ -177,12 +233,70 @@ def test_a_wrong_address_is_named_without_its_password(shared: World) -> None:
     assert "very-secret" not in refused.text and shared.orders == []
 
 
-def test_a_database_that_was_emptied_is_written_anew(shared: World) -> None:
+@pytest.mark.parametrize("is_open", [False, True], ids=["between two runs", "while it is open"])
+def test_a_database_that_was_emptied_is_written_anew(
+    shared: World, monkeypatch: pytest.MonkeyPatch, is_open: bool
+) -> None:
     bought().check(shared.run(), right(shared))
-    sql(shared, "DROP SCHEMA public CASCADE; CREATE SCHEMA public")
-    replayed().check(shared.run(), right(shared))
+    sql(shared, "DROP SCHEMA public CASCADE; CREATE SCHEMA public", is_open=is_open)
+    if is_open:
+        # Its backup may just be on the way back.
+        fails(errors.StoreError).check(shared.run_here(), ())
+        assert sql(shared, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'", is_open=True) == 0
+        monkeypatch.setattr(postgresql, "RESTORED_WITHIN", 0.0)
+    replayed().check(shared.run_here(), right(shared))
     assert shared.bills == len(shared.orders) == 1
     shared.check_ledger()
+
+
+def test_a_replica_whose_numbers_begin_anew_takes_over(shared: World) -> None:
+    """As PostgreSQL's logical replicas do, which follow rows and not sequences."""
+    for seed in (1, 2, 3):
+        shared.run(seed=seed)
+    sql(shared, "ALTER SEQUENCE calls_number_seq RESTART", is_open=True)
+    fails(errors.StoreError).check(shared.run_here(), ())
+    bought().check(shared.run_here(), right(shared))
+    assert shared.bills == len(shared.orders) == 4
+    shared.check_ledger()
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1", "WIN1252", "EUC_TW"])
+def test_a_database_of_another_encoding_takes_every_text(shared: World, server: PostgreSQL, encoding: str) -> None:
+    shared.env["LUMENFALL_DATABASE"] = server.new_database(encoding)
+    shared.inputs["prompt"] = "G\u00e2teau \u2013 \u86cb\u7cd5 \N{SHORTCAKE}"
+    bought().check(shared.run(), right(shared))
+    replayed().check(shared.run(), right(shared))
+    journal = Journal(shared.folder, shared.env["LUMENFALL_DATABASE"])
+    told = shared.inputs["prompt"]
+    call = journal.begin(Call("k" * 64, "s", "e", "m"), Caller("run", node_title=told, workflow=told), Limits(), 1)
+    assert journal.settle(replace(call, state=State.LOST, provider=told, error=told)) == []
+    (settled,) = journal.equal(call.key)
+    assert (settled.id, settled.state) == (call.id, State.LOST) and settled.provider is not None
+    check(journal)
+
+
+def test_what_a_role_without_rights_could_not_enter_is_entered_later(shared: World) -> None:
+    """So it is where the server's disk is full, or a statement takes too long."""
+    call = Call("k" * 64, "s", "e", "m")
+    journal = Journal(shared.folder, shared.env["LUMENFALL_DATABASE"])
+    call = journal.begin(call, Caller("run"), Limits(), 1)
+    sql(shared, "CREATE ROLE worker LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA public TO worker")
+    address = shared.env["LUMENFALL_DATABASE"]
+    denied = Journal(shared.folder, address.replace(f"{USER}@", "worker@"))
+    denied.settle(replace(call, state=State.REFUSED, charged=Charged.NO))
+    with contextlib.suppress(errors.StoreError):
+        denied.open()
+    forget()
+    journal.open()
+    found = journal.get(call.id)
+    assert found is not None and (found.state, found.charged) == (State.REFUSED, Charged.NO)
+
+
+def test_a_currency_that_grows_in_capitals_is_entered(shared: World) -> None:
+    journal = Journal(shared.folder, shared.env["LUMENFALL_DATABASE"])
+    call = journal.begin(Call("k" * 64, "s", "e", "m"), Caller("run"), Limits(), 1)
+    journal.settle(replace(call, state=State.LOST, cost=1, currency="\u00df" * 16))
+    assert [found.state for found in journal.equal(call.key)] == [State.LOST]
 
 
 @pytest.mark.parametrize("is_open", [False, True], ids=["between two runs", "while it is open"])
@@ -231,12 +345,15 @@ def test_a_machine_without_the_picture_does_not_take_it_from_the_others(shared: 
     shared.check_ledger()
 
 
-def sql(shared: World, command: str) -> Any:
-    forget()
+def sql(shared: World, command: str, is_open: bool = False) -> Any:
+    """``is_open``: while this process has connections to the database."""
+    if not is_open:
+        forget()
     engine = sa.create_engine(shared.env["LUMENFALL_DATABASE"], isolation_level="AUTOCOMMIT")
     try:
         with engine.connect() as connection:
-            connection.exec_driver_sql(command)
+            result = connection.exec_driver_sql(command)
+            return result.scalar() if result.returns_rows else None
     finally:
         engine.dispose()
 

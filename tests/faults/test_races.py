@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
+import shutil
 import threading
+from pathlib import Path
 from typing import Any
 
+import filelock
 import pytest
 
 from nodes import errors
 from nodes.host import use
 from nodes.spend import Journal, rows
-from tests.faults.child import Outcome, failed, start, succeeded
+from tests.faults.child import Outcome, failed, find, start, succeeded
 from tests.faults.databases import database, garbage
 from tests.faults.limits import DAY, TOO_DEAR
 from tests.faults.table import PAID_FOR, bought, fails, replayed
@@ -95,6 +100,78 @@ def test_processes_that_begin_a_store_together_share_it(world: World) -> None:
     assert all(len(outcome.pictures) == 1 for outcome in outcomes), outcomes
     assert world.bills == 4
     world.check_ledger()
+
+
+class Held:
+    """A run in this process that stands still where it first calls ``target``."""
+
+    def __init__(self, world: World, monkeypatch: pytest.MonkeyPatch, target: str) -> None:
+        self._on = threading.Event()
+        self._outcomes: list[Outcome] = []
+        reached = threading.Event()
+        owner, attribute = find(target)
+        original = getattr(owner, attribute)
+
+        async def held(*args: Any) -> Any:
+            if not reached.is_set():
+                reached.set()
+                await asyncio.to_thread(self._on.wait, LONGEST)
+            return await original(*args)
+
+        monkeypatch.setattr(owner, attribute, held)
+        self._thread = threading.Thread(target=lambda: self._outcomes.append(world.run()))
+        self._thread.start()
+        assert reached.wait(LONGEST)
+
+    def outcome(self) -> Outcome:
+        """Let it go on, to its end."""
+        self._on.set()
+        self._thread.join()
+        return self._outcomes[0]
+
+
+BEGIN = "nodes.purchase.checkout.Checkout._begin"
+GO_ON = "nodes.purchase.put_off.PutOffs._go_on"
+
+
+def test_who_has_lost_its_lock_before_it_sends_looks_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where somebody tidies the pack's folder, or the file system has no locks."""
+    first = Held(world, monkeypatch, BEGIN)
+    shutil.rmtree(world.folder / "locks")
+    bought().check(world.start().outcome(), right(world))
+    replayed().check(first.outcome(), right(world))
+    assert world.bills == len(world.orders) == 1
+    world.check_ledger()
+
+
+def test_who_has_lost_its_lock_in_the_pause_of_a_busy_server_does_not_send_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.sandbox.fail_next("status-429")
+    first = Held(world, monkeypatch, GO_ON)
+    shutil.rmtree(world.folder / "locks")
+    bought().check(world.start().outcome(), right(world))
+    fails(errors.RateLimited).check(first.outcome(), ())
+    replayed().check(world.run(), right(world))
+    assert world.bills == 1
+    world.check_ledger()
+
+
+def test_a_disk_without_room_for_a_lock_is_named(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where all its inodes are taken."""
+    original = filelock.FileLock.acquire
+
+    def full(lock: filelock.FileLock, *args: Any, **kwargs: Any) -> Any:
+        if Path(lock.lock_file).parent.name == "locks":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return original(lock, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(filelock.FileLock, "acquire", full)
+        refused = world.run()
+    fails(errors.StoreError).check(refused, ())
+    assert os.strerror(errno.ENOSPC) in refused.text and world.orders == []
+    bought().check(world.run(), right(world))
 
 
 def test_processes_that_mend_a_store_together_lose_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
