@@ -155,3 +155,48 @@ async function renewed() {
   tell("executed", { output: { lumenfall: [{}] } });
   await pass(60_000);
 }
+
+test("an answer that was overtaken by a later one changes nothing, nor does it bring back what to do at first", async () => {
+  /** @type {(value: any) => void} */
+  let late = () => {};
+  answers.set("/lumenfall/spend", () => new Promise((done) => (late = done)));
+  answers.set("/lumenfall/calls", { running: [call("a kite")], calls: [], more: false });
+  const refresh = root.querySelector(".lumenfall-sidebar > header button");
+  refresh.click();
+  await settled();
+  answers.set("/lumenfall/spend", { ...spend, today: 7 });
+  answers.set("/lumenfall/calls", { running: [], calls: [call("a kite", { pictures: [], cost: 6.9 })], more: false });
+  refresh.click();
+  await settled();
+  late(spend);
+  await settled();
+  assert.deepEqual(shown(), []);
+  assert.match(root.querySelector(".lumenfall-money").textContent, /\$7\.00/);
+
+  app.tab.destroy();
+  const settings = new Promise((done) => (late = done));
+  answers.set("/lumenfall/settings", () => settings);
+  answers.set("/lumenfall/calls", { running: [], calls: [], more: false });
+  app.tab.render(root);
+  await settled();
+  answers.set("/lumenfall/calls", { running: [], calls: [call("a kite", { pictures: [], cost: 6.9 })], more: false });
+  tell("lumenfall.progress");
+  await pass(200);
+  late({ key: { set: true } });
+  await settled();
+  assert.equal(root.querySelector(".lumenfall-first").hidden, true);
+  assert.equal(root.querySelector(".lumenfall-history").hidden, false);
+});
+
+test("a run that could not be cancelled does not look as if it was, and is cancelled by the next try", async () => {
+  running = [call("a kite", { stoppable: true })];
+  answers.set("/queue", Response.json({}, { status: 500 }));
+  tell("lumenfall.progress");
+  await pass(200);
+  const cancel = root.querySelector(".lumenfall-running button");
+  cancel.click();
+  assert.deepEqual([cancel.disabled, cancel.textContent], [true, "sidebar.cominghome"]);
+  await settled();
+  assert.match(root.querySelector("[role=alert]").textContent, /500/);
+  assert.deepEqual([cancel.disabled, cancel.textContent], [false, "sidebar.cancel"]);
+});

@@ -166,9 +166,9 @@ export function together(tolds) {
   return { ...last, kind: "done", text: sumText(costs, isAbout), title: same.map(({ text }) => text).join("\n") };
 }
 
-/** What is to be said of the last run of the nodes that run under these ids; empty where none ran. */
+/** What is to be said of the last run of the nodes that run under these ids; its text is empty where none ran. */
 export function lastRun(ids) {
-  return together(ids.map(recall)).text;
+  return together(ids.map(recall));
 }
 
 /** @returns {Record<string, number> | undefined} */

@@ -6,6 +6,7 @@ import { changed, onChange } from "./host/changes.js";
 import { apiPrompt, listen } from "./host/frontend.js";
 import { activeNodes, actsWhenRead, hasChance, stateOf, workflowId } from "./host/graph.js";
 import { runningPart } from "./host/prompt.js";
+import { knownModels, onModels } from "./models.js";
 import { isPaid, worthOf } from "./nodes.js";
 import { settingsListeners } from "./settings.js";
 
@@ -32,18 +33,37 @@ let isAsking = false;
 /** Watch the graph from now on. */
 export function watchQuotes() {
   onChange(() => wait(REST));
-  // Another server has another store, and other prices.
-  settingsListeners.add(() => {
-    if (rested) Object.assign(rested, { lines: new Map(), isAsked: false });
-    changed();
+  // Another server has another store, and other prices; so may one that was started anew.
+  settingsListeners.add(forgetLines);
+  listen("reconnected", forgetLines);
+  let listed = listedPrices();
+  onModels(() => {
+    const before = listed;
+    listed = listedPrices();
+    if (listed !== before) forgetLines();
   });
   // What has just been paid is in the store now.
-  for (const end of ["execution_success", "execution_error", "execution_interrupted"]) {
-    listen(end, () => {
-      if (rested) rested.isAsked = false;
-      wait(REST);
-    });
-  }
+  for (const end of ["execution_success", "execution_error", "execution_interrupted"]) listen(end, askAnew);
+  // Other pages and the command line fill the store and empty it, too.
+  window.addEventListener("focus", askAnew);
+}
+
+function listedPrices() {
+  return JSON.stringify(knownModels().models.map(({ id, price, currency }) => [id, price, currency]));
+}
+
+/** What was estimated holds no more. */
+function forgetLines() {
+  // An estimate that is on its way is of before, too.
+  if (rested) rested = { ...rested, lines: new Map(), isAsked: false };
+  soonest = 0;
+  changed();
+}
+
+/** What was estimated holds until there is another estimate. */
+function askAnew() {
+  if (rested) rested.isAsked = false;
+  wait(REST);
 }
 
 function wait(milliseconds) {
@@ -97,6 +117,7 @@ async function ask(graph, part) {
     const { lines } = await estimateOf(part);
     graph.lines = new Map(lines.map((line) => [line.node_id, line]));
   } catch {
+    graph.isAsked = false;
     soonest = Date.now() + SULK;
   } finally {
     isAsking = false;

@@ -54,6 +54,13 @@ export function changed() {
   waiting = true;
   requestAnimationFrame(() => {
     waiting = false;
-    for (const listener of listeners) listener();
+    for (const listener of listeners) {
+      try {
+        listener();
+      } catch (error) {
+        // What one cannot show, such as a widget of others that cannot be read, takes no other along.
+        console.error("Lumenfall", error);
+      }
+    }
   });
 }

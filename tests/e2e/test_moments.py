@@ -1,0 +1,120 @@
+"""What is wrong for a moment: answers that come late, in another order, or while something else is done."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from typing import Any
+
+from playwright.sync_api import APIResponse, Response, Route, expect
+
+from tests.e2e.canvas import Canvas
+from tests.e2e.graphs import GENERATE, generate
+from tests.e2e.sites import until
+from tests.e2e.test_asking import ask_above, hear, press, question
+from tests.e2e.test_prices import total
+
+seeds = itertools.count(110_000)
+
+
+class Held:
+    """The next request for such a path: its answer, as the server gives it now, waits until it is let go."""
+
+    def __init__(self, canvas: Canvas, path: str | re.Pattern[str]) -> None:
+        self.canvas = canvas
+        self.path = path
+        self.route: Route | None = None
+        self.answer: APIResponse | None = None
+        canvas.page.route(path, self._hold)
+
+    def _hold(self, route: Route) -> None:
+        if self.route is not None:
+            route.fallback()
+            return
+        self.route = route
+        self.answer = route.fetch()
+
+    def wait(self) -> None:
+        until(lambda: self.canvas.settle() or self.answer is not None, 20)
+
+    def release(self) -> None:
+        assert self.route is not None
+        self.route.fulfill(response=self.answer)
+        self.canvas.page.unroute(self.path)
+        self.canvas.settle()
+
+
+MODELS = """async () => {
+    const { href } = [...document.styleSheets].find(sheet => sheet.href?.endsWith("/css/total.css"));
+    const { loadModels } = await import(new URL("../js/models.js", href).href);
+    await loadModels(true);
+}"""
+"""As pressing Refresh in the picker does."""
+
+
+def opened_and_estimated(canvas: Canvas, graph: dict[str, Any]) -> None:
+    def is_whole(response: Response) -> bool:
+        return response.url.endswith("/lumenfall/estimate") and "LumenfallGenerate" in (
+            response.request.post_data or ""
+        )
+
+    with canvas.page.expect_response(is_whole):
+        canvas.open(graph)
+    canvas.settle()
+
+
+def test_prices_that_are_fetched_anew_are_those_of_the_nodes(canvas: Canvas) -> None:
+    opened_and_estimated(canvas, generate(seed=next(seeds)))
+    expect(canvas.price(GENERATE)).to_have_text("\u2248 $0.053")
+    canvas.site.configure(prices={"gpt-image-2": 0.5})
+    canvas.page.evaluate(MODELS)
+    for told in (total(canvas), canvas.price(GENERATE)):
+        expect(told).to_have_text("\u2248 $0.50")
+
+
+def test_what_another_page_has_bought_is_free_for_whoever_comes_back_to_this_one(canvas: Canvas) -> None:
+    opened_and_estimated(canvas, generate(seed=next(seeds)))
+    prompt = {"prompt": canvas.prompt(), "client_id": "another-page"}
+    canvas.site.post("/prompt", prompt)
+    until(lambda: not any(canvas.site.json("/queue").values()), 20)
+    expect(canvas.price(GENERATE)).to_have_text("\u2248 $0.053")
+    canvas.page.evaluate("() => window.dispatchEvent(new Event('focus'))")
+    for told in (total(canvas), canvas.price(GENERATE)):
+        expect(told).to_have_text("free, in the store")
+
+
+def test_an_estimate_that_failed_is_asked_for_again_when_the_server_is_back(canvas: Canvas) -> None:
+    canvas.open(generate(seed=next(seeds)))
+    canvas.run()
+    canvas.finished(GENERATE)
+    expect(canvas.price(GENERATE)).to_have_text("free, in the store")
+    failed = []
+    canvas.page.route("**/lumenfall/estimate", lambda route: failed.append(route.abort()))
+    canvas.page.evaluate("() => window.dispatchEvent(new Event('focus'))")
+    until(lambda: canvas.settle() or bool(failed), 20)
+    canvas.set_widget(GENERATE, "prompt", "a blue fox")
+    canvas.set_widget(GENERATE, "prompt", "a red fox")
+    canvas.page.unroute("**/lumenfall/estimate")
+    canvas.page.evaluate("() => window.comfyAPI.api.api.dispatchEvent(new CustomEvent('reconnected'))")
+    expect(canvas.price(GENERATE)).to_have_text("free, in the store")
+    canvas.complaints.clear()  # of what was aborted
+
+
+def test_a_run_that_waits_behind_another_is_asked_about_as_it_is_when_it_is_sent(canvas: Canvas) -> None:
+    ask_above(canvas, 0.1)
+    opened_and_estimated(canvas, generate(seed=next(seeds)))
+    queued = hear(canvas)
+    held = Held(canvas, re.compile("/prompt$"))
+    canvas.run()
+    held.wait()
+    canvas.set_widget(GENERATE, "seed", next(seeds))
+    canvas.run()
+    canvas.settle()
+    canvas.set_widget(GENERATE, "n", 8)
+    held.release()
+    expect(question(canvas)).to_contain_text("$0.42")
+    canvas.shoot(f"asked-while-waiting-{canvas.kind}")
+    press(canvas, "Cancel")
+    canvas.finished(GENERATE)
+    canvas.shoot(f"asked-while-waiting-after-{canvas.kind}")
+    assert len(queued) == 1
