@@ -118,3 +118,24 @@ def test_a_run_that_waits_behind_another_is_asked_about_as_it_is_when_it_is_sent
     canvas.finished(GENERATE)
     canvas.shoot(f"asked-while-waiting-after-{canvas.kind}")
     assert len(queued) == 1
+
+
+def test_of_two_equal_nodes_both_have_a_price_and_the_run_is_paid_once(canvas: Canvas) -> None:
+    graph = generate(seed=next(seeds))
+    first, save = graph["nodes"]
+    second = {
+        **first,
+        "id": 7,
+        "pos": [60, 480],
+        "outputs": [{**first["outputs"][0], "links": [2]}, *first["outputs"][1:]],
+    }
+    graph["nodes"] += [second, {**save, "id": 8, "pos": [480, 480], "inputs": [{**save["inputs"][0], "link": 2}]}]
+    graph["links"].append([2, 7, 0, 8, 0, "IMAGE"])
+    opened_and_estimated(canvas, graph)
+    expect(total(canvas)).to_have_text("\u2248 $0.053")
+    for node_id in (GENERATE, 7):
+        # Nothing is in the store yet, and either may be run alone.
+        expect(canvas.price(node_id)).to_have_text("\u2248 $0.053")
+    # At once, and not when it has been asked for: who runs it now pays both.
+    canvas.set_widget(GENERATE, "prompt", "a blue fox")
+    expect(total(canvas)).to_have_text("\u2248 $0.106", timeout=300)

@@ -8,7 +8,8 @@ import { post } from "./server.js";
 import { Turns } from "./turns.js";
 
 /**
- * A line is one node: what it would bring, `replayed` of that from the store, and what that costs.
+ * A line is one node: what it would bring, `replayed` of that from the store, where another node of the graph puts `shared`
+ * of these, and what that costs.
  *
  * @typedef {object} Line
  * @property {string} node_id
@@ -16,6 +17,7 @@ import { Turns } from "./turns.js";
  * @property {string | null} model
  * @property {number} pictures
  * @property {number} replayed
+ * @property {number} [shared]
  * @property {number} price
  * @property {string | null} currency
  * @property {string} source

@@ -18,7 +18,9 @@ const RETRY = 5000;
 
 /** The list. `find(id)` gives a call that is in it. */
 export class History {
-  constructor() {
+  /** `onrelease` is called when a call was let go. @param {() => unknown} [onrelease] */
+  constructor(onrelease = () => {}) {
+    this.onrelease = onrelease;
     this.all = new Calls();
     /** What is searched for; null where nothing is. @type {Calls | null} */
     this.found = null;
@@ -172,7 +174,7 @@ export class History {
         draggable: true,
         title: t("sidebar.drag"),
         dataset: { call: call.id },
-        onclick: () => showCall(call),
+        onclick: () => showCall(call, this.onrelease),
         ondragstart: (event) => {
           event.dataTransfer.setData(DRAGGED, call.id);
           event.dataTransfer.effectAllowed = "copy";
@@ -213,7 +215,7 @@ function costOf(call) {
 }
 
 /** Everything that is known of one call. */
-function showCall(call) {
+function showCall(call, onrelease) {
   const urls = [];
   openDialog({
     title: call.node_title ?? call.model,
@@ -262,7 +264,7 @@ function showCall(call) {
                 class: "lumenfall-button",
                 type: "button",
                 text: t("errors.sendAgain"),
-                onclick: act(release),
+                onclick: act(async () => (await release(call)) && onrelease()),
               })
             : null,
           call.link
@@ -274,15 +276,17 @@ function showCall(call) {
   });
 }
 
-/** Let the next run send the call again. */
+/** Let the next run send the call again; whether it may. */
 async function release(call) {
   const card = { title: call.node_title ?? call.model, key: call.id };
   try {
     const { state, given_up: isGivenUp } = await giveUp(call.id);
     Object.assign(call, { state, given_up: isGivenUp, blocking: false, can_send_again: false });
     showToast({ ...card, text: t(isGivenUp ? "sidebar.released" : "sidebar.resolved") });
+    return true;
   } catch (error) {
     showToast({ ...card, kind: "error", text: told(error) });
+    return false;
   }
 }
 

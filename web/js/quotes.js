@@ -135,11 +135,13 @@ export function wouldRun({ id }) {
  * nothing, as it cannot run; `why` that is so, or its price is not known, or not yet exactly.
  *
  * @param {Place} place
+ * @param {boolean} isWhole whether all that it may share pictures with runs too
  */
-function quoteAt(place) {
+function quoteAt(place, isWhole) {
   const worth = { ...worthOf(place.node, place.path), replayed: 0, refused: false };
   const line = lineAt(place);
   if (!line) return worth;
+  if (line.shared && !isWhole) return worth;
   // What chance takes for the run may be right.
   if (line.refused && !hasChance()) return { ...worth, amount: 0, known: true, refused: true, why: reasonOf(line) };
   if (!isKnown(line)) return { ...worth, why: reasonOf(line) || worth.why };
@@ -161,9 +163,15 @@ function lineAt({ node, path, id }) {
   return rested.lines.get(id);
 }
 
+/** Whether these are all places of the last estimate, and say what they said then. @param {Place[]} places */
+function isAllEstimated(places) {
+  const now = new Set(places.filter(lineAt).map(({ id }) => id));
+  return Boolean(rested) && [.../** @type {NonNullable<typeof rested>} */ (rested).lines.keys()].every((id) => now.has(id));
+}
+
 /** The same for several runs: where the pictures are others each time, the later ones are paid too. */
-function quoteOfRuns(place, runs) {
-  const first = quoteAt(place);
+function quoteOfRuns(place, runs, isWhole) {
+  const first = quoteAt(place, isWhole);
   if (first.refused) return first;
   const next = first.replayed ? worthOf(place.node, place.path) : first;
   const sum = (name) => first[name] + (runs - 1) * next[name];
@@ -180,7 +188,8 @@ function quoteOfRuns(place, runs) {
 export function quoteOf(places, runs = 1) {
   if (!places.length) return null;
   const changing = runs > 1 ? changingSeeds() : new Set();
-  const quotes = places.map((place) => (changing.has(place.id) ? quoteOfRuns(place, runs) : quoteAt(place)));
+  const isWhole = places.length > 1 && isAllEstimated(places);
+  const quotes = places.map((place) => (changing.has(place.id) ? quoteOfRuns(place, runs, isWhole) : quoteAt(place, isWhole)));
   const { currency } = quotes.find(({ amount }) => amount > 0) ?? quotes[0];
   const summed = quotes.filter((quote) => quote.currency === currency || !quote.amount);
   const able = quotes.filter(({ refused }) => !refused);

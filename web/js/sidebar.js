@@ -62,7 +62,7 @@ class Panel {
     /** The calls that are shown as running. @type {Map<string, {entry: HTMLElement, stoppable: boolean}>} */
     this.entries = new Map();
     this.running.append(element("h3", { text: t("sidebar.running") }));
-    this.history = new History();
+    this.history = new History(() => void this.refresh());
     this.first = new FirstRun();
     this.trouble = element("p", { class: "lumenfall-error", role: "alert", hidden: true });
     this.balances = new Turns();
