@@ -36,8 +36,8 @@ STAND_IN_SIDE = 1024
 
 @dataclass(frozen=True)
 class PricedRequest:
-    """One request: ``pictures`` that it would bring and their price in ``currency``. ``is_shared``: it costs nothing as an
-    earlier node of the graph orders an equal one, and would where that does not run.
+    """One request: ``pictures`` that it would bring and their price in ``currency``. ``is_shared``: it costs nothing
+    as an earlier node of the graph orders an equal one, and would where that does not run.
     """
 
     model: str

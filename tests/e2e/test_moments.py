@@ -12,6 +12,7 @@ from tests.e2e.canvas import Canvas
 from tests.e2e.graphs import GENERATE, generate
 from tests.e2e.sites import until
 from tests.e2e.test_asking import ask_above, hear, press, question
+from tests.e2e.test_lifetimes import look
 from tests.e2e.test_prices import total
 
 seeds = itertools.count(110_000)
@@ -139,3 +140,64 @@ def test_of_two_equal_nodes_both_have_a_price_and_the_run_is_paid_once(canvas: C
     # At once, and not when it has been asked for: who runs it now pays both.
     canvas.set_widget(GENERATE, "prompt", "a blue fox")
     expect(total(canvas)).to_have_text("\u2248 $0.106", timeout=300)
+
+
+UNDO = "() => window.app.extensionManager.workflow.activeWorkflow.changeTracker.undo()"
+
+
+def test_what_is_picked_while_the_nodes_were_made_anew_is_that_of_the_new_ones(canvas: Canvas) -> None:
+    canvas.open(generate(seed=next(seeds)))
+    canvas.unzoom(80)
+    canvas.set_widget(GENERATE, "n", 4)
+    look(canvas)
+    canvas.bar(GENERATE).locator(".lumenfall-model").click()
+    picker = canvas.page.get_by_role("dialog", name="model")
+    # As Ctrl+Z does in the oldest frontend, whatever is open.
+    canvas.page.evaluate(UNDO)
+    canvas.settle()
+    picker.get_by_role("option").filter(has_text="klein 4B").first.click()
+    expect(canvas.price(GENERATE)).to_have_text("\u2248 $0.005")
+    assert (canvas.widget(GENERATE, "model"), canvas.widget(GENERATE, "n")) == ("flux.2-klein-4b", 1)
+
+
+def test_what_is_changed_behind_the_question_is_asked_about_again(canvas: Canvas) -> None:
+    ask_above(canvas, 0.01)
+    canvas.open(generate(seed=next(seeds), n=8))
+    canvas.set_widget(GENERATE, "n", 1)
+    look(canvas)
+    queued = hear(canvas)
+    canvas.run()
+    expect(question(canvas)).to_contain_text("$0.053")
+    canvas.page.evaluate(UNDO)
+    canvas.settle()
+    question(canvas).get_by_role("button", name="Run once", exact=True).click()
+    expect(question(canvas)).to_contain_text("$0.424")
+    press(canvas, "Cancel")
+    assert not queued
+
+
+def test_what_the_user_does_while_a_picture_comes_is_a_step_of_its_own(canvas: Canvas) -> None:
+    canvas.open(generate(seed=next(seeds)))
+    canvas.unzoom(80)
+    canvas.run()
+    canvas.finished(GENERATE)
+    held: list[Route] = []
+    canvas.page.route(re.compile(r"/view\?.*type=input"), lambda route: held.append(route))
+    canvas.page.locator(".lumenfall-result").get_by_role("button", name="Use as input").click()
+    nodes = "count => window.graph.nodes.length === count"
+    canvas.page.wait_for_function(nodes, arg=3)
+    canvas.page.mouse.click(1300, 500)
+    canvas.settle()
+    canvas.set_widget(GENERATE, "n", 4)
+    look(canvas)
+    canvas.page.keyboard.press("Control+z")
+    value = "id => window.graph.getNodeById(id)?.widgets.find(widget => widget.name === 'n').value === 1"
+    canvas.page.wait_for_function(value, arg=GENERATE)
+    canvas.settle()
+    assert len(canvas.saved()["nodes"]) == 3
+    canvas.page.keyboard.press("Control+z")
+    canvas.page.wait_for_function(nodes, arg=2)
+    canvas.page.unroute(re.compile(r"/view\?.*type=input"))
+    for route in held:
+        route.abort()
+    canvas.complaints.clear()  # of what was aborted

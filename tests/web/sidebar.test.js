@@ -188,6 +188,26 @@ test("an answer that was overtaken by a later one changes nothing, nor does it b
   assert.equal(root.querySelector(".lumenfall-history").hidden, false);
 });
 
+test("a page that is left open tells the age of what was made, and asks again on the next day and when it is come back to", async () => {
+  app.tab.destroy();
+  mock.timers.reset();
+  mock.timers.enable({ apis: ["setTimeout", "setInterval", "Date"], now: new Date(2026, 10, 27, 23, 50) });
+  app.tab.render(root);
+  await settled();
+  const age = () => root.querySelectorAll(".lumenfall-history .lumenfall-call .lumenfall-muted")[1].textContent;
+  assert.equal(age(), "now");
+  asked.length = 0;
+  await pass(4 * 60_000);
+  assert.equal(age(), "4 minutes ago");
+  assert.deepEqual(asked, []);
+  await pass(6 * 60_000 + 1000);
+  await pass(10);
+  assert.equal(polls(), 1);
+  window.dispatchEvent(new window.Event("focus"));
+  await pass(10);
+  assert.equal(polls(), 2);
+});
+
 test("a run that could not be cancelled does not look as if it was, and is cancelled by the next try", async () => {
   running = [call("a kite", { stoppable: true })];
   answers.set("/queue", Response.json({}, { status: 500 }));

@@ -21,10 +21,13 @@ export function showInApps() {
   placeInApps(panel.root, () => panel.refresh());
   onChange(() => panel.refresh());
   onLanguage(() => panel.forget());
-  settingsListeners.add(() => {
+  const renew = () => {
     panel.forget();
     panel.refresh();
-  });
+  };
+  settingsListeners.add(renew);
+  // Other pages and the command line spend, too.
+  window.addEventListener("focus", renew);
 }
 
 class Panel {

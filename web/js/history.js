@@ -14,7 +14,7 @@ const THUMBNAIL = 160;
 const TYPING = 250; // milliseconds until what was typed is searched for
 const RETRY = 5000;
 
-/** @typedef {{told: string, when: HTMLElement, entry: HTMLElement}} Row */
+/** @typedef {{told: string, when: HTMLElement, sentAt: number, entry: HTMLElement}} Row */
 
 /** The list. `find(id)` gives a call that is in it. */
 export class History {
@@ -152,15 +152,19 @@ export class History {
     if (again !== document.activeElement) again?.focus();
   }
 
+  /** Time passes; nothing else need have changed. */
+  tick() {
+    for (const { when, sentAt } of this.rows.values()) tellAge(when, sentAt);
+  }
+
   row(call) {
     const told = JSON.stringify(call);
     let row = this.rows.get(call.id);
     if (row?.told !== told) {
       const when = element("span");
-      row = { told, when, entry: this.entry(call, when) };
+      row = { told, when, sentAt: call.sent_at, entry: this.entry(call, when) };
     }
-    const when = ago(call.sent_at);
-    if (row.when.textContent !== when) row.when.textContent = when;
+    tellAge(row.when, row.sentAt);
     return row;
   }
 
@@ -205,6 +209,11 @@ export class History {
     else this.seen.observe(image);
     return image;
   }
+}
+
+function tellAge(when, sentAt) {
+  const told = ago(sentAt);
+  if (when.textContent !== told) when.textContent = told;
 }
 
 function costOf(call) {

@@ -95,6 +95,10 @@ class Panel {
     this.deaf = NEWS.map((event) => listen(event, () => this.hear(event)));
     this.deaf.push(listen("executed", ({ output }) => output?.lumenfall && this.hear("executed")));
     this.deaf.push(listen("reconnected", () => this.refreshIn(SOON)));
+    // Other pages and the command line spend, too.
+    const look = () => this.refreshIn(0);
+    window.addEventListener("focus", look);
+    this.deaf.push(() => window.removeEventListener("focus", look));
     // Limits are among them, and whose balance it is.
     const renew = () => void this.refresh(true);
     settingsListeners.add(renew);
@@ -262,6 +266,11 @@ class Panel {
   }
 
   tick() {
+    this.history.tick();
+    // What was spent today is not what was spent yesterday.
+    const day = new Date().toDateString();
+    if (this.day && this.day !== day) this.refreshIn(0);
+    this.day = day;
     for (const time of this.running.querySelectorAll("time")) {
       const seconds = Math.round(Date.now() / 1000 - Number(time.dataset.since));
       time.textContent = t("node.seconds", { count: Math.max(0, seconds) });
