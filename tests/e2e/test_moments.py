@@ -14,6 +14,7 @@ from tests.e2e.sites import until
 from tests.e2e.test_asking import ask_above, hear, press, question
 from tests.e2e.test_lifetimes import look
 from tests.e2e.test_prices import total
+from tests.faults.world import Gate
 
 seeds = itertools.count(110_000)
 
@@ -201,3 +202,17 @@ def test_what_the_user_does_while_a_picture_comes_is_a_step_of_its_own(canvas: C
     for route in held:
         route.abort()
     canvas.complaints.clear()  # of what was aborted
+
+
+def test_what_comes_after_it_was_cancelled_is_free_as_soon_as_it_is_there(canvas: Canvas) -> None:
+    canvas.open(generate(seed=next(seeds)))
+    gate = Gate()
+    canvas.site.sandbox.fail_next(gate.fault)
+    canvas.run()
+    expect(canvas.status(GENERATE)).to_contain_text("waiting for")
+    canvas.page.evaluate("() => window.comfyAPI.api.api.interrupt()")
+    canvas.finished(GENERATE, "stopped")
+    told = re.compile("what became of it is not known")
+    expect(canvas.price(GENERATE)).to_have_attribute("title", told, timeout=15_000)
+    gate.open()
+    expect(canvas.price(GENERATE)).to_have_text("free, in the store", timeout=30_000)

@@ -15,6 +15,8 @@ const HIDDEN = 3000; // between two looks at whether the page is seen
 const LONGER = 1200; // after which the server is asked
 const GAP = 4000; // between two questions to the server
 const SULK = 60_000; // after one that failed
+const SOON = 5000; // after one that met a call of which nobody knows yet what became of it
+const LATE = 300_000; // the most of that, which doubles each time
 const MOST = 40; // paid nodes; a larger graph is estimated when the user asks
 
 /** @typedef {{node: import("./host/graph.js").Node, path: import("./host/graph.js").Node[], id: string}} Place */
@@ -23,7 +25,7 @@ const MOST = 40; // paid nodes; a larger graph is estimated when the user asks
  * The graph when it last rested: which nodes would run, what they said, and the lines of its estimate.
  *
  * @type {{workflow: string, key: string, ids: Set<string>, states: Map<string, string>,
- *   lines: Map<string, import("./estimate.js").Line>, isAsked: boolean} | null}
+ *   lines: Map<string, import("./estimate.js").Line>, isAsked: boolean, patience?: number} | null}
  */
 let rested = null;
 let timer = 0;
@@ -116,6 +118,10 @@ async function ask(graph, part) {
   try {
     const { lines } = await estimateOf(part);
     graph.lines = new Map(lines.map((line) => [line.node_id, line]));
+    if (lines.some(isOnItsWay)) {
+      graph.patience = Math.min(LATE, 2 * (graph.patience ?? SOON / 2));
+      setTimeout(() => graph === rested && askAnew(), graph.patience);
+    }
   } catch {
     graph.isAsked = false;
     soonest = Date.now() + SULK;
@@ -147,10 +153,14 @@ function quoteAt(place, isWhole) {
   if (!isKnown(line)) return { ...worth, why: reasonOf(line) || worth.why };
   // What is in the store need not be what chance takes for the run.
   if (line.replayed && hasChance()) return worth;
-  // An equal one is on its way, or nobody knows what became of it.
-  if (!line.price && !line.replayed) return { ...worth, why: line.notes.join(" ") };
+  if (isOnItsWay(line)) return { ...worth, why: line.notes.join(" ") };
   const { price: amount, replayed, pictures: count } = line;
   return { ...worth, amount, replayed, count, currency: line.currency ?? worth.currency, known: true, why: null };
+}
+
+/** Whether an equal one is on its way, or nobody knows what became of it. @param {import("./estimate.js").Line} line */
+function isOnItsWay(line) {
+  return isKnown(line) && !line.price && !line.replayed;
 }
 
 function reasonOf({ error }) {
