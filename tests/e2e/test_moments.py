@@ -209,7 +209,7 @@ def test_what_comes_after_it_was_cancelled_is_free_as_soon_as_it_is_there(canvas
     gate = Gate()
     canvas.site.sandbox.fail_next(gate.fault)
     canvas.run()
-    expect(canvas.status(GENERATE)).to_contain_text("waiting for")
+    gate.wait()
     canvas.page.evaluate("() => window.comfyAPI.api.api.interrupt()")
     canvas.finished(GENERATE, "stopped")
     told = re.compile("what became of it is not known")
