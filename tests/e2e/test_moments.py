@@ -216,3 +216,26 @@ def test_what_comes_after_it_was_cancelled_is_free_as_soon_as_it_is_there(canvas
     expect(canvas.price(GENERATE)).to_have_attribute("title", told, timeout=15_000)
     gate.open()
     expect(canvas.price(GENERATE)).to_have_text("free, in the store", timeout=30_000)
+
+
+def test_what_is_wired_anew_and_says_the_same_is_as_free_as_before(canvas: Canvas) -> None:
+    canvas.open(generate(seed=next(seeds)))
+    canvas.run()
+    canvas.finished(GENERATE)
+    expect(canvas.price(GENERATE)).to_have_text("free, in the store")
+    canvas.page.evaluate(
+        """id => {
+            const node = window.graph.getNodeById(id);
+            const primitive = window.LiteGraph.createNode("PrimitiveNode");
+            window.graph.add(primitive);
+            primitive.connect(0, node, node.inputs.findIndex(({ name }) => name === "n"));
+        }""",
+        GENERATE,
+    )
+    look(canvas)
+    canvas.settle()
+    expect(canvas.price(GENERATE)).to_have_text("free, in the store")
+    canvas.page.evaluate(UNDO)
+    canvas.settle()
+    assert len(canvas.saved()["nodes"]) == 2
+    expect(canvas.price(GENERATE)).to_have_text("free, in the store")

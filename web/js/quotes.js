@@ -86,8 +86,8 @@ async function rest() {
     wait(LONGER);
     return;
   }
-  // What leads to no output comes and goes without changing what would run.
-  const isNews = now.states.size !== rested.states.size || [...now.states.keys()].some((id) => !rested?.states.has(id));
+  // What leads to no output comes and goes without changing what would run, and what is wired anew may say the same.
+  const isNews = now.states.size !== rested.states.size || [...now.states].some(([id, state]) => rested?.states.get(id) !== state);
   rested.states = now.states;
   if (isNews) changed();
   if (!rested.isAsked && !isAsking && paid.length <= MOST) {
