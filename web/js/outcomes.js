@@ -153,7 +153,8 @@ function wordsOf(report) {
 export function together(tolds) {
   const [last] = tolds.filter(Boolean).sort((one, other) => other.at - one.at);
   if (!last) return IDLE;
-  const same = tolds.filter((told) => told?.promptId === last.promptId);
+  // What was refused before it ran has no prompt.
+  const same = tolds.flatMap((told) => (told?.promptId === last.promptId ? (told ?? []) : []));
   const telling = ["running", "error", "stopped"].flatMap((kind) => same.filter((told) => told.kind === kind))[0];
   if (telling || same.length === 1) return telling ?? last;
   if (same.every(({ kind }) => kind === "replayed")) return last;
