@@ -37,6 +37,8 @@ export function mount(node, name, element, height, label) {
   });
   widget.serialize = false;
   widget.label = label;
+  // The classic canvas places it when it draws next, which for a node that stands there already may be never.
+  node.graph?.setDirtyCanvas?.(true, true);
 }
 
 /**
