@@ -125,3 +125,10 @@ test("a mask that comes late is never laid over another picture", async () => {
   view.turnTo(0);
   assert.equal(seen(), "");
 });
+
+test("a page in place of JSON is told as what it is, wherever it comes", async () => {
+  answers.set("/lumenfall/models", new Response("<html>log in</html>", { headers: { "Content-Type": "text/html" } }));
+  assert.equal((await loadModels()).failure, "errors.notJson");
+  answers.set("/lumenfall/models", { status: "log in" });
+  assert.equal((await loadModels()).failure, "errors.notJson");
+});

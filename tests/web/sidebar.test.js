@@ -156,6 +156,24 @@ async function renewed() {
   await pass(60_000);
 }
 
+test("what could not be asked is not told as nothing", async () => {
+  app.tab.destroy();
+  const calls = answers.get("/lumenfall/calls");
+  answers.set("/lumenfall/calls", Response.json({}, { status: 500 }));
+  app.tab.render(root);
+  await settled();
+  const type = root.querySelector(".lumenfall-history input");
+  type.value = " ";
+  type.dispatchEvent(new window.Event("input"));
+  await pass(300);
+  assert.doesNotMatch(root.textContent, /sidebar.noCalls/);
+  answers.set("/lumenfall/calls", { running: [], calls: [], more: false });
+  answers.set("/lumenfall/settings", { key: { set: true } });
+  await pass(5000);
+  assert.match(root.textContent, /sidebar.noCalls/);
+  answers.set("/lumenfall/calls", calls);
+});
+
 test("an answer that was overtaken by a later one changes nothing, nor does it bring back what to do at first", async () => {
   /** @type {(value: any) => void} */
   let late = () => {};

@@ -70,6 +70,7 @@ export class History {
   /** Take the newest page, as /calls gives it; what is older stays. Throws ServerError. */
   async take(page) {
     const isNews = await this.all.take(page);
+    this.isKnown = true;
     if (isNews && this.found) await this.found.take(await this.found.page());
     this.show();
   }
@@ -140,7 +141,7 @@ export class History {
     const focused = this.list.contains(activeElement) ? activeElement?.getAttribute("data-call") : null;
     this.rows = new Map(matching.map((call) => [call.id, this.row(call)]));
     const shown = [...this.rows.values()].map(({ entry }) => entry);
-    if (!matching.length)
+    if (!matching.length && (this.found || this.isKnown))
       shown.push(element("p", { class: "lumenfall-muted", text: t(this.found ? "sidebar.noMatch" : "sidebar.noCalls") }));
     const kept = new Set(shown);
     for (const child of [...this.list.children]) if (!kept.has(/** @type {HTMLElement} */ (child))) child.remove();

@@ -1,6 +1,7 @@
 // The models that the server offers, as the pack's route gives them.
 
 import { ServerError, get, told } from "./server.js";
+import { t } from "./text.js";
 import { Turns } from "./turns.js";
 
 /**
@@ -49,7 +50,7 @@ export function loadModels(refresh = false) {
   return get(refresh ? "/models?refresh=true" : "/models")
     .then((answer) => {
       if (Array.isArray(answer?.models) && Array.isArray(answer.ended)) return answer;
-      throw new ServerError({ message: "What came in place of the list of models is none." });
+      throw new ServerError({ code: "NOT_JSON", message: t("errors.notJson") });
     })
     .catch((error) => ({ ...known, failure: told(error) }))
     .then((answer) => {
