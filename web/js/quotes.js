@@ -14,6 +14,7 @@ const REST = 400; // milliseconds without a change, after which it is read which
 const HIDDEN = 3000; // between two looks at whether the page is seen
 const LONGER = 1200; // after which the server is asked
 const GAP = 4000; // between two questions to the server
+const PATIENCE = 30_000; // for the server to answer
 const SULK = 60_000; // after one that failed
 const SOON = 5000; // after one that met a call of which nobody knows yet what became of it
 const LATE = 300_000; // the most of that, which doubles each time
@@ -116,7 +117,9 @@ async function ask(graph, part) {
   isAsking = true;
   soonest = Date.now() + GAP;
   try {
-    const { lines } = await estimateOf(part);
+    // One that is never answered, as over a connection that died, must not be the last.
+    const late = new Promise((_, fail) => setTimeout(fail, PATIENCE, new Error("late")));
+    const { lines } = await Promise.race([estimateOf(part), late]);
     graph.lines = new Map(lines.map((line) => [line.node_id, line]));
     if (lines.some(isOnItsWay)) {
       graph.patience = Math.min(LATE, 2 * (graph.patience ?? SOON / 2));
