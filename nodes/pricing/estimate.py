@@ -237,6 +237,7 @@ def _line(
         requests=len(requests),
         pictures=sum(request.pictures for request in requests),
         replayed=sum(request.pictures for request in requests if request.source == "store"),
+        shared=sum(request.pictures for request in requests if request.is_shared),
         price=round(math.fsum(request.price for request in comparable), 9),
         currency=currency,
         source=max(sources, key=_DOUBT.index, default="unknown"),

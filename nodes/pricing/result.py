@@ -16,7 +16,8 @@ class Line:
     """One paid node, with all its models. ``price`` is the sum of its known prices, in ``currency``; ``source`` that of
     the least certain.
 
-    ``pictures`` counts those that would come, ``replayed`` those of them that the store has. ``approximate``: its
+    ``pictures`` counts those that would come, ``replayed`` those of them that the store has by then, and ``shared``
+    those of these that an earlier node of the graph puts there. ``approximate``: its
     inputs are not known yet. ``error``, in the shape of LumenfallError.as_dict(), says why it cannot be estimated;
     ``refused``: for the same reason a run would send nothing.
     """
@@ -27,6 +28,7 @@ class Line:
     requests: int = 0
     pictures: int = 0
     replayed: int = 0
+    shared: int = 0
     price: float = 0.0
     currency: str | None = None
     source: Source = "unknown"

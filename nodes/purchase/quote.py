@@ -36,7 +36,9 @@ STAND_IN_SIDE = 1024
 
 @dataclass(frozen=True)
 class PricedRequest:
-    """One request: ``pictures`` that it would bring and their price in ``currency``."""
+    """One request: ``pictures`` that it would bring and their price in ``currency``. ``is_shared``: it costs nothing
+    as an earlier node of the graph orders an equal one, and would where that does not run.
+    """
 
     model: str
     pictures: int
@@ -44,6 +46,7 @@ class PricedRequest:
     currency: str | None = None
     source: Source = "unknown"
     note: str | None = None
+    is_shared: bool = False
     error: LumenfallError | None = None
 
 
@@ -61,6 +64,7 @@ class Quote:
         self.outputs_known = inputs_known
         self.inputs_known = inputs_known
         self._ordered = ordered
+        self._own: set[str] = set()
 
     async def answer(self, plan: Plan) -> Results:
         """Price the requests of ``plan``, one after the other, and give for each what the store has of it, else
@@ -108,11 +112,13 @@ class Quote:
             self.requests.append(PricedRequest(name, 0, source="store", note=note))
         elif call is not None or not self._ordered.isdisjoint(order.keys):
             # An answer of which pictures are still to be fetched, or an equal request that comes before this one.
-            self.requests.append(PricedRequest(name, count, source="store"))
+            is_shared = call is None and self._own.isdisjoint(order.keys)
+            self.requests.append(PricedRequest(name, count, source="store", is_shared=is_shared))
         else:
             request = await self._priced(checkout, order, count)
             if request.error is None and self.inputs_known and replay:
                 self._ordered.add(order.key)
+                self._own.add(order.key)
             self.requests.append(request)
         return _stand_in(order, count, checkout.client.server)
 

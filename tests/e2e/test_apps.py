@@ -51,6 +51,21 @@ def test_an_app_tells_its_price_then_its_cost_and_what_is_left(page: Canvas) -> 
     assert float(left.findall(ours.inner_text())[0]) < float(left.findall(before)[0])
 
 
+def test_what_is_left_is_asked_for_again_after_a_run_that_cost_the_same(page: Canvas) -> None:
+    page.site.configure(limits={"day": 50})
+    ours = open_app(page, an_app()).locator(".lumenfall-app")
+    expect(ours).to_contain_text("of $50.00")
+    tell = """([id, run]) => {
+        const report = { cost: 0.053, currency: "USD", model: "gpt-image-2" };
+        const detail = { node: `${id}`, prompt_id: run, output: { lumenfall: [report] } };
+        window.comfyAPI.api.api.dispatchEvent(new CustomEvent("executed", { detail }));
+    }"""
+    for run in ("first", "second"):
+        with page.page.expect_response("**/lumenfall/spend"):
+            page.page.evaluate(tell, [GENERATE, run])
+        expect(ours).to_contain_text(re.compile(r"Last run\s*\$0\.053"))
+
+
 def test_the_picker_is_reached_from_an_app(page: Canvas) -> None:
     ours = open_app(page, an_app()).locator(".lumenfall-app")
     ours.get_by_role("button", name="Model: GPT Image 2").click()

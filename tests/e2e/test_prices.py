@@ -120,6 +120,9 @@ def test_a_subgraph_tells_what_it_holds_would_cost_and_what_it_cost(canvas: Canv
     canvas.settle()
     holder = canvas.page.evaluate(HOLDER)
     expect(canvas.price(holder)).to_have_text("\u2248 $0.106")
+    # Nobody has moved the mouse yet.
+    canvas.settle()
+    assert canvas.bar(holder).evaluate("it => it.offsetHeight && it.offsetWidth") > 100
     canvas.site.sandbox.latency = 2.0
     canvas.run()
     expect(canvas.status(holder)).to_contain_text("waiting for gpt-image-2")

@@ -150,6 +150,7 @@ def test_a_lost_call_is_let_go_from_its_page(canvas: Canvas, sidebar: Locator) -
     canvas.shoot("lost-call")
     dialog.get_by_role("button", name="Send it again all the same").click()
     expect(canvas.page.locator(".lumenfall-toast.info")).to_contain_text("Run its workflow now")
+    expect(sidebar.get_by_role("button", name="a lost kite").first).to_contain_text("given up")
     canvas.run()
     canvas.finished(GENERATE)
     expect(sidebar).to_contain_text("given up")

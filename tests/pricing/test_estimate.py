@@ -140,6 +140,12 @@ def test_of_a_batch_only_the_pictures_that_are_new_cost(bench: Bench, sandbox: S
     prompt = saved({**colours, **batches, "paid": vary("three")})
     line = bench.line(prompt)
     assert (line.requests, line.pictures, line.replayed, line.source) == (3, 3, 1, "dry run")
+    assert (
+        not line.shared
+        and not bench.line(
+            saved({**colours, "twice": node("ImageBatch", image1=["red", 0], image2=["red", 0]), "paid": vary("twice")})
+        ).shared
+    )
     assert line.price == pytest.approx(2 * PRICE)
     bench.run(prompt)
     assert float(sandbox.billed) == pytest.approx(3 * PRICE)
@@ -151,7 +157,10 @@ def test_two_equal_nodes_are_paid_for_once(bench: Bench, sandbox: Sandbox) -> No
     estimate = bench.estimate(prompt)
     assert [line.price for line in estimate.lines] == pytest.approx([2 * PRICE, 0.0, PRICE])
     assert [line.replayed for line in estimate.lines] == [0, 2, 0]
+    # The store has none of it yet: run alone, the second is paid.
+    assert [line.shared for line in estimate.lines] == [0, 2, 0]
     bench.run(prompt)
+    assert [line.shared for line in bench.estimate(prompt).lines] == [0, 0, 0]
     assert estimate.total == pytest.approx(float(sandbox.billed))
 
 

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 import { refusal } from "../../web/js/ask.js";
-import { estimateRuns, readThreshold } from "../../web/js/estimate.js";
+import { estimateOf, estimateRuns, readThreshold, threshold } from "../../web/js/estimate.js";
 import { guardQueue, runsAtOnce } from "../../web/js/host/frontend.js";
 import { activeNodes } from "../../web/js/host/graph.js";
 import { runningPart } from "../../web/js/host/prompt.js";
@@ -44,6 +44,8 @@ beforeEach(async () => {
   answers.set("threshold", 0.04);
   await readThreshold();
 });
+
+const said = () => "";
 
 test("only what leads to an output counts, or to those that are wanted", () => {
   const prompt = { 1: generate(1), 2: save("1"), 3: generate(2), 4: generate(3), 5: save("4") };
@@ -90,7 +92,7 @@ test("what is held never reaches the queue; what is let through is asked about o
   guardQueue(async (run) => {
     asked.push([run.count, Object.keys(await run.prompt())]);
     return answers.get("why") ?? null;
-  });
+  }, said);
   const ours = app.queuePrompt;
   app.queuePrompt = (...args) => (heard.push("after"), ours.apply(app, args));
   app.prompt = { 1: generate(1), 2: save("1") };
@@ -104,6 +106,36 @@ test("what is held never reaches the queue; what is let through is asked about o
     [1, ["9"]],
   ]);
   assert.equal(api.sent.length, 3);
+});
+
+test("what is sent later than it was let through is asked about anew where it has become something else", async () => {
+  let before = api.sent.length;
+  const said = () => (api.sent.length === before ? "a fox" : "eight foxes");
+  const asked = [];
+  guardQueue(async () => (asked.push(said()), said() === "eight foxes" ? "no" : null), said);
+  app.prompt = { 1: generate(1), 2: save("1") };
+  // Behind another batch.
+  const first = app.queuePrompt(0, 1);
+  assert.equal(await app.queuePrompt(0, 1), false);
+  assert.equal(await first, false);
+  assert.deepEqual([asked, api.sent.length - before], [["a fox", "eight foxes"], 1]);
+  // Behind the first of its own batch.
+  before = api.sent.length;
+  await assert.rejects(() => app.queuePrompt(0, 3), /no/);
+  assert.equal(api.sent.length - before, 1);
+});
+
+test("a threshold that was asked for earlier and is answered later does not count", async () => {
+  /** @type {(value: any) => void} */
+  let late = () => {};
+  answers.set("/lumenfall/estimate", () => new Promise((done) => (late = done)));
+  const earlier = estimateOf({});
+  answers.set("/lumenfall/estimate", priced);
+  answers.set("threshold", 0.01);
+  await readThreshold();
+  late({ lines: [], ask_above: null });
+  await earlier;
+  assert.equal(threshold(), 0.01);
 });
 
 test("the question names the sum, and what waits behind a no is not queued either", async () => {

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 import { loadModels } from "../../web/js/models.js";
-import { slugsOf, worthOf } from "../../web/js/nodes.js";
+import { chooseContenders, slugsOf, worthOf } from "../../web/js/nodes.js";
 import { keepOneFree } from "../../web/js/sockets.js";
 import { answers } from "./frontend/api.js";
 import { node, open, wire } from "./frontend/graph.js";
@@ -34,6 +34,20 @@ test("the model of Request Options wins, unless it is empty", () => {
       why: null,
     },
   );
+});
+
+test("the model of Request Options before others counts, where those leave it empty, in a comparison too", () => {
+  const paid = node("LumenfallGenerate", { model: "cheap", n: 3 }, ["options"]);
+  const compare = node("LumenfallCompare", { model: "cheap", more_models: "unpriced, cheap" }, ["options"]);
+  const [near, far] = ["", "dear"].map((model) => node("LumenfallOptions", { model }, ["options"]));
+  open({ 1: paid, 2: near, 3: far, 4: compare });
+  wire(paid, "options", 2);
+  wire(compare, "options", 2);
+  wire(near, "options", 3);
+  assert.deepEqual([slugsOf(paid), slugsOf(compare)], [["dear"], ["dear", "unpriced", "cheap"]]);
+  chooseContenders(compare, ["cheap", "unpriced"]);
+  assert.deepEqual(slugsOf(compare), ["cheap", "unpriced"]);
+  assert.equal(far.widgets[0].value, "cheap");
 });
 
 test("a comparison is worth the sum of its models, of which each counts once", () => {

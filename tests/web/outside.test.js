@@ -3,9 +3,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { openDialog } from "../../web/js/dialog.js";
-import { loadModels } from "../../web/js/models.js";
+import { changed, onChange } from "../../web/js/host/changes.js";
+import { findModel, loadModels } from "../../web/js/models.js";
 import { openPicker } from "../../web/js/picker.js";
 import { ago, date, day, money, onLanguage, readTexts, t } from "../../web/js/text.js";
+import { View } from "../../web/js/view.js";
 import { answers } from "./frontend/api.js";
 import { app } from "./frontend/app.js";
 
@@ -65,4 +67,68 @@ test("the row that is told as active is the one that Enter picks", async () => {
   assert.equal(document.querySelectorAll(`#${told.id}`).length, 1);
   key("Enter");
   assert.equal(picked, told.dataset.slug);
+});
+
+test("what is no list of models leaves the list as it was, and says so; an older list does not come back", async () => {
+  const list = (id) => ({ models: [{ id, aliases: [], modes: [] }], ended: [], nodes: {} });
+  answers.set("/lumenfall/models", list("a"));
+  await loadModels();
+  answers.set("/lumenfall/models", { status: "log in first" });
+  assert.ok((await loadModels()).failure);
+  assert.ok(findModel("a"));
+  /** @type {(value: any) => void} */
+  let late = () => {};
+  answers.set("/lumenfall/models", () => new Promise((done) => (late = done)));
+  const earlier = loadModels();
+  answers.set("/lumenfall/models", list("b"));
+  await loadModels();
+  late(list("a"));
+  await earlier;
+  assert.ok(findModel("b") && !findModel("a"));
+});
+
+test("what one part of the page cannot show takes no other along", async (context) => {
+  const told = context.mock.method(console, "error", () => {});
+  const shown = new Promise((done) => {
+    onChange(() => {
+      throw new Error("a widget of others");
+    });
+    onChange(() => done("the price"));
+  });
+  changed();
+  assert.equal(await shown, "the price");
+  assert.equal(told.mock.callCount(), 1);
+});
+
+test("a mask that comes late is never laid over another picture", async () => {
+  /** @type {(value: any) => void} */
+  let late = () => {};
+  const slow = new Promise((done) => (late = done));
+  answers.set("/view", (query) => (query.get("filename") === "first-mask" ? slow : {}));
+  const view = new View();
+  view.isSeen = true;
+  view.isMasked = true;
+  view.show([
+    { file: "first", mask: "first-mask", share: 0.1 },
+    { file: "second", mask: "second-mask", share: 0.9 },
+  ]);
+  const seen = () => view.mask.style.getPropertyValue("--mask");
+  const settled = () => new Promise((done) => setTimeout(done, 20));
+  await settled();
+  view.turnTo(1);
+  await settled();
+  const second = seen();
+  assert.match(second, /blob:/);
+  late({});
+  await settled();
+  assert.equal(seen(), second);
+  view.turnTo(0);
+  assert.equal(seen(), "");
+});
+
+test("a page in place of JSON is told as what it is, wherever it comes", async () => {
+  answers.set("/lumenfall/models", new Response("<html>log in</html>", { headers: { "Content-Type": "text/html" } }));
+  assert.equal((await loadModels()).failure, "errors.notJson");
+  answers.set("/lumenfall/models", { status: "log in" });
+  assert.equal((await loadModels()).failure, "errors.notJson");
 });

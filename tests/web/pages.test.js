@@ -53,4 +53,5 @@ test("a node that holds others says what all of them cost in its last run", () =
   assert.equal(together([told("error", "a", 1), first, second, undefined]).text, "$0.05");
   assert.equal(together([first, told("running", "b", 5)]).kind, "running");
   assert.equal(together([first, told("done", "b", 5)]).text, "node.unknownCost");
+  assert.equal(together([undefined, told("error", undefined, 6), first]).kind, "error");
 });

@@ -75,6 +75,17 @@ test("what is told of a prompt before its id is known is said in the workflow th
   assert.equal(recall("1").text, "$0.25");
 });
 
+test("the models that were used last are those that a run asked, whatever its node says by now", async () => {
+  localStorage.removeItem("Lumenfall.recent");
+  const sent = api.queuePrompt(0, { workflow: { id: "test" } });
+  await turn();
+  answer({ prompt_id: id });
+  await sent;
+  setWidget(nodeAt(1), "model", "another");
+  tell("executed", { node: "1", prompt_id: id, ...report(0.5) });
+  assert.deepEqual(JSON.parse(localStorage.getItem("Lumenfall.recent")), ["plain"]);
+});
+
 test("what a node's own check refuses is told on it and on a card, until the node says something else", async () => {
   const cards = () => [...document.querySelectorAll(".lumenfall-toast")].map((card) => card.textContent);
   const against = (details, extra) => [{ type: "custom_validation_failed", details, extra_info: extra }];

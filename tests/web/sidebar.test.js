@@ -155,3 +155,86 @@ async function renewed() {
   tell("executed", { output: { lumenfall: [{}] } });
   await pass(60_000);
 }
+
+test("what could not be asked is not told as nothing", async () => {
+  app.tab.destroy();
+  const calls = answers.get("/lumenfall/calls");
+  answers.set("/lumenfall/calls", Response.json({}, { status: 500 }));
+  app.tab.render(root);
+  await settled();
+  const type = root.querySelector(".lumenfall-history input");
+  type.value = " ";
+  type.dispatchEvent(new window.Event("input"));
+  await pass(300);
+  assert.doesNotMatch(root.textContent, /sidebar.noCalls/);
+  answers.set("/lumenfall/calls", { running: [], calls: [], more: false });
+  answers.set("/lumenfall/settings", { key: { set: true } });
+  await pass(5000);
+  assert.match(root.textContent, /sidebar.noCalls/);
+  answers.set("/lumenfall/calls", calls);
+});
+
+test("an answer that was overtaken by a later one changes nothing, nor does it bring back what to do at first", async () => {
+  /** @type {(value: any) => void} */
+  let late = () => {};
+  answers.set("/lumenfall/spend", () => new Promise((done) => (late = done)));
+  answers.set("/lumenfall/calls", { running: [call("a kite")], calls: [], more: false });
+  const refresh = root.querySelector(".lumenfall-sidebar > header button");
+  refresh.click();
+  await settled();
+  answers.set("/lumenfall/spend", { ...spend, today: 7 });
+  answers.set("/lumenfall/calls", { running: [], calls: [call("a kite", { pictures: [], cost: 6.9 })], more: false });
+  refresh.click();
+  await settled();
+  late(spend);
+  await settled();
+  assert.deepEqual(shown(), []);
+  assert.match(root.querySelector(".lumenfall-money").textContent, /\$7\.00/);
+
+  app.tab.destroy();
+  const settings = new Promise((done) => (late = done));
+  answers.set("/lumenfall/settings", () => settings);
+  answers.set("/lumenfall/calls", { running: [], calls: [], more: false });
+  app.tab.render(root);
+  await settled();
+  answers.set("/lumenfall/calls", { running: [], calls: [call("a kite", { pictures: [], cost: 6.9 })], more: false });
+  tell("lumenfall.progress");
+  await pass(200);
+  late({ key: { set: true } });
+  await settled();
+  assert.equal(root.querySelector(".lumenfall-first").hidden, true);
+  assert.equal(root.querySelector(".lumenfall-history").hidden, false);
+});
+
+test("a page that is left open tells the age of what was made, and asks again on the next day and when it is come back to", async () => {
+  app.tab.destroy();
+  mock.timers.reset();
+  mock.timers.enable({ apis: ["setTimeout", "setInterval", "Date"], now: new Date(2026, 10, 27, 23, 50) });
+  app.tab.render(root);
+  await settled();
+  const age = () => root.querySelectorAll(".lumenfall-history .lumenfall-call .lumenfall-muted")[1].textContent;
+  assert.equal(age(), "now");
+  asked.length = 0;
+  await pass(4 * 60_000);
+  assert.equal(age(), "4 minutes ago");
+  assert.deepEqual(asked, []);
+  await pass(6 * 60_000 + 1000);
+  await pass(10);
+  assert.equal(polls(), 1);
+  window.dispatchEvent(new window.Event("focus"));
+  await pass(10);
+  assert.equal(polls(), 2);
+});
+
+test("a run that could not be cancelled does not look as if it was, and is cancelled by the next try", async () => {
+  running = [call("a kite", { stoppable: true })];
+  answers.set("/queue", Response.json({}, { status: 500 }));
+  tell("lumenfall.progress");
+  await pass(200);
+  const cancel = root.querySelector(".lumenfall-running button");
+  cancel.click();
+  assert.deepEqual([cancel.disabled, cancel.textContent], [true, "sidebar.cominghome"]);
+  await settled();
+  assert.match(root.querySelector("[role=alert]").textContent, /500/);
+  assert.deepEqual([cancel.disabled, cancel.textContent], [false, "sidebar.cancel"]);
+});

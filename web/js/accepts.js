@@ -1,8 +1,8 @@
 // What a model does with the options that are set: which of them it would ignore.
 
-import { classOf, inputsOf, isLinked, nodeBefore, nodesBehind, valueOf } from "./host/graph.js";
+import { classOf, inputsOf, isLinked, nodesBehind, valueOf } from "./host/graph.js";
 import { findModel, hasEnded, isEnding } from "./models.js";
-import { OPTIONS, slugsOf } from "./nodes.js";
+import { OPTIONS, optionsOf, slugsOf } from "./nodes.js";
 import { date, t } from "./text.js";
 
 // Every model takes the others (docs.lumenfall.ai/unified-model-behavior); these it has to list.
@@ -19,10 +19,10 @@ function ignoredBy(model, options) {
 /** What is to be said about a paid node before it runs, in short sentences. */
 export function remarksOn(node) {
   const models = modelsOf(node);
-  const options = nodeBefore(node, "options");
+  const options = [...optionsOf(node).known];
   const remarks = [];
   for (const model of models) {
-    const ignored = classOf(options) === OPTIONS ? ignoredBy(model, options) : [];
+    const ignored = [...new Set(options.flatMap((each) => ignoredBy(model, each)))];
     if (ignored.length) remarks.push(t("node.ignores", { model: nameOf(model), options: ignored.join(", ") }));
     const pictures = inputsOf(node, "IMAGE").filter((name) => isLinked(node, name)).length;
     if (model.max_images && pictures > model.max_images) {
@@ -44,13 +44,20 @@ export function successorsOf(model) {
 /** For a Request Options node: what each model behind it would ignore. */
 export function remarksOnOptions(options) {
   const remarks = [];
-  for (const node of nodesBehind(options)) {
+  for (const node of takersOf(options)) {
     for (const model of modelsOf(node)) {
       const ignored = ignoredBy(model, options);
       if (ignored.length) remarks.push(t("node.ignores", { model: nameOf(model), options: ignored.join(", ") }));
     }
   }
   return [...new Set(remarks)];
+}
+
+/** The nodes that options reach, over others that they are chained to. */
+function takersOf(options) {
+  const reached = new Set(nodesBehind(options));
+  for (const node of reached) if (classOf(node) === OPTIONS) for (const next of nodesBehind(node)) reached.add(next);
+  return [...reached].filter((node) => classOf(node) !== OPTIONS);
 }
 
 /** The models that a node asks, of those that are known. */

@@ -13,6 +13,7 @@ import { get } from "./server.js";
 import { settingsListeners } from "./settings.js";
 import { money, onLanguage, t } from "./text.js";
 import { openEstimate, showQuote } from "./total.js";
+import { Turns } from "./turns.js";
 
 /** Show it in each app that is opened from now on. */
 export function showInApps() {
@@ -20,10 +21,13 @@ export function showInApps() {
   placeInApps(panel.root, () => panel.refresh());
   onChange(() => panel.refresh());
   onLanguage(() => panel.forget());
-  settingsListeners.add(() => {
+  const renew = () => {
     panel.forget();
     panel.refresh();
-  });
+  };
+  settingsListeners.add(renew);
+  // Other pages and the command line spend, too.
+  window.addEventListener("focus", renew);
 }
 
 class Panel {
@@ -46,6 +50,7 @@ class Panel {
       this.leftRow,
     );
     this.leftRow.hidden = true;
+    this.turns = new Turns();
     /** @type {string | null} */
     this.told = null;
     /** @type {any[]} */
@@ -63,12 +68,13 @@ class Panel {
     for (const label of labels) label.textContent = t(label.dataset.name ?? "");
     showQuote(this.price, quote);
     this.showModels(new Map(places.map((place) => [place.node, place])));
-    const cost = lastRun(places.map(({ id }) => id));
+    const { text: cost, at } = lastRun(places.map(({ id }) => id));
     this.costRow.hidden = !cost;
     this.cost.textContent = cost;
-    // What is left changes with what was paid, and is asked for then.
-    if (cost === this.told) return;
-    this.told = cost;
+    // What is left changes with what was paid, and is asked for then; the next run may have cost the same.
+    const last = `${at} ${cost}`;
+    if (last === this.told) return;
+    this.told = last;
     this.showLeft();
   }
 
@@ -100,7 +106,9 @@ class Panel {
   }
 
   async showLeft() {
+    const isNewest = this.turns.next();
     const { limits, today, month } = await get("/spend").catch(() => ({}));
+    if (!isNewest()) return;
     const left = [
       [limits?.day, today, "sidebar.today"],
       [limits?.month, month, "sidebar.month"],

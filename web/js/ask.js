@@ -3,8 +3,8 @@
 import { openDialog } from "./dialog.js";
 import { element } from "./element.js";
 import { estimateRuns, isPaidFor, latestThreshold, readThreshold, threshold } from "./estimate.js";
-import { guardQueue, stopRunningAlone } from "./host/frontend.js";
-import { activeNodes, stateOf } from "./host/graph.js";
+import { guardQueue, isOutput, stopRunningAlone } from "./host/frontend.js";
+import { activeNodes, classOf, settledOf, stateOf, workflowId } from "./host/graph.js";
 import { runningPart } from "./host/prompt.js";
 import { isPaid } from "./nodes.js";
 import { money, t } from "./text.js";
@@ -17,7 +17,7 @@ const MUTED = "Lumenfall.unaskedOn";
 
 /** Ask before each run of this page that needs it. */
 export function askBeforeRuns() {
-  guardQueue(refusal);
+  guardQueue(refusal, settled);
   // It may have been set in another tab or browser meanwhile.
   window.addEventListener("focus", readThreshold);
 }
@@ -72,7 +72,10 @@ async function decide(run) {
     question.close();
     return null;
   }
+  const shown = settled();
   const answer = typeof told === "string" ? told : await question.put(told);
+  // Changed behind the question: it was about something else.
+  if (answer !== CANCEL && shown !== settled()) return decide(run);
   if (answer === RUN_TODAY) mute();
   if (answer !== CANCEL) return null;
   refused += 1;
@@ -85,6 +88,12 @@ async function decide(run) {
 function paidFor() {
   const paid = [...activeNodes()].filter(({ node }) => isPaid(node));
   return JSON.stringify(paid.map(({ node, path, id }) => [id, stateOf(node, path)]));
+}
+
+/** What a run would ask now, but for what changes by itself. */
+function settled() {
+  const asked = [...activeNodes()].filter(({ node }) => isPaid(node) || isOutput(classOf(node) ?? ""));
+  return JSON.stringify([workflowId(), asked.map(({ node, path, id }) => [id, settledOf(node, path)])]);
 }
 
 /** Whether all of it is known to cost no more than the user lets go unasked; other currencies are not compared. */

@@ -5,7 +5,7 @@ import { namesOf, remarksOn, remarksOnOptions } from "./accepts.js";
 import { element } from "./element.js";
 import { fold } from "./folding.js";
 import { changed } from "./host/changes.js";
-import { mount } from "./host/elements.js";
+import { livingNode, mount } from "./host/elements.js";
 import { isUnfolded, needsUnfolding, unfold } from "./host/folding.js";
 import { isLoading } from "./host/frontend.js";
 import {
@@ -114,7 +114,7 @@ class Bar {
     this.more = element("button", {
       class: "lumenfall-more",
       type: "button",
-      onclick: () => unfold(node, !isUnfolded(node)),
+      onclick: () => unfold(livingNode(node), !isUnfolded(livingNode(node))),
     });
     const foot = element("div", { class: "lumenfall-foot" }, this.status, this.more);
     this.root = element("div", { class: "lumenfall-bar", dataset: { state: IDLE.kind } }, foot);
@@ -233,20 +233,22 @@ class PaidBar extends Bar {
   }
 
   pick() {
-    const { node } = this;
+    const node = livingNode(this.node);
+    const workflow = workflowId();
+    const now = () => livingNode(node, workflow);
     const contenders = contendersOf(node);
     openPicker({
       nodeClass: classOf(node),
       current: slugsOf(node)?.[0] ?? "",
       contenders,
-      onpick: (picked) => (contenders ? chooseContenders(node, picked) : chooseModel(node, picked)),
+      onpick: (picked) => (contenders ? chooseContenders(now(), picked) : chooseModel(now(), picked)),
     });
   }
 
   sizeMenu() {
     const menu = element("select", { class: "lumenfall-sizes" });
     menu.addEventListener("change", () => {
-      setWidget(this.node, "size", menu.value);
+      setWidget(livingNode(this.node), "size", menu.value);
     });
     // Which are typed to find a size are no shortcuts: ComfyUI would delete the node, or read all nodes anew.
     menu.addEventListener("keydown", (event) => {

@@ -5,9 +5,11 @@ import { activeNodes, changesByItself, hasChance } from "./host/graph.js";
 import { again, isAgain, nextId } from "./host/prompt.js";
 import { isPaid, isPaidClass } from "./nodes.js";
 import { post } from "./server.js";
+import { Turns } from "./turns.js";
 
 /**
- * A line is one node: what it would bring, `replayed` of that from the store, and what that costs.
+ * A line is one node: what it would bring, `replayed` of that from the store, where another node of the graph puts `shared`
+ * of these, and what that costs.
  *
  * @typedef {object} Line
  * @property {string} node_id
@@ -15,6 +17,7 @@ import { post } from "./server.js";
  * @property {string | null} model
  * @property {number} pictures
  * @property {number} replayed
+ * @property {number} [shared]
  * @property {number} price
  * @property {string | null} currency
  * @property {string} source
@@ -30,6 +33,7 @@ import { post } from "./server.js";
 let askAbove;
 /** @type {Promise<unknown>} */
 let reading = Promise.resolve();
+const turns = new Turns();
 
 /** The sum in US dollars above which the user wants to be asked; null where never, undefined where that is not known. */
 export function threshold() {
@@ -56,8 +60,9 @@ export async function latestThreshold() {
 export async function estimateOf(prompt) {
   // A node that is not installed has no class.
   const named = Object.entries(prompt).map(([id, node]) => [id, { ...node, class_type: node.class_type ?? "" }]);
+  const isNewest = turns.next();
   const { ask_above: most, ...estimate } = await post("/estimate", { prompt: Object.fromEntries(named) });
-  askAbove = most;
+  if (isNewest()) askAbove = most;
   return estimate;
 }
 

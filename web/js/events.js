@@ -5,7 +5,7 @@ import { listen, onQueued } from "./host/frontend.js";
 import { askedOf, nodeAt, places, workflowId } from "./host/graph.js";
 import { endPreview, expectPreview } from "./host/preview.js";
 import { outcomeOf } from "./host/queue.js";
-import { isPaid, slugsOf } from "./nodes.js";
+import { isPaid } from "./nodes.js";
 import { end, finished, keep, outliveReloads, promptsInTheAir, reportOf } from "./outcomes.js";
 import { noteUse } from "./picker.js";
 import { t } from "./text.js";
@@ -184,7 +184,8 @@ function show(detail) {
   const isCached = runOf(detail.prompt_id).cached?.includes(String(detail.node));
   const node = tell(detail, finished(isCached ? { ...report, replayed: true } : report));
   if (node) endPreview(node, detail.node);
-  for (const slug of (node && slugsOf(node)) ?? []) if (slug) noteUse(slug);
+  // What it says by now need not be what it asked.
+  for (const { model } of node ? (report.models ?? [report]) : []) if (model) noteUse(model);
 }
 
 function fail(detail) {

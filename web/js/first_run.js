@@ -25,9 +25,10 @@ export class FirstRun {
 
   /** Show it, or do not. */
   async show(isFirst) {
-    if (this.root.hidden === !isFirst) return;
-    if (isFirst) await this.ask();
-    this.root.hidden = !isFirst;
+    this.isFirst = isFirst;
+    if (isFirst && this.root.hidden) await this.ask();
+    // Something may have been made meanwhile.
+    this.root.hidden = !this.isFirst;
   }
 
   async ask() {

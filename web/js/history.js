@@ -14,11 +14,13 @@ const THUMBNAIL = 160;
 const TYPING = 250; // milliseconds until what was typed is searched for
 const RETRY = 5000;
 
-/** @typedef {{told: string, when: HTMLElement, entry: HTMLElement}} Row */
+/** @typedef {{told: string, when: HTMLElement, sentAt: number, entry: HTMLElement}} Row */
 
 /** The list. `find(id)` gives a call that is in it. */
 export class History {
-  constructor() {
+  /** `onrelease` is called when a call was let go. @param {() => unknown} [onrelease] */
+  constructor(onrelease = () => {}) {
+    this.onrelease = onrelease;
     this.all = new Calls();
     /** What is searched for; null where nothing is. @type {Calls | null} */
     this.found = null;
@@ -68,6 +70,7 @@ export class History {
   /** Take the newest page, as /calls gives it; what is older stays. Throws ServerError. */
   async take(page) {
     const isNews = await this.all.take(page);
+    this.isKnown = true;
     if (isNews && this.found) await this.found.take(await this.found.page());
     this.show();
   }
@@ -138,7 +141,7 @@ export class History {
     const focused = this.list.contains(activeElement) ? activeElement?.getAttribute("data-call") : null;
     this.rows = new Map(matching.map((call) => [call.id, this.row(call)]));
     const shown = [...this.rows.values()].map(({ entry }) => entry);
-    if (!matching.length)
+    if (!matching.length && (this.found || this.isKnown))
       shown.push(element("p", { class: "lumenfall-muted", text: t(this.found ? "sidebar.noMatch" : "sidebar.noCalls") }));
     const kept = new Set(shown);
     for (const child of [...this.list.children]) if (!kept.has(/** @type {HTMLElement} */ (child))) child.remove();
@@ -150,15 +153,19 @@ export class History {
     if (again !== document.activeElement) again?.focus();
   }
 
+  /** Time passes; nothing else need have changed. */
+  tick() {
+    for (const { when, sentAt } of this.rows.values()) tellAge(when, sentAt);
+  }
+
   row(call) {
     const told = JSON.stringify(call);
     let row = this.rows.get(call.id);
     if (row?.told !== told) {
       const when = element("span");
-      row = { told, when, entry: this.entry(call, when) };
+      row = { told, when, sentAt: call.sent_at, entry: this.entry(call, when) };
     }
-    const when = ago(call.sent_at);
-    if (row.when.textContent !== when) row.when.textContent = when;
+    tellAge(row.when, row.sentAt);
     return row;
   }
 
@@ -172,7 +179,7 @@ export class History {
         draggable: true,
         title: t("sidebar.drag"),
         dataset: { call: call.id },
-        onclick: () => showCall(call),
+        onclick: () => showCall(call, this.onrelease),
         ondragstart: (event) => {
           event.dataTransfer.setData(DRAGGED, call.id);
           event.dataTransfer.effectAllowed = "copy";
@@ -205,6 +212,11 @@ export class History {
   }
 }
 
+function tellAge(when, sentAt) {
+  const told = ago(sentAt);
+  if (when.textContent !== told) when.textContent = told;
+}
+
 function costOf(call) {
   if (call.given_up) return t("sidebar.givenUp");
   if (call.state === "lost") return t("sidebar.lost");
@@ -213,7 +225,7 @@ function costOf(call) {
 }
 
 /** Everything that is known of one call. */
-function showCall(call) {
+function showCall(call, onrelease) {
   const urls = [];
   openDialog({
     title: call.node_title ?? call.model,
@@ -262,7 +274,7 @@ function showCall(call) {
                 class: "lumenfall-button",
                 type: "button",
                 text: t("errors.sendAgain"),
-                onclick: act(release),
+                onclick: act(async () => (await release(call)) && onrelease()),
               })
             : null,
           call.link
@@ -274,15 +286,17 @@ function showCall(call) {
   });
 }
 
-/** Let the next run send the call again. */
+/** Let the next run send the call again; whether it may. */
 async function release(call) {
   const card = { title: call.node_title ?? call.model, key: call.id };
   try {
     const { state, given_up: isGivenUp } = await giveUp(call.id);
     Object.assign(call, { state, given_up: isGivenUp, blocking: false, can_send_again: false });
     showToast({ ...card, text: t(isGivenUp ? "sidebar.released" : "sidebar.resolved") });
+    return true;
   } catch (error) {
     showToast({ ...card, kind: "error", text: told(error) });
+    return false;
   }
 }
 

@@ -1,6 +1,8 @@
 // The models that the server offers, as the pack's route gives them.
 
-import { get, told } from "./server.js";
+import { ServerError, get, told } from "./server.js";
+import { t } from "./text.js";
+import { Turns } from "./turns.js";
 
 /**
  * A model as /lumenfall/models lists it: `price` of one picture, `ends` as YYYY-MM-DD. Of the user's own
@@ -40,15 +42,19 @@ import { get, told } from "./server.js";
 /** @type {Models} */
 let known = { models: [], ended: [], nodes: {}, source: "bundled", compiled: null, failure: null };
 const listeners = new Set();
+const turns = new Turns();
 
 /** Fetch the list again; with `refresh` the pack asks the server anew. Never throws: the reason is in `failure`. */
 export function loadModels(refresh = false) {
+  const isNewest = turns.next();
   return get(refresh ? "/models?refresh=true" : "/models")
     .then((answer) => {
-      known = answer;
+      if (Array.isArray(answer?.models) && Array.isArray(answer.ended)) return answer;
+      throw new ServerError({ code: "NOT_JSON", message: t("errors.notJson") });
     })
-    .catch((error) => {
-      known = { ...known, failure: told(error) };
+    .catch((error) => ({ ...known, failure: told(error) }))
+    .then((answer) => {
+      if (isNewest()) known = answer;
     })
     .then(() => {
       for (const listener of listeners) listener();

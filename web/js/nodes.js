@@ -34,22 +34,47 @@ export function isPaidClass(name) {
  */
 export function slugsOf(node, path) {
   if (classOf(node) === COMPARE) {
-    const [model, more] = ["model", "more_models"].map((name) => valueOf(node, name, path));
-    if (model === undefined || more === undefined) return null;
-    return [...new Set([model, ...String(more).split("\n")].map((slug) => String(slug).trim()).filter(Boolean))];
+    const chooser = chooserOf(node, path);
+    const [model, more] = [chooser && valueOf(chooser, "model", path), valueOf(node, "more_models", path)];
+    if (model === undefined || model === null || more === undefined) return null;
+    // As nodes/compare.py reads them.
+    return [...new Set([String(model).trim(), ...String(more).split(/[\s,;]+/)].filter(Boolean))];
   }
   const chooser = chooserOf(node, path);
   const slug = chooser && valueOf(chooser, "model", path);
   return slug === undefined || slug === null ? null : [String(slug).trim()];
 }
 
-/** The node whose `model` counts: Request Options win, unless they leave it empty. Null where that is not known. */
+/**
+ * The node whose `model` counts: Request Options win, unless they and those before them leave it empty. Null where that is
+ * not known.
+ */
 function chooserOf(node, path) {
-  const options = nodeBefore(node, "options", path);
-  if (options === null || classOf(node) === COMPARE) return node;
-  const said = options && classOf(options) === OPTIONS ? valueOf(options, "model", path) : undefined;
-  if (said === undefined) return null;
-  return String(said).trim() ? options : node;
+  const { known, isAll } = optionsOf(node, path);
+  for (const options of known) {
+    const said = valueOf(options, "model", path);
+    if (said === undefined) return null;
+    if (String(said).trim()) return options;
+  }
+  return isAll ? node : null;
+}
+
+/**
+ * The Request Options of a node, the nearest first: what that sets counts before what the next sets. `isAll` is false where
+ * further ones are not known before a run.
+ *
+ * @param {import("./host/graph.js").Node} node
+ * @param {import("./host/graph.js").Node[]} [path]
+ */
+export function optionsOf(node, path) {
+  /** @type {Set<import("./host/graph.js").Node>} */
+  const known = new Set();
+  let options = nodeBefore(node, "options", path);
+  while (options && classOf(options) === OPTIONS && !known.has(options)) {
+    known.add(options);
+    options = nodeBefore(options, "options", path);
+  }
+  return { known, isAll: options === null };
 }
 
 /** Whether a model can be chosen for the node. */
@@ -66,14 +91,14 @@ export function chooseModel(node, slug) {
 
 /** The slugs that a comparison asks, where all of them can be chosen; null for any other node. */
 export function contendersOf(node) {
-  const all = classOf(node) === COMPARE && ["model", "more_models"].every((name) => isSettable(node, name));
+  const all = classOf(node) === COMPARE && canChoose(node) && isSettable(node, "more_models");
   return all ? slugsOf(node) : null;
 }
 
 /** Choose all models of a comparison. */
 export function chooseContenders(node, slugs) {
   change(() => {
-    setWidget(node, "model", slugs[0]);
+    chooseModel(node, slugs[0]);
     setWidget(node, "more_models", slugs.slice(1).join("\n"));
   });
 }

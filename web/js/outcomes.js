@@ -153,7 +153,8 @@ function wordsOf(report) {
 export function together(tolds) {
   const [last] = tolds.filter(Boolean).sort((one, other) => other.at - one.at);
   if (!last) return IDLE;
-  const same = tolds.filter((told) => told?.promptId === last.promptId);
+  // What was refused before it ran has no prompt.
+  const same = tolds.flatMap((told) => (told?.promptId === last.promptId ? (told ?? []) : []));
   const telling = ["running", "error", "stopped"].flatMap((kind) => same.filter((told) => told.kind === kind))[0];
   if (telling || same.length === 1) return telling ?? last;
   if (same.every(({ kind }) => kind === "replayed")) return last;
@@ -166,9 +167,9 @@ export function together(tolds) {
   return { ...last, kind: "done", text: sumText(costs, isAbout), title: same.map(({ text }) => text).join("\n") };
 }
 
-/** What is to be said of the last run of the nodes that run under these ids; empty where none ran. */
+/** What is to be said of the last run of the nodes that run under these ids; its text is empty where none ran. */
 export function lastRun(ids) {
-  return together(ids.map(recall)).text;
+  return together(ids.map(recall));
 }
 
 /** @returns {Record<string, number> | undefined} */

@@ -1,7 +1,7 @@
 // The pictures of runs and calls: where they come from, and what can be done with one.
 
 import { addNode, bringIntoView, hasMaskEditor, middle, moveTo, paintMask, pictureSeen, placeBeside, selectNodes, sizeOf } from "./host/canvas.js";
-import { holdChange } from "./host/changes.js";
+import { holdChange, holdUntilTouched } from "./host/changes.js";
 import { offerValue, setWidget } from "./host/graph.js";
 import { leftFile, picture, told, uploadInput } from "./server.js";
 import { t } from "./text.js";
@@ -88,7 +88,7 @@ async function putInput(shown, near) {
   const name = isLoaded ? nameOf(shown) : nameOf({ ...shown, extension: ".png" });
   const image = await uploadInput(isLoaded ? file : await asPng(file), name);
   holdChange()(); // what was changed before stays a step of its own
-  const done = holdChange();
+  const done = holdUntilTouched();
   try {
     const node = addNode(LOADER);
     if (!node) return null;

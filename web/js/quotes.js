@@ -6,6 +6,7 @@ import { changed, onChange } from "./host/changes.js";
 import { apiPrompt, listen } from "./host/frontend.js";
 import { activeNodes, actsWhenRead, hasChance, stateOf, workflowId } from "./host/graph.js";
 import { runningPart } from "./host/prompt.js";
+import { knownModels, onModels } from "./models.js";
 import { isPaid, worthOf } from "./nodes.js";
 import { settingsListeners } from "./settings.js";
 
@@ -13,7 +14,10 @@ const REST = 400; // milliseconds without a change, after which it is read which
 const HIDDEN = 3000; // between two looks at whether the page is seen
 const LONGER = 1200; // after which the server is asked
 const GAP = 4000; // between two questions to the server
+const PATIENCE = 30_000; // for the server to answer
 const SULK = 60_000; // after one that failed
+const SOON = 5000; // after one that met a call of which nobody knows yet what became of it
+const LATE = 300_000; // the most of that, which doubles each time
 const MOST = 40; // paid nodes; a larger graph is estimated when the user asks
 
 /** @typedef {{node: import("./host/graph.js").Node, path: import("./host/graph.js").Node[], id: string}} Place */
@@ -22,7 +26,7 @@ const MOST = 40; // paid nodes; a larger graph is estimated when the user asks
  * The graph when it last rested: which nodes would run, what they said, and the lines of its estimate.
  *
  * @type {{workflow: string, key: string, ids: Set<string>, states: Map<string, string>,
- *   lines: Map<string, import("./estimate.js").Line>, isAsked: boolean} | null}
+ *   lines: Map<string, import("./estimate.js").Line>, isAsked: boolean, patience?: number} | null}
  */
 let rested = null;
 let timer = 0;
@@ -32,18 +36,37 @@ let isAsking = false;
 /** Watch the graph from now on. */
 export function watchQuotes() {
   onChange(() => wait(REST));
-  // Another server has another store, and other prices.
-  settingsListeners.add(() => {
-    if (rested) Object.assign(rested, { lines: new Map(), isAsked: false });
-    changed();
+  // Another server has another store, and other prices; so may one that was started anew.
+  settingsListeners.add(forgetLines);
+  listen("reconnected", forgetLines);
+  let listed = listedPrices();
+  onModels(() => {
+    const before = listed;
+    listed = listedPrices();
+    if (listed !== before) forgetLines();
   });
   // What has just been paid is in the store now.
-  for (const end of ["execution_success", "execution_error", "execution_interrupted"]) {
-    listen(end, () => {
-      if (rested) rested.isAsked = false;
-      wait(REST);
-    });
-  }
+  for (const end of ["execution_success", "execution_error", "execution_interrupted"]) listen(end, askAnew);
+  // Other pages and the command line fill the store and empty it, too.
+  window.addEventListener("focus", askAnew);
+}
+
+function listedPrices() {
+  return JSON.stringify(knownModels().models.map(({ id, price, currency }) => [id, price, currency]));
+}
+
+/** What was estimated holds no more. */
+function forgetLines() {
+  // An estimate that is on its way is of before, too.
+  if (rested) rested = { ...rested, lines: new Map(), isAsked: false };
+  soonest = 0;
+  changed();
+}
+
+/** What was estimated holds until there is another estimate. */
+function askAnew() {
+  if (rested) rested.isAsked = false;
+  wait(REST);
 }
 
 function wait(milliseconds) {
@@ -64,8 +87,8 @@ async function rest() {
     wait(LONGER);
     return;
   }
-  // What leads to no output comes and goes without changing what would run.
-  const isNews = now.states.size !== rested.states.size || [...now.states.keys()].some((id) => !rested?.states.has(id));
+  // What leads to no output comes and goes without changing what would run, and what is wired anew may say the same.
+  const isNews = now.states.size !== rested.states.size || [...now.states].some(([id, state]) => rested?.states.get(id) !== state);
   rested.states = now.states;
   if (isNews) changed();
   if (!rested.isAsked && !isAsking && paid.length <= MOST) {
@@ -94,9 +117,16 @@ async function ask(graph, part) {
   isAsking = true;
   soonest = Date.now() + GAP;
   try {
-    const { lines } = await estimateOf(part);
+    // One that is never answered, as over a connection that died, must not be the last.
+    const late = new Promise((_, fail) => setTimeout(fail, PATIENCE, new Error("late")));
+    const { lines } = await Promise.race([estimateOf(part), late]);
     graph.lines = new Map(lines.map((line) => [line.node_id, line]));
+    if (lines.some(isOnItsWay)) {
+      graph.patience = Math.min(LATE, 2 * (graph.patience ?? SOON / 2));
+      setTimeout(() => graph === rested && askAnew(), graph.patience);
+    }
   } catch {
+    graph.isAsked = false;
     soonest = Date.now() + SULK;
   } finally {
     isAsking = false;
@@ -114,20 +144,26 @@ export function wouldRun({ id }) {
  * nothing, as it cannot run; `why` that is so, or its price is not known, or not yet exactly.
  *
  * @param {Place} place
+ * @param {boolean} isWhole whether all that it may share pictures with runs too
  */
-function quoteAt(place) {
+function quoteAt(place, isWhole) {
   const worth = { ...worthOf(place.node, place.path), replayed: 0, refused: false };
   const line = lineAt(place);
   if (!line) return worth;
+  if (line.shared && !isWhole) return worth;
   // What chance takes for the run may be right.
   if (line.refused && !hasChance()) return { ...worth, amount: 0, known: true, refused: true, why: reasonOf(line) };
   if (!isKnown(line)) return { ...worth, why: reasonOf(line) || worth.why };
   // What is in the store need not be what chance takes for the run.
   if (line.replayed && hasChance()) return worth;
-  // An equal one is on its way, or nobody knows what became of it.
-  if (!line.price && !line.replayed) return { ...worth, why: line.notes.join(" ") };
+  if (isOnItsWay(line)) return { ...worth, why: line.notes.join(" ") };
   const { price: amount, replayed, pictures: count } = line;
   return { ...worth, amount, replayed, count, currency: line.currency ?? worth.currency, known: true, why: null };
+}
+
+/** Whether an equal one is on its way, or nobody knows what became of it. @param {import("./estimate.js").Line} line */
+function isOnItsWay(line) {
+  return isKnown(line) && !line.price && !line.replayed;
 }
 
 function reasonOf({ error }) {
@@ -140,9 +176,15 @@ function lineAt({ node, path, id }) {
   return rested.lines.get(id);
 }
 
+/** Whether these are all places of the last estimate, and say what they said then. @param {Place[]} places */
+function isAllEstimated(places) {
+  const now = new Set(places.filter(lineAt).map(({ id }) => id));
+  return Boolean(rested) && [.../** @type {NonNullable<typeof rested>} */ (rested).lines.keys()].every((id) => now.has(id));
+}
+
 /** The same for several runs: where the pictures are others each time, the later ones are paid too. */
-function quoteOfRuns(place, runs) {
-  const first = quoteAt(place);
+function quoteOfRuns(place, runs, isWhole) {
+  const first = quoteAt(place, isWhole);
   if (first.refused) return first;
   const next = first.replayed ? worthOf(place.node, place.path) : first;
   const sum = (name) => first[name] + (runs - 1) * next[name];
@@ -159,7 +201,8 @@ function quoteOfRuns(place, runs) {
 export function quoteOf(places, runs = 1) {
   if (!places.length) return null;
   const changing = runs > 1 ? changingSeeds() : new Set();
-  const quotes = places.map((place) => (changing.has(place.id) ? quoteOfRuns(place, runs) : quoteAt(place)));
+  const isWhole = places.length > 1 && isAllEstimated(places);
+  const quotes = places.map((place) => (changing.has(place.id) ? quoteOfRuns(place, runs, isWhole) : quoteAt(place, isWhole)));
   const { currency } = quotes.find(({ amount }) => amount > 0) ?? quotes[0];
   const summed = quotes.filter((quote) => quote.currency === currency || !quote.amount);
   const able = quotes.filter(({ refused }) => !refused);

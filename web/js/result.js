@@ -3,7 +3,7 @@
 
 import { openDialog } from "./dialog.js";
 import { element } from "./element.js";
-import { lendHeight, mount, ownHeight, passToCanvas } from "./host/elements.js";
+import { lendHeight, livingNode, mount, ownHeight, passToCanvas } from "./host/elements.js";
 import { hidePicture, isPictureHidden } from "./host/folding.js";
 import { classOf, hasWidget, neededHeight, titleOf, valueOf, widthOf } from "./host/graph.js";
 import { t } from "./text.js";
@@ -44,7 +44,7 @@ class Result {
   }
 
   fold(isHidden) {
-    hidePicture(this.node, isHidden);
+    hidePicture(livingNode(this.node), isHidden);
     this.refresh(this.shown);
   }
 

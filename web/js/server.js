@@ -1,6 +1,7 @@
 // The pack's own routes. Each request carries a header of its own: no other page can send it unasked.
 
 import { fetchRoute } from "./host/frontend.js";
+import { t } from "./text.js";
 
 const PREFIX = "/lumenfall";
 const HEADERS = { "X-Lumenfall": "1" };
@@ -22,13 +23,23 @@ export function told({ message, hint }) {
 
 /** The JSON at a route. Throws ServerError. */
 export async function get(path) {
-  return (await answer(path, { headers: HEADERS, cache: "no-store" })).json();
+  return json(await answer(path, { headers: HEADERS, cache: "no-store" }));
 }
 
 /** Send `body` as JSON; the JSON that came back. Throws ServerError. */
 export async function post(path, body) {
   const headers = { ...HEADERS, "Content-Type": "application/json" };
-  return (await answer(path, { method: "POST", headers, body: JSON.stringify(body) })).json();
+  return json(await answer(path, { method: "POST", headers, body: JSON.stringify(body) }));
+}
+
+/** @param {Response} response */
+async function json(response) {
+  try {
+    return await response.json();
+  } catch {
+    // A page to log in, where one stands in front of ComfyUI.
+    throw new ServerError({ code: "NOT_JSON", message: t("errors.notJson") });
+  }
 }
 
 /**

@@ -10,6 +10,7 @@ import { takeDrops } from "./restore.js";
 import { get, told } from "./server.js";
 import { openSettings, settingsListeners } from "./settings.js";
 import { money, onLanguage, t } from "./text.js";
+import { Turns } from "./turns.js";
 
 const NEWS = ["lumenfall.progress", "lumenfall.error", "execution_success", "execution_error", "execution_interrupted"];
 const SOON = 150; // milliseconds after news
@@ -61,9 +62,11 @@ class Panel {
     /** The calls that are shown as running. @type {Map<string, {entry: HTMLElement, stoppable: boolean}>} */
     this.entries = new Map();
     this.running.append(element("h3", { text: t("sidebar.running") }));
-    this.history = new History();
+    this.history = new History(() => void this.refresh());
     this.first = new FirstRun();
     this.trouble = element("p", { class: "lumenfall-error", role: "alert", hidden: true });
+    this.balances = new Turns();
+    this.refreshes = new Turns();
     const reload = element("button", {
       class: "lumenfall-button",
       type: "button",
@@ -92,6 +95,10 @@ class Panel {
     this.deaf = NEWS.map((event) => listen(event, () => this.hear(event)));
     this.deaf.push(listen("executed", ({ output }) => output?.lumenfall && this.hear("executed")));
     this.deaf.push(listen("reconnected", () => this.refreshIn(SOON)));
+    // Other pages and the command line spend, too.
+    const look = () => this.refreshIn(0);
+    window.addEventListener("focus", look);
+    this.deaf.push(() => window.removeEventListener("focus", look));
     // Limits are among them, and whose balance it is.
     const renew = () => void this.refresh(true);
     settingsListeners.add(renew);
@@ -132,9 +139,10 @@ class Panel {
     if (withBalance) this.showBalance();
     clearTimeout(this.waiting);
     this.due = 0;
+    const isNewest = this.refreshes.next();
     try {
       const [spend, calls] = await Promise.all([get("/spend"), get("/calls")]);
-      if (this.gone) return;
+      if (this.gone || !isNewest()) return;
       this.showMoney(spend);
       this.showRunning(calls.running);
       await this.history.take(calls);
@@ -142,6 +150,7 @@ class Panel {
       this.trouble.hidden = true;
       this.failures = 0;
     } catch (error) {
+      if (!isNewest()) return;
       this.failures = (this.failures ?? 0) + 1;
       this.complain(error);
     }
@@ -152,8 +161,9 @@ class Panel {
 
   /** Before anything was made there is nothing to count or to look for. */
   async showFirst(isFirst) {
+    this.isFirst = isFirst;
     await this.first.show(isFirst);
-    for (const part of [this.money, this.balance, this.history.root]) part.hidden = isFirst;
+    for (const part of [this.money, this.balance, this.history.root]) part.hidden = this.isFirst;
   }
 
   complain(error) {
@@ -164,10 +174,12 @@ class Panel {
   }
 
   async showBalance() {
+    const isNewest = this.balances.next();
     const { amount, currency, reason } = await get("/balance").catch((error) => ({
       amount: null,
       reason: told(error),
     }));
+    if (!isNewest()) return;
     this.balance.textContent =
       amount === null ? t("sidebar.noBalance") : t("sidebar.balance", { amount: money(amount, currency) });
     this.balance.title = reason ?? "";
@@ -244,12 +256,21 @@ class Panel {
     button.addEventListener("click", () => {
       button.disabled = true;
       button.textContent = t("sidebar.cominghome");
-      stopRuns([call.run_id]).catch((error) => this.complain(error));
+      stopRuns([call.run_id]).catch((error) => {
+        this.complain(error);
+        button.disabled = false;
+        button.textContent = t("sidebar.cancel");
+      });
     });
     return button;
   }
 
   tick() {
+    this.history.tick();
+    // What was spent today is not what was spent yesterday.
+    const day = new Date().toDateString();
+    if (this.day && this.day !== day) this.refreshIn(0);
+    this.day = day;
     for (const time of this.running.querySelectorAll("time")) {
       const seconds = Math.round(Date.now() / 1000 - Number(time.dataset.since));
       time.textContent = t("node.seconds", { count: Math.max(0, seconds) });

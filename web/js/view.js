@@ -89,6 +89,7 @@ export class View {
     this.number = (number + this.shown.length) % this.shown.length;
     this.loaded = null;
     for (const image of [this.after, this.before]) image.removeAttribute("src");
+    this.mask.style.removeProperty("--mask");
     this.refresh();
     if (this.isSeen) this.load();
   }
@@ -140,7 +141,11 @@ export class View {
         this.after.src = after;
         if (before) this.before.src = before;
       }
-      if (shown.mask && this.isMasked) this.mask.style.setProperty("--mask", `url("${await addressOfFile(shown.mask)}")`);
+      if (shown.mask && this.isMasked) {
+        const mask = await addressOfFile(shown.mask);
+        if (shown !== this.current) return;
+        this.mask.style.setProperty("--mask", `url("${mask}")`);
+      }
       this.tell("");
     } catch (error) {
       if (shown !== this.current) return;

@@ -1,5 +1,5 @@
 // What web/js uses of the frontend's api: events, routes that answer what `answers` has for them (a function there gets the
-// query, or the body of what is sent), which were asked, and what was queued.
+// query, or the body of what is sent, and may answer later), which were asked, and what was queued.
 
 export const answers = new Map();
 export const asked = [];
@@ -19,7 +19,7 @@ class Api extends EventTarget {
     if (answer === undefined) return new Response("", { status: 404 });
     if (answer instanceof Response) return answer.clone();
     if (typeof answer !== "function") return Response.json(answer);
-    return Response.json(answer(body ? JSON.parse(body) : new URLSearchParams(query)));
+    return Response.json(await answer(body ? JSON.parse(body) : new URLSearchParams(query)));
   }
 }
 

@@ -30,6 +30,25 @@ export function holdChange() {
   };
 }
 
+const TOUCHES = ["pointerdown", "keydown", "beforeinput", "drop"];
+
+/**
+ * The same, which ends when the user does something: that is no part of it. What takes long, such as a picture that is
+ * waited for, may end later.
+ */
+export function holdUntilTouched() {
+  const done = holdChange();
+  let isOver = false;
+  const end = () => {
+    if (isOver) return;
+    isOver = true;
+    for (const touch of TOUCHES) window.removeEventListener(touch, end, true);
+    done();
+  };
+  for (const touch of TOUCHES) window.addEventListener(touch, end, true);
+  return end;
+}
+
 /** @type {Set<() => void>} */
 const listeners = new Set();
 let waiting = false;
@@ -54,6 +73,13 @@ export function changed() {
   waiting = true;
   requestAnimationFrame(() => {
     waiting = false;
-    for (const listener of listeners) listener();
+    for (const listener of listeners) {
+      try {
+        listener();
+      } catch (error) {
+        // What one cannot show, such as a widget of others that cannot be read, takes no other along.
+        console.error("Lumenfall", error);
+      }
+    }
   });
 }

@@ -2,7 +2,7 @@
 
 import { onChange } from "./changes.js";
 import { graphCanvas, isClassic, shownGraph } from "./frontend.js";
-import { neededHeight } from "./graph.js";
+import { classOf, neededHeight, workflowId } from "./graph.js";
 
 /** Of nodes, by name. @type {WeakMap<object, Map<string, HTMLElement>>} */
 const elements = new WeakMap();
@@ -37,6 +37,18 @@ export function mount(node, name, element, height, label) {
   });
   widget.serialize = false;
   widget.label = label;
+  // The classic canvas places it when it draws next, which for a node that stands there already may be never.
+  node.graph?.setDirtyCanvas?.(true, true);
+}
+
+/**
+ * The node that has taken the place of one that undo or redo has made anew, or the node itself: a menu or a dialog of it
+ * may be open meanwhile. `workflow` is the id of the one that it was of.
+ */
+export function livingNode(node, workflow = workflowId()) {
+  if (node.graph?.getNodeById?.(node.id) === node) return node;
+  const now = workflow === workflowId() ? shownGraph().getNodeById(node.id) : null;
+  return now && classOf(now) === classOf(node) ? now : node;
 }
 
 /**

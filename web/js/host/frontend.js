@@ -226,6 +226,7 @@ export function changesSeedsBefore() {
 
 /** @type {(run: Run) => Promise<string | null>} */
 let whyNot = async () => null;
+let saidNow = () => "";
 /** @typedef {{workflow?: string, tab?: object}} Origin */
 /** What ComfyUI has against nodes of a prompt, by their ids. @typedef {Record<string, {errors?: any[]}>} Objections */
 /** @type {Set<(sent: Promise<string | undefined>, origin: Origin, objections: Promise<Objections>) => void>} */
@@ -233,12 +234,15 @@ const hearers = new Set();
 let isWrapped = false;
 
 /**
- * Ask `guard` before anything is queued: it tells why a run must not be, null where it may.
+ * Ask `guard` before anything is queued: it tells why a run must not be, null where it may. The later runs of a batch are
+ * of whatever is open by then; where `said` tells of something else, `guard` is asked anew.
  *
  * @param {(run: Run) => Promise<string | null>} guard
+ * @param {() => string} said
  */
-export function guardQueue(guard) {
+export function guardQueue(guard, said) {
   whyNot = guard;
+  saidNow = said;
   wrapQueue();
 }
 
@@ -265,25 +269,44 @@ function wrapQueue() {
   const run = /** @type {any} */ (app);
   const { queuePrompt: queueBatch } = run;
   const { queuePrompt: send } = api;
-  let batches = 0;
-  let granted = 0; // prompts that may be sent unasked, by the batches that were let through
-  run.queuePrompt = async function (number, count = 1, ...rest) {
+  /** What may be sent unasked, of the batch that was let through: so many, as long as this is said. */
+  const granted = { said: "", left: 0 };
+  /** @type {any[][]} */
+  const waiting = [];
+  let isSending = false;
+  run.queuePrompt = async function (...args) {
+    // What is queued while another batch is being sent would be sent after it, of whatever is open then: it is asked about
+    // then. Whoever queues it is told at once, as ComfyUI does it.
+    waiting.push(args);
+    if (isSending) return false;
+    isSending = true;
+    let isQueued = false;
+    try {
+      for (let batch = waiting.shift(); batch; batch = waiting.shift()) isQueued = await queueOne.apply(this, batch);
+    } finally {
+      isSending = false;
+      waiting.length = 0;
+    }
+    return isQueued;
+  };
+  /** @this {any} */
+  async function queueOne(number, count = 1, ...rest) {
     const targets = Array.isArray(rest[0]) ? rest[0] : rest[0]?.queueNodeIds;
-    if (await whyNot({ prompt: apiPrompt, count, targets })) return false;
-    batches += 1;
-    granted += count;
+    if (await whyNot({ prompt: apiPrompt, count, targets })) {
+      waiting.length = 0;
+      return false;
+    }
+    Object.assign(granted, { said: saidNow(), left: count });
     try {
       return await queueBatch.call(this, number, count, ...rest);
     } finally {
-      batches -= 1;
-      // A batch is sent by the one before it, where that is not through yet; some end early.
-      if (!batches) granted = 0;
+      granted.left = 0; // some end early
     }
-  };
+  }
   api.queuePrompt = async function (...args) {
     const [, { output, workflow }, options] = args;
-    if (granted) {
-      granted -= 1;
+    if (granted.left && granted.said === saidNow()) {
+      granted.left -= 1;
     } else {
       const targets = /** @type {any} */ (options)?.partialExecutionTargets;
       const reason = await whyNot({ prompt: async () => output, count: 1, targets });

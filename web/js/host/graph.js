@@ -217,13 +217,25 @@ function isAsked(name) {
   return !CHANGING.test(name);
 }
 
-/** What the widgets of a node and of those before it say, of those with a name that `counts`. */
+/** What a run would ask of the node at a place, but for what changes by itself from run to run. */
+export function settledOf(node, path) {
+  const counts = (name, owner) => isAsked(name) && !changesByItself(owner, name, owner === node ? path : undefined);
+  const own = saved(node).filter(({ name }) => counts(name, node)).map(({ name }) => valueOf(node, name, path));
+  return textOf([own, said(node, counts)]);
+}
+
+/**
+ * What the widgets of a node and of those before it say, of those with a name that `counts`.
+ *
+ * @param {Node} node
+ * @param {(name: string, owner: Node) => boolean} counts
+ */
 function said(node, counts) {
   const nodes = new Set([node]);
   const words = [];
   for (const each of nodes) {
     for (const { name, options } of saved(each)) {
-      if (options?.serialize === false || !counts(name)) continue;
+      if (options?.serialize === false || !counts(name, each)) continue;
       words.push(name, valueOf(each, name));
     }
     for (const { name } of each.inputs ?? []) {
