@@ -67,6 +67,13 @@ def unlogged_runs(run: Callable[[World], Outcome] = World.run) -> Callable[[Worl
     return alone
 
 
+def _to_its_end(world: World) -> Outcome:
+    """A run, and what goes on behind it."""
+    outcome = world.run()
+    forget()
+    return outcome
+
+
 def _costs(**metadata: Any) -> Act:
     """The next answer says this about its cost."""
 
@@ -166,6 +173,7 @@ ROWS = [
             provoke=both(UNPRICED, act),
             # One that still asks under the trouble would be all that asks after it.
             between=both(_under(act, do(lambda world: [(world.run(), forget()) for _ in range(14)])), NO_PAUSE),
+            again=_to_its_end,
             cost_late=True,
         )
         for trouble, act in (("is out of reach", without_log), ("lags", log_has(status="processing", cost=None)))
