@@ -12,7 +12,7 @@ from playwright.sync_api import Response, expect
 from tests.e2e.canvas import Canvas
 from tests.e2e.graphs import GENERATE, generate
 from tests.e2e.sites import until
-from tests.e2e.test_asking import BATCH, ask_above, hear, press, question, randomised, reach
+from tests.e2e.test_asking import BATCH, ask_above, hear, press, question, reach
 from tests.e2e.test_moments import Held, opened_and_estimated
 from tests.e2e.test_prices import total
 
@@ -27,6 +27,12 @@ PRIMITIVE = """async ([name, control]) => {
     primitive.widgets.find(widget => widget.name === "control_after_generate").value = control;
 }"""
 BEFORE = "mode => window.app.extensionManager.setting.set('Comfy.WidgetControlMode', mode)"
+
+
+def randomised() -> dict[str, Any]:
+    graph = generate(seed=next(seeds))
+    graph["nodes"][0]["widgets_values"][-1] = "randomize"
+    return graph
 
 
 def idle(canvas: Canvas) -> None:
