@@ -225,3 +225,41 @@ test("what stands beside a seed says nothing of the other inputs", () => {
   paid.widgets[2].value = 3;
   assert.notEqual(settledOf(paid, []), fixed);
 });
+
+test("what could not be read when it was asked about, and what others send meanwhile, is asked about when it is sent", async () => {
+  const asked = [];
+  guardQueue(
+    async ({ prompt }) => {
+      const output = await prompt().catch(() => null);
+      asked.push(Object.keys(output ?? {}));
+      return null;
+    },
+    (prompt) => JSON.stringify(prompt),
+  );
+  const { graphToPrompt: read } = app;
+  app.prompt = { 1: generate(1), 2: save("1") };
+  let reads = 0;
+  app.graphToPrompt = async () => {
+    reads += 1;
+    if (reads === 1) throw new Error("no picture was taken");
+    return read();
+  };
+  await app.queuePrompt(0, 1);
+  app.graphToPrompt = read;
+  assert.deepEqual(asked, [[], ["1", "2"]]);
+  asked.length = 0;
+  const batch = app.queuePrompt(0, 2);
+  while (!asked.length) await new Promise((done) => setImmediate(done));
+  await api.queuePrompt(0, { output: { 9: generate(9) } });
+  await batch;
+  assert.deepEqual(asked, [["1", "2"], ["9"]]);
+});
+
+test("a threshold that could not be read may be another by now", async () => {
+  answers.set("threshold", null);
+  await readThreshold();
+  assert.equal(threshold(), null);
+  answers.set("/lumenfall/estimate", new Response("", { status: 500 }));
+  await readThreshold();
+  assert.equal(threshold(), undefined);
+});
