@@ -3,15 +3,16 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 import { refusal } from "../../web/js/ask.js";
-import { estimateOf, estimateRuns, readThreshold, threshold } from "../../web/js/estimate.js";
+import { changingSeeds, estimateOf, estimateRuns, readThreshold, threshold } from "../../web/js/estimate.js";
 import { guardQueue, runsAtOnce } from "../../web/js/host/frontend.js";
 import { activeNodes } from "../../web/js/host/graph.js";
-import { runningPart } from "../../web/js/host/prompt.js";
+import { again, runningPart } from "../../web/js/host/prompt.js";
+import { settledOf } from "../../web/js/host/states.js";
 import { loadModels } from "../../web/js/models.js";
 import { quoteOf } from "../../web/js/quotes.js";
 import { answers, api } from "./frontend/api.js";
 import { app } from "./frontend/app.js";
-import { node, open } from "./frontend/graph.js";
+import { node, open, wire } from "./frontend/graph.js";
 
 const generate = (seed) => ({ class_type: "LumenfallGenerate", inputs: { prompt: "fox", seed } });
 const save = (id) => ({ class_type: "SaveImage", inputs: { images: [id, 0] } });
@@ -52,6 +53,8 @@ test("only what leads to an output counts, or to those that are wanted", () => {
   assert.deepEqual(Object.keys(runningPart(prompt)), ["1", "2", "4", "5"]);
   assert.deepEqual(Object.keys(runningPart(prompt, ["5"])), ["4", "5"]);
   assert.deepEqual(runningPart({ 1: generate(1) }), {});
+  // What came with a server that was updated under the open page.
+  assert.deepEqual(Object.keys(runningPart({ 1: generate(1), 2: { ...save("1"), class_type: "SaveAnew" } })), ["1", "2"]);
   // Of a frontend that does not tell.
   window.LiteGraph = { registered_node_types: {} };
   assert.deepEqual(Object.keys(runningPart({ 1: generate(1) })), ["1"]);
@@ -112,7 +115,7 @@ test("what is sent later than it was let through is asked about anew where it ha
   let before = api.sent.length;
   const said = () => (api.sent.length === before ? "a fox" : "eight foxes");
   const asked = [];
-  guardQueue(async () => (asked.push(said()), said() === "eight foxes" ? "no" : null), said);
+  guardQueue(async (run) => (await run.prompt(), asked.push(said()), said() === "eight foxes" ? "no" : null), said);
   app.prompt = { 1: generate(1), 2: save("1") };
   // Behind another batch.
   const first = app.queuePrompt(0, 1);
@@ -190,4 +193,73 @@ test("the price beside Run is that of all runs that a press on it queues", async
   assert.equal(runsAtOnce(), 1);
   app.extensionManager._p = { _s: new Map([["queueSettingsStore", { batchCount: 4 }]]) };
   assert.equal(runsAtOnce(), 4);
+});
+
+test("what becomes something else from run to run is bought anew by each: another picture, another seed before it", async () => {
+  const paid = node("LumenfallEdit", { seed: 1 }, ["image"]);
+  const photo = node("LoadImage", { image: "a.png", upload: "" });
+  const next = node("PrimitiveNode", { value: "a.png", control_after_generate: "increment" });
+  open({ 1: paid, 2: photo, 3: next });
+  wire(paid, "image", 2);
+  wire(photo, "image", 3);
+  assert.deepEqual([...changingSeeds()], ["1"]);
+  next.widgets[1].value = "fixed";
+  assert.deepEqual([...changingSeeds()], []);
+  // A seed of another node, of which the copy in the estimate would say the same again.
+  const copy = again({ 5: { class_type: "LumenfallEdit", inputs: { seed: ["6", 0] } } }, new Set(["5"]));
+  assert.equal(typeof copy["again/5"].inputs.seed, "number");
+});
+
+test("what stands beside a seed says nothing of the other inputs", () => {
+  const paid = node("LumenfallGenerate", { model: "plain", n: 1, seed: 1, control_after_generate: "randomize" });
+  open({ 1: paid });
+  const state = settledOf(paid, []);
+  paid.widgets[2].value = 2;
+  assert.equal(settledOf(paid, []), state);
+  paid.widgets[1].value = 8;
+  assert.notEqual(settledOf(paid, []), state);
+  paid.widgets[1].value = 1;
+  paid.widgets[3].value = "fixed";
+  const fixed = settledOf(paid, []);
+  assert.notEqual(fixed, state);
+  paid.widgets[2].value = 3;
+  assert.notEqual(settledOf(paid, []), fixed);
+});
+
+test("what could not be read when it was asked about, and what others send meanwhile, is asked about when it is sent", async () => {
+  const asked = [];
+  guardQueue(
+    async ({ prompt }) => {
+      const output = await prompt().catch(() => null);
+      asked.push(Object.keys(output ?? {}));
+      return null;
+    },
+    (prompt) => JSON.stringify(prompt),
+  );
+  const { graphToPrompt: read } = app;
+  app.prompt = { 1: generate(1), 2: save("1") };
+  let reads = 0;
+  app.graphToPrompt = async () => {
+    reads += 1;
+    if (reads === 1) throw new Error("no picture was taken");
+    return read();
+  };
+  await app.queuePrompt(0, 1);
+  app.graphToPrompt = read;
+  assert.deepEqual(asked, [[], ["1", "2"]]);
+  asked.length = 0;
+  const batch = app.queuePrompt(0, 2);
+  while (!asked.length) await new Promise((done) => setImmediate(done));
+  await api.queuePrompt(0, { output: { 9: generate(9) } });
+  await batch;
+  assert.deepEqual(asked, [["1", "2"], ["9"]]);
+});
+
+test("a threshold that could not be read may be another by now", async () => {
+  answers.set("threshold", null);
+  await readThreshold();
+  assert.equal(threshold(), null);
+  answers.set("/lumenfall/estimate", new Response("", { status: 500 }));
+  await readThreshold();
+  assert.equal(threshold(), undefined);
 });

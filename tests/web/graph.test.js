@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { activeNodes, isSettable, nature, nodeAt, setWidget, stateOf, valueOf } from "../../web/js/host/graph.js";
+import { activeNodes, isSettable, nodeAt, setWidget, valueOf } from "../../web/js/host/graph.js";
+import { nature, stateOf } from "../../web/js/host/states.js";
 import { graphOf, node, open, subgraphNode, wire } from "./frontend/graph.js";
 
 const generate = (model = "own") => node("LumenfallGenerate", { model, n: 1 });
@@ -84,4 +85,34 @@ test("a picture that comes to a node changes neither what it says nor what it is
   assert.deepEqual([stateOf(own), nature(own)], before);
   own.widgets[0].value = "another";
   assert.notDeepEqual([stateOf(own), nature(own)], before);
+});
+
+test("what a node says is no longer the same when something in the subgraph before it, or behind what is bypassed, is another", () => {
+  const paid = node("LumenfallEdit", { seed: 1 }, ["image", "options"]);
+  const inner = node("LumenfallOptions", { model: "a" });
+  const [photo, bypassed] = [node("LoadImage", { file: "a.png" }), node("Invert", {}, ["image"])];
+  open({ 1: paid, 2: subgraphNode(graphOf({ 5: inner }), {}), 3: photo, 4: bypassed });
+  wire(paid, "options", 2);
+  wire(paid, "image", 4);
+  wire(bypassed, "image", 3);
+  bypassed.mode = 4;
+  const states = [stateOf(paid, [])];
+  for (const change of [inner, photo]) {
+    change.widgets[0].value = "b";
+    states.push(stateOf(paid, []));
+  }
+  assert.equal(new Set(states).size, 3);
+});
+
+test("what a subgraph that is used twice says before a node is that of its place", () => {
+  const paid = node("LumenfallGenerate", { seed: 1 }, ["options"]);
+  const options = node("LumenfallOptions", { model: "" });
+  wire(paid, "options", 2);
+  wire(options, "model", -10, 0);
+  const shared = graphOf({ 1: paid, 2: options }, ["model"]);
+  open({ 7: subgraphNode(shared, { model: "a" }), 8: subgraphNode(shared, { model: "b" }) });
+  const path = [...activeNodes()].find((it) => it.id === "7:1")?.path;
+  const state = stateOf(paid, path);
+  nodeAt(7).widgets[0].value = "c";
+  assert.notEqual(stateOf(paid, path), state);
 });

@@ -2,11 +2,12 @@
 
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
+import { activeNodes } from "../../web/js/host/graph.js";
 import { loadModels } from "../../web/js/models.js";
 import { chooseContenders, slugsOf, worthOf } from "../../web/js/nodes.js";
 import { keepOneFree } from "../../web/js/sockets.js";
 import { answers } from "./frontend/api.js";
-import { node, open, wire } from "./frontend/graph.js";
+import { graphOf, node, open, subgraphNode, wire } from "./frontend/graph.js";
 
 const model = (id, price) => ({ id, name: id, aliases: [], modes: ["generate"], price, currency: "USD" });
 
@@ -48,6 +49,34 @@ test("the model of Request Options before others counts, where those leave it em
   chooseContenders(compare, ["cheap", "unpriced"]);
   assert.deepEqual(slugsOf(compare), ["cheap", "unpriced"]);
   assert.equal(far.widgets[0].value, "cheap");
+});
+
+test("what is bypassed gives on what comes before it: the Request Options there count", () => {
+  const paid = node("LumenfallGenerate", { model: "cheap" }, ["options"]);
+  const [near, far] = ["unpriced", "dear"].map((model) => node("LumenfallOptions", { model }, ["options"]));
+  open({ 1: paid, 2: near, 3: far });
+  wire(paid, "options", 2);
+  wire(near, "options", 3);
+  for (const { inputs } of [paid, near, far]) for (const input of inputs) if (input.name === "options") input.type = "O";
+  near.mode = 4;
+  assert.deepEqual(slugsOf(paid), ["dear"]);
+  far.mode = 4;
+  assert.deepEqual(slugsOf(paid), ["cheap"]);
+  far.mode = 2;
+  assert.deepEqual(slugsOf(paid), ["cheap"]);
+});
+
+test("Request Options that lie between two subgraphs say what their own subgraph's node says", () => {
+  const paid = node("LumenfallGenerate", { model: "cheap" }, ["options"]);
+  wire(paid, "options", -10, 0);
+  const inner = subgraphNode(graphOf({ 1: paid }, ["options"]), { model: "cheap" });
+  inner.inputs.push({ name: "options", type: "*" });
+  const between = node("LumenfallOptions", { model: "" });
+  wire(between, "model", -10, 0);
+  wire(inner, "options", 2);
+  open({ 9: subgraphNode(graphOf({ 2: between, 3: inner }, ["model"]), { model: "dear" }) });
+  const place = [...activeNodes()].find((it) => it.node === paid);
+  assert.deepEqual(slugsOf(paid, place?.path), ["dear"]);
 });
 
 test("a comparison is worth the sum of its models, of which each counts once", () => {

@@ -4,9 +4,10 @@ import { openDialog } from "./dialog.js";
 import { element } from "./element.js";
 import { estimateRuns, isPaidFor, latestThreshold, readThreshold, threshold } from "./estimate.js";
 import { guardQueue, isOutput, stopRunningAlone } from "./host/frontend.js";
-import { activeNodes, classOf, settledOf, stateOf, workflowId } from "./host/graph.js";
-import { runningPart } from "./host/prompt.js";
-import { isPaid } from "./nodes.js";
+import { activeNodes, classOf, hasChance, workflowId } from "./host/graph.js";
+import { leadingTo, runningPart } from "./host/prompt.js";
+import { changingOf, settledOf, stateOf } from "./host/states.js";
+import { isPaid, isPaidClass } from "./nodes.js";
 import { money, t } from "./text.js";
 import { showToast } from "./toast.js";
 import { byList, table } from "./total.js";
@@ -17,7 +18,7 @@ const MUTED = "Lumenfall.unaskedOn";
 
 /** Ask before each run of this page that needs it. */
 export function askBeforeRuns() {
-  guardQueue(refusal, settled);
+  guardQueue(refusal, settledFor);
   // It may have been set in another tab or browser meanwhile.
   window.addEventListener("focus", readThreshold);
 }
@@ -49,7 +50,7 @@ export async function refusal(run) {
  */
 async function decide(run) {
   const { prompt, count, targets } = run;
-  const asked = paidFor();
+  const asked = paidFor() + settled();
   let part;
   try {
     part = runningPart(await prompt(), targets);
@@ -63,7 +64,7 @@ async function decide(run) {
   const late = new Promise((done) => setTimeout(done, PATIENCE, new Error(t("ask.late"))));
   const told = await Promise.race([estimateRuns(part, count).catch((error) => error), late, question.answer]);
   clearTimeout(wait);
-  if (typeof told !== "string" && asked !== paidFor()) {
+  if (typeof told !== "string" && asked !== paidFor() + settled()) {
     // Changed meanwhile: what would be queued is something else.
     question.close();
     return decide(run);
@@ -94,6 +95,27 @@ function paidFor() {
 function settled() {
   const asked = [...activeNodes()].filter(({ node }) => isPaid(node) || isOutput(classOf(node) ?? ""));
   return JSON.stringify([workflowId(), asked.map(({ node, path, id }) => [id, settledOf(node, path)])]);
+}
+
+/**
+ * The same, and what a prompt in API format asks: packs change what is queued, and send prompts of their own.
+ *
+ * @param {Record<string, any>} prompt
+ * @param {string[]} [targets]
+ */
+function settledFor(prompt, targets) {
+  const part = runningPart(prompt, targets);
+  const asked = leadingTo(part, Object.keys(part).filter((id) => isPaidClass(part[id].class_type)));
+  const changing = new Map([...activeNodes()].map(({ node, path, id }) => [id, changingOf(node, path)]));
+  const byChance = hasChance();
+  const isSettled = (id, name, value) =>
+    !changing.get(id)?.includes(name) && !(byChance && typeof value === "string" && name !== "model");
+  const words = Object.entries(asked).map(([id, { class_type: name, inputs }]) => [
+    id,
+    name,
+    Object.entries(inputs ?? {}).filter(([input, value]) => isSettled(id, input, value)),
+  ]);
+  return settled() + JSON.stringify(words);
 }
 
 /** Whether all of it is known to cost no more than the user lets go unasked; other currencies are not compared. */

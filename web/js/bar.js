@@ -10,8 +10,6 @@ import { isUnfolded, needsUnfolding, unfold } from "./host/folding.js";
 import { isLoading } from "./host/frontend.js";
 import {
   activeNodes,
-  askedOf,
-  nature,
   classOf,
   hasWidget,
   isSettable,
@@ -23,6 +21,7 @@ import {
   widthOf,
   workflowId,
 } from "./host/graph.js";
+import { askedOf, nature } from "./host/states.js";
 import { findModel } from "./models.js";
 import { OPTIONS, canChoose, chooseContenders, chooseModel, contendersOf, isOurs, isPaid, slugsOf, worthOf } from "./nodes.js";
 import { IDLE, forget, inherit, recall, together } from "./outcomes.js";

@@ -1,9 +1,10 @@
 // What the server says that a run would cost: nodes/pricing/result.py has the shape of an estimate.
 
 import { changesSeedsBefore } from "./host/frontend.js";
-import { activeNodes, changesByItself, hasChance } from "./host/graph.js";
+import { activeNodes, hasChance } from "./host/graph.js";
 import { again, isAgain, nextId } from "./host/prompt.js";
-import { isPaid, isPaidClass } from "./nodes.js";
+import { changesWithRuns } from "./host/states.js";
+import { changesPrice, isPaid, isPaidClass } from "./nodes.js";
 import { post } from "./server.js";
 import { Turns } from "./turns.js";
 
@@ -34,6 +35,7 @@ let askAbove;
 /** @type {Promise<unknown>} */
 let reading = Promise.resolve();
 const turns = new Turns();
+const PATIENCE = 5000; // milliseconds that a run waits to hear above which sum to ask
 
 /** The sum in US dollars above which the user wants to be asked; null where never, undefined where that is not known. */
 export function threshold() {
@@ -42,8 +44,18 @@ export function threshold() {
 
 /** Ask anew above which sum the user wants to be asked. Never throws. */
 export function readThreshold() {
-  reading = estimateOf({}).catch(() => undefined);
+  reading = readAnew();
   return reading;
+}
+
+async function readAnew() {
+  try {
+    const late = new Promise((_, fail) => setTimeout(fail, PATIENCE, new Error("late")));
+    await Promise.race([estimateOf({}), late]);
+  } catch {
+    // It may have been set meanwhile; the next estimate tells.
+    askAbove = undefined;
+  }
 }
 
 /** The threshold, once that is known which is being asked for. */
@@ -85,10 +97,12 @@ export async function estimateRuns(prompt, count) {
   const before = (changesSeedsBefore() || hasChance()) && changing.size > 0;
   if (count === 1 && !before) return estimateOf(prompt);
   const estimate = await estimateOf({ ...prompt, ...again(prompt, changing) });
+  const unsure = changingPrices();
   const further = new Map(estimate.lines.map((line) => [line.node_id, line]));
   const lines = estimate.lines
     .filter((line) => !isAgain(line.node_id))
-    .map((line) => summed(line, further.get(nextId(line.node_id)) ?? line, count, before));
+    .map((line) => summed(line, further.get(nextId(line.node_id)) ?? line, count, before))
+    .map((line) => (unsure.has(line.node_id) ? { ...line, source: "unknown" } : line));
   return { ...estimate, ...sumOf(lines, estimate.currency), lines };
 }
 
@@ -96,9 +110,14 @@ export async function estimateRuns(prompt, count) {
 export function changingSeeds() {
   const byChance = hasChance();
   const changing = [...activeNodes()].filter(
-    ({ node, path }) => isPaid(node) && (byChance || changesByItself(node, "seed", path)),
+    ({ node, path }) => isPaid(node) && (byChance || changesWithRuns(node, path)),
   );
   return new Set(changing.map(({ id }) => id));
+}
+
+/** The ids of the nodes of which each run may have another price. */
+function changingPrices() {
+  return new Set([...activeNodes()].filter(({ node, path }) => isPaid(node) && changesPrice(node, path)).map(({ id }) => id));
 }
 
 /** @returns {Line} */

@@ -2,9 +2,10 @@
 
 import { closeCard, showCard, watchCards } from "./cards.js";
 import { listen, onQueued } from "./host/frontend.js";
-import { askedOf, nodeAt, places, workflowId } from "./host/graph.js";
+import { nodeAt, places, workflowId } from "./host/graph.js";
 import { endPreview, expectPreview } from "./host/preview.js";
 import { outcomeOf } from "./host/queue.js";
+import { askedOf } from "./host/states.js";
 import { isPaid } from "./nodes.js";
 import { end, finished, keep, outliveReloads, promptsInTheAir, reportOf } from "./outcomes.js";
 import { noteUse } from "./picker.js";

@@ -2,6 +2,7 @@
 
 import { change } from "./host/changes.js";
 import { classOf, hasWidget, isSettable, nodeBefore, setWidget, valueOf } from "./host/graph.js";
+import { changingOf } from "./host/states.js";
 import { findModel } from "./models.js";
 import { t } from "./text.js";
 
@@ -132,6 +133,12 @@ export function worthOf(node, path) {
     known: slugs !== null && !prices.includes(null) && wanted !== undefined,
     why: whyUnknown(slugs, prices, wanted),
   };
+}
+
+/** Whether more than the seed of what a node asks becomes something else from run to run, such as how many pictures. */
+export function changesPrice(node, path) {
+  const all = [node, ...optionsOf(node, path).known];
+  return all.some((each) => changingOf(each, path).some((name) => name !== "seed" && name !== "prompt"));
 }
 
 function whyUnknown(slugs, prices, wanted) {

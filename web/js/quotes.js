@@ -3,12 +3,14 @@
 
 import { changingSeeds, estimateOf, isKnown, isPaidFor } from "./estimate.js";
 import { changed, onChange } from "./host/changes.js";
-import { apiPrompt, listen } from "./host/frontend.js";
-import { activeNodes, actsWhenRead, hasChance, stateOf, workflowId } from "./host/graph.js";
+import { apiPrompt, changesSeedsBefore, listen } from "./host/frontend.js";
+import { activeNodes, actsWhenRead, hasChance, workflowId } from "./host/graph.js";
 import { runningPart } from "./host/prompt.js";
+import { stateOf } from "./host/states.js";
 import { knownModels, onModels } from "./models.js";
-import { isPaid, worthOf } from "./nodes.js";
+import { changesPrice, isPaid, worthOf } from "./nodes.js";
 import { settingsListeners } from "./settings.js";
+import { t } from "./text.js";
 
 const REST = 400; // milliseconds without a change, after which it is read which nodes would run
 const HIDDEN = 3000; // between two looks at whether the page is seen
@@ -184,11 +186,14 @@ function isAllEstimated(places) {
 
 /** The same for several runs: where the pictures are others each time, the later ones are paid too. */
 function quoteOfRuns(place, runs, isWhole) {
-  const first = quoteAt(place, isWhole);
-  if (first.refused) return first;
-  const next = first.replayed ? worthOf(place.node, place.path) : first;
+  const found = quoteAt(place, isWhole);
+  if (found.refused) return found;
+  const next = found.replayed ? { ...worthOf(place.node, place.path), replayed: 0, refused: false } : found;
+  const first = changesSeedsBefore() ? next : found;
   const sum = (name) => first[name] + (runs - 1) * next[name];
-  return { ...first, amount: sum("amount"), count: sum("count"), known: first.known && next.known };
+  const isSure = !changesPrice(place.node, place.path);
+  const why = isSure ? first.why : t("node.changingPrice");
+  return { ...first, amount: sum("amount"), count: sum("count"), known: first.known && next.known && isSure, why };
 }
 
 /**
@@ -200,7 +205,7 @@ function quoteOfRuns(place, runs, isWhole) {
  */
 export function quoteOf(places, runs = 1) {
   if (!places.length) return null;
-  const changing = runs > 1 ? changingSeeds() : new Set();
+  const changing = runs > 1 || changesSeedsBefore() ? changingSeeds() : new Set();
   const isWhole = places.length > 1 && isAllEstimated(places);
   const quotes = places.map((place) => (changing.has(place.id) ? quoteOfRuns(place, runs, isWhole) : quoteAt(place, isWhole)));
   const { currency } = quotes.find(({ amount }) => amount > 0) ?? quotes[0];

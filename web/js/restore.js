@@ -2,7 +2,8 @@
 
 import { addNode, bringIntoView, link, middle, moveClear, moveTo, onDrop, selectNodes, sizeOf } from "./host/canvas.js";
 import { change } from "./host/changes.js";
-import { keepSeed, setWidget } from "./host/graph.js";
+import { setWidget } from "./host/graph.js";
+import { keepSeed } from "./host/states.js";
 import { get, told } from "./server.js";
 import { t } from "./text.js";
 import { showToast } from "./toast.js";

@@ -226,7 +226,8 @@ export function changesSeedsBefore() {
 
 /** @type {(run: Run) => Promise<string | null>} */
 let whyNot = async () => null;
-let saidNow = () => "";
+/** @type {(prompt: Record<string, any>, targets?: string[]) => string} */
+let said = () => "";
 /** @typedef {{workflow?: string, tab?: object}} Origin */
 /** What ComfyUI has against nodes of a prompt, by their ids. @typedef {Record<string, {errors?: any[]}>} Objections */
 /** @type {Set<(sent: Promise<string | undefined>, origin: Origin, objections: Promise<Objections>) => void>} */
@@ -235,14 +236,15 @@ let isWrapped = false;
 
 /**
  * Ask `guard` before anything is queued: it tells why a run must not be, null where it may. The later runs of a batch are
- * of whatever is open by then; where `said` tells of something else, `guard` is asked anew.
+ * of whatever is open by then, and others send prompts of their own meanwhile; where `words` tells of something else than of
+ * what `guard` was asked about, it is asked anew.
  *
  * @param {(run: Run) => Promise<string | null>} guard
- * @param {() => string} said
+ * @param {(prompt: Record<string, any>, targets?: string[]) => string} words
  */
-export function guardQueue(guard, said) {
+export function guardQueue(guard, words) {
   whyNot = guard;
-  saidNow = said;
+  said = words;
   wrapQueue();
 }
 
@@ -292,11 +294,17 @@ function wrapQueue() {
   /** @this {any} */
   async function queueOne(number, count = 1, ...rest) {
     const targets = Array.isArray(rest[0]) ? rest[0] : rest[0]?.queueNodeIds;
-    if (await whyNot({ prompt: apiPrompt, count, targets })) {
+    /** @type {Record<string, any> | null} */
+    let asked = null;
+    const prompt = async () => {
+      asked = null; // what cannot be read now may be by then
+      return (asked = await apiPrompt());
+    };
+    if (await whyNot({ prompt, count, targets })) {
       waiting.length = 0;
       return false;
     }
-    Object.assign(granted, { said: saidNow(), left: count });
+    if (asked) Object.assign(granted, { said: said(asked, targets), left: count });
     try {
       return await queueBatch.call(this, number, count, ...rest);
     } finally {
@@ -305,10 +313,10 @@ function wrapQueue() {
   }
   api.queuePrompt = async function (...args) {
     const [, { output, workflow }, options] = args;
-    if (granted.left && granted.said === saidNow()) {
+    const targets = /** @type {any} */ (options)?.partialExecutionTargets;
+    if (granted.left && granted.said === said(output, targets)) {
       granted.left -= 1;
     } else {
-      const targets = /** @type {any} */ (options)?.partialExecutionTargets;
       const reason = await whyNot({ prompt: async () => output, count: 1, targets });
       if (reason) throw new Error(reason);
     }

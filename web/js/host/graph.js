@@ -8,10 +8,9 @@ import { graphCanvas, rootGraph } from "./frontend.js";
 /** @typedef {NonNullable<LGraphNode["widgets"]>[number]} Widget */
 /** @typedef {LGraphNode & {subgraph?: LGraph}} Node */
 
-const SWITCHED_OFF = [2, 4]; // muted, bypassed
+const BYPASSED = 4;
+const SWITCHED_OFF = [2, BYPASSED]; // 2: muted
 const SUBGRAPH_INPUT = -10; // the id of what a subgraph's own inputs come from
-const CHANGING = /seed$|^control_after_generate$/; // with each run, where the user wants it
-const CONTROL = "control_after_generate";
 const PRIMITIVE = /^Primitive/; // the frontend's own, and the core nodes that say one value
 
 /** The id of the workflow that is open. */
@@ -88,7 +87,7 @@ export function hasWidget(node, name) {
 }
 
 /** @returns {Widget | undefined} */
-function widgetOf(node, name) {
+export function widgetOf(node, name) {
   return node?.widgets?.find((widget) => widget.name === name);
 }
 
@@ -125,12 +124,14 @@ export function nodeBefore(node, name, path) {
   const link = linkOf(node, name);
   if (!link) return null;
   if (Number(link.origin_id) === SUBGRAPH_INPUT) {
-    const { nodes, input } = outside(node, link, path);
-    const origins = new Set(nodes.map((outer) => nodeBefore(outer, input, path?.slice(0, -1))));
+    const { nodes, input, further } = outside(node, link, path);
+    const origins = new Set(nodes.map((outer) => nodeBefore(outer, input, further)));
     return origins.size === 1 ? [...origins][0] : undefined;
   }
   const origin = node.graph?.getNodeById(link.origin_id) ?? null;
   if (origin?.type === "Reroute") return nodeBefore(origin, origin.inputs[0].name, path);
+  const passed = origin?.mode === BYPASSED && passedOn(origin, link.origin_slot, typeOf(node, name));
+  if (passed) return nodeBefore(origin, passed.name, path);
   return origin && SWITCHED_OFF.includes(origin.mode) ? null : origin;
 }
 
@@ -145,16 +146,28 @@ function linkOf(node, name) {
   return [...node.graph.links.values()].find(isIt) ?? null;
 }
 
+function typeOf(node, name) {
+  return node.inputs[slotOf(node, name)].type;
+}
+
+/** The input that a bypassed node gives on at an output, to an input of that type, as ComfyUI takes it. */
+function passedOn({ inputs }, slot, type) {
+  const fits = (input) => input?.type === type;
+  return fits(inputs?.[slot]) ? inputs[slot] : inputs?.find(fits);
+}
+
 /**
- * The subgraph nodes that a node lies in, and the input of theirs that a link from outside is.
+ * The subgraph nodes that a node lies in, the input of theirs that a link from outside is, and the path to them. What the
+ * node at a path gets from outside lies nearer to its beginning.
  *
- * @returns {{nodes: Node[], input: string}}
+ * @returns {{nodes: Node[], input: string, further?: Node[]}}
  */
 function outside(node, link, path) {
-  const holders = [...places()]
-    .map((place) => place.node)
-    .filter(({ subgraph }) => subgraph && subgraph === node.graph);
-  return { nodes: path ? path.slice(-1) : [...new Set(holders)], input: node.graph.inputs[link.origin_slot].name };
+  const input = node.graph.inputs[link.origin_slot].name;
+  const isHolder = (/** @type {Node} */ { subgraph }) => subgraph && subgraph === node.graph;
+  const depth = path?.findIndex(isHolder) ?? -1;
+  if (path && depth >= 0) return { nodes: [path[depth]], input, further: path.slice(0, depth) };
+  return { nodes: [...new Set([...places()].map((place) => place.node).filter(isHolder))], input };
 }
 
 /** The nodes that the first output is wired to. */
@@ -190,67 +203,24 @@ export function isSettable(node, name) {
  * @param {Node[]} [path]
  * @returns {{node: Node, widget: Widget}[] | null}
  */
-function sourcesOf(node, name, path) {
+export function sourcesOf(node, name, path) {
   const link = linkOf(node, name);
   if (!link) {
     const widget = widgetOf(node, name);
     return widget ? [{ node, widget }] : null;
   }
   if (Number(link.origin_id) === SUBGRAPH_INPUT) {
-    const { nodes, input } = outside(node, link, path);
-    const sources = nodes.map((outer) => sourcesOf(outer, input, path?.slice(0, -1)));
+    const { nodes, input, further } = outside(node, link, path);
+    const sources = nodes.map((outer) => sourcesOf(outer, input, further));
     return sources.length ? sources.reduce((all, some) => all && some && [...all, ...some], []) : null;
   }
   const origin = node.graph?.getNodeById(link.origin_id);
+  const passed = origin?.mode === BYPASSED && passedOn(origin, link.origin_slot, typeOf(node, name));
+  if (passed && isLinked(origin, passed.name)) return sourcesOf(origin, passed.name, path);
   if (!origin || SWITCHED_OFF.includes(origin.mode)) return null;
   if (origin.type === "Reroute") return sourcesOf(origin, origin.inputs[0].name, path);
   const said = PRIMITIVE.test(origin.type) && origin.widgets?.[0];
   return said ? sourcesOf(origin, said.name, path) : null;
-}
-
-/** What a run would ask of the node: all that it and the nodes before it say, but for what ComfyUI changes by itself. */
-export function askedOf(node) {
-  return textOf(said(node, isAsked));
-}
-
-function isAsked(name) {
-  return !CHANGING.test(name);
-}
-
-/** What a run would ask of the node at a place, but for what changes by itself from run to run. */
-export function settledOf(node, path) {
-  const counts = (name, owner) => isAsked(name) && !changesByItself(owner, name, owner === node ? path : undefined);
-  const own = saved(node).filter(({ name }) => counts(name, node)).map(({ name }) => valueOf(node, name, path));
-  return textOf([own, said(node, counts)]);
-}
-
-/**
- * What the widgets of a node and of those before it say, of those with a name that `counts`.
- *
- * @param {Node} node
- * @param {(name: string, owner: Node) => boolean} counts
- */
-function said(node, counts) {
-  const nodes = new Set([node]);
-  const words = [];
-  for (const each of nodes) {
-    for (const { name, options } of saved(each)) {
-      if (options?.serialize === false || !counts(name, each)) continue;
-      words.push(name, valueOf(each, name));
-    }
-    for (const { name } of each.inputs ?? []) {
-      const before = nodeBefore(each, name);
-      if (!before) continue;
-      words.push(name, before.id);
-      nodes.add(before);
-    }
-  }
-  return words;
-}
-
-/** The widgets of a node that are saved: not those that only show what came of it, which come and go. */
-function saved(node) {
-  return (node.widgets ?? []).filter(({ serialize }) => serialize !== false);
 }
 
 /** Set an input as a person would, where its value comes from. A value that a menu does not have is added to it. */
@@ -275,55 +245,6 @@ function write({ node, widget }, value) {
 export function offerValue(node, name, value) {
   const values = widgetOf(node, name)?.options?.values;
   if (Array.isArray(values) && !values.includes(value)) values.push(value);
-}
-
-/** Let the seed of a node stay as it is after a run. */
-export function keepSeed(node) {
-  const control = controlOf(node, widgetOf(node, "seed"));
-  if (control) control.value = "fixed";
-}
-
-/** @param {Widget} [widget] */
-function controlOf(node, widget) {
-  return widgetOf(node, CONTROL) ?? widget?.linkedWidgets?.[0];
-}
-
-/**
- * Whether an input becomes another one from run to run, by what is set beside the widget that says it.
- *
- * @param {Node} node
- * @param {string} name
- * @param {Node[]} [path]
- */
-export function changesByItself(node, name, path) {
-  const sources = sourcesOf(node, name, path) ?? [];
-  // What is promoted goes by what is set inside.
-  const own = widgetOf(node, name);
-  if (own && sources.some((source) => source.node.subgraph)) sources.push({ node, widget: own });
-  return sources.some((source) => (controlOf(source.node, source.widget)?.value ?? "fixed") !== "fixed");
-}
-
-/**
- * All that a node and those before it say, and what is wired to it: it reads the same as long as nothing of that is
- * changed.
- */
-export function stateOf(node, path) {
-  const own = saved(node).map(({ name }) => valueOf(node, name, path));
-  return textOf([own, (node.inputs ?? []).map(({ link }) => link ?? null), said(node, () => true)]);
-}
-
-/** What a node is and says itself, wherever it stands. */
-export function nature(node) {
-  const own = saved(node).filter(({ name }) => isAsked(name)).map(({ name, value }) => [name, value]);
-  return textOf([classOf(node), titleOf(node), own]);
-}
-
-function textOf(said) {
-  try {
-    return JSON.stringify(said);
-  } catch {
-    return ""; // Some widget of others holds what no text can say.
-  }
 }
 
 /** Whether to read the graph does more than reading: a widget that takes a photo or uploads what it shows waits for it. */

@@ -9,12 +9,18 @@ import { isOutput } from "./frontend.js";
  * @param {string[]} [targets]
  */
 export function runningPart(prompt, targets) {
-  const outputs = Object.keys(prompt).filter((id) => isOutput(prompt[id].class_type));
+  // What this page does not know may be an output.
+  const outputs = Object.keys(prompt).filter((id) => isOutput(prompt[id].class_type) !== false);
   // Where outputs cannot be told from others, all are counted.
   if (Object.values(prompt).every((node) => isOutput(node.class_type) === undefined)) return prompt;
   const wanted = targets?.length ? outputs.filter((id) => targets.map(String).includes(id)) : outputs;
+  return leadingTo(prompt, wanted);
+}
+
+/** What of a graph leads to the nodes with these ids, and these. */
+export function leadingTo(prompt, ids) {
   const needed = new Set();
-  const waiting = [...wanted];
+  const waiting = [...ids];
   while (waiting.length) {
     const id = /** @type {string} */ (waiting.pop());
     if (needed.has(id) || !prompt[id]) continue;
@@ -39,15 +45,15 @@ export function isAgain(id) {
   return id.startsWith(AGAIN);
 }
 
-/** The graph of the next run, under other ids: the nodes with the ids `changing` have another seed then. */
+/** The graph of the next run, under other ids: the nodes with the ids `changing` make something else then, as with another seed. */
 export function again(prompt, changing) {
   const copy = {};
   for (const [id, node] of Object.entries(prompt)) {
     const inputs = Object.entries(node.inputs ?? {}).map(([name, value]) => {
-      if (isLink(value)) return [name, [AGAIN + value[0], value[1]]];
-      return [name, name === "seed" && changing.has(id) ? otherThan(value) : value];
+      return [name, isLink(value) ? [AGAIN + value[0], value[1]] : value];
     });
-    copy[AGAIN + id] = { ...node, inputs: Object.fromEntries(inputs) };
+    const seed = changing.has(id) ? { seed: otherThan(node.inputs?.seed) } : {};
+    copy[AGAIN + id] = { ...node, inputs: { ...Object.fromEntries(inputs), ...seed } };
   }
   return copy;
 }
