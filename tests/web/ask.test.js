@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
-import { refusal } from "../../web/js/ask.js";
+import { askBeforeRuns, refusal } from "../../web/js/ask.js";
 import { changingSeeds, estimateOf, estimateRuns, readThreshold, threshold } from "../../web/js/estimate.js";
 import { guardQueue, runsAtOnce } from "../../web/js/host/frontend.js";
 import { activeNodes } from "../../web/js/host/graph.js";
@@ -253,6 +253,36 @@ test("what could not be read when it was asked about, and what others send meanw
   await api.queuePrompt(0, { output: { 9: generate(9) } });
   await batch;
   assert.deepEqual(asked, [["1", "2"], ["9"]]);
+});
+
+test("a run of which packs make the seed when it is sent is asked about once", async () => {
+  const words = [];
+  askBeforeRuns();
+  const chance = node("Seed of chance", { seed: -1 });
+  const paid = node("LumenfallGenerate", { model: "plain", seed: 1 }, ["seed"]);
+  open({ 1: paid, 5: chance });
+  wire(paid, "seed", chance);
+  answers.set("threshold", 0.01);
+  await readThreshold();
+  answers.set("/lumenfall/estimate", (body) => {
+    words.push(body);
+    return priced(body);
+  });
+  let seed = 100;
+  const { graphToPrompt: read } = app;
+  app.graphToPrompt = async () => {
+    seed += 1;
+    const made = { class_type: "Seed of chance", inputs: { seed } };
+    const output = { 1: { ...generate(1), inputs: { prompt: "fox", seed: ["5", 0] } }, 2: save("1"), 5: made };
+    return { output, workflow: {} };
+  };
+  const sent = app.queuePrompt(0, 1);
+  while (!document.querySelector(".lumenfall-ask table")) await new Promise((done) => setTimeout(done));
+  document.querySelector(".lumenfall-ask footer button").click();
+  await sent;
+  app.graphToPrompt = read;
+  assert.equal(document.querySelector(".lumenfall-ask table"), null);
+  assert.equal(words.length, 1);
 });
 
 test("a threshold that could not be read may be another by now", async () => {

@@ -4,10 +4,10 @@ import { openDialog } from "./dialog.js";
 import { element } from "./element.js";
 import { estimateRuns, isPaidFor, latestThreshold, readThreshold, threshold } from "./estimate.js";
 import { guardQueue, isOutput, stopRunningAlone } from "./host/frontend.js";
-import { activeNodes, classOf, hasChance, workflowId } from "./host/graph.js";
+import { activeNodes, classOf, hasChance, valueOf, workflowId } from "./host/graph.js";
 import { leadingTo, runningPart } from "./host/prompt.js";
 import { changingOf, settledOf, stateOf } from "./host/states.js";
-import { isPaid, isPaidClass } from "./nodes.js";
+import { isOurs, isPaid, isPaidClass } from "./nodes.js";
 import { money, t } from "./text.js";
 import { showToast } from "./toast.js";
 import { byList, table } from "./total.js";
@@ -106,16 +106,24 @@ function settled() {
 function settledFor(prompt, targets) {
   const part = runningPart(prompt, targets);
   const asked = leadingTo(part, Object.keys(part).filter((id) => isPaidClass(part[id].class_type)));
-  const changing = new Map([...activeNodes()].map(({ node, path, id }) => [id, changingOf(node, path)]));
+  const places = new Map([...activeNodes()].map((place) => [place.id, { ...place, changing: changingOf(place.node, place.path) }]));
   const byChance = hasChance();
-  const isSettled = (id, name, value) =>
-    !changing.get(id)?.includes(name) && !(byChance && typeof value === "string" && name !== "model");
+  const isSettled = (id, name, value) => {
+    if (byChance && typeof value === "string" && name !== "model") return false;
+    const place = places.get(id);
+    return !place || !(place.changing.includes(name) || isMade(place, name, value));
+  };
   const words = Object.entries(asked).map(([id, { class_type: name, inputs }]) => [
     id,
     name,
     Object.entries(inputs ?? {}).filter(([input, value]) => isSettled(id, input, value)),
   ]);
   return settled() + JSON.stringify(words);
+}
+
+/** Whether a value is made only when it is sent, as packs do it with a seed of chance or with the time. */
+function isMade({ node, path }, name, value) {
+  return (!isOurs(node) || name === "seed") && !Array.isArray(value) && valueOf(node, name, path) !== value;
 }
 
 /** Whether all of it is known to cost no more than the user lets go unasked; other currencies are not compared. */
