@@ -132,17 +132,27 @@ def test_what_is_wired_while_the_price_is_asked_for_is_asked_about(canvas: Canva
     assert not queued
 
 
-def test_a_number_of_pictures_that_grows_from_run_to_run_is_asked_about(canvas: Canvas) -> None:
-    ask_above(canvas, 0.3)
-    canvas.open(randomised())
-    canvas.page.evaluate(PRIMITIVE, ["n", "increment"])
+def four_that_count_on(canvas: Canvas, graph: dict[str, Any], name: str) -> list[str]:
+    """Let a primitive count an input on from run to run, and set four runs beside Run; gives what is queued."""
+    canvas.open(graph)
+    canvas.page.evaluate(PRIMITIVE, [name, "increment"])
     canvas.settle()
     queued = hear(canvas)
     canvas.page.evaluate(BATCH, 4)
     canvas.page.keyboard.press("F9")
-    expect(total(canvas)).to_have_attribute("title", re.compile("another one with each run"))
+    return queued
+
+
+def send_four(canvas: Canvas) -> None:
     canvas.page.evaluate(BATCH, 1)
     canvas.page.evaluate("() => { window.app.queuePrompt(0, 4) }")
+
+
+def test_a_number_of_pictures_that_grows_from_run_to_run_is_asked_about(canvas: Canvas) -> None:
+    ask_above(canvas, 0.3)
+    queued = four_that_count_on(canvas, randomised(), "n")
+    expect(total(canvas)).to_have_attribute("title", re.compile("another one with each run"))
+    send_four(canvas)
     expect(question(canvas)).to_contain_text("is not known")
     press(canvas, "Cancel")
     assert not queued
@@ -150,15 +160,9 @@ def test_a_number_of_pictures_that_grows_from_run_to_run_is_asked_about(canvas: 
 
 def test_a_seed_that_a_primitive_changes_is_paid_with_each_run(canvas: Canvas) -> None:
     ask_above(canvas, 0.1)
-    canvas.open(generate(seed=next(seeds)))
-    canvas.page.evaluate(PRIMITIVE, ["seed", "increment"])
-    canvas.settle()
-    queued = hear(canvas)
-    canvas.page.evaluate(BATCH, 4)
-    canvas.page.keyboard.press("F9")
+    queued = four_that_count_on(canvas, generate(seed=next(seeds)), "seed")
     expect(total(canvas)).to_have_text("\u2248 $0.212")
-    canvas.page.evaluate(BATCH, 1)
-    canvas.page.evaluate("() => { window.app.queuePrompt(0, 4) }")
+    send_four(canvas)
     expect(question(canvas)).to_contain_text("$0.212")
     press(canvas, "Cancel")
     assert not queued

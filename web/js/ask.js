@@ -50,7 +50,7 @@ export async function refusal(run) {
  */
 async function decide(run) {
   const { prompt, count, targets } = run;
-  const asked = paidFor() + settled();
+  const asked = saidNow();
   let part;
   try {
     part = runningPart(await prompt(), targets);
@@ -64,7 +64,7 @@ async function decide(run) {
   const late = new Promise((done) => setTimeout(done, PATIENCE, new Error(t("ask.late"))));
   const told = await Promise.race([estimateRuns(part, count).catch((error) => error), late, question.answer]);
   clearTimeout(wait);
-  if (typeof told !== "string" && asked !== paidFor() + settled()) {
+  if (typeof told !== "string" && asked !== saidNow()) {
     // Changed meanwhile: what would be queued is something else.
     question.close();
     return decide(run);
@@ -89,6 +89,10 @@ async function decide(run) {
 function paidFor() {
   const paid = [...activeNodes()].filter(({ node }) => isPaid(node));
   return JSON.stringify(paid.map(({ node, path, id }) => [id, stateOf(node, path)]));
+}
+
+function saidNow() {
+  return paidFor() + settled();
 }
 
 /** What a run would ask now, but for what changes by itself. */

@@ -48,10 +48,15 @@ export function readThreshold() {
   return reading;
 }
 
+/** What a promise gives; it fails where that takes longer, as over a connection that died. */
+export function inTime(promise, milliseconds) {
+  const late = new Promise((_, fail) => setTimeout(fail, milliseconds, new Error("late")));
+  return Promise.race([promise, late]);
+}
+
 async function readAnew() {
   try {
-    const late = new Promise((_, fail) => setTimeout(fail, PATIENCE, new Error("late")));
-    await Promise.race([estimateOf({}), late]);
+    await inTime(estimateOf({}), PATIENCE);
   } catch {
     // It may have been set meanwhile; the next estimate tells.
     askAbove = undefined;

@@ -1,7 +1,7 @@
 // What each paid node would cost, as exactly as is known: by the list at once and, when the graph has rested for a
 // moment, by an estimate of the server's, which also knows what the store has.
 
-import { changingSeeds, estimateOf, isKnown, isPaidFor } from "./estimate.js";
+import { changingSeeds, estimateOf, inTime, isKnown, isPaidFor } from "./estimate.js";
 import { changed, onChange } from "./host/changes.js";
 import { apiPrompt, changesSeedsBefore, listen } from "./host/frontend.js";
 import { activeNodes, actsWhenRead, hasChance, workflowId } from "./host/graph.js";
@@ -120,8 +120,7 @@ async function ask(graph, part) {
   soonest = Date.now() + GAP;
   try {
     // One that is never answered, as over a connection that died, must not be the last.
-    const late = new Promise((_, fail) => setTimeout(fail, PATIENCE, new Error("late")));
-    const { lines } = await Promise.race([estimateOf(part), late]);
+    const { lines } = await inTime(estimateOf(part), PATIENCE);
     graph.lines = new Map(lines.map((line) => [line.node_id, line]));
     if (lines.some(isOnItsWay)) {
       graph.patience = Math.min(LATE, 2 * (graph.patience ?? SOON / 2));
